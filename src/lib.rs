@@ -1,0 +1,2 @@
+//! torrap: a Slack slash-command bot on one thread and one poll loop.
+pub mod time;

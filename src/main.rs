@@ -1,0 +1,2 @@
+//! The torrap binary.
+fn main() {}

@@ -1,0 +1,53 @@
+//! Points in time as plain numbers: the core is told what time it is and never asks.
+
+/// Milliseconds since the process started, from a clock that never goes back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tick(pub u64);
+
+impl Tick {
+    /// The tick `ms` milliseconds later; the last one there is if that overflows.
+    #[must_use]
+    pub const fn after(self, ms: u64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+
+    /// Milliseconds from `earlier` to here, 0 if `earlier` is later.
+    #[must_use]
+    pub const fn millis_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// Milliseconds since 1970-01-01 00:00 UTC, from a clock that people and time servers set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UnixTime(pub u64);
+
+impl UnixTime {
+    /// Whole seconds since 1970.
+    #[must_use]
+    pub const fn secs(self) -> u64 {
+        self.0 / 1000
+    }
+}
+
+/// The one reading of both clocks that a turn of the loop works with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    /// For everything that waits.
+    pub tick: Tick,
+    /// For what the outside world stamps and reads.
+    pub unix: UnixTime,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arithmetic_saturates_instead_of_wrapping() {
+        assert_eq!(Tick(u64::MAX).after(1), Tick(u64::MAX));
+        assert_eq!(Tick(3).millis_since(Tick(5)), 0);
+        assert_eq!(Tick(5).millis_since(Tick(3)), 2);
+        assert_eq!(UnixTime(1_591_158_020_123).secs(), 1_591_158_020);
+    }
+}
