@@ -1,0 +1,351 @@
+//! One client's connection: a state machine from bytes to requests and from responses to bytes.
+
+use super::chunked::Decoder;
+use super::framing::{self, Framing, Length};
+use super::request::{Request, Version, field_storage, parse_head};
+use super::response::Exchange;
+use super::{Error, Limits, Response, Staging};
+use crate::time::Tick;
+
+/// Why a connection is being closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The peer asked for it, or speaks HTTP/1.0.
+    Requested,
+    /// The peer broke the protocol or a limit; it has been told so.
+    Fault(Error),
+    /// The peer has closed its side.
+    PeerClosed,
+    /// Nothing arrived for too long.
+    Idle,
+    /// The server is stopping.
+    Draining,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    Idle,
+    /// Part of a head has arrived.
+    Head,
+    /// The head of this many bytes is complete, its content is not.
+    Content {
+        head: usize,
+        content: Incoming,
+    },
+    Closing(CloseReason),
+}
+
+/// Content on its way.
+#[derive(Clone, Copy, Debug)]
+enum Incoming {
+    Known(usize),
+    Chunked(Decoder),
+}
+
+/// The server's side of one HTTP/1.1 connection, without its socket.
+///
+/// It holds bytes only while a request is incomplete or while others have their turn.
+#[derive(Debug)]
+pub struct Connection {
+    phase: Phase,
+    deadline: Tick,
+    /// A request that is incomplete, or further ones that wait for their turn.
+    buffer: Vec<u8>,
+    /// The buffer holds more than [`Self::receive`] was ready to answer in one turn.
+    backlog: bool,
+    draining: bool,
+}
+
+impl Connection {
+    /// A connection that has just been accepted.
+    #[must_use]
+    pub const fn new(now: Tick, limits: &Limits) -> Self {
+        let deadline = now.after(limits.idle_timeout_ms);
+        Self {
+            phase: Phase::Idle,
+            deadline,
+            buffer: Vec::new(),
+            backlog: false,
+            draining: false,
+        }
+    }
+
+    /// Takes in bytes as they arrived and stages the response of `handler` to each complete request,
+    /// in their order. `input` is scratch space afterwards. At most
+    /// [`Limits::requests_per_turn_max`] requests are answered; while [`Self::has_backlog`], call this
+    /// again, with or without more input.
+    pub fn receive(
+        &mut self,
+        input: &mut [u8],
+        now: Tick,
+        limits: &Limits,
+        staging: &mut Staging,
+        handler: impl FnMut(&Request<'_>) -> Response,
+    ) {
+        let mut turn = Turn {
+            limits,
+            staging,
+            handler,
+            answered: 0,
+        };
+        let was_waiting = !matches!(self.phase, Phase::Idle);
+        let was_content = matches!(self.phase, Phase::Content { .. });
+        self.backlog = false;
+        if self.buffer.is_empty() {
+            let kept = self.process(input, &mut turn);
+            self.buffer.extend_from_slice(&input[kept]);
+        } else {
+            let mut buffer = std::mem::take(&mut self.buffer);
+            buffer.extend_from_slice(input);
+            let kept = self.process(&mut buffer, &mut turn);
+            if !kept.is_empty() {
+                buffer.truncate(kept.end);
+                buffer.drain(..kept.start);
+                self.buffer = buffer;
+            }
+        }
+        let answered = turn.answered > 0;
+        let content_began = !was_content && matches!(self.phase, Phase::Content { .. });
+        if answered || !was_waiting || content_began || self.is_closing() {
+            self.deadline = now.after(self.timeout_ms(limits));
+        }
+    }
+
+    /// For how long the phase that has just begun may last. It does not begin again with each byte:
+    /// a client that sends one a second is not served for ever.
+    const fn timeout_ms(&self, limits: &Limits) -> u64 {
+        match self.phase {
+            Phase::Idle => limits.idle_timeout_ms,
+            Phase::Head => limits.head_timeout_ms,
+            Phase::Content { .. } => limits.content_timeout_ms,
+            Phase::Closing(_) => limits.linger_timeout_ms,
+        }
+    }
+
+    /// Works through `bytes` and tells which of them are to be kept for later.
+    fn process<H>(&mut self, bytes: &mut [u8], turn: &mut Turn<'_, H>) -> std::ops::Range<usize>
+    where
+        H: FnMut(&Request<'_>) -> Response,
+    {
+        let mut start = 0;
+        loop {
+            let rest = &mut bytes[start..];
+            let step = match self.phase {
+                Phase::Closing(_) => return 0..0,
+                Phase::Idle | Phase::Head => self.process_head(rest, turn),
+                Phase::Content { head, content } => self.process_content(rest, head, content, turn),
+            };
+            match step {
+                Ok(Step::Advance(len)) => start += len,
+                Ok(Step::Wait(len)) => return start..start + len,
+                Err(error) => {
+                    self.fail(error, turn.staging);
+                    return 0..0;
+                }
+            }
+        }
+    }
+
+    fn process_head<H>(&mut self, bytes: &mut [u8], turn: &mut Turn<'_, H>) -> Result<Step, Error>
+    where
+        H: FnMut(&Request<'_>) -> Response,
+    {
+        // Empty lines before a request line are left over from careless clients (RFC 9112 section 2.2).
+        match bytes {
+            [b'\r', b'\n', ..] => return Ok(Step::Advance(2)),
+            [b'\n', ..] => return Err(Error::Malformed),
+            [] => {
+                self.phase = Phase::Idle;
+                return Ok(Step::Wait(0));
+            }
+            _ if turn.answered == turn.limits.requests_per_turn_max => {
+                self.phase = Phase::Idle;
+                self.backlog = true;
+                return Ok(Step::Wait(bytes.len()));
+            }
+            _ => {}
+        }
+        let mut storage = field_storage();
+        let Some((request, head)) = parse_head(bytes, &mut storage, turn.limits)? else {
+            self.phase = Phase::Head;
+            return Ok(Step::Wait(bytes.len()));
+        };
+        let framing = framing::read(&request, turn.limits)?;
+        let after = &bytes[head..];
+        let content = match framing.length {
+            Length::Known(len) => {
+                if let Some(content) = after.get(..len) {
+                    self.answer(&Request { content, ..request }, framing, turn);
+                    return Ok(Step::Advance(head + len));
+                }
+                Incoming::Known(len)
+            }
+            Length::Chunked => Incoming::Chunked(Decoder::new()),
+        };
+        if framing.expects_continue && after.is_empty() {
+            turn.staging.push_continue();
+        }
+        self.phase = Phase::Content { head, content };
+        Ok(Step::Advance(0))
+    }
+
+    fn process_content<H>(
+        &mut self,
+        bytes: &mut [u8],
+        head: usize,
+        content: Incoming,
+        turn: &mut Turn<'_, H>,
+    ) -> Result<Step, Error>
+    where
+        H: FnMut(&Request<'_>) -> Response,
+    {
+        let (len, wire_end) = match content {
+            Incoming::Known(len) if bytes.len() < head + len => return Ok(Step::Wait(bytes.len())),
+            Incoming::Known(len) => (len, head + len),
+            Incoming::Chunked(mut decoder) => {
+                let wire_start = head + decoder.decoded();
+                let decoded = decoder.decode(&mut bytes[head..], turn.limits)?;
+                if !decoded.complete {
+                    self.phase = Phase::Content {
+                        head,
+                        content: Incoming::Chunked(decoder),
+                    };
+                    return Ok(Step::Wait(head + decoder.decoded()));
+                }
+                (decoder.decoded(), wire_start + decoded.read)
+            }
+        };
+        // The head was parsed when it arrived; its slices could not outlive that call.
+        let mut storage = field_storage();
+        let Some((request, _)) = parse_head(&bytes[..head], &mut storage, turn.limits)? else {
+            return Err(Error::Malformed);
+        };
+        let framing = framing::read(&request, turn.limits)?;
+        let content = &bytes[head..head + len];
+        self.answer(&Request { content, ..request }, framing, turn);
+        Ok(Step::Advance(wire_end))
+    }
+
+    fn answer<H>(&mut self, request: &Request<'_>, framing: Framing, turn: &mut Turn<'_, H>)
+    where
+        H: FnMut(&Request<'_>) -> Response,
+    {
+        let response = (turn.handler)(request);
+        let persistent = framing.persistent && !self.draining;
+        let head_only = request.method == "HEAD";
+        turn.staging.push(
+            &response,
+            Exchange {
+                version: request.version,
+                persistent,
+                head_only,
+            },
+        );
+        turn.answered += 1;
+        self.phase = if persistent {
+            Phase::Idle
+        } else if self.draining {
+            Phase::Closing(CloseReason::Draining)
+        } else {
+            Phase::Closing(CloseReason::Requested)
+        };
+    }
+
+    fn fail(&mut self, error: Error, staging: &mut Staging) {
+        let exchange = Exchange {
+            version: Version::Http11,
+            persistent: false,
+            head_only: false,
+        };
+        staging.push(&Response::empty(error.status()), exchange);
+        self.phase = Phase::Closing(CloseReason::Fault(error));
+        self.buffer = Vec::new();
+    }
+
+    /// The peer has closed its side. Requests that wait for their turn are still answered; call this
+    /// when there is no [backlog](Self::has_backlog) any more.
+    pub fn handle_peer_closed(&mut self) {
+        self.close(CloseReason::PeerClosed);
+    }
+
+    /// Closes an idle connection now, any other with its next response.
+    pub fn drain(&mut self) {
+        self.draining = true;
+        if matches!(self.phase, Phase::Idle) && !self.backlog {
+            self.close(CloseReason::Draining);
+        }
+    }
+
+    /// Ends a phase that has lasted too long: an idle connection silently, since a client that opened
+    /// it ahead of need does not expect an answer; an incomplete request with a 408. Spurious calls
+    /// are harmless.
+    pub fn handle_timeout(&mut self, now: Tick, limits: &Limits, staging: &mut Staging) {
+        if now < self.deadline {
+            return;
+        }
+        match self.phase {
+            Phase::Idle => self.close(CloseReason::Idle),
+            Phase::Head | Phase::Content { .. } => self.fail(Error::TimedOut, staging),
+            Phase::Closing(_) => {}
+        }
+        self.deadline = now.after(limits.linger_timeout_ms);
+    }
+
+    /// When [`Self::handle_timeout`] is due; in the closing phase, when waiting for the peer ends.
+    #[must_use]
+    pub const fn deadline(&self) -> Tick {
+        self.deadline
+    }
+
+    /// Whether complete requests may wait that [`Self::receive`] has not answered yet.
+    #[must_use]
+    pub const fn has_backlog(&self) -> bool {
+        self.backlog
+    }
+
+    /// Whether the connection waits between two requests.
+    #[must_use]
+    pub const fn is_idle(&self) -> bool {
+        matches!(self.phase, Phase::Idle) && !self.backlog
+    }
+
+    /// Why the connection is closing, once it is: what arrives now is dropped.
+    #[must_use]
+    pub const fn close_reason(&self) -> Option<CloseReason> {
+        match self.phase {
+            Phase::Closing(reason) => Some(reason),
+            _ => None,
+        }
+    }
+
+    const fn is_closing(&self) -> bool {
+        self.close_reason().is_some()
+    }
+
+    fn close(&mut self, reason: CloseReason) {
+        if !self.is_closing() {
+            self.phase = Phase::Closing(reason);
+        }
+        self.buffer = Vec::new();
+        self.backlog = false;
+    }
+}
+
+/// What one call of [`Connection::receive`] works with.
+struct Turn<'a, H> {
+    limits: &'a Limits,
+    staging: &'a mut Staging,
+    handler: H,
+    answered: usize,
+}
+
+/// What a step has made of its bytes.
+enum Step {
+    /// So many are done with.
+    Advance(usize),
+    /// So many are to be kept until more arrive.
+    Wait(usize),
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,134 @@
+//! HTTP/1.1, the server's side, without a socket (RFC 9110, RFC 9112).
+//!
+//! ```text
+//!            first byte            head complete        content complete
+//!   Idle ───────────────▶ Head ───────────────▶ Content ───────────────▶ answered
+//!    ▲                     │ no content: straight to the answer              │
+//!    ├─────────────────────┴───── persistent connection ─────────────────────┤
+//!    │                                                                       ▼
+//!    └ idle too long, a fault, `Connection: close`, drain ─▶ Closing(CloseReason)
+//! ```
+//!
+//! [`Connection`] is that machine: bytes in, requests to a handler, responses out, in order. It owns
+//! bytes only while a request is incomplete, so an idle connection costs no buffer. What arrives in
+//! one piece is parsed where the socket was read into and never copied.
+
+mod chunked;
+mod connection;
+mod framing;
+mod request;
+mod response;
+
+pub use connection::{CloseReason, Connection};
+pub use request::{Fields, Request, Version};
+pub use response::{Content, Response, Staging, Status};
+
+/// The most header fields a request may have.
+pub const FIELDS_MAX: usize = 64;
+
+/// What a connection may take up: bytes and waiting time.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Bytes of a head: request line, fields and the empty line.
+    pub head_bytes_max: usize,
+    /// Bytes of a request-target; RFC 9112 section 3 asks for at least 8,000.
+    pub target_bytes_max: usize,
+    /// Bytes of content, after its chunked coding is undone.
+    pub content_bytes_max: usize,
+    /// From a head's first byte to its last, ms.
+    pub head_timeout_ms: u64,
+    /// From a head's end to the content's end, ms.
+    pub content_timeout_ms: u64,
+    /// Between requests, ms. Longer than the 90 s for which cloudflared keeps a connection for
+    /// reuse, since a proxy may not retry a POST that raced with our close.
+    pub idle_timeout_ms: u64,
+    /// For how long bytes are still read and dropped after the last answer, ms, so that a reset
+    /// does not eat that answer (RFC 9112 section 9.6).
+    pub linger_timeout_ms: u64,
+    /// Requests of one connection that are answered before others get their turn.
+    pub requests_per_turn_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            head_bytes_max: 16 * 1024,
+            target_bytes_max: 8 * 1024,
+            content_bytes_max: 256 * 1024,
+            head_timeout_ms: 30_000,
+            content_timeout_ms: 30_000,
+            idle_timeout_ms: 120_000,
+            linger_timeout_ms: 5_000,
+            requests_per_turn_max: 64,
+        }
+    }
+}
+
+/// A fault of the peer's. Each is answered with its status, and then the connection closes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// Not HTTP, or a field that breaks the grammar.
+    Malformed,
+    /// HTTP/1.1 without exactly one valid Host (RFC 9112 section 3.2).
+    BadHost,
+    /// Content whose end could be read in two ways (RFC 9112 section 6.3): request smuggling.
+    AmbiguousFraming,
+    /// The head or the content did not arrive in time.
+    TimedOut,
+    /// Content whose length nothing tells: an HTTP/1.0 POST without Content-Length.
+    LengthRequired,
+    /// More content than the limit.
+    ContentTooLarge,
+    /// A request-target beyond the limit.
+    TargetTooLong,
+    /// A Content-Encoding; the signature covers bytes as they are sent.
+    UnsupportedContentCoding,
+    /// An expectation other than 100-continue.
+    UnknownExpectation,
+    /// More fields, or a larger head, than the limits.
+    FieldsTooLarge,
+    /// A transfer coding other than chunked.
+    UnsupportedTransferCoding,
+    /// Neither HTTP/1.1 nor HTTP/1.0.
+    UnsupportedVersion,
+}
+
+impl Error {
+    /// The status that tells the peer.
+    #[must_use]
+    pub const fn status(self) -> Status {
+        match self {
+            Self::Malformed | Self::BadHost | Self::AmbiguousFraming => Status::BadRequest,
+            Self::TimedOut => Status::RequestTimeout,
+            Self::LengthRequired => Status::LengthRequired,
+            Self::ContentTooLarge => Status::ContentTooLarge,
+            Self::TargetTooLong => Status::UriTooLong,
+            Self::UnsupportedContentCoding => Status::UnsupportedMediaType,
+            Self::UnknownExpectation => Status::ExpectationFailed,
+            Self::FieldsTooLarge => Status::RequestHeaderFieldsTooLarge,
+            Self::UnsupportedTransferCoding => Status::NotImplemented,
+            Self::UnsupportedVersion => Status::HttpVersionNotSupported,
+        }
+    }
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Malformed => "malformed request",
+            Self::BadHost => "missing, repeated or invalid Host",
+            Self::AmbiguousFraming => "ambiguous framing",
+            Self::TimedOut => "request not complete in time",
+            Self::LengthRequired => "content without a length",
+            Self::ContentTooLarge => "content too large",
+            Self::TargetTooLong => "request-target too long",
+            Self::UnsupportedContentCoding => "content coding not supported",
+            Self::UnknownExpectation => "unknown expectation",
+            Self::FieldsTooLarge => "header fields too large",
+            Self::UnsupportedTransferCoding => "transfer coding not supported",
+            Self::UnsupportedVersion => "HTTP version not supported",
+        })
+    }
+}
+
+impl std::error::Error for Error {}

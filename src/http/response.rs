@@ -1,0 +1,264 @@
+//! What torrap answers: a status, a few fields, at most one short content; and the staging area that
+//! a turn's responses are encoded into before any of them is written.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use super::request::Version;
+use crate::time::UnixTime;
+
+macro_rules! statuses {
+    ($($(#[$doc:meta])* $name:ident = $code:literal $reason:literal,)*) => {
+        /// A status code (RFC 9110 section 15; 431 from RFC 6585).
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Status { $($(#[$doc])* $name,)* }
+
+        impl Status {
+            /// The three digits.
+            #[must_use]
+            pub const fn code(self) -> u16 {
+                match self { $(Self::$name => $code,)* }
+            }
+
+            const fn line(self) -> &'static str {
+                match self {
+                    $(Self::$name => concat!("HTTP/1.1 ", $code, " ", $reason, "\r\n"),)*
+                }
+            }
+        }
+    };
+}
+
+statuses! {
+    /// 200
+    Ok = 200 "OK",
+    /// 400
+    BadRequest = 400 "Bad Request",
+    /// 401
+    Unauthorized = 401 "Unauthorized",
+    /// 404
+    NotFound = 404 "Not Found",
+    /// 405
+    MethodNotAllowed = 405 "Method Not Allowed",
+    /// 408
+    RequestTimeout = 408 "Request Timeout",
+    /// 411
+    LengthRequired = 411 "Length Required",
+    /// 413
+    ContentTooLarge = 413 "Content Too Large",
+    /// 414
+    UriTooLong = 414 "URI Too Long",
+    /// 415
+    UnsupportedMediaType = 415 "Unsupported Media Type",
+    /// 417
+    ExpectationFailed = 417 "Expectation Failed",
+    /// 431
+    RequestHeaderFieldsTooLarge = 431 "Request Header Fields Too Large",
+    /// 501
+    NotImplemented = 501 "Not Implemented",
+    /// 503
+    ServiceUnavailable = 503 "Service Unavailable",
+    /// 505
+    HttpVersionNotSupported = 505 "HTTP Version Not Supported",
+}
+
+/// A response's content. An empty one has no Content-Type: Slack shows people any other content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Zero bytes.
+    Empty,
+    /// `application/json`.
+    Json(Vec<u8>),
+}
+
+/// A response without what the connection decides: Date, Connection, whether content is sent at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// The status.
+    pub status: Status,
+    /// The content.
+    pub content: Content,
+    /// The methods of an Allow field, which a 405 must carry (RFC 9110 section 15.5.6).
+    pub allow: Option<&'static str>,
+}
+
+impl Response {
+    /// A status alone.
+    #[must_use]
+    pub const fn empty(status: Status) -> Self {
+        Self {
+            status,
+            content: Content::Empty,
+            allow: None,
+        }
+    }
+
+    /// A 200 with JSON.
+    #[must_use]
+    pub const fn json(content: Vec<u8>) -> Self {
+        Self {
+            status: Status::Ok,
+            content: Content::Json(content),
+            allow: None,
+        }
+    }
+
+    /// A status with an Allow field.
+    #[must_use]
+    pub const fn allowing(status: Status, methods: &'static str) -> Self {
+        Self {
+            status,
+            content: Content::Empty,
+            allow: Some(methods),
+        }
+    }
+}
+
+/// How a response goes out on its connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Exchange {
+    /// The request's version: a persistent HTTP/1.0 connection is told so.
+    pub(super) version: Version,
+    /// Whether the connection stays open after this response.
+    pub(super) persistent: bool,
+    /// HEAD: the fields of the content, without it (RFC 9110 section 9.3.2).
+    pub(super) head_only: bool,
+}
+
+/// The staging area of one turn: encoded responses of all connections, one after the other, and the
+/// Date that they share.
+#[derive(Debug, Default)]
+pub struct Staging {
+    bytes: Vec<u8>,
+    date_secs: u64,
+    date: String,
+}
+
+impl Staging {
+    /// Empties the area for a turn at `now`; the Date changes at most once a second.
+    pub fn begin(&mut self, now: UnixTime) {
+        self.bytes.clear();
+        let secs = now.secs();
+        if self.date.is_empty() || secs != self.date_secs {
+            self.date_secs = secs;
+            self.date = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(secs));
+        }
+    }
+
+    /// What has been staged.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// How much has been staged.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether nothing has been staged.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// An interim response: the peer may send its content (RFC 9110 section 15.2.1).
+    pub(super) fn push_continue(&mut self) {
+        self.bytes
+            .extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+    }
+
+    pub(super) fn push(&mut self, response: &Response, exchange: Exchange) {
+        let out = &mut self.bytes;
+        out.extend_from_slice(response.status.line().as_bytes());
+        out.extend_from_slice(b"Date: ");
+        out.extend_from_slice(self.date.as_bytes());
+        if let Some(methods) = response.allow {
+            out.extend_from_slice(b"\r\nAllow: ");
+            out.extend_from_slice(methods.as_bytes());
+        }
+        match (exchange.persistent, exchange.version) {
+            (true, Version::Http11) => {}
+            (true, Version::Http10) => out.extend_from_slice(b"\r\nConnection: keep-alive"),
+            (false, _) => out.extend_from_slice(b"\r\nConnection: close"),
+        }
+        match &response.content {
+            Content::Empty => out.extend_from_slice(b"\r\nContent-Length: 0\r\n\r\n"),
+            Content::Json(content) => {
+                out.extend_from_slice(b"\r\nContent-Type: application/json\r\nContent-Length: ");
+                out.extend_from_slice(content.len().to_string().as_bytes());
+                out.extend_from_slice(b"\r\n\r\n");
+                if !exchange.head_only {
+                    out.extend_from_slice(content);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn staged(response: &Response, version: Version, persistent: bool, head_only: bool) -> String {
+        let mut staging = Staging::default();
+        staging.begin(UnixTime(784_111_777_999));
+        staging.push(
+            response,
+            Exchange {
+                version,
+                persistent,
+                head_only,
+            },
+        );
+        String::from_utf8(staging.bytes().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn an_acknowledgement_has_zero_bytes_of_content_and_no_type() {
+        assert_eq!(
+            staged(&Response::empty(Status::Ok), Version::Http11, true, false),
+            "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 0\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn connection_is_said_where_it_differs_from_the_versions_default() {
+        let ok = Response::empty(Status::Ok);
+        assert!(!staged(&ok, Version::Http11, true, false).contains("Connection"));
+        assert!(staged(&ok, Version::Http11, false, false).contains("\r\nConnection: close\r\n"));
+        assert!(staged(&ok, Version::Http10, true, false).contains("Connection: keep-alive\r\n"));
+        assert!(staged(&ok, Version::Http10, false, false).contains("Connection: close\r\n"));
+    }
+
+    #[test]
+    fn head_has_the_fields_of_the_content_without_it() {
+        let json = Response::json(b"{\"a\":1}".to_vec());
+        let get = staged(&json, Version::Http11, true, false);
+        assert!(
+            get.ends_with("Content-Type: application/json\r\nContent-Length: 7\r\n\r\n{\"a\":1}")
+        );
+        assert_eq!(
+            staged(&json, Version::Http11, true, true),
+            get[..get.len() - 7]
+        );
+    }
+
+    #[test]
+    fn not_allowed_says_what_is() {
+        let response = Response::allowing(Status::MethodNotAllowed, "GET, HEAD");
+        let text = staged(&response, Version::Http11, true, false);
+        assert!(text.starts_with("HTTP/1.1 405 Method Not Allowed\r\n"));
+        assert!(text.contains("\r\nAllow: GET, HEAD\r\n"));
+    }
+
+    #[test]
+    fn the_date_follows_the_clock_in_both_directions() {
+        let mut staging = Staging::default();
+        for (ms, second) in [(999, "00"), (1_000, "01"), (1_999, "01"), (500, "00")] {
+            staging.begin(UnixTime(ms));
+            let end = format!("00:00:{second} GMT");
+            assert!(staging.date.ends_with(&end), "{} at {ms}", staging.date);
+        }
+    }
+}
