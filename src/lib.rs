@@ -1,3 +1,4 @@
 //! torrap: a Slack slash-command bot on one thread and one poll loop.
+pub mod commands;
 pub mod slack;
 pub mod time;
