@@ -1,0 +1,82 @@
+//! The slash commands: one file for each, and the table that names them.
+
+mod reverse;
+
+/// A slash command: what a row of the table says about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Command {
+    /// As people type it, slash included.
+    pub name: &'static str,
+    /// What to answer someone who asks how to use it, in Slack's markup.
+    pub usage: &'static str,
+    /// Takes the invocation's text as Slack delivered it and appends the reply's, both in Slack's
+    /// markup.
+    pub run: fn(&str, &mut String),
+}
+
+/// Every command there is.
+pub const COMMANDS: &[Command] = &[reverse::COMMAND];
+
+const _: () = assert!(!COMMANDS.is_empty());
+
+/// The command called `name`, or else the first of the table.
+///
+/// Whoever installs the app chooses its commands' names in Slack's manifest, and has a reason to:
+/// commands are not namespaced, the app installed last wins a clash
+/// (<https://docs.slack.dev/interactivity/implementing-slash-commands>). So a name that is not in the
+/// table is no error.
+#[must_use]
+pub fn find(name: &str) -> &'static Command {
+    COMMANDS
+        .iter()
+        .find(|command| command.name == name)
+        .unwrap_or(&COMMANDS[0])
+}
+
+/// Whether an invocation's text asks for the usage: blank, or `help` in any case.
+#[must_use]
+pub fn is_help(text: &str) -> bool {
+    let text = text.trim();
+    text.is_empty() || text.eq_ignore_ascii_case("help")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_not_in_the_table_gets_the_first_command() {
+        assert_eq!(find("/torrap").name, "/torrap");
+        assert_eq!(find("/backwards").name, "/torrap");
+        assert_eq!(find("").name, "/torrap");
+    }
+
+    #[test]
+    fn names_are_what_slack_allows_and_unique() {
+        for (index, command) in COMMANDS.iter().enumerate() {
+            assert!(command.name.starts_with('/') && (2..=32).contains(&command.name.len()));
+            assert!(
+                COMMANDS[..index]
+                    .iter()
+                    .all(|other| other.name != command.name)
+            );
+            assert!(command.usage.contains(command.name));
+        }
+    }
+
+    #[test]
+    fn help_is_blank_or_the_word_alone() {
+        for text in [
+            "",
+            " \t\r\n",
+            "\u{a0}\u{3000}\u{2028}",
+            "help",
+            " HeLp\u{a0}",
+        ] {
+            assert!(is_help(text), "{text:?}");
+        }
+        for text in ["help me", "helpful", "\u{200b}", "hëlp", "-h"] {
+            assert!(!is_help(text), "{text:?}");
+        }
+    }
+}
