@@ -173,6 +173,16 @@ impl<T> Slab<T> {
         })
     }
 
+    /// The value at `index`, whatever its generation: for links between values of one slab.
+    pub(crate) fn at(&self, index: u32) -> Option<&T> {
+        Some(&self.occupant(index)?.value)
+    }
+
+    /// As [`Slab::at`], to be changed.
+    pub(crate) fn at_mut(&mut self, index: u32) -> Option<&mut T> {
+        Some(&mut self.occupant_mut(index)?.value)
+    }
+
     /// Takes the value at `index`, whatever its generation.
     pub(crate) fn remove_at(&mut self, index: u32) -> Option<T> {
         let (number, slot) = split(index);
