@@ -1,2 +1,3 @@
 //! torrap: a Slack slash-command bot on one thread and one poll loop.
+pub mod slack;
 pub mod time;

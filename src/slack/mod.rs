@@ -1,0 +1,2 @@
+//! What Slack says and wants to hear.
+pub mod response_url;
