@@ -1,3 +1,5 @@
 //! torrap: a Slack slash-command bot on one thread and one poll loop.
+pub mod config;
+mod host;
 pub mod slack;
 pub mod time;

@@ -1,10 +1,9 @@
 //! Scheme, host and port, in the settings and at the front of a URL.
 
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::Ipv6Addr;
 
-/// Longest host name, in bytes (RFC 1035, section 2.3.4, without the root's dot).
-const HOST_BYTES_MAX: usize = 253;
+use crate::host::is_name_or_ipv4;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scheme {
@@ -33,15 +32,7 @@ impl Host {
         if let Some(literal) = bracketed(text) {
             return literal.parse().ok().map(Self::V6);
         }
-        let is_name = text.len() <= HOST_BYTES_MAX
-            && text.split('.').all(|label| !label.is_empty())
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
-        // A host that ends in a number is an IPv4 address or a mistake (URL Standard, 3.5).
-        let ends_in_number = text.rsplit('.').next()?.bytes().all(|b| b.is_ascii_digit());
-        let is_host = is_name && (!ends_in_number || text.parse::<Ipv4Addr>().is_ok());
-        is_host.then(|| Self::Name(text.to_ascii_lowercase().into()))
+        is_name_or_ipv4(text).then(|| Self::Name(text.to_ascii_lowercase().into()))
     }
 
     fn is(&self, text: &str) -> bool {
