@@ -8,6 +8,7 @@ mod settings;
 mod signing_secret;
 mod value;
 
+pub(crate) use error::Shown;
 pub use error::{Error, Expected};
 pub use settings::{Setting, Settings};
 pub use signing_secret::{SecretError, SigningSecret};
