@@ -1,4 +1,5 @@
 //! torrap: a Slack slash-command bot on one thread and one poll loop.
+pub mod cli;
 pub mod config;
 mod host;
 pub mod manifest;
