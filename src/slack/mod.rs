@@ -1,8 +1,10 @@
 //! What Slack says and what it wants to hear: bytes and text in, bytes and text out.
 //!
-//! A slash command arrives as a [`form`] whose `text` is in Slack's [`markup`]; what goes back, in the
-//! answer or to the `response_url`, is a [`message`].
+//! A slash command arrives as a [`form`] with a [`signature`]; verified, it is an [`invocation`], whose
+//! text is in Slack's [`markup`] and whose [`response_url`] says where the [`message`] that answers it
+//! goes.
 
 pub mod form;
 pub mod markup;
 pub mod message;
+pub mod response_url;

@@ -1,0 +1,186 @@
+//! What is wrong with the command line, as one line that says what to do.
+
+use std::fmt;
+
+use super::Command;
+use super::nearest::nearest;
+use super::options::{self, OPTIONS, Opt};
+use crate::config::{self, Setting, Shown};
+
+/// A command line or a setting that is wrong: exit code 2.
+#[derive(Debug)]
+pub enum Error {
+    /// A setting is wrong or missing.
+    Setting(config::Error),
+    /// There is no such option.
+    UnknownOption {
+        /// The option, dashes included.
+        option: String,
+        /// The option that was probably meant.
+        nearest: Option<&'static str>,
+        /// Whether it stands behind `try`, where it may have been meant as text.
+        is_trial: bool,
+    },
+    /// What was given as an option is set by an environment variable only.
+    OnlyVariable {
+        /// The option, dashes included.
+        option: String,
+        /// The setting that was probably meant.
+        opt: &'static Opt,
+    },
+    /// An option of the bot was given to a command that does not run it.
+    OptionOfServe {
+        /// The option.
+        option: &'static str,
+        /// The command's word.
+        command: &'static str,
+    },
+    /// An option stands at the end of the line, without a value.
+    NoValue {
+        /// The option.
+        opt: &'static Opt,
+    },
+    /// There is no such command.
+    UnknownCommand {
+        /// The word that stands where a command would.
+        word: String,
+        /// The command that was probably meant.
+        nearest: Option<&'static str>,
+    },
+    /// A word stands where none is expected.
+    SuperfluousWord {
+        /// The word.
+        word: String,
+    },
+    /// A word is not UTF-8.
+    NotUtf8 {
+        /// The word, with replacement characters.
+        word: String,
+    },
+    /// `manifest` was given no URL.
+    NoUrl,
+    /// `try` was given nothing to reverse.
+    BlankText,
+    /// The line cannot be split into options and words.
+    Syntax(lexopt::Error),
+}
+
+impl Error {
+    pub(super) fn no_option(option: &str, command: Option<Command>) -> Self {
+        let name = option.trim_start_matches('-');
+        let option = option.to_owned();
+        if let Some(opt) = options::without_flag(name) {
+            return Self::OnlyVariable { option, opt };
+        }
+        let flags = OPTIONS
+            .iter()
+            .filter_map(|opt| opt.flag)
+            .chain(["--help", "--version"]);
+        let nearest = nearest(&option, flags);
+        Self::UnknownOption {
+            option,
+            nearest,
+            is_trial: command == Some(Command::Try),
+        }
+    }
+
+    pub(super) fn no_command(word: String) -> Self {
+        let nearest = nearest(&word, Command::ALL.map(Command::word));
+        Self::UnknownCommand { word, nearest }
+    }
+}
+
+impl From<config::Error> for Error {
+    fn from(error: config::Error) -> Self {
+        Self::Setting(error)
+    }
+}
+
+impl From<lexopt::Error> for Error {
+    fn from(error: lexopt::Error) -> Self {
+        Self::Syntax(error)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Setting(error) => error.fmt(f),
+            Self::UnknownOption {
+                option,
+                nearest,
+                is_trial,
+            } => {
+                write!(f, "unknown option {}; {}", Shown(option), Hint(*nearest))?;
+                f.write_str(if *is_trial {
+                    "; text that begins with - goes behind --"
+                } else {
+                    ""
+                })
+            }
+            Self::OnlyVariable { option, opt } => write_only_variable(f, option, opt),
+            Self::OptionOfServe { option, command } => {
+                write!(
+                    f,
+                    "{option}: not an option of `torrap {command}`; leave it out"
+                )
+            }
+            Self::NoValue { opt } => {
+                let name = opt.flag.unwrap_or(opt.variable);
+                write!(f, "{name}: the value is missing; give {name} {}", opt.value)
+            }
+            Self::UnknownCommand { word, nearest } => {
+                write!(f, "unknown command {}; {}", Shown(word), Hint(*nearest))
+            }
+            Self::SuperfluousWord { word } => {
+                write!(
+                    f,
+                    "unexpected argument {}; see `torrap --help`",
+                    Shown(word)
+                )
+            }
+            Self::NotUtf8 { word } => {
+                write!(
+                    f,
+                    "argument {} is not valid UTF-8; give plain text",
+                    Shown(word)
+                )
+            }
+            Self::NoUrl => f.write_str(
+                "manifest: the URL is missing; give the https URL that ngrok prints, \
+                 such as `torrap manifest https://example.ngrok.app`",
+            ),
+            Self::BlankText => f.write_str("try: the text is blank; give some, or none at all"),
+            Self::Syntax(error) => write!(f, "{error}; see `torrap --help`"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+fn write_only_variable(f: &mut fmt::Formatter<'_>, option: &str, opt: &Opt) -> fmt::Result {
+    let (option, variable) = (Shown(option), opt.variable);
+    match opt.setting {
+        Setting::SigningSecrets | Setting::SigningSecretsFile => write!(
+            f,
+            "option {option}: a secret is taken only from the environment, since flags show in \
+             ps; set SLACK_SIGNING_SECRET or SLACK_SIGNING_SECRET_FILE"
+        ),
+        _ => write!(
+            f,
+            "unknown option {option}; set the variable {variable} instead"
+        ),
+    }
+}
+
+/// What was probably meant, or where to look.
+struct Hint(Option<&'static str>);
+
+impl fmt::Display for Hint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(nearest) => write!(f, "did you mean {nearest}? See `torrap --help`"),
+            None => f.write_str("see `torrap --help`"),
+        }
+    }
+}

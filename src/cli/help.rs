@@ -1,0 +1,112 @@
+//! What `--help` and `--version` print.
+
+use super::options::{OPTIONS, Opt};
+
+/// Longest line, in characters.
+const COLUMNS_MAX: usize = 90;
+
+/// Where an option's variable begins, and where its meaning does.
+const VARIABLE_COLUMN: usize = 30;
+const MEANING_COLUMN: usize = 6;
+
+const HEAD: &str = "\
+A Slack slash command that reverses text: acknowledged at once, answered a little later.
+
+Usage:
+  torrap [serve] [OPTIONS]      run the bot
+  torrap try [OPTIONS] [TEXT]   run it for one command, on a free port and against a
+                                stand-in for Slack: needs no Slack and no settings
+  torrap manifest URL           print the Slack app manifest (YAML) for a public https URL
+  torrap --help, --version      print this, or the version
+
+Options, the variables that they beat, and the [defaults]. Durations are in seconds,
+decimals allowed; lists are separated by commas; of an option given twice the last counts.
+";
+
+const EXAMPLES: &str = "
+Examples:
+  torrap try --delay 0.5 olleh
+  torrap manifest https://example.ngrok.app
+  SLACK_SIGNING_SECRET_FILE=/run/secrets/slack torrap --listen 0.0.0.0:8000
+";
+
+/// One line: the name and the version.
+pub(super) fn version() -> String {
+    concat!("torrap ", env!("CARGO_PKG_VERSION"), "\n").to_owned()
+}
+
+/// Commands, every option with its variable and its default, and three examples.
+pub(super) fn text() -> String {
+    let options: String = OPTIONS.iter().map(option).collect();
+    format!("{HEAD}{options}{EXAMPLES}")
+}
+
+fn option(opt: &Opt) -> String {
+    let mut lines = match opt.flag {
+        Some(flag) => {
+            let flag = format!("{flag} {}", opt.value);
+            format!(
+                "  {flag:width$}{}",
+                opt.variable,
+                width = VARIABLE_COLUMN - 2
+            )
+        }
+        None => format!("  {}={}", opt.variable, opt.value),
+    };
+    let default = format!("[{}]", opt.default);
+    let mut column = COLUMNS_MAX;
+    for word in opt.help.split(' ').chain([default.as_str()]) {
+        let width = 1 + word.chars().count();
+        if column + width > COLUMNS_MAX {
+            // Room for the blank that every word brings along.
+            column = MEANING_COLUMN - 1;
+            lines.push('\n');
+            lines.push_str(&" ".repeat(column));
+        }
+        lines.push(' ');
+        lines.push_str(word);
+        column += width;
+    }
+    lines.push('\n');
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_shows_every_option_within_its_columns() {
+        let text = text();
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for opt in OPTIONS {
+            let flag = opt.flag.map(|flag| format!("{flag} {} ", opt.value));
+            let variable = match flag {
+                Some(_) => format!("{} ", opt.variable),
+                None => format!("{}={} ", opt.variable, opt.value),
+            };
+            let flag = flag.unwrap_or_default();
+            let shown = format!("{flag}{variable}{} [{}]", opt.help, opt.default);
+            assert!(words.contains(&shown), "{shown}");
+        }
+        for line in text.lines() {
+            assert!(
+                line.chars().count() <= COLUMNS_MAX && line == line.trim_end(),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_help_ends_with_three_examples() {
+        let text = text();
+        let (_, examples) = text.rsplit_once("Examples:\n").unwrap();
+        assert_eq!(examples.lines().count(), 3);
+        assert!(examples.ends_with('\n') && examples.lines().all(|line| line.contains("torrap ")));
+    }
+
+    #[test]
+    fn the_version_is_the_packages() {
+        assert_eq!(version(), format!("torrap {}\n", env!("CARGO_PKG_VERSION")));
+    }
+}

@@ -1,0 +1,209 @@
+//! The command line: arguments and variables in, what to do out.
+
+mod error;
+mod help;
+mod nearest;
+mod options;
+#[cfg(test)]
+mod tests;
+
+pub use error::Error;
+pub use options::{OPTIONS, Opt, rows};
+
+use std::ffi::OsString;
+use std::io;
+use std::path::Path;
+
+use lexopt::Arg::{Long, Short, Value};
+
+use crate::config::{Config, Setting, Settings, SigningSecret};
+
+/// What `torrap try` reverses when it is given nothing.
+pub const TRIAL_TEXT: &str = "sdrawkcab si siht";
+
+/// Where `torrap try` listens unless `--listen` says otherwise: a free port, this machine only.
+const TRIAL_LISTEN: &str = "127.0.0.1:0";
+
+/// What the process was started to do.
+#[derive(Clone, Debug)]
+pub enum Invocation {
+    /// Run the bot.
+    Serve(Config),
+    /// Run the bot for one command, against a stand-in for Slack.
+    Try {
+        /// The command's text; never blank.
+        text: String,
+        /// Without a signing secret and without a reply origin: the trial makes its own. A bot
+        /// that ran with this as it is would refuse every request.
+        config: Config,
+    },
+    /// Print the app manifest.
+    Manifest {
+        /// The public base URL as given, not yet judged.
+        url: String,
+    },
+    /// Print this text.
+    Help(String),
+    /// Print this line.
+    Version(String),
+}
+
+/// What the process finds around it, handed in so that nothing here depends on the process.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// The value of an environment variable.
+    pub variable: &'a dyn Fn(&str) -> Option<OsString>,
+    /// The content of a file.
+    pub read_file: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
+}
+
+/// A word that says what to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Command {
+    Serve,
+    Try,
+    Manifest,
+}
+
+impl Command {
+    const ALL: [Self; 3] = [Self::Serve, Self::Try, Self::Manifest];
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Serve => "serve",
+            Self::Try => "try",
+            Self::Manifest => "manifest",
+        }
+    }
+}
+
+/// Reads the command line, without the program's name, and the variables behind it.
+///
+/// Options may stand before and behind the command. Of an option given twice the last counts, as is
+/// the custom, so that a script's defaults can be overridden at the end of its line.
+///
+/// # Errors
+/// The first thing that is wrong. All of them are for exit code 2.
+pub fn parse<I>(args: I, surroundings: &Surroundings<'_>) -> Result<Invocation, Error>
+where
+    I: IntoIterator,
+    I::Item: Into<OsString>,
+{
+    let mut parser = lexopt::Parser::from_args(args);
+    let mut line = Line::default();
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Short('h') | Long("help") => return Ok(Invocation::Help(help::text())),
+            Short('V') | Long("version") => return Ok(Invocation::Version(help::version())),
+            Long(name) => {
+                let opt = options::with_flag(name)
+                    .ok_or_else(|| Error::no_option(&format!("--{name}"), line.command))?;
+                let value = parser.value().map_err(|_| Error::NoValue { opt })?;
+                line.flags.push((opt, value));
+            }
+            Short(letter) => return Err(Error::no_option(&format!("-{letter}"), line.command)),
+            Value(word) => line.push(into_text(word)?)?,
+        }
+    }
+    line.into_invocation(surroundings)
+}
+
+/// A command line, sorted into its parts.
+#[derive(Default)]
+struct Line {
+    command: Option<Command>,
+    flags: Vec<(&'static Opt, OsString)>,
+    words: Vec<String>,
+}
+
+impl Line {
+    fn push(&mut self, word: String) -> Result<(), Error> {
+        if self.command.is_some() {
+            self.words.push(word);
+            return Ok(());
+        }
+        let command = Command::ALL
+            .into_iter()
+            .find(|command| command.word() == word);
+        self.command = Some(command.ok_or_else(|| Error::no_command(word))?);
+        Ok(())
+    }
+
+    fn into_invocation(self, surroundings: &Surroundings<'_>) -> Result<Invocation, Error> {
+        match self.command.unwrap_or(Command::Serve) {
+            Command::Serve => self.into_serve(surroundings),
+            Command::Try => self.into_try(surroundings),
+            Command::Manifest => self.into_manifest(),
+        }
+    }
+
+    fn into_serve(self, surroundings: &Surroundings<'_>) -> Result<Invocation, Error> {
+        if let Some(word) = self.words.into_iter().next() {
+            return Err(Error::SuperfluousWord { word });
+        }
+        let settings = gather(self.flags, surroundings, |_| true);
+        let secrets = SigningSecret::from_settings(&settings, surroundings.read_file)?;
+        Ok(Invocation::Serve(Config::from_settings(
+            &settings, secrets,
+        )?))
+    }
+
+    fn into_try(self, surroundings: &Surroundings<'_>) -> Result<Invocation, Error> {
+        let text = match self.words.as_slice() {
+            [] => TRIAL_TEXT.to_owned(),
+            words => words.join(" "),
+        };
+        if text.trim().is_empty() {
+            return Err(Error::BlankText);
+        }
+        let mut settings = gather(self.flags, surroundings, |opt| opt.variable_in_trial);
+        if !settings.has(Setting::Listen) {
+            settings.give(Setting::Listen, "--listen", TRIAL_LISTEN.into());
+        }
+        let mut config = Config::from_settings(&settings, Vec::new())?;
+        config.reply_origins.clear();
+        Ok(Invocation::Try { text, config })
+    }
+
+    fn into_manifest(self) -> Result<Invocation, Error> {
+        if let Some((opt, _)) = self.flags.first() {
+            return Err(Error::OptionOfServe {
+                option: opt.flag.unwrap_or(opt.variable),
+                command: Command::Manifest.word(),
+            });
+        }
+        let mut words = self.words.into_iter();
+        let url = words.next().ok_or(Error::NoUrl)?;
+        match words.next() {
+            Some(word) => Err(Error::SuperfluousWord { word }),
+            None => Ok(Invocation::Manifest { url }),
+        }
+    }
+}
+
+/// Notes the variables that `heeds` lets through, then the flags, which beat them.
+fn gather(
+    flags: Vec<(&'static Opt, OsString)>,
+    surroundings: &Surroundings<'_>,
+    heeds: impl Fn(&Opt) -> bool,
+) -> Settings {
+    let mut settings = Settings::default();
+    for opt in OPTIONS.iter().filter(|opt| heeds(opt)) {
+        // Compose files and unit files set variables to nothing to unset them, but an empty
+        // secret is a deployment gone wrong, and must not pass for a file's default.
+        let is_set = |value: &OsString| !value.is_empty() || opt.setting == Setting::SigningSecrets;
+        if let Some(value) = (surroundings.variable)(opt.variable).filter(is_set) {
+            settings.give(opt.setting, opt.variable, value);
+        }
+    }
+    for (opt, value) in flags {
+        settings.give(opt.setting, opt.flag.unwrap_or(opt.variable), value);
+    }
+    settings
+}
+
+fn into_text(word: OsString) -> Result<String, Error> {
+    word.into_string().map_err(|word| Error::NotUtf8 {
+        word: word.to_string_lossy().into(),
+    })
+}

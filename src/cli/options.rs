@@ -1,0 +1,208 @@
+//! The one table of settings: it feeds the parser, the help and the README.
+
+use crate::config::{Setting, default};
+
+/// One setting as users know it.
+#[derive(Debug)]
+pub struct Opt {
+    /// What it sets.
+    pub setting: Setting,
+    /// The flag, dashes included; none where a value must not or need not stand in a command line.
+    pub flag: Option<&'static str>,
+    /// The environment variable, which the flag beats.
+    pub variable: &'static str,
+    /// What the flag's value is called in the help.
+    pub value: &'static str,
+    /// What holds if nothing is given: the value itself, or words for it.
+    pub default: &'static str,
+    /// Whether `torrap try` heeds the variable. It does not where the variable is about the world
+    /// that the trial replaces: a trial must work wherever the bot is set up.
+    pub variable_in_trial: bool,
+    /// What it means, as plain text without a full stop.
+    pub help: &'static str,
+}
+
+/// All settings, in the order of the help.
+pub const OPTIONS: &[Opt] = &[
+    Opt {
+        setting: Setting::SigningSecrets,
+        flag: None,
+        variable: "SLACK_SIGNING_SECRET",
+        value: "SECRETS",
+        default: "required",
+        variable_in_trial: false,
+        help: "signing secret of the Slack app; a list while rotating, each is tried; never a \
+               flag, since flags show in ps",
+    },
+    Opt {
+        setting: Setting::SigningSecretsFile,
+        flag: None,
+        variable: "SLACK_SIGNING_SECRET_FILE",
+        value: "PATH",
+        default: "none",
+        variable_in_trial: false,
+        help: "file that holds the signing secret, instead of the variable",
+    },
+    Opt {
+        setting: Setting::LogLevel,
+        flag: None,
+        variable: "LOG_LEVEL",
+        value: "LEVEL",
+        default: default::LOG_LEVEL,
+        variable_in_trial: true,
+        help: "error, warn, info, debug, trace or off",
+    },
+    Opt {
+        setting: Setting::Listen,
+        flag: Some("--listen"),
+        variable: "TORRAP_LISTEN",
+        value: "ADDRESSES",
+        default: default::LISTEN,
+        variable_in_trial: false,
+        help: "list of host:port; a name listens on every address it resolves to, port 0 picks one",
+    },
+    Opt {
+        setting: Setting::Delay,
+        flag: Some("--delay"),
+        variable: "TORRAP_DELAY",
+        value: "SECONDS",
+        default: default::DELAY,
+        variable_in_trial: true,
+        help: "\"thinking\" time before the reply, 0 to 1500",
+    },
+    Opt {
+        setting: Setting::Tolerance,
+        flag: Some("--tolerance"),
+        variable: "TORRAP_TOLERANCE",
+        value: "SECONDS",
+        default: default::TOLERANCE,
+        variable_in_trial: true,
+        help: "how far a request's timestamp may be from now, both ways (Slack advises 300)",
+    },
+    Opt {
+        setting: Setting::ReplyOrigins,
+        flag: Some("--reply-origin"),
+        variable: "TORRAP_REPLY_ORIGINS",
+        value: "ORIGINS",
+        default: default::REPLY_ORIGINS,
+        variable_in_trial: false,
+        help: "list of the only origins (scheme, host, port) that a response_url may have",
+    },
+    Opt {
+        setting: Setting::Senders,
+        flag: Some("--senders"),
+        variable: "TORRAP_SENDERS",
+        value: "COUNT",
+        default: default::SENDERS,
+        variable_in_trial: true,
+        help: "most sender threads; they start when needed and end when idle",
+    },
+    Opt {
+        setting: Setting::MaxPending,
+        flag: Some("--max-pending"),
+        variable: "TORRAP_MAX_PENDING",
+        value: "COUNT",
+        default: default::MAX_PENDING,
+        variable_in_trial: true,
+        help: "most jobs accepted and not settled",
+    },
+    Opt {
+        setting: Setting::MaxConnections,
+        flag: Some("--max-connections"),
+        variable: "TORRAP_MAX_CONNECTIONS",
+        value: "COUNT",
+        default: default::MAX_CONNECTIONS,
+        variable_in_trial: true,
+        help: "most open client connections; lowered to what the descriptor limit allows",
+    },
+    Opt {
+        setting: Setting::Drain,
+        flag: Some("--drain"),
+        variable: "TORRAP_DRAIN",
+        value: "SECONDS",
+        default: "the delay + 30",
+        variable_in_trial: true,
+        help: "how long a graceful stop waits for pending jobs",
+    },
+    Opt {
+        setting: Setting::CaFile,
+        flag: Some("--ca-file"),
+        variable: "SSL_CERT_FILE",
+        value: "PATH",
+        default: "built-in roots",
+        variable_in_trial: false,
+        help: "PEM file of the authorities to trust for replies, instead of the built-in ones",
+    },
+];
+
+/// The option with a flag, given without its dashes.
+pub(super) fn with_flag(name: &str) -> Option<&'static Opt> {
+    OPTIONS
+        .iter()
+        .find(|opt| opt.flag.and_then(|flag| flag.strip_prefix("--")) == Some(name))
+}
+
+/// The option that has no flag, but that `name` (without dashes) was meant to be: `log-level`,
+/// `signing-secret`, `secret`.
+pub(super) fn without_flag(name: &str) -> Option<&'static Opt> {
+    OPTIONS.iter().filter(|opt| opt.flag.is_none()).find(|opt| {
+        let likely = opt.variable.to_ascii_lowercase().replace('_', "-");
+        let front = likely.strip_suffix(&name.to_ascii_lowercase());
+        !name.is_empty() && front.is_some_and(|front| front.is_empty() || front.ends_with('-'))
+    })
+}
+
+/// The table as the README shows it: flag, variable, default, meaning.
+pub fn rows() -> impl Iterator<Item = [&'static str; 4]> {
+    OPTIONS
+        .iter()
+        .map(|opt| [opt.flag.unwrap_or("–"), opt.variable, opt.default, opt.help])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_name_is_used_twice() {
+        let names: Vec<_> = OPTIONS
+            .iter()
+            .flat_map(|o| o.flag.into_iter().chain([o.variable]))
+            .collect();
+        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
+        assert!(
+            OPTIONS
+                .iter()
+                .all(|opt| opt.flag.is_none_or(|flag| flag.starts_with("--")))
+        );
+    }
+
+    #[test]
+    fn options_are_found_by_their_names() {
+        assert_eq!(with_flag("delay").unwrap().setting, Setting::Delay);
+        assert!(with_flag("--delay").is_none() && with_flag("").is_none());
+        for name in ["slack-signing-secret", "signing-secret", "secret", "SECRET"] {
+            assert_eq!(without_flag(name).unwrap().setting, Setting::SigningSecrets);
+        }
+        assert_eq!(
+            without_flag("log-level").unwrap().setting,
+            Setting::LogLevel
+        );
+        assert!(
+            ["", "t", "-", "ecret", "delay"]
+                .iter()
+                .all(|name| without_flag(name).is_none())
+        );
+    }
+
+    #[test]
+    fn rows_fit_a_markdown_table() {
+        assert_eq!(rows().count(), OPTIONS.len());
+        for cell in rows().flatten() {
+            assert!(!cell.is_empty() && !cell.contains(['|', '\n']), "{cell}");
+        }
+        let delay = rows().find(|row| row[1] == "TORRAP_DELAY").unwrap();
+        assert_eq!(delay[..3], ["--delay", "TORRAP_DELAY", "5"]);
+    }
+}

@@ -1,0 +1,223 @@
+//! Commands, words and options; the settings behind them are in `settings`.
+
+mod settings;
+
+use super::*;
+use std::ffi::OsStr;
+
+const SECRET: (&str, &str) = ("SLACK_SIGNING_SECRET", "8f742231b10e");
+
+/// Parses a line in surroundings of `variables` and one file, `/run/secret`.
+fn parse_in(variables: &[(&str, &str)], args: &[&str]) -> Result<Invocation, String> {
+    let variable = |name: &str| {
+        let found = variables.iter().find(|(variable, _)| *variable == name);
+        found.map(|(_, value)| OsString::from(value))
+    };
+    let read_file = |path: &Path| match path.to_str() {
+        Some("/run/secret") => Ok(b"e6b19c573432\n".to_vec()),
+        _ => Err(io::Error::new(io::ErrorKind::NotFound, "no such file")),
+    };
+    let surroundings = Surroundings {
+        variable: &variable,
+        read_file: &read_file,
+    };
+    let invocation = parse(args, &surroundings).map_err(|error| error.to_string());
+    if let Err(line) = &invocation {
+        assert!(
+            !line.chars().any(char::is_control),
+            "{line:?} is not one plain line"
+        );
+        assert!(!line.contains(SECRET.1), "{line:?} shows a secret");
+    }
+    invocation
+}
+
+fn try_in(variables: &[(&str, &str)], args: &[&str]) -> Result<(String, Config), String> {
+    match parse_in(variables, &[&["try"], args].concat())? {
+        Invocation::Try { text, config } => Ok((text, config)),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_secret_is_never_taken_from_a_flag() {
+    for args in [
+        &["--signing-secret", SECRET.1][..],
+        &["--secret=8f742231b10e"],
+        &["--slack-signing-secret", SECRET.1],
+        &["try", "--secret", SECRET.1],
+    ] {
+        let line = parse_in(&[], args).unwrap_err();
+        let why = "a secret is taken only from the environment, since flags show in ps; set \
+                   SLACK_SIGNING_SECRET or SLACK_SIGNING_SECRET_FILE";
+        assert!(
+            line.starts_with("option \"--") && line.ends_with(why),
+            "{line}"
+        );
+    }
+    assert_eq!(
+        parse_in(&[], &["--log-level", "debug"]).unwrap_err(),
+        "unknown option \"--log-level\"; set the variable LOG_LEVEL instead"
+    );
+}
+
+#[test]
+fn unknown_words_are_named_and_the_nearest_suggested() {
+    for (args, expected) in [
+        (
+            &["--dealy", "5"][..],
+            r#"unknown option "--dealy"; did you mean --delay? See"#,
+        ),
+        (
+            &["--reply-origins=x"],
+            r#"unknown option "--reply-origins"; did you mean --reply-origin?"#,
+        ),
+        (
+            &["--frobnicate"],
+            r#"unknown option "--frobnicate"; see `torrap --help`"#,
+        ),
+        (&["-x"], r#"unknown option "-x"; see `torrap --help`"#),
+        (
+            &["--a\nb"],
+            r#"unknown option "--a\nb"; see `torrap --help`"#,
+        ),
+        (
+            &["sevre"],
+            r#"unknown command "sevre"; did you mean serve? See `torrap --help`"#,
+        ),
+        (
+            &["frobnicate"],
+            r#"unknown command "frobnicate"; see `torrap --help`"#,
+        ),
+        (&[""], r#"unknown command ""; see `torrap --help`"#),
+        (
+            &["serve", "now"],
+            r#"unexpected argument "now"; see `torrap --help`"#,
+        ),
+        (
+            &["manifest"],
+            "manifest: the URL is missing; give the https URL that ngrok prints",
+        ),
+        (
+            &["manifest", "a", "b"],
+            r#"unexpected argument "b"; see `torrap --help`"#,
+        ),
+        (
+            &["manifest", "a", "--delay", "1"],
+            "--delay: not an option of `torrap manifest`; leave",
+        ),
+        (
+            &["try", " "],
+            "try: the text is blank; give some, or none at all",
+        ),
+        (
+            &["try", "-x"],
+            r#"unknown option "-x"; see `torrap --help`; text that begins with - "#,
+        ),
+    ] {
+        let line = parse_in(&[SECRET], args).unwrap_err();
+        assert!(line.starts_with(expected), "{line}");
+    }
+}
+
+#[test]
+fn help_and_version_stand_anywhere_and_need_no_settings() {
+    for command in [
+        &[][..],
+        &["serve"],
+        &["try"],
+        &["try", "text"],
+        &["manifest"],
+    ] {
+        for (flag, start) in [
+            ("--help", "A Slack slash command"),
+            ("-h", "A Slack slash command"),
+            ("--version", "torrap "),
+            ("-V", "torrap "),
+        ] {
+            let args = [command, &[flag]].concat();
+            match parse_in(&[("TORRAP_DELAY", "wrong")], &args) {
+                Ok(Invocation::Help(text) | Invocation::Version(text)) => {
+                    assert!(text.starts_with(start), "{args:?}");
+                }
+                other => panic!("{args:?}: {other:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn the_manifests_url_is_handed_on() {
+    let invocation = parse_in(&[], &["manifest", "https://example.ngrok.app"]).unwrap();
+    assert!(
+        matches!(invocation, Invocation::Manifest { url } if url == "https://example.ngrok.app")
+    );
+}
+
+#[test]
+fn a_trial_takes_words_options_and_nothing_from_the_bots_world() {
+    let text = |args: &[&str]| try_in(&[], args).unwrap().0;
+    assert_eq!(text(&[]), "sdrawkcab si siht");
+    assert_eq!(text(&["olleh"]), "olleh");
+    assert_eq!(text(&["olleh", "dlrow"]), "olleh dlrow");
+    assert_eq!(text(&["a", "--delay", "0", "b"]), "a b");
+    assert_eq!(text(&["--delay", "0", "--", "--delay", "-x"]), "--delay -x");
+
+    let (_, config) = try_in(&[], &[]).unwrap();
+    assert!(config.signing_secrets.is_empty() && config.reply_origins.is_empty());
+    assert_eq!(config.listen, ["127.0.0.1:0"]);
+    let (_, config) = try_in(&[], &["--delay", "0", "--listen", "[::1]:0"]).unwrap();
+    assert_eq!(
+        (config.delay_ms, config.listen),
+        (0, vec!["[::1]:0".to_owned()])
+    );
+
+    let of_the_bot = [
+        ("SLACK_SIGNING_SECRET", ""),
+        ("SLACK_SIGNING_SECRET_FILE", "/run/none"),
+        ("TORRAP_LISTEN", "0.0.0.0:80"),
+        ("TORRAP_REPLY_ORIGINS", "wrong"),
+        ("SSL_CERT_FILE", "/run/none"),
+        ("TORRAP_DELAY", "0.25"),
+    ];
+    let (_, config) = try_in(&of_the_bot, &[]).unwrap();
+    assert_eq!(config.listen, ["127.0.0.1:0"]);
+    assert_eq!((config.ca_file, config.delay_ms), (None, 250));
+}
+
+#[test]
+fn options_may_stand_before_the_command() {
+    let invocation = parse_in(&[], &["--delay", "0", "try", "olleh"]).unwrap();
+    assert!(matches!(invocation, Invocation::Try { text, config }
+        if text == "olleh" && config.delay_ms == 0));
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_not_utf_8_is_refused_except_in_a_path() {
+    use std::os::unix::ffi::OsStrExt;
+    let bad = OsStr::from_bytes(b"\xff").to_owned();
+    let surroundings = |name: &str| {
+        let secret = || Some(OsString::from(SECRET.1));
+        if name == SECRET.0 { secret() } else { None }
+    };
+    let read_file = |_: &Path| Ok(Vec::new());
+    let surroundings = Surroundings {
+        variable: &surroundings,
+        read_file: &read_file,
+    };
+    let line = |args: [&OsStr; 2]| parse(args, &surroundings).map_err(|error| error.to_string());
+
+    let error = line(["--delay".as_ref(), &bad]).unwrap_err();
+    assert_eq!(
+        error,
+        "--delay: the value is not valid UTF-8; give plain text"
+    );
+    let error = line(["try".as_ref(), &bad]).unwrap_err();
+    assert_eq!(
+        error,
+        "argument \"\u{fffd}\" is not valid UTF-8; give plain text"
+    );
+    let invocation = line(["--ca-file".as_ref(), &bad]).unwrap();
+    assert!(matches!(invocation, Invocation::Serve(config) if config.ca_file == Some(bad.into())));
+}

@@ -1,0 +1,317 @@
+//! Every setting: default, flag, variable, and the line that each kind of mistake gets.
+
+use super::super::*;
+use super::{SECRET, parse_in};
+
+fn serve_in(variables: &[(&str, &str)], args: &[&str]) -> Result<Config, String> {
+    let variables = [variables, &[SECRET]].concat();
+    match parse_in(&variables, args)? {
+        Invocation::Serve(config) => Ok(config),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What a setting came to, as text.
+fn shown(config: &Config, setting: Setting) -> String {
+    match setting {
+        Setting::SigningSecrets | Setting::SigningSecretsFile => {
+            let secrets = config
+                .signing_secrets
+                .iter()
+                .map(|s| str::from_utf8(s.as_bytes()));
+            secrets.collect::<Result<Vec<_>, _>>().unwrap().join(",")
+        }
+        Setting::LogLevel => config.log_level.to_string(),
+        Setting::Listen => config.listen.join(","),
+        Setting::Delay => config.delay_ms.to_string(),
+        Setting::Tolerance => config.tolerance_ms.to_string(),
+        Setting::ReplyOrigins => config
+            .reply_origins
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(","),
+        Setting::Senders => config.senders.to_string(),
+        Setting::MaxPending => config.max_pending.to_string(),
+        Setting::MaxConnections => config.max_connections.to_string(),
+        Setting::Drain => config.drain_ms.to_string(),
+        Setting::CaFile => config
+            .ca_file
+            .as_ref()
+            .map_or_else(|| "none".into(), |path| path.display().to_string()),
+    }
+}
+
+/// One setting that has a flag: what stands for its default, two good values with what they come
+/// to, and bad values with the line that each gets, behind the name.
+struct Row {
+    setting: Setting,
+    default: &'static str,
+    good: [(&'static str, &'static str); 2],
+    bad: &'static [(&'static str, &'static str)],
+}
+
+const SECONDS_TO_1500: &str = "a number of seconds from 0 to 1500; give one such as 5 or 2.5";
+const SECONDS_TO_DAY: &str = "a number of seconds from 0 to 86400; give one such as 5 or 2.5";
+const SECONDS_FROM_1: &str = "a number of seconds from 1 to 86400; give one such as 5 or 2.5";
+
+const ROWS: &[Row] = &[
+    Row {
+        setting: Setting::Listen,
+        default: "localhost:8000",
+        good: [
+            ("[::1]:80, my.host:0", "[::1]:80,my.host:0"),
+            ("127.0.0.1:1", "127.0.0.1:1"),
+        ],
+        bad: &[
+            (
+                "8000",
+                r#""8000" is not an address to listen on: the port is missing;"#,
+            ),
+            (
+                "a:1,,b:2",
+                r#""" is not an address to listen on: the port is missing;"#,
+            ),
+            (
+                "a:1,:2",
+                r#"":2" is not an address to listen on: the host is missing;"#,
+            ),
+            (
+                "a:99999",
+                r#""a:99999" is not an address to listen on: the port must be a number"#,
+            ),
+            (
+                "::1:80",
+                r#""::1:80" is not an address to listen on: an IPv6 address must stand in"#,
+            ),
+            (
+                "a b:1",
+                r#""a b:1" is not an address to listen on: the host is malformed; give one"#,
+            ),
+        ],
+    },
+    Row {
+        setting: Setting::Delay,
+        default: "5000",
+        good: [("0.2", "200"), (" 1500 ", "1500000")],
+        bad: &[
+            ("1500.001", SECONDS_TO_1500),
+            ("-1", SECONDS_TO_1500),
+            ("5s", SECONDS_TO_1500),
+            ("inf", SECONDS_TO_1500),
+            ("1e2", SECONDS_TO_1500),
+            ("a\nb", SECONDS_TO_1500),
+        ],
+    },
+    Row {
+        setting: Setting::Tolerance,
+        default: "60000",
+        good: [("300", "300000"), ("1", "1000")],
+        bad: &[
+            ("0", SECONDS_FROM_1),
+            ("0.999", SECONDS_FROM_1),
+            ("86401", SECONDS_FROM_1),
+        ],
+    },
+    Row {
+        setting: Setting::ReplyOrigins,
+        default: "https://hooks.slack.com,https://hooks.slack-gov.com",
+        good: [
+            (
+                "HTTPS://A.b:443/, http://[::1]:9",
+                "https://a.b,http://[::1]:9",
+            ),
+            ("http://127.0.0.1:9000", "http://127.0.0.1:9000"),
+        ],
+        bad: &[
+            (
+                "hooks.slack.com",
+                r#""hooks.slack.com" is not an origin: it must begin with https"#,
+            ),
+            (
+                "https://a/b",
+                r#""https://a/b" is not an origin: it must end after the host or the"#,
+            ),
+            (
+                "https://a,",
+                r#""" is not an origin: it must begin with https:// or http://; give "#,
+            ),
+        ],
+    },
+    Row {
+        setting: Setting::Senders,
+        default: "64",
+        good: [("1", "1"), ("1024", "1024")],
+        bad: &[
+            ("0", "a whole number from 1 to 1024; give one"),
+            ("1025", "a whole number from 1 to 1024; give one"),
+            ("+1", "a whole number from 1 to 1024; give one"),
+            ("1.5", "a whole number from 1 to 1024; give one"),
+            (
+                "99999999999999999999",
+                "a whole number from 1 to 1024; give one",
+            ),
+        ],
+    },
+    Row {
+        setting: Setting::MaxPending,
+        default: "100000",
+        good: [("1", "1"), ("10000000", "10000000")],
+        bad: &[("10000001", "a whole number from 1 to 10000000; give one")],
+    },
+    Row {
+        setting: Setting::MaxConnections,
+        default: "8192",
+        good: [("1", "1"), ("1000000", "1000000")],
+        bad: &[("many", "a whole number from 1 to 1000000; give one")],
+    },
+    Row {
+        setting: Setting::Drain,
+        default: "35000",
+        good: [("0", "0"), ("86400", "86400000")],
+        bad: &[("86400.1", SECONDS_TO_DAY), ("never", SECONDS_TO_DAY)],
+    },
+    Row {
+        setting: Setting::CaFile,
+        default: "none",
+        good: [("/etc/ssl/ca.pem", "/etc/ssl/ca.pem"), ("ca.pem", "ca.pem")],
+        bad: &[],
+    },
+];
+
+#[test]
+fn every_setting_with_a_flag_is_read_and_its_mistakes_are_named() {
+    for opt in OPTIONS.iter().filter(|opt| opt.flag.is_some()) {
+        let row = ROWS.iter().find(|row| row.setting == opt.setting).unwrap();
+        let (flag, variable) = (opt.flag.unwrap(), opt.variable);
+        let value = |config: Result<Config, String>| shown(&config.unwrap(), row.setting);
+        let [(first, first_shown), (second, second_shown)] = row.good;
+
+        assert_eq!(value(serve_in(&[], &[])), row.default);
+        assert_eq!(value(serve_in(&[(variable, "")], &[])), row.default);
+        assert_eq!(value(serve_in(&[], &[flag, first])), first_shown);
+        assert_eq!(
+            value(serve_in(&[], &["serve", &format!("{flag}={first}")])),
+            first_shown
+        );
+        assert_eq!(value(serve_in(&[(variable, first)], &[])), first_shown);
+        assert_eq!(
+            value(serve_in(&[(variable, second)], &[flag, first])),
+            first_shown
+        );
+        assert_eq!(
+            value(serve_in(&[], &[flag, first, flag, second])),
+            second_shown
+        );
+        for (bad, line) in row.bad {
+            let by_flag = serve_in(&[], &[flag, bad]).unwrap_err();
+            let by_variable = serve_in(&[(variable, bad)], &[]).unwrap_err();
+            let expected = match line.strip_prefix('"') {
+                Some(_) => (*line).to_owned(),
+                None => format!("{bad:?} is not {line}"),
+            };
+            assert!(
+                by_flag.starts_with(&format!("{flag}: {expected}")),
+                "{by_flag}"
+            );
+            assert_eq!(by_variable, by_flag.replacen(flag, variable, 1));
+        }
+        let error = serve_in(&[], &[flag]).unwrap_err();
+        assert_eq!(
+            error,
+            format!("{flag}: the value is missing; give {flag} {}", opt.value)
+        );
+    }
+}
+
+#[test]
+fn a_line_about_a_mistake_is_complete() {
+    let line = |args| serve_in(&[], args).unwrap_err();
+    assert_eq!(
+        line(&["--delay", "5s"]),
+        r#"--delay: "5s" is not a number of seconds from 0 to 1500; give one such as 5 or 2.5"#
+    );
+    assert_eq!(
+        line(&["--listen", "::1:80"]),
+        "--listen: \"::1:80\" is not an address to listen on: an IPv6 address must stand in \
+         brackets; give one such as localhost:8000, 0.0.0.0:8000 or [::]:8000"
+    );
+    assert_eq!(
+        line(&["--reply-origin", "hooks.slack.com"]),
+        "--reply-origin: \"hooks.slack.com\" is not an origin: it must begin with https:// or \
+         http://; give one such as https://hooks.slack.com"
+    );
+    assert_eq!(
+        line(&["--ca-file="]),
+        r#"--ca-file: "" is not a path; give the path of a PEM file"#
+    );
+    assert_eq!(
+        line(&["--listen", &"a:1,".repeat(16)]),
+        "--listen: the list has more than 16 entries; give fewer"
+    );
+}
+
+#[test]
+fn the_log_level_is_a_variable() {
+    let level = |level| serve_in(&[("LOG_LEVEL", level)], &[]);
+    let shown = |config: Result<Config, String>| shown(&config.unwrap(), Setting::LogLevel);
+    assert_eq!(shown(serve_in(&[], &[])), "INFO");
+    for (text, expected) in [
+        ("debug", "DEBUG"),
+        ("TRACE", "TRACE"),
+        ("Off", "OFF"),
+        ("", "INFO"),
+    ] {
+        assert_eq!(shown(level(text)), expected);
+    }
+    assert_eq!(
+        level("loud").unwrap_err(),
+        "LOG_LEVEL: \"loud\" is not a log level; give error, warn, info, debug, trace or off"
+    );
+}
+
+#[test]
+fn the_secret_comes_from_its_variable_or_a_file() {
+    let serve = |variables: &[(&str, &str)]| match parse_in(variables, &[]) {
+        Ok(Invocation::Serve(config)) => Ok(shown(&config, Setting::SigningSecrets)),
+        Ok(other) => panic!("{other:?}"),
+        Err(line) => Err(line),
+    };
+    let file = ("SLACK_SIGNING_SECRET_FILE", "/run/secret");
+    assert_eq!(serve(&[SECRET]).unwrap(), SECRET.1);
+    assert_eq!(serve(&[("SLACK_SIGNING_SECRET", "a, b")]).unwrap(), "a,b");
+    assert_eq!(serve(&[file]).unwrap(), "e6b19c573432");
+    assert_eq!(
+        serve(&[SECRET, ("SLACK_SIGNING_SECRET_FILE", "")]).unwrap(),
+        SECRET.1
+    );
+    for (variables, start) in [
+        (
+            vec![],
+            "SLACK_SIGNING_SECRET is not set; copy the signing secret from",
+        ),
+        (
+            vec![("SLACK_SIGNING_SECRET", "")],
+            "SLACK_SIGNING_SECRET: a secret is empty or blank;",
+        ),
+        (
+            vec![("SLACK_SIGNING_SECRET", " \n")],
+            "SLACK_SIGNING_SECRET: a secret is empty or",
+        ),
+        (
+            vec![("SLACK_SIGNING_SECRET", "a,,b")],
+            "SLACK_SIGNING_SECRET: a secret is empty or",
+        ),
+        (
+            vec![SECRET, file],
+            "SLACK_SIGNING_SECRET and SLACK_SIGNING_SECRET_FILE are both set;",
+        ),
+        (
+            vec![("SLACK_SIGNING_SECRET_FILE", "/run/none")],
+            r#"SLACK_SIGNING_SECRET_FILE: cannot read "/run/none": no such file; give the path"#,
+        ),
+    ] {
+        let line = serve(&variables).unwrap_err();
+        assert!(line.starts_with(start), "{line}");
+    }
+}

@@ -1,0 +1,178 @@
+//! What is wrong with the settings, as one line that says what to do.
+
+use std::fmt;
+
+use super::signing_secret::SecretError;
+use super::value::AddressError;
+use crate::slack::response_url::OriginError;
+
+/// Most characters of a wrong value that are shown.
+const SHOWN_CHARS_MAX: usize = 80;
+
+/// A setting that is wrong, or missing. `name` is the flag or variable it was given under.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// There is no signing secret.
+    SecretMissing,
+    /// The signing secret is given both directly and as a file.
+    SecretTwice,
+    /// An entry of the list of secrets is not one.
+    Secret {
+        /// Flag or variable.
+        name: &'static str,
+        /// What is wrong with the entry.
+        error: SecretError,
+    },
+    /// The file with the secrets cannot be read.
+    SecretFile {
+        /// Flag or variable.
+        name: &'static str,
+        /// The path that was given.
+        path: String,
+        /// What the system says.
+        error: String,
+    },
+    /// The value is not UTF-8.
+    NotUtf8 {
+        /// Flag or variable.
+        name: &'static str,
+    },
+    /// A list has more than [`super::ENTRIES_MAX`] entries.
+    TooManyEntries {
+        /// Flag or variable.
+        name: &'static str,
+    },
+    /// The value is not what the setting takes.
+    Invalid {
+        /// Flag or variable.
+        name: &'static str,
+        /// The value, or the entry of it that is wrong.
+        value: String,
+        /// What the setting takes.
+        expected: Expected,
+    },
+}
+
+/// What a setting takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// A duration, written in seconds.
+    Seconds {
+        /// Least, in milliseconds.
+        min_ms: u64,
+        /// Greatest, in milliseconds.
+        max_ms: u64,
+    },
+    /// A whole number from 1.
+    Count {
+        /// Greatest.
+        max: usize,
+    },
+    /// A log level.
+    Level,
+    /// An address to listen on.
+    Address(AddressError),
+    /// An origin that replies may go to.
+    Origin(OriginError),
+    /// A path of a file.
+    Path,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SecretMissing => f.write_str(
+                "SLACK_SIGNING_SECRET is not set; copy the signing secret from Basic Information, \
+                 App Credentials at api.slack.com/apps, or run `torrap try`, which needs none",
+            ),
+            Self::SecretTwice => f.write_str(
+                "SLACK_SIGNING_SECRET and SLACK_SIGNING_SECRET_FILE are both set; unset one",
+            ),
+            Self::Secret { name, error } => write!(
+                f,
+                "{name}: {error}; copy it from Basic Information, App Credentials at \
+                 api.slack.com/apps, and separate several with commas"
+            ),
+            Self::SecretFile { name, path, error } => {
+                write!(
+                    f,
+                    "{name}: cannot read {path:?}: {error}; give the path of a readable file"
+                )
+            }
+            Self::NotUtf8 { name } => {
+                write!(f, "{name}: the value is not valid UTF-8; give plain text")
+            }
+            Self::TooManyEntries { name } => {
+                let max = super::ENTRIES_MAX;
+                write!(
+                    f,
+                    "{name}: the list has more than {max} entries; give fewer"
+                )
+            }
+            Self::Invalid {
+                name,
+                value,
+                expected,
+            } => {
+                write!(f, "{name}: {} is not {expected}", Shown(value))
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl fmt::Display for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Seconds { min_ms, max_ms } => {
+                let (min, max) = (min_ms / 1000, max_ms / 1000);
+                write!(
+                    f,
+                    "a number of seconds from {min} to {max}; give one such as 5 or 2.5"
+                )
+            }
+            Self::Count { max } => write!(f, "a whole number from 1 to {max}; give one"),
+            Self::Level => f.write_str("a log level; give error, warn, info, debug, trace or off"),
+            Self::Address(error) => write!(
+                f,
+                "an address to listen on: {error}; \
+                 give one such as localhost:8000, 0.0.0.0:8000 or [::]:8000"
+            ),
+            Self::Origin(error) => {
+                write!(
+                    f,
+                    "an origin: {error}; give one such as https://hooks.slack.com"
+                )
+            }
+            Self::Path => f.write_str("a path; give the path of a PEM file"),
+        }
+    }
+}
+
+/// A value in quotes, escaped and cut so that it stays on the line.
+pub(crate) struct Shown<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.char_indices().nth(SHOWN_CHARS_MAX) {
+            None => write!(f, "{:?}", self.0),
+            Some((end, _)) => write!(f, "{:?}...", &self.0[..end]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_value_stays_on_its_line() {
+        assert_eq!(
+            Shown("a\nb\u{1b}\u{202e}").to_string(),
+            r#""a\nb\u{1b}\u{202e}""#
+        );
+        let long = Shown(&"é".repeat(1000)).to_string();
+        assert_eq!(long, format!("\"{}\"...", "é".repeat(80)));
+    }
+}

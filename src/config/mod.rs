@@ -1,0 +1,162 @@
+//! The settings, judged: what the bot runs with, every number within its bounds.
+//!
+//! Nothing here reads the environment or a file: [`Settings`] holds what was given, and
+//! `cli` is where that comes from.
+
+mod error;
+mod settings;
+mod signing_secret;
+mod value;
+
+pub(crate) use error::Shown;
+pub use error::{Error, Expected};
+pub use settings::{Setting, Settings};
+pub use signing_secret::{SecretError, SigningSecret};
+pub use value::AddressError;
+
+use std::path::PathBuf;
+
+use log::LevelFilter;
+
+use crate::slack::response_url::Origin;
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// Longest delay before a reply, in milliseconds: a `response_url` lives for 30 minutes, and five
+/// of them are left for attempts.
+pub const DELAY_MS_MAX: u64 = 25 * 60 * 1000;
+/// Least tolerance, in milliseconds: Slack's timestamps are whole seconds.
+pub const TOLERANCE_MS_MIN: u64 = 1000;
+/// Greatest tolerance, in milliseconds.
+pub const TOLERANCE_MS_MAX: u64 = DAY_MS;
+/// Most sender threads.
+pub const SENDERS_MAX: usize = 1024;
+/// Most jobs accepted and not settled.
+pub const PENDING_MAX: usize = 10_000_000;
+/// Most open client connections.
+pub const CONNECTIONS_MAX: usize = 1_000_000;
+/// Longest drain time, in milliseconds.
+pub const DRAIN_MS_MAX: u64 = DAY_MS;
+/// Most entries of a list.
+pub const ENTRIES_MAX: usize = 16;
+
+/// How much longer than the delay a graceful stop waits by default, in milliseconds.
+const DRAIN_BEYOND_DELAY_MS: u64 = 30_000;
+
+/// Defaults in the form in which a user would give them, so that the help cannot differ from them.
+pub mod default {
+    /// Of `LOG_LEVEL`.
+    pub const LOG_LEVEL: &str = "info";
+    /// Of `--listen`.
+    pub const LISTEN: &str = "localhost:8000";
+    /// Of `--delay`, in seconds.
+    pub const DELAY: &str = "5";
+    /// Of `--tolerance`, in seconds.
+    pub const TOLERANCE: &str = "60";
+    /// Of `--reply-origin`: Slack and GovSlack.
+    pub const REPLY_ORIGINS: &str = "https://hooks.slack.com,https://hooks.slack-gov.com";
+    /// Of `--senders`.
+    pub const SENDERS: &str = "64";
+    /// Of `--max-pending`.
+    pub const MAX_PENDING: &str = "100000";
+    /// Of `--max-connections`.
+    pub const MAX_CONNECTIONS: &str = "8192";
+}
+
+/// What the bot runs with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The secrets that a request may be signed with. With none every request is refused.
+    pub signing_secrets: Vec<SigningSecret>,
+    /// The least important level that is logged.
+    pub log_level: LevelFilter,
+    /// Where to listen: `host:port` or `[IPv6]:port` as given, names not yet resolved.
+    pub listen: Vec<String>,
+    /// From a command to its reply, in milliseconds; at most [`DELAY_MS_MAX`].
+    pub delay_ms: u64,
+    /// How far a request's timestamp may be from now, both ways, in milliseconds.
+    pub tolerance_ms: u64,
+    /// The only origins that a `response_url` may have. With none every command is refused.
+    pub reply_origins: Vec<Origin>,
+    /// Most sender threads.
+    pub senders: usize,
+    /// Most jobs accepted and not settled.
+    pub max_pending: usize,
+    /// Most open client connections.
+    pub max_connections: usize,
+    /// How long a graceful stop waits for pending jobs, in milliseconds.
+    pub drain_ms: u64,
+    /// PEM file of the authorities to trust for replies, instead of the built-in ones.
+    pub ca_file: Option<PathBuf>,
+}
+
+impl Config {
+    /// Judges what was given and fills in the defaults.
+    ///
+    /// The secrets come on their own, from [`SigningSecret::from_settings`], since a trial runs
+    /// without the operator's.
+    ///
+    /// # Errors
+    /// The first setting that is wrong.
+    pub fn from_settings(
+        settings: &Settings,
+        signing_secrets: Vec<SigningSecret>,
+    ) -> Result<Self, Error> {
+        use Setting as S;
+        let value = |setting, default| settings.value(setting, default);
+        let delay_ms = value(S::Delay, default::DELAY)?.millis(0..=DELAY_MS_MAX)?;
+        Ok(Self {
+            signing_secrets,
+            log_level: value(S::LogLevel, default::LOG_LEVEL)?.level()?,
+            listen: value(S::Listen, default::LISTEN)?.addresses()?,
+            delay_ms,
+            tolerance_ms: value(S::Tolerance, default::TOLERANCE)?
+                .millis(TOLERANCE_MS_MIN..=TOLERANCE_MS_MAX)?,
+            reply_origins: value(S::ReplyOrigins, default::REPLY_ORIGINS)?.origins()?,
+            senders: value(S::Senders, default::SENDERS)?.count(SENDERS_MAX)?,
+            max_pending: value(S::MaxPending, default::MAX_PENDING)?.count(PENDING_MAX)?,
+            max_connections: value(S::MaxConnections, default::MAX_CONNECTIONS)?
+                .count(CONNECTIONS_MAX)?,
+            drain_ms: match settings.given(S::Drain)? {
+                Some(drain) => drain.millis(0..=DRAIN_MS_MAX)?,
+                None => delay_ms + DRAIN_BEYOND_DELAY_MS,
+            },
+            ca_file: settings.path(S::CaFile)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_the_documented_ones() {
+        let config = Config::from_settings(&Settings::default(), Vec::new()).unwrap();
+        assert!(config.signing_secrets.is_empty());
+        assert_eq!(config.log_level, LevelFilter::Info);
+        assert_eq!(config.listen, ["localhost:8000"]);
+        assert_eq!(config.delay_ms, 5000);
+        assert_eq!(config.tolerance_ms, 60_000);
+        let origins: Vec<_> = config.reply_origins.iter().map(Origin::to_string).collect();
+        assert_eq!(
+            origins,
+            ["https://hooks.slack.com", "https://hooks.slack-gov.com"]
+        );
+        assert_eq!(config.senders, 64);
+        assert_eq!(config.max_pending, 100_000);
+        assert_eq!(config.max_connections, 8192);
+        assert_eq!(config.drain_ms, 35_000);
+        assert_eq!(config.ca_file, None);
+    }
+
+    #[test]
+    fn the_drain_time_follows_the_delay_unless_given() {
+        let mut settings = Settings::default();
+        settings.give(Setting::Delay, "--delay", "0.25".into());
+        let drain_ms = |s: &Settings| Config::from_settings(s, Vec::new()).unwrap().drain_ms;
+        assert_eq!(drain_ms(&settings), 30_250);
+        settings.give(Setting::Drain, "--drain", "0".into());
+        assert_eq!(drain_ms(&settings), 0);
+    }
+}

@@ -1,0 +1,271 @@
+//! One value as given, and the readings of it.
+
+use std::fmt;
+use std::net::Ipv6Addr;
+use std::ops::RangeInclusive;
+
+use log::LevelFilter;
+
+use super::ENTRIES_MAX;
+use super::error::{Error, Expected};
+use crate::host::is_name_or_ipv4;
+use crate::slack::response_url::Origin;
+
+/// A value without the white space around it, and the name it was given under.
+#[derive(Clone, Copy)]
+pub(super) struct Value<'a> {
+    pub(super) name: &'static str,
+    pub(super) text: &'a str,
+}
+
+impl<'a> Value<'a> {
+    /// A duration written in seconds, in milliseconds.
+    pub(super) fn millis(self, range: RangeInclusive<u64>) -> Result<u64, Error> {
+        let expected = Expected::Seconds {
+            min_ms: *range.start(),
+            max_ms: *range.end(),
+        };
+        let millis = millis(self.text).filter(|millis| range.contains(millis));
+        millis.ok_or_else(|| self.invalid(expected))
+    }
+
+    /// A whole number from 1.
+    pub(super) fn count(self, max: usize) -> Result<usize, Error> {
+        let is_plain = self.text.bytes().all(|b| b.is_ascii_digit());
+        let count = self
+            .text
+            .parse()
+            .ok()
+            .filter(|count| is_plain && (1..=max).contains(count));
+        count.ok_or_else(|| self.invalid(Expected::Count { max }))
+    }
+
+    pub(super) fn level(self) -> Result<LevelFilter, Error> {
+        self.text.parse().map_err(|_| self.invalid(Expected::Level))
+    }
+
+    pub(super) fn addresses(self) -> Result<Vec<String>, Error> {
+        self.each(|entry| match check_address(entry) {
+            Ok(()) => Ok(entry.to_owned()),
+            Err(error) => Err(Expected::Address(error)),
+        })
+    }
+
+    pub(super) fn origins(self) -> Result<Vec<Origin>, Error> {
+        self.each(|entry| Origin::parse(entry).map_err(Expected::Origin))
+    }
+
+    fn each<T>(self, read: impl Fn(&'a str) -> Result<T, Expected>) -> Result<Vec<T>, Error> {
+        let read = |entry: &'a str| {
+            let entry = Self {
+                text: entry.trim(),
+                ..self
+            };
+            read(entry.text).map_err(|expected| entry.invalid(expected))
+        };
+        entries(self.name, self.text)?.map(read).collect()
+    }
+
+    fn invalid(self, expected: Expected) -> Error {
+        Error::Invalid {
+            name: self.name,
+            value: self.text.to_owned(),
+            expected,
+        }
+    }
+}
+
+/// The entries of a comma-separated list; an empty one is an entry too.
+pub(super) fn entries<'a>(
+    name: &'static str,
+    text: &'a str,
+) -> Result<impl Iterator<Item = &'a str>, Error> {
+    if text.bytes().filter(|b| *b == b',').count() >= ENTRIES_MAX {
+        return Err(Error::TooManyEntries { name });
+    }
+    Ok(text.split(','))
+}
+
+/// Reads `5`, `0.2`, `.5` or `5.` seconds, exactly and rounded up to a millisecond.
+///
+/// Digit by digit, since a float would take `inf` and `1e3` and miss decimals.
+fn millis(text: &str) -> Option<u64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let mut digits = whole.bytes().chain(fraction.bytes());
+    if (whole.len() + fraction.len()) == 0 || !digits.all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let secs: u64 = if whole.is_empty() {
+        0
+    } else {
+        whole.parse().ok()?
+    };
+    let (shown, finer) = fraction.split_at(fraction.len().min(3));
+    let shown = shown.bytes().chain("000".bytes()).take(3);
+    let millis = shown.fold(0, |millis, digit| millis * 10 + u64::from(digit - b'0'));
+    let round_up = u64::from(finer.bytes().any(|digit| digit != b'0'));
+    secs.checked_mul(1000)?.checked_add(millis + round_up)
+}
+
+/// What keeps a text from being an address to listen on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddressError {
+    /// It does not end with `:port`.
+    NoPort,
+    /// Its port is no number from 0 to 65535.
+    Port,
+    /// Nothing stands before the port.
+    NoHost,
+    /// Its host is no name, no IPv4 address and no `[IPv6]` address.
+    Host,
+    /// Its IPv6 address does not stand in brackets.
+    Brackets,
+}
+
+impl fmt::Display for AddressError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoPort => "the port is missing",
+            Self::Port => "the port must be a number from 0 to 65535",
+            Self::NoHost => "the host is missing",
+            Self::Host => "the host is malformed",
+            Self::Brackets => "an IPv6 address must stand in brackets",
+        })
+    }
+}
+
+impl std::error::Error for AddressError {}
+
+/// The syntax alone: whether a name resolves shows when it is bound.
+fn check_address(text: &str) -> Result<(), AddressError> {
+    if let Some(literal) = text.strip_prefix('[') {
+        let (address, port) = literal.split_once(']').ok_or(AddressError::Host)?;
+        let port = port.strip_prefix(':').ok_or(AddressError::NoPort)?;
+        address
+            .parse::<Ipv6Addr>()
+            .map_err(|_| AddressError::Host)?;
+        return check_port(port);
+    }
+    let (host, port) = text.rsplit_once(':').ok_or(AddressError::NoPort)?;
+    if host.is_empty() {
+        return Err(AddressError::NoHost);
+    }
+    // `http://localhost:8000` has two colons as well, but is no IPv6 address.
+    if host.contains(':') && !host.contains('/') {
+        return Err(AddressError::Brackets);
+    }
+    if !is_name_or_ipv4(host) {
+        return Err(AddressError::Host);
+    }
+    check_port(port)
+}
+
+fn check_port(text: &str) -> Result<(), AddressError> {
+    let is_port = text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u16>().is_ok();
+    if is_port {
+        Ok(())
+    } else {
+        Err(AddressError::Port)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn seconds_are_exact_and_rounded_up() {
+        for (text, expected) in [
+            ("0", 0),
+            ("5", 5000),
+            ("5.", 5000),
+            (".5", 500),
+            ("0.2", 200),
+            ("0.3", 300),
+            ("1.001", 1001),
+            ("1.0010000", 1001),
+            ("1.0010001", 1002),
+            ("0.0000000000000000000000000001", 1),
+            ("0.9991", 1000),
+            ("007", 7000),
+            ("18446744073709551.615", u64::MAX),
+        ] {
+            assert_eq!(millis(text), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_plain_number_of_seconds_is_refused() {
+        for text in [
+            "",
+            ".",
+            "-1",
+            "+1",
+            "1e3",
+            "inf",
+            "NaN",
+            "1,5",
+            "1.5.2",
+            "5s",
+            "0x10",
+            "1_000",
+            "٥",
+            "5 0",
+            "18446744073709551.616",
+            "18446744073709552",
+            "99999999999999999999",
+        ] {
+            assert_eq!(millis(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_number_of_milliseconds_is_read_back(expected in 0..=u64::MAX / 2) {
+            let text = format!("{}.{:03}", expected / 1000, expected % 1000);
+            prop_assert_eq!(millis(&text), Some(expected));
+            prop_assert_eq!(millis(&format!("{text}000")), Some(expected));
+            prop_assert_eq!(millis(&format!("{text}001")), Some(expected + 1));
+        }
+
+        #[test]
+        fn no_text_panics(text in ".{0,12}") {
+            let _ = (millis(&text), check_address(&text));
+        }
+    }
+
+    #[test]
+    fn addresses_are_checked_for_their_syntax() {
+        for text in [
+            "localhost:8000",
+            "0.0.0.0:0",
+            "[::]:8000",
+            "[::1]:65535",
+            "my-host_1.internal:80",
+        ] {
+            assert_eq!(check_address(text), Ok(()), "{text}");
+        }
+        for (text, error) in [
+            ("", AddressError::NoPort),
+            ("8000", AddressError::NoPort),
+            ("localhost", AddressError::NoPort),
+            ("[::1]", AddressError::NoPort),
+            ("localhost:", AddressError::Port),
+            ("localhost:http", AddressError::Port),
+            ("localhost:65536", AddressError::Port),
+            ("localhost:+80", AddressError::Port),
+            (":8000", AddressError::NoHost),
+            ("::1:8000", AddressError::Brackets),
+            ("[::1:8000", AddressError::Host),
+            ("[127.0.0.1]:8000", AddressError::Host),
+            ("256.0.0.1:8000", AddressError::Host),
+            ("127.1:8000", AddressError::Host),
+            ("http://localhost:8000", AddressError::Host),
+            ("local host:8000", AddressError::Host),
+            ("*:8000", AddressError::Host),
+        ] {
+            assert_eq!(check_address(text), Err(error), "{text}");
+        }
+    }
+}
