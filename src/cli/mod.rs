@@ -16,7 +16,7 @@ use std::path::Path;
 
 use lexopt::Arg::{Long, Short, Value};
 
-use crate::config::{Config, Setting, Settings, SigningSecret};
+use crate::config::{Config, Proxy, Setting, Settings, SigningSecret};
 
 /// What `torrap try` reverses when it is given nothing.
 pub const TRIAL_TEXT: &str = "sdrawkcab si siht";
@@ -143,9 +143,9 @@ impl Line {
         }
         let settings = gather(self.flags, surroundings, |_| true);
         let secrets = SigningSecret::from_settings(&settings, surroundings.read_file)?;
-        Ok(Invocation::Serve(Config::from_settings(
-            &settings, secrets,
-        )?))
+        let mut config = Config::from_settings(&settings, secrets)?;
+        config.proxy = Proxy::from_variables(surroundings.variable);
+        Ok(Invocation::Serve(config))
     }
 
     fn into_try(self, surroundings: &Surroundings<'_>) -> Result<Invocation, Error> {

@@ -19,18 +19,23 @@ pub const COMMANDS: &[Command] = &[reverse::COMMAND];
 
 const _: () = assert!(!COMMANDS.is_empty());
 
-/// The command called `name`, or else the first of the table.
+const _: () = assert!(
+    COMMANDS.len() < 256,
+    "a job keeps its command's position in one byte"
+);
+
+/// The position of the command called `name` in the table, or else of the first.
 ///
 /// Whoever installs the app chooses its commands' names in Slack's manifest, and has a reason to:
 /// commands are not namespaced, the app installed last wins a clash
 /// (<https://docs.slack.dev/interactivity/implementing-slash-commands>). So a name that is not in the
 /// table is no error.
 #[must_use]
-pub fn find(name: &str) -> &'static Command {
+pub fn position(name: &str) -> usize {
     COMMANDS
         .iter()
-        .find(|command| command.name == name)
-        .unwrap_or(&COMMANDS[0])
+        .position(|command| command.name == name)
+        .unwrap_or(0)
 }
 
 /// Whether an invocation's text asks for the usage: blank, or `help` in any case.
@@ -46,9 +51,9 @@ mod tests {
 
     #[test]
     fn a_name_that_is_not_in_the_table_gets_the_first_command() {
-        assert_eq!(find("/torrap").name, "/torrap");
-        assert_eq!(find("/backwards").name, "/torrap");
-        assert_eq!(find("").name, "/torrap");
+        assert_eq!(COMMANDS[position("/torrap")].name, "/torrap");
+        assert_eq!(position("/backwards"), 0);
+        assert_eq!(position(""), 0);
     }
 
     #[test]

@@ -4,12 +4,14 @@
 //! `cli` is where that comes from.
 
 mod error;
+mod proxy;
 mod settings;
 mod signing_secret;
 mod value;
 
 pub(crate) use error::Shown;
 pub use error::{Error, Expected};
+pub use proxy::Proxy;
 pub use settings::{Setting, Settings};
 pub use signing_secret::{SecretError, SigningSecret};
 pub use value::AddressError;
@@ -88,13 +90,15 @@ pub struct Config {
     pub drain_ms: u64,
     /// PEM file of the authorities to trust for replies, instead of the built-in ones.
     pub ca_file: Option<PathBuf>,
+    /// The proxy that replies go through.
+    pub proxy: Option<Proxy>,
 }
 
 impl Config {
     /// Judges what was given and fills in the defaults.
     ///
-    /// The secrets come on their own, from [`SigningSecret::from_settings`], since a trial runs
-    /// without the operator's.
+    /// The secrets come on their own, from [`SigningSecret::from_settings`], and so does the proxy,
+    /// since a trial runs without the operator's.
     ///
     /// # Errors
     /// The first setting that is wrong.
@@ -122,6 +126,7 @@ impl Config {
                 None => delay_ms + DRAIN_BEYOND_DELAY_MS,
             },
             ca_file: settings.path(S::CaFile)?,
+            proxy: None,
         })
     }
 }

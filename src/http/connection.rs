@@ -268,12 +268,9 @@ impl Connection {
         self.close(CloseReason::PeerClosed);
     }
 
-    /// Closes an idle connection now, any other with its next response.
-    pub fn drain(&mut self) {
+    /// Closes the connection with its next response.
+    pub const fn drain(&mut self) {
         self.draining = true;
-        if matches!(self.phase, Phase::Idle) && !self.backlog {
-            self.close(CloseReason::Draining);
-        }
     }
 
     /// Ends a phase that has lasted too long: an idle connection silently, since a client that opened

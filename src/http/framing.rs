@@ -96,10 +96,10 @@ fn gather<'a>(request: &Request<'a>) -> Result<Gathered<'a>, Error> {
                 gathered.repeated |= gathered.content_length.is_some() || name.contains('_');
                 gathered.content_length = Some(field.value);
             }
-            16 if name.eq_ignore_ascii_case("content-encoding") => {
-                if !field.value.eq_ignore_ascii_case(b"identity") {
-                    return Err(Error::UnsupportedContentCoding);
-                }
+            16 if name.eq_ignore_ascii_case("content-encoding")
+                && !field.value.eq_ignore_ascii_case(b"identity") =>
+            {
+                return Err(Error::UnsupportedContentCoding);
             }
             17 if is_or_poses_as(name, "transfer-encoding") => {
                 gathered.repeated |= name.contains('_');

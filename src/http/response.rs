@@ -133,10 +133,14 @@ pub struct Staging {
     date: String,
 }
 
+/// A staging area gives back what a burst has made it grow by.
+const STAGING_BYTES_KEPT: usize = 256 * 1024;
+
 impl Staging {
     /// Empties the area for a turn at `now`; the Date changes at most once a second.
     pub fn begin(&mut self, now: UnixTime) {
         self.bytes.clear();
+        self.bytes.shrink_to(STAGING_BYTES_KEPT);
         let secs = now.secs();
         if self.date.is_empty() || secs != self.date_secs {
             self.date_secs = secs;

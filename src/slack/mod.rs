@@ -5,6 +5,8 @@
 //! goes.
 
 pub mod form;
+pub mod invocation;
 pub mod markup;
 pub mod message;
 pub mod response_url;
+pub mod signature;

@@ -1,0 +1,358 @@
+//! The bot without its sockets: requests, time and outcomes in; responses and deliveries out.
+
+use log::{Level, debug, info, log_enabled, warn};
+
+use crate::commands::{self, COMMANDS};
+use crate::config::Config;
+use crate::http::{self, Request, Response, Status};
+use crate::jobs::{ATTEMPTS_MAX, Abandoned, Jobs, LIFETIME_MS, NewJob, Outcome, State, Verdict};
+use crate::refusals::{Refusal, Refusals};
+use crate::slab::Key;
+use crate::slack::invocation::{self, Invocation, Scratch};
+use crate::slack::message::{Message, Visibility};
+use crate::slack::response_url::Origin;
+use crate::slack::signature::{self, Verified, Verifier};
+use crate::time::{Now, Tick};
+
+/// A reply that is to be posted, once.
+#[derive(Debug)]
+pub struct Delivery {
+    /// The job that it is for.
+    pub job: Key,
+    /// Where it goes: a secret.
+    pub url: String,
+    /// The JSON message.
+    pub body: Vec<u8>,
+}
+
+/// What came of a delivery.
+#[derive(Debug)]
+pub struct Report {
+    /// The job that it was for.
+    pub job: Key,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// The same for people, without the URL's path.
+    pub detail: String,
+}
+
+/// The heart of torrap: verifies and acknowledges commands, and knows which replies are owed.
+pub struct Bot {
+    verifier: Verifier,
+    origins: Vec<Origin>,
+    delay_ms: u64,
+    jobs: Jobs,
+    refusals: Refusals,
+    scratch: Scratch,
+    reply: String,
+}
+
+impl Bot {
+    /// A bot with these settings that owes nothing.
+    #[must_use]
+    pub fn new(config: &Config, now: Tick) -> Self {
+        let secrets = config
+            .signing_secrets
+            .iter()
+            .map(|secret| secret.as_bytes());
+        Self {
+            verifier: Verifier::new(secrets, config.tolerance_ms),
+            origins: config.reply_origins.clone(),
+            delay_ms: config.delay_ms,
+            jobs: Jobs::new(config.max_pending, now),
+            refusals: Refusals::default(),
+            scratch: Scratch::default(),
+            reply: String::new(),
+        }
+    }
+
+    /// Answers a request. A response to a command says that its reply is owed from now on.
+    pub fn handle_request(&mut self, request: &Request<'_>, now: Now) -> Response {
+        match (request.method, request.path) {
+            ("POST", "/slack") => self.slack(request, now),
+            ("GET", "/slack") if is_certificate_check(request) => Response::empty(Status::Ok),
+            (_, "/slack") => self.not_allowed(request, "POST", now),
+            ("GET" | "HEAD", "/healthz") => health(now),
+            (_, "/healthz") => self.not_allowed(request, "GET, HEAD", now),
+            ("OPTIONS", "*") => Response::allowing(Status::Ok, "GET, HEAD, POST, OPTIONS"),
+            // A tunnel through us is a method that no resource of ours has.
+            ("CONNECT", _) => self.not_allowed(request, "GET, HEAD, POST", now),
+            _ => {
+                self.refuse(Refusal::NotFound, request, now);
+                Response::empty(Status::NotFound)
+            }
+        }
+    }
+
+    fn slack(&mut self, request: &Request<'_>, now: Now) -> Response {
+        debug!("slack");
+        let verified = match self.verify(request, now) {
+            Ok(verified) => verified,
+            Err(_) if invocation::is_certificate_check(request.content) => {
+                return Response::empty(Status::Ok);
+            }
+            Err(error) => {
+                self.refuse(Refusal::Unverified(error), request, now);
+                return Response::empty(Status::Unauthorized);
+            }
+        };
+        match self.invoke(request, verified, now) {
+            Ok(response) => response,
+            Err(_) if invocation::is_certificate_check(request.content) => {
+                Response::empty(Status::Ok)
+            }
+            Err(refusal) => {
+                self.refuse(refusal, request, now);
+                Response::empty(Status::BadRequest)
+            }
+        }
+    }
+
+    fn verify<'a>(
+        &self,
+        request: &Request<'a>,
+        now: Now,
+    ) -> Result<Verified<'a>, signature::Error> {
+        debug!("validating");
+        let field = |name| {
+            request
+                .fields
+                .unique(name)
+                .map_err(|_| signature::Error::Malformed)
+        };
+        let timestamp = field("x-slack-request-timestamp")?;
+        let signature = field("x-slack-signature")?;
+        if let Some(timestamp) = timestamp.filter(|_| log_enabled!(Level::Debug)) {
+            debug!("timestamp: {}", String::from_utf8_lossy(timestamp));
+        }
+        self.verifier
+            .verify(timestamp, signature, request.content, now.unix)
+    }
+
+    fn invoke(
+        &mut self,
+        request: &Request<'_>,
+        verified: Verified<'_>,
+        now: Now,
+    ) -> Result<Response, Refusal> {
+        if !says_form(request) {
+            return Err(Refusal::NotForm);
+        }
+        let invocation = Invocation::parse(verified, &self.origins, &mut self.scratch)
+            .map_err(Refusal::Unusable)?;
+        let command = commands::position(invocation.command);
+        if commands::is_help(invocation.text) {
+            return Ok(ephemeral(COMMANDS[command].usage));
+        }
+        debug!("reversing a string seems hard...");
+        let url = invocation.response_url;
+        let age_ms = now
+            .unix
+            .0
+            .saturating_sub(verified.timestamp_secs.saturating_mul(1000));
+        let scheduled = self.jobs.schedule(NewJob {
+            command: index(command),
+            origin: index(url.origin),
+            path: url.path,
+            text: invocation.text,
+            due: due(now.tick, self.delay_ms),
+            expires_at: now.tick.after(LIFETIME_MS.saturating_sub(age_ms)),
+        });
+        match scheduled {
+            Ok(key) => {
+                debug!("thinking...");
+                let (number, bytes) = (key.generation(), invocation.text.len());
+                info!(
+                    "command {number}: {bytes} bytes of text, reply in {} s",
+                    secs(self.delay_ms)
+                );
+                Ok(Response::empty(Status::Ok))
+            }
+            Err(full) => {
+                self.refuse(full.into(), request, now);
+                Ok(ephemeral("I am busy, please try again in a moment."))
+            }
+        }
+    }
+
+    /// Makes ready what is due, as far as the budget goes, and sums up what was refused.
+    pub fn handle_timeout(&mut self, now: Now, budget: &mut usize) {
+        self.jobs.handle_timeout(now.tick, budget);
+        if let Some(summary) = self.refusals.poll_summary(now.tick) {
+            info!("{summary}");
+        }
+    }
+
+    /// When [`Self::handle_timeout`] must be called next.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Tick> {
+        self.jobs
+            .poll_timeout()
+            .into_iter()
+            .chain(self.refusals.poll_timeout())
+            .min()
+    }
+
+    /// Whether [`Self::poll_delivery`] has something to give.
+    #[must_use]
+    pub fn has_delivery(&self) -> bool {
+        self.jobs.has_ready()
+    }
+
+    /// The next reply that is due: its attempt begins, and its outcome is owed to
+    /// [`Self::handle_outcome`].
+    pub fn poll_delivery(&mut self, now: Now) -> Option<Delivery> {
+        loop {
+            let (key, job) = self.jobs.poll_ready(now.tick)?;
+            let job = match job {
+                Ok(job) => job,
+                Err(reason) => {
+                    warn!("command {}: not answered, {reason}", key.generation());
+                    continue;
+                }
+            };
+            self.reply.clear();
+            (COMMANDS[usize::from(job.command)].run)(job.text(), &mut self.reply);
+            debug!("sending reply: {}", self.reply);
+            let mut body = Vec::with_capacity(self.reply.len() + 16);
+            Message {
+                visibility: Visibility::Default,
+                text: &self.reply,
+            }
+            .append_json(&mut body);
+            let url = format!("{}{}", self.origins[usize::from(job.origin)], job.path());
+            return Some(Delivery {
+                job: key,
+                url,
+                body,
+            });
+        }
+    }
+
+    /// Settles a job, schedules its next attempt or gives it up.
+    pub fn handle_outcome(&mut self, report: &Report, now: Now) {
+        let number = report.job.generation();
+        let detail = &report.detail;
+        match self.jobs.handle_outcome(report.job, &report.outcome, now) {
+            Some(Verdict::Settled) => {
+                debug!("successfully sent reply");
+                info!("command {number}: answered");
+            }
+            Some(Verdict::RetryAt(at)) => {
+                let wait = secs(at.millis_since(now.tick));
+                warn!("command {number}: attempt failed ({detail}), next in {wait} s");
+            }
+            Some(Verdict::Abandon(Abandoned::Rejected(_))) => {
+                warn!("command {number}: not answered, {detail}");
+            }
+            Some(Verdict::Abandon(reason)) => {
+                warn!("command {number}: not answered, {reason}; the last: {detail}");
+            }
+            None => {}
+        }
+    }
+
+    /// How many replies are owed.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.jobs.len()
+    }
+
+    /// One line for each reply that is owed.
+    pub fn undelivered(&self) -> impl Iterator<Item = String> {
+        self.jobs.iter().map(|(key, job)| {
+            let state = match job.state {
+                State::Scheduled if job.attempts == 0 => "still thinking",
+                State::Scheduled => "waiting for its next attempt",
+                State::Ready => "waiting for a sender",
+                State::Sending => "being sent",
+            };
+            let (number, attempts) = (key.generation(), job.attempts);
+            format!("command {number}: not answered, {state}; {attempts} of {ATTEMPTS_MAX} attempts made")
+        })
+    }
+
+    /// Notes a fault that [`http::Connection`] has answered by itself.
+    pub fn note_fault(&mut self, error: http::Error, now: Now) {
+        let refusal = Refusal::Http(error);
+        if self.refusals.note(refusal, now.tick) {
+            info!("refused with {refusal}");
+        } else {
+            debug!("refused with {refusal}");
+        }
+    }
+
+    fn refuse(&mut self, refusal: Refusal, request: &Request<'_>, now: Now) {
+        let level = match (self.refusals.note(refusal, now.tick), refusal) {
+            (false, _) => Level::Debug,
+            (true, Refusal::Busy) => Level::Warn,
+            (true, _) => Level::Info,
+        };
+        log::log!(
+            level,
+            "{} {:.64}: refused with {refusal}",
+            request.method,
+            request.path
+        );
+    }
+
+    fn not_allowed(&mut self, request: &Request<'_>, methods: &'static str, now: Now) -> Response {
+        self.refuse(Refusal::MethodNotAllowed, request, now);
+        Response::allowing(Status::MethodNotAllowed, methods)
+    }
+}
+
+/// A position in one of two short tables, as a job keeps it.
+fn index(position: usize) -> u8 {
+    u8::try_from(position).expect("a table of commands or origins has fewer than 256 rows")
+}
+
+/// When thinking that starts now is over. A tick is the floor of the time it stands for: one more
+/// makes sure that no reply is early.
+const fn due(now: Tick, delay_ms: u64) -> Tick {
+    now.after(if delay_ms == 0 { 0 } else { delay_ms + 1 })
+}
+
+/// Milliseconds as seconds, for people.
+fn secs(ms: u64) -> f64 {
+    std::time::Duration::from_millis(ms).as_secs_f64()
+}
+
+/// `GET /slack?ssl_check=1`, the older form of Slack's certificate check.
+fn is_certificate_check(request: &Request<'_>) -> bool {
+    request
+        .query
+        .is_some_and(|query| invocation::is_certificate_check(query.as_bytes()))
+}
+
+/// Whether the content is a form by its own account; parameters such as a charset do not matter.
+fn says_form(request: &Request<'_>) -> bool {
+    const FORM: &[u8] = b"application/x-www-form-urlencoded";
+    match request.fields.unique("content-type") {
+        Ok(Some(value)) => {
+            let end = value
+                .iter()
+                .position(|b| matches!(b, b';' | b' ' | b'\t'))
+                .unwrap_or(value.len());
+            value[..end].eq_ignore_ascii_case(FORM)
+        }
+        Ok(None) => true,
+        Err(_) => false,
+    }
+}
+
+fn health(now: Now) -> Response {
+    let (secs, ms) = (now.unix.secs(), now.unix.0 % 1000);
+    Response::json(format!("{{\"success\":true,\"timestamp\":{secs}.{ms:03}}}").into_bytes())
+}
+
+/// A message for the eyes of the person who typed the command, in the acknowledgement itself.
+fn ephemeral(text: &str) -> Response {
+    let mut json = Vec::new();
+    Message {
+        visibility: Visibility::Ephemeral,
+        text,
+    }
+    .append_json(&mut json);
+    Response::json(json)
+}

@@ -1,0 +1,184 @@
+//! The log on standard error, written by a thread of its own.
+//!
+//! `simple_logger` writes line by line, waits for a reader that stalls and panics when a write
+//! fails. So those who log only format and enqueue; the thread takes the waiting and the panics.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)] // the log's thread stands here
+
+mod escape;
+mod queue;
+
+use std::fmt::Write;
+use std::io;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use log::{Level, LevelFilter, Log, Metadata, Record, SetLoggerError};
+use simple_logger::SimpleLogger;
+
+use escape::Escaped;
+use queue::{Entry, Line, Queue};
+
+/// Longest message, in bytes; what is longer is cut.
+const MESSAGE_BYTES_MAX: usize = 4096;
+
+/// How long a flush through the `log` crate, which cannot say how long, waits at most.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Name of the thread, which [`quiet_panics`] knows it by.
+const THREAD_NAME: &str = "torrap-log";
+
+/// The target of this crate's own lines, and what those of its modules begin with.
+const TARGET: &str = "torrap";
+const MODULES: &str = "torrap::";
+
+/// A log whose callers never wait. Dropping it lets its thread end.
+pub struct Console {
+    level: LevelFilter,
+    queue: Option<Arc<Queue>>,
+}
+
+impl Console {
+    /// Starts the log on standard error, with times in UTC. A line's time is when it was written.
+    ///
+    /// # Errors
+    /// If the system has no thread for it.
+    pub fn stderr(level: LevelFilter) -> io::Result<Self> {
+        // It lets every level pass: what comes here has been judged.
+        let logger = SimpleLogger::new().with_utc_timestamps();
+        Self::start(level, move |record| logger.log(record))
+    }
+
+    /// Starts a log that hands its lines to `sink`, one at a time, on a thread of its own. The
+    /// sink may wait, and may panic, which costs that line. For [`LevelFilter::Off`] no thread is
+    /// started.
+    ///
+    /// # Errors
+    /// If the system has no thread for it.
+    pub fn start(
+        level: LevelFilter,
+        sink: impl FnMut(&Record<'_>) + Send + 'static,
+    ) -> io::Result<Self> {
+        if level == LevelFilter::Off {
+            return Ok(Self { level, queue: None });
+        }
+        let queue = Arc::new(Queue::default());
+        let writer = Arc::clone(&queue);
+        thread::Builder::new()
+            .name(THREAD_NAME.into())
+            .spawn(move || write_all(&writer, sink))?;
+        Ok(Self {
+            level,
+            queue: Some(queue),
+        })
+    }
+
+    /// Makes this the log of the process, for as long as the process lives.
+    ///
+    /// # Errors
+    /// If it has one already.
+    pub fn install(self) -> Result<&'static Self, SetLoggerError> {
+        let level = self.level;
+        let console: &'static Self = Box::leak(Box::new(self));
+        log::set_logger(console)?;
+        log::set_max_level(level);
+        Ok(console)
+    }
+
+    /// Waits until every line logged before was written, or could not be; `false` if that took
+    /// longer than `timeout`.
+    pub fn flush(&self, timeout: Duration) -> bool {
+        self.queue.as_ref().is_none_or(|queue| queue.flush(timeout))
+    }
+}
+
+impl Log for Console {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        // The lines of dependencies are left out at every level: an HTTP client's debug line can
+        // hold a response_url, a TLS library's trace the bytes of one.
+        let target = metadata.target();
+        metadata.level() <= self.level && (target == TARGET || target.starts_with(MODULES))
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        let Some(queue) = self
+            .queue
+            .as_ref()
+            .filter(|_| self.enabled(record.metadata()))
+        else {
+            return;
+        };
+        let Some(mut text) = queue.buffer() else {
+            return;
+        };
+        text.push_str(record.target());
+        let target_bytes = text.len();
+        // The one error there is says that the message was cut.
+        let mut message = Escaped::new(&mut text, target_bytes + MESSAGE_BYTES_MAX);
+        let _ = message.write_fmt(*record.args());
+        queue.push(Line {
+            level: record.level(),
+            text,
+            target_bytes,
+        });
+    }
+
+    fn flush(&self) {
+        Self::flush(self, FLUSH_TIMEOUT);
+    }
+}
+
+impl Drop for Console {
+    fn drop(&mut self) {
+        if let Some(queue) = &self.queue {
+            queue.close();
+        }
+    }
+}
+
+/// Keeps the panics of the log's thread from being reported on standard error: that is where the
+/// write has just failed. Other threads' panics are reported as before.
+pub fn quiet_panics() {
+    let report = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        if thread::current().name() != Some(THREAD_NAME) {
+            report(panic);
+        }
+    }));
+}
+
+/// The thread.
+fn write_all(queue: &Queue, mut sink: impl FnMut(&Record<'_>)) {
+    while let Some(entry) = queue.next() {
+        // A line that cannot be written is lost; there is no place left to say so.
+        let _ = panic::catch_unwind(AssertUnwindSafe(|| write(&entry, &mut sink)));
+        queue.settle(entry);
+    }
+}
+
+fn write(entry: &Entry, sink: &mut impl FnMut(&Record<'_>)) {
+    match entry {
+        Entry::Line(line) => {
+            let (target, message) = line.text.split_at(line.target_bytes);
+            let mut record = Record::builder();
+            sink(
+                &record
+                    .level(line.level)
+                    .target(target)
+                    .args(format_args!("{message}"))
+                    .build(),
+            );
+        }
+        Entry::Dropped(lines) => {
+            let noun = if *lines == 1 { "line" } else { "lines" };
+            let mut record = Record::builder();
+            record.level(Level::Warn).target(TARGET);
+            let args = format_args!("{lines} {noun} dropped, the log is not read fast enough");
+            sink(&record.args(args).build());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,354 @@
+//! Jobs: replies that were promised with a 200 and are owed until they are settled.
+//!
+//! ```text
+//!               due              taken            2xx
+//!   Scheduled ───────▶ Ready ───────────▶ Sending ────▶ delivered
+//!       ▲                │ too late          │
+//!       │                ▼                   │
+//!       │            abandoned ◀─────────────┤ refused, expired, attempts spent
+//!       └────────────── backoff ─────────────┘
+//! ```
+//!
+//! The table knows of no thread and no clock. A job stays in it while a sender has it, so that a
+//! sender that dies loses nothing.
+
+mod retry;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+pub use retry::{ATTEMPTS_MAX, Abandoned, LIFETIME_MS, Outcome, Verdict};
+
+use crate::slab::{Key, Slab};
+use crate::time::{Now, Tick};
+use crate::timing_wheel::{self, TimingWheel};
+
+/// The longest delay that a wheel must span: thinking, or what Retry-After may ask for.
+const DELAY_MS_MAX: u64 = LIFETIME_MS;
+const _: () = assert!(
+    timing_wheel::RANGE_MS > DELAY_MS_MAX,
+    "no job may outrun the wheel"
+);
+
+/// No room for another job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+/// Where a job stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// In the wheel, until it is due for the first time or again.
+    Scheduled,
+    /// Due, and waiting for a sender.
+    Ready,
+    /// With a sender.
+    Sending,
+}
+
+/// A reply that is owed.
+#[derive(Debug)]
+pub struct Job {
+    /// The `response_url`'s path, then the text: one allocation, shared with the sender.
+    payload: Arc<[u8]>,
+    path_len: u16,
+    /// Which of the commands.
+    pub command: u8,
+    /// Which of the allowed origins.
+    pub origin: u8,
+    /// Attempts made.
+    pub attempts: u8,
+    /// Where it stands.
+    pub state: State,
+    expires_at: Tick,
+}
+
+/// What is needed to make a job.
+#[derive(Clone, Copy, Debug)]
+pub struct NewJob<'a> {
+    /// Which of the commands makes the reply.
+    pub command: u8,
+    /// Which of the allowed origins the reply goes to.
+    pub origin: u8,
+    /// Path and query of the `response_url`: a secret.
+    pub path: &'a str,
+    /// The text as Slack delivered it.
+    pub text: &'a str,
+    /// When the thinking is over.
+    pub due: Tick,
+    /// When the `response_url` stops serving.
+    pub expires_at: Tick,
+}
+
+impl Job {
+    /// Path and query of the `response_url`.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.utf8(0..usize::from(self.path_len))
+    }
+
+    /// The text as Slack delivered it.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.utf8(usize::from(self.path_len)..self.payload.len())
+    }
+
+    fn utf8(&self, range: std::ops::Range<usize>) -> &str {
+        std::str::from_utf8(&self.payload[range]).expect("a payload is made of two str")
+    }
+}
+
+/// All jobs that are owed.
+pub struct Jobs {
+    table: Slab<Job>,
+    wheel: TimingWheel<Key>,
+    ready: VecDeque<Key>,
+    capacity: usize,
+    /// Where a payload is put together before it gets its own allocation of the right size.
+    scratch: Vec<u8>,
+}
+
+impl Jobs {
+    /// An empty table for at most `capacity` jobs.
+    #[must_use]
+    pub fn new(capacity: usize, now: Tick) -> Self {
+        Self {
+            table: Slab::new(),
+            wheel: TimingWheel::new(now),
+            ready: VecDeque::new(),
+            capacity,
+            scratch: Vec::new(),
+        }
+    }
+
+    /// How many jobs are owed.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Whether nothing is owed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Takes on a job.
+    ///
+    /// # Errors
+    /// [`Full`] when as many are owed as are allowed.
+    pub fn schedule(&mut self, new: NewJob<'_>) -> Result<Key, Full> {
+        let path_len = u16::try_from(new.path.len()).map_err(|_| Full)?;
+        if self.table.len() >= self.capacity {
+            return Err(Full);
+        }
+        self.scratch.clear();
+        self.scratch.extend_from_slice(new.path.as_bytes());
+        self.scratch.extend_from_slice(new.text.as_bytes());
+        let key = self.table.insert(Job {
+            payload: Arc::from(self.scratch.as_slice()),
+            path_len,
+            command: new.command,
+            origin: new.origin,
+            attempts: 0,
+            state: State::Scheduled,
+            expires_at: new.expires_at,
+        });
+        self.wheel.schedule(new.due, key);
+        Ok(key)
+    }
+
+    /// Makes ready what is due by now, as far as the budget goes.
+    pub fn handle_timeout(&mut self, now: Tick, budget: &mut usize) {
+        while let Some(key) = self.wheel.expire(now, budget) {
+            if let Some(job) = self.table.get_mut(key) {
+                job.state = State::Ready;
+                self.ready.push_back(key);
+            }
+        }
+    }
+
+    /// When [`Self::handle_timeout`] must be called next; perhaps a little before anything is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Tick> {
+        self.wheel.next_expiration()
+    }
+
+    /// Whether a job waits for a sender.
+    #[must_use]
+    pub fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// The next job that waits for a sender: its attempt begins. `Err` is one that waited too long;
+    /// it is no longer owed.
+    pub fn poll_ready(&mut self, now: Tick) -> Option<(Key, Result<&Job, Abandoned>)> {
+        let key = self.ready.pop_front()?;
+        if self.ready.is_empty() {
+            self.ready.shrink_to(READY_KEPT);
+        }
+        if self.table.get(key).is_some_and(|job| now >= job.expires_at) {
+            self.table.remove(key);
+            return Some((key, Err(Abandoned::Expired)));
+        }
+        let job = self.table.get_mut(key)?;
+        job.state = State::Sending;
+        job.attempts += 1;
+        Some((key, Ok(job)))
+    }
+
+    /// Judges an attempt. `None` if the job is not with a sender: an outcome counts once.
+    pub fn handle_outcome(&mut self, key: Key, outcome: &Outcome, now: Now) -> Option<Verdict> {
+        let job = self
+            .table
+            .get_mut(key)
+            .filter(|job| job.state == State::Sending)?;
+        let seed = key.to_u64();
+        let verdict = retry::judge(outcome, job.attempts, job.expires_at, seed, now);
+        match verdict {
+            Verdict::RetryAt(at) => {
+                job.state = State::Scheduled;
+                self.wheel.schedule(at, key);
+            }
+            Verdict::Settled | Verdict::Abandon(_) => {
+                self.table.remove(key);
+            }
+        }
+        Some(verdict)
+    }
+
+    /// All jobs that are owed.
+    pub fn iter(&self) -> impl Iterator<Item = (Key, &Job)> {
+        self.table.iter()
+    }
+}
+
+/// Room for this many ready jobs is kept when a wave of them has passed.
+const READY_KEPT: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::UnixTime;
+
+    fn at(ms: u64) -> Now {
+        Now {
+            tick: Tick(ms),
+            unix: UnixTime(ms),
+        }
+    }
+
+    fn new_job(due: u64) -> NewJob<'static> {
+        NewJob {
+            command: 0,
+            origin: 0,
+            path: "/commands/é",
+            text: "text 👍",
+            due: Tick(due),
+            expires_at: Tick(LIFETIME_MS),
+        }
+    }
+
+    fn expire(jobs: &mut Jobs, ms: u64) {
+        jobs.handle_timeout(Tick(ms), &mut 1000);
+    }
+
+    #[test]
+    fn a_job_is_ready_when_due_and_settled_once() {
+        let mut jobs = Jobs::new(1, Tick(0));
+        let key = jobs.schedule(new_job(5000)).unwrap();
+        expire(&mut jobs, 4999);
+        assert!(!jobs.has_ready());
+        expire(&mut jobs, 5000);
+        let (taken, job) = jobs.poll_ready(Tick(5000)).unwrap();
+        let job = job.unwrap();
+        assert_eq!(
+            (taken, job.path(), job.text(), job.attempts),
+            (key, "/commands/é", "text 👍", 1)
+        );
+        assert!(jobs.poll_ready(Tick(5000)).is_none());
+        assert_eq!(jobs.len(), 1, "it is owed while it is being sent");
+        assert_eq!(
+            jobs.handle_outcome(key, &Outcome::Delivered, at(5100)),
+            Some(Verdict::Settled)
+        );
+        assert!(jobs.is_empty() && jobs.poll_timeout().is_none());
+        assert_eq!(
+            jobs.handle_outcome(key, &Outcome::Delivered, at(5100)),
+            None
+        );
+    }
+
+    #[test]
+    fn capacity_counts_what_is_owed_in_every_state() {
+        let mut jobs = Jobs::new(2, Tick(0));
+        jobs.schedule(new_job(0)).unwrap();
+        expire(&mut jobs, 0);
+        let (key, _) = jobs.poll_ready(Tick(0)).unwrap();
+        jobs.schedule(new_job(0)).unwrap();
+        assert_eq!(jobs.schedule(new_job(0)), Err(Full));
+        jobs.handle_outcome(key, &Outcome::Rejected { status: 404 }, at(1));
+        assert!(jobs.schedule(new_job(0)).is_ok());
+    }
+
+    #[test]
+    fn a_failed_attempt_is_made_again_until_they_are_spent() {
+        let mut jobs = Jobs::new(1, Tick(0));
+        let key = jobs.schedule(new_job(0)).unwrap();
+        let mut now = 0;
+        for attempt in 1..=ATTEMPTS_MAX {
+            expire(&mut jobs, now);
+            assert_eq!(
+                jobs.poll_ready(Tick(now)).unwrap().1.unwrap().attempts,
+                attempt
+            );
+            match jobs
+                .handle_outcome(key, &Outcome::Unknown, at(now))
+                .unwrap()
+            {
+                Verdict::RetryAt(next) => {
+                    expire(&mut jobs, next.0 - 1);
+                    assert!(!jobs.has_ready(), "not before its time");
+                    now = next.0;
+                }
+                verdict => {
+                    assert_eq!(verdict, Verdict::Abandon(Abandoned::AttemptsSpent));
+                    assert_eq!(attempt, ATTEMPTS_MAX);
+                }
+            }
+        }
+        assert!(jobs.is_empty());
+    }
+
+    #[test]
+    fn a_job_that_waited_too_long_for_a_sender_is_given_up() {
+        let mut jobs = Jobs::new(1, Tick(0));
+        let key = jobs.schedule(new_job(0)).unwrap();
+        expire(&mut jobs, 0);
+        let (late, job) = jobs.poll_ready(Tick(LIFETIME_MS)).unwrap();
+        assert_eq!((late, job.err()), (key, Some(Abandoned::Expired)));
+        assert!(jobs.is_empty());
+    }
+
+    #[test]
+    fn an_outcome_for_a_job_that_is_not_being_sent_counts_for_nothing() {
+        let mut jobs = Jobs::new(1, Tick(0));
+        let key = jobs.schedule(new_job(100)).unwrap();
+        assert_eq!(jobs.handle_outcome(key, &Outcome::Delivered, at(0)), None);
+        assert_eq!(jobs.len(), 1);
+    }
+
+    #[test]
+    fn a_wave_of_expiries_is_split_by_the_budget() {
+        let mut jobs = Jobs::new(100, Tick(0));
+        for _ in 0..100 {
+            jobs.schedule(new_job(0)).unwrap();
+        }
+        let mut budget = 30;
+        jobs.handle_timeout(Tick(0), &mut budget);
+        assert_eq!((budget, jobs.ready.len()), (0, 30));
+        assert!(
+            jobs.poll_timeout() <= Some(Tick(0)),
+            "the rest is due at once"
+        );
+    }
+}

@@ -1,0 +1,166 @@
+//! One attempt at posting a reply, with ureq.
+
+use std::fs;
+use std::io::Read;
+use std::time::Duration;
+
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
+use ureq::unversioned::transport::DefaultConnector;
+use ureq::{Agent, Timeout, http};
+
+use super::Error;
+use super::resolver::CachingResolver;
+use crate::bot::{Delivery, Report};
+use crate::config::Config;
+use crate::jobs::Outcome;
+
+/// How long connecting may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a whole attempt may take, from the name look-up to the answer's last byte.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a kept connection is trusted; front ends close idle ones after a minute or so.
+const IDLE_AGE: Duration = Duration::from_secs(30);
+/// Bytes read of an answer; more means a new connection for the next reply.
+const ANSWER_BYTES_MAX: u64 = 4096;
+/// Bytes of a refusing answer that go to the log.
+const EXCERPT_BYTES: usize = 100;
+/// ureq's buffers, each way; a reply is mostly smaller than a kilobyte.
+const BUFFER_BYTES: usize = 16 * 1024;
+
+/// The agent that all sender threads share: one pool of connections, a place in it for each thread.
+pub(super) fn build(config: &Config) -> Result<Agent, Error> {
+    let agent = Agent::config_builder()
+        .proxy(proxy(config)?)
+        .max_redirects(0)
+        .http_status_as_error(false)
+        .timeout_global(Some(ATTEMPT_TIMEOUT))
+        .timeout_connect(Some(CONNECT_TIMEOUT))
+        .input_buffer_size(BUFFER_BYTES)
+        .output_buffer_size(BUFFER_BYTES)
+        .max_idle_connections(config.senders)
+        .max_idle_connections_per_host(config.senders)
+        .max_idle_age(IDLE_AGE)
+        .user_agent(concat!("torrap/", env!("CARGO_PKG_VERSION")))
+        .tls_config(TlsConfig::builder().root_certs(root_certs(config)?).build())
+        .build();
+    Ok(Agent::with_parts(
+        agent,
+        DefaultConnector::default(),
+        CachingResolver::default(),
+    ))
+}
+
+fn proxy(config: &Config) -> Result<Option<ureq::Proxy>, Error> {
+    let Some(setting) = &config.proxy else {
+        return Ok(None);
+    };
+    let fault = |_| Error::Proxy {
+        variable: setting.variable,
+    };
+    let proxy = ureq::Proxy::new(&setting.url).map_err(fault)?;
+    let mut builder = ureq::Proxy::builder(proxy.protocol())
+        .host(proxy.host())
+        .port(proxy.port());
+    if let Some(username) = proxy.username() {
+        builder = builder.username(username);
+    }
+    if let Some(password) = proxy.password() {
+        builder = builder.password(password);
+    }
+    for host in &setting.no_proxy {
+        builder = builder.no_proxy(host);
+    }
+    builder.build().map(Some).map_err(fault)
+}
+
+fn root_certs(config: &Config) -> Result<RootCerts, Error> {
+    let Some(path) = &config.ca_file else {
+        return Ok(RootCerts::WebPki);
+    };
+    let fault = |reason: String| Error::CaFile {
+        path: path.clone(),
+        reason,
+    };
+    let pem = fs::read(path).map_err(|error| fault(format!("cannot be read ({error})")))?;
+    let mut certificates: Vec<Certificate<'static>> = Vec::new();
+    for item in ureq::tls::parse_pem(&pem) {
+        match item {
+            Ok(PemItem::Certificate(certificate)) => certificates.push(certificate),
+            Ok(_) => {}
+            Err(error) => return Err(fault(format!("not PEM ({error})"))),
+        }
+    }
+    if certificates.is_empty() {
+        return Err(fault("no certificate in it".to_owned()));
+    }
+    Ok(RootCerts::new_with_certs(&certificates))
+}
+
+/// Posts a reply, once.
+pub(super) fn attempt(agent: &Agent, delivery: &Delivery) -> Report {
+    let (outcome, detail) = match post(agent, delivery) {
+        Ok(response) => judge(response),
+        Err(error) => judge_error(&error),
+    };
+    Report {
+        job: delivery.job,
+        outcome,
+        detail,
+    }
+}
+
+fn post(agent: &Agent, delivery: &Delivery) -> Result<http::Response<ureq::Body>, ureq::Error> {
+    let request = http::Request::post(&delivery.url)
+        .header(http::header::CONTENT_TYPE, "application/json")
+        .body(delivery.body.as_slice())?;
+    agent.run(request)
+}
+
+fn judge(mut response: http::Response<ureq::Body>) -> (Outcome, String) {
+    // The answer is read to its end, so that the connection can be used again.
+    let mut body = Vec::new();
+    let read = response
+        .body_mut()
+        .as_reader()
+        .take(ANSWER_BYTES_MAX)
+        .read_to_end(&mut body);
+    let status = response.status().as_u16();
+    let mut detail = format!("status {status}");
+    if !response.status().is_success() && read.is_ok() && !body.is_empty() {
+        let excerpt = String::from_utf8_lossy(&body[..body.len().min(EXCERPT_BYTES)]);
+        detail = format!("{detail}: {excerpt}");
+    }
+    let outcome = match status {
+        200..=299 => Outcome::Delivered,
+        408 | 429 | 500..=599 => {
+            let field = response.headers().get(http::header::RETRY_AFTER);
+            let retry_after = field
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned);
+            Outcome::Unavailable {
+                status,
+                retry_after,
+            }
+        }
+        _ => Outcome::Rejected { status },
+    };
+    (outcome, detail)
+}
+
+/// Tells what surely was not sent from what perhaps was. The detail never has the URL in it.
+fn judge_error(error: &ureq::Error) -> (Outcome, String) {
+    use ureq::Error as E;
+    let outcome = match error {
+        E::HostNotFound | E::ConnectionFailed | E::InvalidProxyUrl | E::Tls(_) | E::Rustls(_) => {
+            Outcome::Unsent
+        }
+        E::Timeout(Timeout::Resolve | Timeout::Connect) => Outcome::Unsent,
+        E::Io(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => Outcome::Unsent,
+        _ => Outcome::Unknown,
+    };
+    let detail = match error {
+        E::BadUri(_) | E::Http(_) => "the response_url cannot be used".to_owned(),
+        error => error.to_string(),
+    };
+    (outcome, detail)
+}

@@ -1,0 +1,35 @@
+//! The only clock.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crate::time::{Now, Tick, UnixTime};
+
+/// Reads both clocks of the system; ticks count from when it was made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clock {
+    start: Instant,
+}
+
+impl Clock {
+    pub(super) fn start() -> Self {
+        Self {
+            start: Instant::now(),
+        }
+    }
+
+    /// What time it is. A wall clock before 1970 reads as 1970: every timestamp is stale then, which
+    /// the log says.
+    pub(super) fn now(&self) -> Now {
+        let unix = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Now {
+            tick: Tick(millis(self.start.elapsed())),
+            unix: UnixTime(millis(unix)),
+        }
+    }
+}
+
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

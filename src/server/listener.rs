@@ -1,0 +1,136 @@
+//! Listening sockets: from an address as people write it to connections as the loop takes them.
+
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+
+use mio::net::{TcpListener, TcpStream};
+use mio::{Interest, Registry};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+use super::Error;
+use super::token::Source;
+
+/// Connections that the kernel keeps for us until they are accepted; it lowers this to its own limit.
+const BACKLOG: i32 = 4096;
+
+/// A listening socket and whether connections may wait on it.
+#[derive(Debug)]
+pub(super) struct Listener {
+    socket: TcpListener,
+    /// Edge-triggered readiness is told once: it holds until accepting has found nothing.
+    pub(super) ready: bool,
+}
+
+/// What accepting came to.
+pub(super) enum Accepted {
+    Stream(TcpStream),
+    /// Nobody waits.
+    Empty,
+    /// Out of descriptors or memory: to be tried again later.
+    Exhausted(io::Error),
+}
+
+impl Listener {
+    /// Listens on every address of every setting; a name may have several.
+    pub(super) fn bind_all(addresses: &[String], registry: &Registry) -> Result<Vec<Self>, Error> {
+        let mut listeners: Vec<Self> = Vec::new();
+        for text in addresses {
+            let listen = |source| Error::Listen {
+                address: text.clone(),
+                source,
+            };
+            let resolved: Vec<_> = text
+                .to_socket_addrs()
+                .map_err(|source| Error::Resolve {
+                    address: text.clone(),
+                    source,
+                })?
+                .collect();
+            let mut failures = Vec::new();
+            let before = listeners.len();
+            for address in &resolved {
+                let token = Source::Listener(listeners.len()).token();
+                match Self::bind(*address, registry, token) {
+                    Ok(listener) => listeners.push(listener),
+                    Err(error) => failures.push(error),
+                }
+            }
+            // `localhost` has an IPv6 address in files of systems that have no IPv6: one is enough,
+            // unless the others are taken by somebody.
+            let taken = failures.iter().position(|error| !is_missing_family(error));
+            if let Some(index) = taken {
+                return Err(listen(failures.swap_remove(index)));
+            }
+            if listeners.len() == before {
+                let none = || io::Error::new(io::ErrorKind::AddrNotAvailable, "no address");
+                return Err(listen(failures.pop().unwrap_or_else(none)));
+            }
+        }
+        Ok(listeners)
+    }
+
+    fn bind(address: SocketAddr, registry: &Registry, token: mio::Token) -> io::Result<Self> {
+        let socket = Socket::new(
+            Domain::for_address(address),
+            Type::STREAM,
+            Some(Protocol::TCP),
+        )?;
+        // A restart must not wait for the connections of the process before it to time out.
+        socket.set_reuse_address(true)?;
+        if address.is_ipv6() {
+            // Each family has its own socket, whatever the system's default.
+            socket.set_only_v6(true)?;
+        }
+        // Inherited by what is accepted, which saves a system call for each: an answer is one write,
+        // and must not wait for the acknowledgement of the one before (Nagle).
+        socket.set_tcp_nodelay(true)?;
+        socket.bind(&SockAddr::from(address))?;
+        socket.listen(BACKLOG)?;
+        socket.set_nonblocking(true)?;
+        let mut socket = TcpListener::from_std(socket.into());
+        registry.register(&mut socket, token, Interest::READABLE)?;
+        Ok(Self {
+            socket,
+            ready: false,
+        })
+    }
+
+    pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    pub(super) fn accept(&mut self) -> Accepted {
+        loop {
+            match self.socket.accept() {
+                Ok((stream, _)) => return Accepted::Stream(stream),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.ready = false;
+                    return Accepted::Empty;
+                }
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => return Accepted::Exhausted(error),
+            }
+        }
+    }
+}
+
+/// An error of the connection that would have been accepted (accept(2)): the next one may be good.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        error.kind(),
+        Kind::Interrupted
+            | Kind::ConnectionAborted
+            | Kind::ConnectionReset
+            | Kind::TimedOut
+            | Kind::HostUnreachable
+            | Kind::NetworkUnreachable
+            | Kind::NetworkDown
+    )
+}
+
+/// Whether the system has no such kind of address, as against an address that is taken.
+fn is_missing_family(error: &io::Error) -> bool {
+    const EAFNOSUPPORT: i32 = 97;
+    error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(EAFNOSUPPORT)
+}

@@ -1,0 +1,205 @@
+//! An accepted socket and the HTTP connection on it.
+
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+
+use mio::net::TcpStream;
+
+use crate::bot::Bot;
+use crate::http::{CloseReason, Connection, Limits, Request, Staging};
+use crate::slab::Key;
+use crate::time::{Now, Tick};
+
+/// What a session's turn has left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// Nothing to do until the next event.
+    Waiting,
+    /// Work left for the next turn.
+    Again,
+    /// The connection is over.
+    Over,
+}
+
+/// A socket, its connection's state, and what the kernel has told about both.
+#[derive(Debug)]
+pub(super) struct Session {
+    socket: TcpStream,
+    pub(super) connection: Connection,
+    /// Encoded responses that the kernel did not take yet. Nothing is read while there are any: a
+    /// client that does not read its answers gets no more of them.
+    unsent: Vec<u8>,
+    /// The entry in the wheel of deadlines, and the tick that it is armed for: never later than the
+    /// connection's deadline, perhaps earlier.
+    pub(super) timer: Key,
+    pub(super) armed: Tick,
+    /// Whether the session already waits for its turn.
+    pub(super) queued: bool,
+    /// Sticky: set by an event, cleared when the socket had no more.
+    readable: bool,
+    /// The kernel has told of the peer's FIN. It shares one edge with the data before it, so a short
+    /// read must not be taken for the end of what there is to read.
+    read_closed: bool,
+    /// Our own FIN is sent; what the peer still sends is dropped.
+    shut: bool,
+}
+
+impl Session {
+    pub(super) const fn new(socket: TcpStream, connection: Connection, timer: Key) -> Self {
+        let armed = connection.deadline();
+        Self {
+            socket,
+            connection,
+            unsent: Vec::new(),
+            timer,
+            armed,
+            queued: false,
+            readable: false,
+            read_closed: false,
+            shut: false,
+        }
+    }
+
+    /// Takes note of an event.
+    pub(super) fn note(&mut self, event: &mio::event::Event) {
+        self.read_closed |= event.is_read_closed() || event.is_error();
+        self.readable |= event.is_readable() || self.read_closed;
+    }
+
+    /// Whether answers wait for the client to read.
+    pub(super) const fn is_blocked(&self) -> bool {
+        !self.unsent.is_empty()
+    }
+
+    /// Whether the client is still owed something: an answer, or the rest of one.
+    pub(super) const fn is_owed(&self) -> bool {
+        self.is_blocked() || !(self.shut || self.connection.is_idle())
+    }
+
+    pub(super) fn socket_mut(&mut self) -> &mut TcpStream {
+        &mut self.socket
+    }
+
+    /// Reads once and answers what is complete, into `staging`.
+    pub(super) fn receive(
+        &mut self,
+        buffer: &mut [u8],
+        now: Now,
+        limits: &Limits,
+        staging: &mut Staging,
+        bot: &mut Bot,
+    ) -> Progress {
+        if self.is_blocked() {
+            return Progress::Waiting;
+        }
+        let received = if self.connection.has_backlog() {
+            0
+        } else if !self.readable {
+            return Progress::Waiting;
+        } else {
+            match self.read(buffer) {
+                Ok(0) => {
+                    self.connection.handle_peer_closed();
+                    return Progress::Over;
+                }
+                Ok(len) => len,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Progress::Waiting;
+                }
+                Err(_) => return Progress::Over,
+            }
+        };
+        let bytes = &mut buffer[..received];
+        let handler = |request: &Request<'_>| bot.handle_request(request, now);
+        self.connection
+            .receive(bytes, now.tick, limits, staging, handler);
+        if self.readable || self.connection.has_backlog() {
+            Progress::Again
+        } else {
+            Progress::Waiting
+        }
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let read = self.socket.read(buffer);
+            match &read {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(_) => self.readable = false,
+                // A short read has emptied the socket; reading on until `WouldBlock` would cost
+                // another system call for each request.
+                Ok(len) => self.readable = *len == buffer.len() || self.read_closed,
+            }
+            return read;
+        }
+    }
+
+    /// Sends staged responses; what the kernel does not take is kept.
+    ///
+    /// # Errors
+    /// The connection is over.
+    pub(super) fn transmit(&mut self, staged: &[u8]) -> io::Result<()> {
+        if self.is_blocked() {
+            self.unsent.extend_from_slice(staged);
+            return Ok(());
+        }
+        let sent = self.write(staged)?;
+        self.unsent.extend_from_slice(&staged[sent..]);
+        self.finish()
+    }
+
+    /// Sends what was kept, as far as the kernel takes it now.
+    ///
+    /// # Errors
+    /// The connection is over.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        let unsent = std::mem::take(&mut self.unsent);
+        let sent = self.write(&unsent)?;
+        if sent < unsent.len() {
+            self.unsent = unsent;
+            self.unsent.drain(..sent);
+        }
+        self.finish()
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut sent = 0;
+        while sent < bytes.len() {
+            match self.socket.write(&bytes[sent..]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(len) => sent += len,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(sent)
+    }
+
+    /// After the last answer: half-close, and let the peer read it before the socket goes
+    /// (RFC 9112 section 9.6).
+    fn finish(&mut self) -> io::Result<()> {
+        if !self.is_blocked() && !self.shut && self.connection.close_reason().is_some() {
+            self.socket.shutdown(Shutdown::Write)?;
+            self.shut = true;
+        }
+        Ok(())
+    }
+
+    /// Ends what has lasted too long.
+    pub(super) fn handle_timeout(
+        &mut self,
+        now: Tick,
+        limits: &Limits,
+        staging: &mut Staging,
+    ) -> Progress {
+        if self.is_blocked() || self.connection.close_reason().is_some() {
+            return Progress::Over;
+        }
+        self.connection.handle_timeout(now, limits, staging);
+        match self.connection.close_reason() {
+            Some(CloseReason::Idle) => Progress::Over,
+            _ => Progress::Waiting,
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! All sessions: who is admitted, who has its turn, who has lasted too long.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use mio::net::TcpStream;
+use mio::{Interest, Registry};
+
+use super::session::{Progress, Session};
+use super::token::Source;
+use crate::bot::Bot;
+use crate::http::{CloseReason, Connection, Limits, Staging};
+use crate::slab::{Key, Slab};
+use crate::time::{Now, Tick};
+use crate::timing_wheel::TimingWheel;
+
+/// Bytes read at once. One buffer serves all sessions; only incomplete requests are kept elsewhere.
+const READ_BYTES: usize = 64 * 1024;
+
+/// The sessions, and a turn's work on them.
+pub(super) struct Sessions {
+    limits: Limits,
+    capacity: usize,
+    slab: Slab<Session>,
+    timers: TimingWheel<Key>,
+    /// Sessions with something to read or to answer.
+    active: VecDeque<Key>,
+    /// Sessions whose socket takes bytes again.
+    resumed: Vec<Key>,
+    buffer: Box<[u8]>,
+    staging: Staging,
+    /// Whose responses lie where in the staging area.
+    staged: Vec<(Key, Range<usize>)>,
+}
+
+impl Sessions {
+    pub(super) fn new(limits: Limits, capacity: usize, now: Tick) -> Self {
+        Self {
+            limits,
+            capacity,
+            slab: Slab::new(),
+            timers: TimingWheel::new(now),
+            active: VecDeque::new(),
+            resumed: Vec::new(),
+            buffer: vec![0; READ_BYTES].into_boxed_slice(),
+            staging: Staging::default(),
+            staged: Vec::new(),
+        }
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.slab.len() >= self.capacity
+    }
+
+    /// Whether some session needs a turn at once.
+    pub(super) fn has_work(&self) -> bool {
+        !self.active.is_empty()
+    }
+
+    /// How many clients are still owed something.
+    pub(super) fn owed(&self) -> usize {
+        self.slab
+            .iter()
+            .filter(|(_, session)| session.is_owed())
+            .count()
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Tick> {
+        self.timers.next_expiration()
+    }
+
+    pub(super) fn begin_turn(&mut self, now: Now) {
+        self.staging.begin(now.unix);
+    }
+
+    /// Takes in a connection that was accepted.
+    pub(super) fn admit(&mut self, socket: TcpStream, registry: &Registry, now: Tick) {
+        let connection = Connection::new(now, &self.limits);
+        let deadline = connection.deadline();
+        // The timer needs the session's key and the session the timer's.
+        let placeholder = Key::from_parts(u32::MAX, 0);
+        let key = self
+            .slab
+            .insert(Session::new(socket, connection, placeholder));
+        let timer = self.timers.schedule(deadline, key);
+        let Some(session) = self.slab.get_mut(key) else {
+            return;
+        };
+        session.timer = timer;
+        let token = Source::Session(key).token();
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if let Err(error) = registry.register(session.socket_mut(), token, interest) {
+            log::debug!("cannot watch a connection: {error}");
+            self.remove(key);
+        }
+    }
+
+    /// Takes note of an event. One for a session that is gone finds nothing.
+    pub(super) fn note(&mut self, key: Key, event: &mio::event::Event) {
+        let Some(session) = self.slab.get_mut(key) else {
+            return;
+        };
+        session.note(event);
+        if event.is_writable() && session.is_blocked() {
+            self.resumed.push(key);
+        }
+        if event.is_readable() || event.is_read_closed() || event.is_error() {
+            self.activate(key);
+        }
+    }
+
+    fn activate(&mut self, key: Key) {
+        if let Some(session) = self.slab.get_mut(key).filter(|session| !session.queued) {
+            session.queued = true;
+            self.active.push_back(key);
+        }
+    }
+
+    /// Gives each active session one turn: one read, and the answers to what is complete.
+    pub(super) fn receive(&mut self, bot: &mut Bot, now: Now) {
+        for _ in 0..self.active.len() {
+            let Some(key) = self.active.pop_front() else {
+                break;
+            };
+            let Some(session) = self.slab.get_mut(key) else {
+                continue;
+            };
+            session.queued = false;
+            let start = self.staging.len();
+            let (buffer, staging) = (&mut self.buffer, &mut self.staging);
+            match session.receive(buffer, now, &self.limits, staging, bot) {
+                Progress::Waiting => {}
+                Progress::Again => {
+                    session.queued = true;
+                    self.active.push_back(key);
+                }
+                Progress::Over => {
+                    self.remove(key);
+                    continue;
+                }
+            }
+            self.after(key, start, bot, now);
+        }
+    }
+
+    /// Ends what has lasted too long, as far as the budget goes.
+    pub(super) fn expire(&mut self, bot: &mut Bot, now: Now, budget: &mut usize) {
+        while let Some(key) = self.timers.expire(now.tick, budget) {
+            let Some(session) = self.slab.get_mut(key) else {
+                continue;
+            };
+            let deadline = session.connection.deadline();
+            let start = self.staging.len();
+            if deadline <= now.tick {
+                let progress = session.handle_timeout(now.tick, &self.limits, &mut self.staging);
+                if progress == Progress::Over {
+                    self.slab.remove(key);
+                    continue;
+                }
+            }
+            // The deadline has moved since the timer was set: that is all it costs to move it.
+            session.armed = session.connection.deadline();
+            session.timer = self.timers.schedule(session.armed, key);
+            self.after(key, start, bot, now);
+        }
+    }
+
+    /// Books what a session has staged from `start` on, and keeps its timer no later than its deadline.
+    fn after(&mut self, key: Key, start: usize, bot: &mut Bot, now: Now) {
+        let Some(session) = self.slab.get_mut(key) else {
+            return;
+        };
+        let end = self.staging.len();
+        if end > start {
+            self.staged.push((key, start..end));
+            if let Some(CloseReason::Fault(error)) = session.connection.close_reason() {
+                bot.note_fault(error, now);
+            }
+        }
+        let deadline = session.connection.deadline();
+        if deadline < session.armed {
+            self.timers.cancel(session.timer);
+            session.armed = deadline;
+            session.timer = self.timers.schedule(deadline, key);
+        }
+    }
+
+    /// Sends what was staged in this turn, and what waited for sockets that take bytes again.
+    pub(super) fn transmit(&mut self) {
+        let mut resumed = std::mem::take(&mut self.resumed);
+        for key in resumed.drain(..) {
+            let Some(session) = self.slab.get_mut(key) else {
+                continue;
+            };
+            match session.flush() {
+                Err(_) => self.remove(key),
+                // Requests that were already buffered get their turn without a new event.
+                Ok(()) if !session.is_blocked() => self.activate(key),
+                Ok(()) => {}
+            }
+        }
+        self.resumed = resumed;
+        let mut staged = std::mem::take(&mut self.staged);
+        for (key, range) in staged.drain(..) {
+            let Some(session) = self.slab.get_mut(key) else {
+                continue;
+            };
+            if session.transmit(&self.staging.bytes()[range]).is_err() {
+                self.remove(key);
+            }
+        }
+        self.staged = staged;
+    }
+
+    /// Closes idle connections, and the others with their next answer.
+    pub(super) fn drain(&mut self) {
+        let keys: Vec<Key> = self.slab.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            let Some(session) = self.slab.get_mut(key) else {
+                continue;
+            };
+            session.connection.drain();
+            // A queued one may have a request in the kernel's buffer: that is answered first.
+            if session.connection.is_idle() && !session.queued && !session.is_blocked() {
+                self.remove(key);
+            }
+        }
+    }
+
+    fn remove(&mut self, key: Key) {
+        if let Some(session) = self.slab.remove(key) {
+            self.timers.cancel(session.timer);
+        }
+    }
+}

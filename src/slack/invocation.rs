@@ -1,0 +1,213 @@
+//! A slash command's invocation, read from verified content
+//! (docs.slack.dev/interactivity/implementing-slash-commands).
+
+use std::ops::Range;
+
+use super::form;
+use super::response_url::{Origin, ResponseUrl, UrlError};
+use super::signature::Verified;
+
+/// What a person typed, and where the answer goes. Slack sends more; unknown fields are ignored.
+#[derive(Clone, Copy, Debug)]
+pub struct Invocation<'a> {
+    /// The command's name with its slash.
+    pub command: &'a str,
+    /// All after the name, in Slack's markup; may be empty.
+    pub text: &'a str,
+    /// Where replies go.
+    pub response_url: ResponseUrl<'a>,
+}
+
+/// Why verified content is no invocation. Slack never sends such; a person with the secret might.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// A field that every invocation has is not there.
+    MissingField(&'static str),
+    /// A field is not UTF-8.
+    NotUtf8(&'static str),
+    /// The `response_url` is no URL, or of an origin that is not allowed.
+    ResponseUrl(UrlError),
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::MissingField(name) => write!(f, "the field {name} is missing"),
+            Self::NotUtf8(name) => write!(f, "the field {name} is not UTF-8"),
+            Self::ResponseUrl(error) => write!(f, "response_url: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Room for the decoded fields of one invocation, used again for the next.
+#[derive(Debug, Default)]
+pub struct Scratch(Vec<u8>);
+
+/// Decoded fields give this much memory back when a large one has passed.
+const SCRATCH_BYTES_KEPT: usize = 16 * 1024;
+
+impl Scratch {
+    fn clear(&mut self) {
+        self.0.clear();
+        self.0.shrink_to(SCRATCH_BYTES_KEPT);
+    }
+
+    fn decode(&mut self, name: &'static str, raw: Option<&[u8]>) -> Result<Range<usize>, Error> {
+        let raw = raw.ok_or(Error::MissingField(name))?;
+        let start = self.0.len();
+        form::decode_into(raw, &mut self.0);
+        Ok(start..self.0.len())
+    }
+
+    fn text(&self, name: &'static str, range: Range<usize>) -> Result<&str, Error> {
+        std::str::from_utf8(&self.0[range]).map_err(|_| Error::NotUtf8(name))
+    }
+}
+
+impl<'a> Invocation<'a> {
+    /// Reads the three fields that matter; the first counts where one stands twice.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn parse(
+        content: Verified<'_>,
+        origins: &[Origin],
+        scratch: &'a mut Scratch,
+    ) -> Result<Self, Error> {
+        let [mut command, mut text, mut response_url] = [None; 3];
+        for (name, value) in form::pairs(content.content()) {
+            let field = if form::name_is(name, "command") {
+                &mut command
+            } else if form::name_is(name, "text") {
+                &mut text
+            } else if form::name_is(name, "response_url") {
+                &mut response_url
+            } else {
+                continue;
+            };
+            field.get_or_insert(value);
+        }
+        scratch.clear();
+        let command = scratch.decode("command", command)?;
+        let text = scratch.decode("text", text)?;
+        let response_url = scratch.decode("response_url", response_url)?;
+        let scratch = &*scratch;
+        let response_url = scratch.text("response_url", response_url)?;
+        Ok(Self {
+            command: scratch.text("command", command)?,
+            text: scratch.text("text", text)?,
+            response_url: ResponseUrl::parse(response_url, origins).map_err(Error::ResponseUrl)?,
+        })
+    }
+}
+
+/// Whether a form is exactly a certificate check, which Slack sends unsigned: `ssl_check` with the
+/// value `1` and no `command`. Anything looser was a way around the signature in other bots.
+#[must_use]
+pub fn is_certificate_check(content: &[u8]) -> bool {
+    let mut checks = 0;
+    for (name, value) in form::pairs(content) {
+        if form::name_is(name, "command") {
+            return false;
+        }
+        if form::name_is(name, "ssl_check") {
+            if value != b"1" {
+                return false;
+            }
+            checks += 1;
+        }
+    }
+    checks == 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::slack::signature::{Verifier, sign};
+    use crate::time::UnixTime;
+
+    /// What an invocation says, owned.
+    type Owned = (String, String, String);
+
+    fn parse(content: &[u8]) -> Result<Owned, Error> {
+        let verifier = Verifier::new([b"secret".as_slice()], 1000);
+        let signature = sign(b"secret", 0, content);
+        let signature = Some(signature.as_bytes());
+        let verified = verifier
+            .verify(Some(b"0"), signature, content, UnixTime(0))
+            .unwrap();
+        let origins = [Origin::parse("https://hooks.slack.com").unwrap()];
+        let mut scratch = Scratch::default();
+        let invocation = Invocation::parse(verified, &origins, &mut scratch)?;
+        let url = invocation.response_url;
+        Ok((
+            invocation.command.into(),
+            invocation.text.into(),
+            url.path.into(),
+        ))
+    }
+
+    const URL: &str = "response_url=https%3A%2F%2Fhooks.slack.com%2Fcommands%2FT1%2F2%2Fx";
+
+    fn owned(command: &str, text: &str) -> Owned {
+        (command.into(), text.into(), "/commands/T1/2/x".into())
+    }
+
+    #[test]
+    fn the_three_fields_are_found_and_decoded_in_any_order() {
+        let content = format!("token=t&{URL}&text=a+b%26%C3%A9&command=%2Ftorrap&trigger_id=1");
+        assert_eq!(parse(content.as_bytes()), Ok(owned("/torrap", "a b&é")));
+        let raw = "command=/torrap&text=&response_url=https://hooks.slack.com/commands/T1/2/x";
+        assert_eq!(parse(raw.as_bytes()), Ok(owned("/torrap", "")));
+        let hidden = format!("%63ommand=%2Ft&{URL}&te%78t=1&text=2");
+        assert_eq!(parse(hidden.as_bytes()), Ok(owned("/t", "1")));
+    }
+
+    #[test]
+    fn a_signed_but_odd_form_is_an_error() {
+        let missing = |content: &str| parse(content.as_bytes()).err();
+        assert_eq!(missing(""), Some(Error::MissingField("command")));
+        assert_eq!(
+            missing("{\"command\": 1}"),
+            Some(Error::MissingField("command"))
+        );
+        assert_eq!(missing("command=a"), Some(Error::MissingField("text")));
+        assert_eq!(
+            missing("command=a&text=b"),
+            Some(Error::MissingField("response_url"))
+        );
+        assert_eq!(
+            missing(&format!("command=a&text=%FF&{URL}")),
+            Some(Error::NotUtf8("text"))
+        );
+        let foreign = "command=a&text=b&response_url=https://hooks.slack.com.evil.example/x";
+        assert!(matches!(missing(foreign), Some(Error::ResponseUrl(_))));
+        assert!(parse(b"command=a&text=b&response_url=\xff\xfe").is_err());
+    }
+
+    #[test]
+    fn a_certificate_check_is_exactly_that() {
+        for check in ["ssl_check=1", "ssl_check=1&token=x", "token=x&ssl_check=1&"] {
+            assert!(is_certificate_check(check.as_bytes()), "{check}");
+        }
+        for not in [
+            "",
+            "ssl_check",
+            "ssl_check=",
+            "ssl_check=0",
+            "ssl_check=11",
+            "ssl_check=+1",
+            "ssl_check=true",
+            "ssl_check=1&command=%2Ftorrap",
+            "%63ommand=&ssl_check=1",
+            "ssl_check=1&ssl_check=0",
+            "ssl_check=1&ssl_check=1",
+            "text=ssl_check=1",
+            "SSL_CHECK=1",
+        ] {
+            assert!(!is_certificate_check(not.as_bytes()), "{not}");
+        }
+    }
+}

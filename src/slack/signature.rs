@@ -1,0 +1,334 @@
+//! Slack's v0 request signature (docs.slack.dev/authentication/verifying-requests-from-slack).
+//!
+//! `v0=` and the lower-case hex of HMAC-SHA256 over `v0:<timestamp>:<content>`, keyed with the signing
+//! secret as text. The content is hashed as it was received: whoever decodes it first verifies
+//! something else.
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use crate::time::UnixTime;
+
+/// Content whose signature was right: there is no other way to make one.
+#[derive(Clone, Copy, Debug)]
+pub struct Verified<'a> {
+    content: &'a [u8],
+    /// The timestamp that was signed, in seconds since 1970.
+    pub timestamp_secs: u64,
+}
+
+impl<'a> Verified<'a> {
+    /// The content, byte for byte as Slack signed it.
+    #[must_use]
+    pub const fn content(&self) -> &'a [u8] {
+        self.content
+    }
+}
+
+/// Why a request was not verified. The peer is never told which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// No `X-Slack-Request-Timestamp`.
+    MissingTimestamp,
+    /// No `X-Slack-Signature`.
+    MissingSignature,
+    /// A field that is there twice, or not in the form that Slack writes.
+    Malformed,
+    /// A timestamp too far from now; the clock's skew in seconds, positive if we are ahead.
+    Stale {
+        /// Now less the timestamp, in seconds.
+        skew_secs: i64,
+    },
+    /// The right form and the wrong value.
+    Mismatch,
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::MissingTimestamp => f.write_str("X-Slack-Request-Timestamp is missing"),
+            Self::MissingSignature => f.write_str("X-Slack-Signature is missing"),
+            Self::Malformed => f.write_str("a signature field is repeated or malformed"),
+            Self::Stale { skew_secs } => {
+                write!(f, "the timestamp is stale, clock skew {skew_secs:+} s (is the clock right?)")
+            }
+            Self::Mismatch => f.write_str(
+                "the signature does not match (another signing secret, or content altered by a proxy?)",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Verifies requests with one or, while secrets are rotated, several signing secrets.
+pub struct Verifier {
+    /// The state of HMAC after its key block, cloned for each request.
+    keyed: Vec<Hmac<Sha256>>,
+    tolerance_ms: u64,
+}
+
+impl std::fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "Verifier {{ secrets: {}, tolerance_ms: {} }}",
+            self.keyed.len(),
+            self.tolerance_ms
+        )
+    }
+}
+
+impl Verifier {
+    /// A verifier for these secrets, which takes timestamps up to `tolerance_ms` from now, both ways.
+    pub fn new<'s>(secrets: impl IntoIterator<Item = &'s [u8]>, tolerance_ms: u64) -> Self {
+        Self {
+            keyed: secrets.into_iter().map(keyed).collect(),
+            tolerance_ms,
+        }
+    }
+
+    /// Verifies `content` by the values of the two fields of Slack's, `None` where one is missing.
+    ///
+    /// # Errors
+    /// What is wrong, for the log alone: one answer must serve all reasons.
+    pub fn verify<'a>(
+        &self,
+        timestamp: Option<&[u8]>,
+        signature: Option<&[u8]>,
+        content: &'a [u8],
+        now: UnixTime,
+    ) -> Result<Verified<'a>, Error> {
+        let timestamp = timestamp.ok_or(Error::MissingTimestamp)?;
+        let signature = parse_signature(signature.ok_or(Error::MissingSignature)?)?;
+        let timestamp_secs = parse_timestamp(timestamp)?;
+        if timestamp_secs.abs_diff(now.secs()).saturating_mul(1000) > self.tolerance_ms {
+            return Err(Error::Stale {
+                skew_secs: skew(now.secs(), timestamp_secs),
+            });
+        }
+        // Each secret is tried, with a comparison in constant time.
+        let matches = |keyed: &Hmac<Sha256>| {
+            base_string(keyed, timestamp, content)
+                .verify_slice(&signature)
+                .is_ok()
+        };
+        if self.keyed.iter().any(matches) {
+            Ok(Verified {
+                content,
+                timestamp_secs,
+            })
+        } else {
+            Err(Error::Mismatch)
+        }
+    }
+}
+
+/// Signs content as Slack does: the value of `X-Slack-Signature`.
+#[must_use]
+pub fn sign(secret: &[u8], timestamp_secs: u64, content: &[u8]) -> String {
+    let mac = base_string(
+        &keyed(secret),
+        timestamp_secs.to_string().as_bytes(),
+        content,
+    );
+    mac.finalize()
+        .into_bytes()
+        .iter()
+        .fold(String::from("v0="), |mut hex, byte| {
+            hex.push(char::from(b"0123456789abcdef"[usize::from(byte >> 4)]));
+            hex.push(char::from(b"0123456789abcdef"[usize::from(byte & 15)]));
+            hex
+        })
+}
+
+fn keyed(secret: &[u8]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(secret).expect("HMAC takes a key of any length")
+}
+
+fn base_string(keyed: &Hmac<Sha256>, timestamp: &[u8], content: &[u8]) -> Hmac<Sha256> {
+    let mut mac = keyed.clone();
+    mac.update(b"v0:");
+    mac.update(timestamp);
+    mac.update(b":");
+    mac.update(content);
+    mac
+}
+
+/// `v0=` and 64 lower-case digits, as Slack writes it; other verifiers take more, which helps nobody.
+fn parse_signature(value: &[u8]) -> Result<[u8; 32], Error> {
+    let digits = value.strip_prefix(b"v0=").ok_or(Error::Malformed)?;
+    let mut signature = [0; 32];
+    if digits.iter().any(u8::is_ascii_uppercase)
+        || hex::decode_to_slice(digits, &mut signature).is_err()
+    {
+        return Err(Error::Malformed);
+    }
+    Ok(signature)
+}
+
+/// Decimal digits alone, few enough not to overflow.
+fn parse_timestamp(value: &[u8]) -> Result<u64, Error> {
+    if value.is_empty() || value.len() > 18 || !value.iter().all(u8::is_ascii_digit) {
+        return Err(Error::Malformed);
+    }
+    Ok(value
+        .iter()
+        .fold(0, |secs, digit| secs * 10 + u64::from(digit - b'0')))
+}
+
+fn skew(now_secs: u64, timestamp_secs: u64) -> i64 {
+    let distance = i64::try_from(now_secs.abs_diff(timestamp_secs)).unwrap_or(i64::MAX);
+    if now_secs < timestamp_secs {
+        -distance
+    } else {
+        distance
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &[u8] = b"8f742231b10e8888abcd99yyyzzz85a5";
+    const TIMESTAMP: u64 = 1_531_420_618;
+    /// The example on Slack's page.
+    const OFFICIAL: &str = "token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow&channel_id=G8PSS9T3V&channel_name=foobar&user_id=U2CERLKJA&user_name=roadrunner&command=%2Fwebhook-collect&text=&response_url=https%3A%2F%2Fhooks.slack.com%2Fcommands%2FT1DC2JH3J%2F397700885554%2F96rGlfmibIGlgcZRskXaIFfN&trigger_id=398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c";
+    const OFFICIAL_SIGNATURE: &str =
+        "v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503";
+
+    fn verify_at(now_secs: u64, timestamp: &str, signature: &str) -> Result<(), Error> {
+        let verifier = Verifier::new([b"another".as_slice(), SECRET], 60_000);
+        let now = UnixTime(now_secs * 1000 + 999);
+        let (timestamp, signature) = (timestamp.as_bytes(), signature.as_bytes());
+        verifier
+            .verify(Some(timestamp), Some(signature), OFFICIAL.as_bytes(), now)
+            .map(|_| ())
+    }
+
+    #[test]
+    fn slacks_own_vector() {
+        assert_eq!(
+            verify_at(TIMESTAMP, "1531420618", OFFICIAL_SIGNATURE),
+            Ok(())
+        );
+        assert_eq!(
+            sign(SECRET, TIMESTAMP, OFFICIAL.as_bytes()),
+            OFFICIAL_SIGNATURE
+        );
+    }
+
+    #[test]
+    fn further_vectors() {
+        let other = b"fa2c05deeef5a4077494e89f54394de0".as_slice();
+        for (secret, content, digits) in [
+            (
+                SECRET,
+                b"".as_slice(),
+                "55f41ec73231010289b54e669149ea021fccab11b5524355523533ce930cb739",
+            ),
+            (
+                SECRET,
+                b"a=b",
+                "4ac7a9660a84a7c0a8e890c919b12194f1f98ba378f6b76cb3be639dfd4ee7b9",
+            ),
+            (
+                SECRET,
+                "text=é".as_bytes(),
+                "0d5137b67e56f3cd2a7991a5bfd9ea4dfa98dd4fb418a1af2ad30273ce091982",
+            ),
+            (
+                SECRET,
+                b"\xff\xfe",
+                "1e24759714b2509d3673aed07ee62e21470bff8e64776a1b26919606cbcaa164",
+            ),
+            (
+                other,
+                b"test-body",
+                "baa91ef62d346e56607bbdd278a8acd570b91226854f15a382f43d33be42f666",
+            ),
+        ] {
+            assert_eq!(sign(secret, TIMESTAMP, content), format!("v0={digits}"));
+        }
+    }
+
+    #[test]
+    fn the_tolerance_holds_both_ways_and_the_skew_is_told() {
+        let at = |now_secs| verify_at(now_secs, "1531420618", OFFICIAL_SIGNATURE);
+        assert_eq!(at(TIMESTAMP + 60), Ok(()));
+        assert_eq!(at(TIMESTAMP - 60), Ok(()));
+        assert_eq!(at(TIMESTAMP + 61), Err(Error::Stale { skew_secs: 61 }));
+        assert_eq!(at(TIMESTAMP - 61), Err(Error::Stale { skew_secs: -61 }));
+    }
+
+    #[test]
+    fn odd_timestamps_neither_panic_nor_pass() {
+        let with = |timestamp: &str| verify_at(TIMESTAMP, timestamp, OFFICIAL_SIGNATURE);
+        for odd in [
+            "",
+            "abc",
+            "-1531420618",
+            "+1531420618",
+            "1531420618.0",
+            " 1531420618",
+            "\u{663}",
+        ] {
+            assert_eq!(with(odd), Err(Error::Malformed), "{odd:?}");
+        }
+        assert_eq!(with("99999999999999999999999"), Err(Error::Malformed));
+        assert!(matches!(
+            with("999999999999999999"),
+            Err(Error::Stale { .. })
+        ));
+        assert!(matches!(with("0"), Err(Error::Stale { .. })));
+        assert_eq!(
+            with("01531420618"),
+            Err(Error::Mismatch),
+            "signed as received, not as a number"
+        );
+    }
+
+    #[test]
+    fn odd_signatures_neither_panic_nor_pass() {
+        let with = |signature: &str| verify_at(TIMESTAMP, "1531420618", signature);
+        let digits = &OFFICIAL_SIGNATURE[3..];
+        for odd in [
+            String::new(),
+            digits.to_owned(),
+            "v0=".to_owned(),
+            format!("v1={digits}"),
+            format!("V0={digits}"),
+            format!("v0={}", digits.to_uppercase()),
+            format!("v0={digits}00"),
+            format!("v0={}", &digits[..63]),
+            format!("v0={}\u{e9}", &digits[..62]),
+        ] {
+            assert_eq!(with(&odd), Err(Error::Malformed), "{odd:?}");
+        }
+        let wrong = format!("v0=b{}", &digits[1..]);
+        assert_eq!(with(&wrong), Err(Error::Mismatch));
+    }
+
+    #[test]
+    fn a_missing_field_is_named() {
+        let verifier = Verifier::new([SECRET], 60_000);
+        let verify = |t, s| verifier.verify(t, s, b"", UnixTime(0)).map(|_| ());
+        assert_eq!(
+            verify(None, Some(b"v0=".as_slice())),
+            Err(Error::MissingTimestamp)
+        );
+        assert_eq!(
+            verify(Some(b"0".as_slice()), None),
+            Err(Error::MissingSignature)
+        );
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let verifier = Verifier::new([SECRET], 1);
+        assert_eq!(
+            format!("{verifier:?}"),
+            "Verifier { secrets: 1, tolerance_ms: 1 }"
+        );
+    }
+}

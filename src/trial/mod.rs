@@ -1,0 +1,285 @@
+//! `torrap try`: the real server, one signed command and a stand-in for Slack, told step by step.
+//!
+//! Nothing is simulated but Slack: the command goes over TCP to the bot that `torrap serve` runs, and
+//! the reply comes back over HTTP as it would go to hooks.slack.com. The tests use the same stand-in.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)] // it plays the part of the outside world
+
+pub mod command;
+pub mod stand_in;
+
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Write};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use self::command::{PATIENCE, Response};
+use self::stand_in::{Answer, Post, SlackStandIn};
+use crate::commands;
+use crate::config::{Config, SigningSecret};
+use crate::server::{self, Server, Stopper};
+use crate::slack::markup;
+use crate::slack::message::{Message, Visibility};
+use crate::slack::response_url::Origin;
+
+/// The path of the stand-in's `response_url`, in the form of Slack's own.
+const PATH: &str = "/commands/T0001/1234567890/trial";
+
+/// How often the "thinking…" of a terminal moves.
+const FRAME: Duration = Duration::from_millis(100);
+
+/// Why a trial could not be carried out at all.
+#[derive(Debug)]
+pub enum Error {
+    /// The server could not be set up.
+    Server(server::Error),
+    /// The machine refused something else.
+    Io(io::Error),
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Server(error) => error.fmt(f),
+            Self::Io(error) => write!(f, "try: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<server::Error> for Error {
+    fn from(error: server::Error) -> Self {
+        Self::Server(error)
+    }
+}
+
+/// Sends one command with this text through a real server and tells each step on `out`; on a terminal
+/// the thinking moves. Returns whether the reply came back right.
+///
+/// # Errors
+/// The trial itself could not be set up or told.
+pub fn run(
+    text: &str,
+    mut config: Config,
+    out: &mut dyn Write,
+    is_terminal: bool,
+) -> Result<bool, Error> {
+    let stand_in = SlackStandIn::start(|_| Answer::ok())?;
+    let secret = random_secret();
+    config.signing_secrets = vec![SigningSecret::new(&secret).map_err(io::Error::other)?];
+    config.reply_origins = vec![Origin::parse(&stand_in.origin()).map_err(io::Error::other)?];
+    config.proxy = None;
+    let delay = Duration::from_millis(config.delay_ms);
+    let running = Running::start(&config)?;
+    let mut story = Story {
+        start: Instant::now(),
+        out,
+        is_terminal,
+    };
+    story.tell(
+        "torrap",
+        &format!("listens on http://{}/slack", running.address()),
+    )?;
+    let (sent, response) = story.command(text, &secret, &running, &stand_in)?;
+    let right = match response.status {
+        200 if response.content.is_empty() => story.reply(text, &stand_in, sent, delay)?,
+        200 => story.usage(text, &response)?,
+        status => story.verdict(Err(format!("expected 200, got {status}")))?,
+    };
+    running.stop()?;
+    Ok(right)
+}
+
+/// The server on a thread of its own.
+struct Running {
+    address: std::net::SocketAddr,
+    stopper: Stopper,
+    thread: JoinHandle<io::Result<usize>>,
+}
+
+impl Running {
+    fn start(config: &Config) -> Result<Self, Error> {
+        let mut server = Server::bind(config)?;
+        let addresses = server.local_addrs()?;
+        let address = *addresses
+            .first()
+            .ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))?;
+        let stopper = server.stopper();
+        let thread = thread::Builder::new()
+            .name("torrap".to_owned())
+            .spawn(move || server.run())?;
+        Ok(Self {
+            address,
+            stopper,
+            thread,
+        })
+    }
+
+    const fn address(&self) -> std::net::SocketAddr {
+        self.address
+    }
+
+    fn stop(self) -> io::Result<()> {
+        self.stopper.stop();
+        match self.thread.join() {
+            Ok(result) => result.map(|_| ()),
+            Err(_) => Err(io::Error::other("the server panicked")),
+        }
+    }
+}
+
+/// What is told, line by line, each with its time since the start.
+struct Story<'a> {
+    start: Instant,
+    out: &'a mut dyn Write,
+    is_terminal: bool,
+}
+
+impl Story<'_> {
+    fn tell(&mut self, who: &str, what: &str) -> io::Result<()> {
+        let at = self.start.elapsed().as_secs_f64();
+        writeln!(self.out, "{at:7.3} s  {who:<7} {what}")?;
+        self.out.flush()
+    }
+
+    /// Slack's part: sends the command and looks at the acknowledgement.
+    fn command(
+        &mut self,
+        text: &str,
+        secret: &str,
+        running: &Running,
+        stand_in: &SlackStandIn,
+    ) -> io::Result<(Instant, Response)> {
+        let url = format!("{}{PATH}", stand_in.origin());
+        let content = command::form(commands::COMMANDS[0].name, text, &url);
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let request = command::request(secret.as_bytes(), now.as_secs(), content.as_bytes());
+        let name = commands::COMMANDS[0].name;
+        self.tell(
+            "Slack",
+            &format!("sends {name} {text}  ({} bytes, signed)", request.len()),
+        )?;
+        let sent = Instant::now();
+        let response = command::send(running.address(), &request)?;
+        let took_ms = sent.elapsed().as_secs_f64() * 1000.0;
+        let bytes = response.content.len();
+        let what = format!(
+            "answers {} after {took_ms:.1} ms, {bytes} bytes of content",
+            response.status
+        );
+        self.tell("torrap", &what)?;
+        Ok((sent, response))
+    }
+
+    /// Waits for the reply and compares it with what it should be.
+    fn reply(
+        &mut self,
+        text: &str,
+        stand_in: &SlackStandIn,
+        sent: Instant,
+        delay: Duration,
+    ) -> io::Result<bool> {
+        let Some(post) = self.think(stand_in, sent, delay)? else {
+            let patience = PATIENCE.as_secs();
+            return self.verdict(Err(format!(
+                "no reply within {patience} s after the thinking"
+            )));
+        };
+        let content = String::from_utf8_lossy(&post.content).into_owned();
+        self.tell("torrap", &format!("posts {content} to the response_url"))?;
+        if post.at.duration_since(sent) < delay {
+            return self.verdict(Err("the reply came too early".to_owned()));
+        }
+        let expected = expected(text);
+        if post.content != expected || post.path != PATH || post.content_type != "application/json"
+        {
+            let expected = String::from_utf8_lossy(&expected).into_owned();
+            return self.verdict(Err(format!(
+                "expected {expected} as application/json at {PATH}"
+            )));
+        }
+        self.verdict(Ok(()))
+    }
+
+    /// Lets the time of thinking pass, on a terminal to be seen.
+    fn think(
+        &mut self,
+        stand_in: &SlackStandIn,
+        sent: Instant,
+        delay: Duration,
+    ) -> io::Result<Option<Post>> {
+        if !self.is_terminal {
+            self.tell("torrap", &format!("thinking… ({} s)", delay.as_secs_f64()))?;
+            return Ok(stand_in.wait_for(1, delay + PATIENCE).into_iter().next());
+        }
+        let deadline = sent + delay + PATIENCE;
+        let frames = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
+        for frame in frames.iter().cycle() {
+            if let Some(post) = stand_in.wait_for(1, FRAME).into_iter().next() {
+                write!(self.out, "\r\x1b[K")?;
+                self.tell("torrap", &format!("thinking… ({} s)", delay.as_secs_f64()))?;
+                return Ok(Some(post));
+            }
+            if Instant::now() >= deadline {
+                break;
+            }
+            let at = self.start.elapsed().as_secs_f64();
+            write!(self.out, "\r{at:7.3} s  torrap  {frame} thinking…")?;
+            self.out.flush()?;
+        }
+        writeln!(self.out)?;
+        Ok(None)
+    }
+
+    /// The text asked for the usage: the acknowledgement itself is the answer.
+    fn usage(&mut self, text: &str, response: &Response) -> io::Result<bool> {
+        let content = String::from_utf8_lossy(&response.content).into_owned();
+        self.tell("torrap", &format!("says {content}"))?;
+        let usage = commands::COMMANDS[0].usage;
+        let mut expected = Vec::new();
+        Message {
+            visibility: Visibility::Ephemeral,
+            text: usage,
+        }
+        .append_json(&mut expected);
+        if commands::is_help(text) && response.content == expected {
+            return self.verdict(Ok(()));
+        }
+        self.verdict(Err("expected an empty acknowledgement".to_owned()))
+    }
+
+    fn verdict(&mut self, verdict: Result<(), String>) -> io::Result<bool> {
+        match &verdict {
+            Ok(()) => self.tell("ok", "that is what Slack would have shown")?,
+            Err(why) => self.tell("failed", why)?,
+        }
+        Ok(verdict.is_ok())
+    }
+}
+
+/// The reply that a text must get.
+fn expected(text: &str) -> Vec<u8> {
+    let (mut delivered, mut reply, mut json) = (String::new(), String::new(), Vec::new());
+    markup::encode_into(text, &mut delivered);
+    (commands::COMMANDS[0].run)(&delivered, &mut reply);
+    Message {
+        visibility: Visibility::Default,
+        text: &reply,
+    }
+    .append_json(&mut json);
+    json
+}
+
+/// A signing secret in the form of Slack's: 32 hexadecimal digits, from the system's randomness.
+fn random_secret() -> String {
+    let word = || RandomState::new().hash_one(0);
+    format!("{:016x}{:016x}", word(), word())
+}

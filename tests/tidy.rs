@@ -1,0 +1,143 @@
+//! What no compiler checks: the README's code map, the size of files, words that mean "not done".
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every file below `folder`, relative to the root, build products left out.
+fn files_below(folder: &str) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir()
+                && !matches!(
+                    path.file_name().unwrap().to_str(),
+                    Some("target" | "corpus" | "artifacts" | "node_modules")
+                )
+            {
+                folders.push(path);
+            } else if path.is_file() {
+                files.push(path.strip_prefix(root()).unwrap().to_owned());
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+fn sources() -> Vec<PathBuf> {
+    let all = ["src", "tests", "benches"]
+        .iter()
+        .flat_map(|folder| files_below(folder));
+    all.filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .collect()
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(root().join(path)).unwrap()
+}
+
+/// The paths that the README's code map names: the first word of each of its lines, indented below
+/// the folder that it lies in.
+fn code_map() -> BTreeSet<PathBuf> {
+    let readme = read(Path::new("README.md"));
+    let (_, section) = readme
+        .split_once("## Code map")
+        .expect("the README has a code map");
+    let (_, map) = section
+        .split_once("```text\n")
+        .expect("the code map is a text block");
+    let (map, _) = map.split_once("```").unwrap();
+    let mut folders: Vec<(usize, PathBuf)> = Vec::new();
+    let mut paths = BTreeSet::new();
+    for line in map.lines().filter(|line| !line.trim().is_empty()) {
+        let indent = line.len() - line.trim_start().len();
+        let name = line.split_whitespace().next().unwrap();
+        folders.retain(|(depth, _)| *depth < indent);
+        let path = folders
+            .last()
+            .map_or_else(PathBuf::new, |(_, folder)| folder.clone())
+            .join(name);
+        if name.ends_with('/') {
+            folders.push((indent, path));
+        } else {
+            paths.insert(path);
+        }
+    }
+    paths
+}
+
+#[test]
+fn the_code_map_names_exactly_the_files_there_are() {
+    let there_are: BTreeSet<PathBuf> = sources().into_iter().collect();
+    let named: BTreeSet<PathBuf> = code_map()
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|e| e == "rs"))
+        .collect();
+    let missing: Vec<_> = there_are.difference(&named).collect();
+    let gone: Vec<_> = named.difference(&there_are).collect();
+    assert!(
+        missing.is_empty() && gone.is_empty(),
+        "not in the map: {missing:?}; not there: {gone:?}"
+    );
+}
+
+#[test]
+fn what_else_the_code_map_names_is_there() {
+    for path in code_map() {
+        assert!(root().join(&path).exists(), "{}", path.display());
+    }
+}
+
+#[test]
+fn no_file_is_longer_than_a_reader_can_hold() {
+    for path in sources() {
+        let lines = read(&path).lines().count();
+        assert!(lines <= 400, "{}: {lines} lines", path.display());
+    }
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    let words = ["TO", "FIX", "XX"].map(|half| {
+        format!(
+            "{half}{}",
+            if half == "FIX" {
+                "ME"
+            } else if half == "TO" {
+                "DO"
+            } else {
+                "X"
+            }
+        )
+    });
+    for path in sources() {
+        let text = read(&path);
+        for word in words
+            .iter()
+            .map(String::as_str)
+            .chain(["unimplemented!", "todo!("])
+        {
+            let here = path.ends_with("tidy.rs") || !text.contains(word);
+            assert!(here, "{}: {word}", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_file_says_first_what_it_is() {
+    for path in sources() {
+        let text = read(&path);
+        assert!(
+            text.starts_with("//!") || text.starts_with("#!"),
+            "{}",
+            path.display()
+        );
+    }
+}
