@@ -98,7 +98,8 @@ mod tests {
         assert_eq!(escape("aéé", 4), "aé…");
         assert_eq!(escape("\n\n\n", 5), "\\n\\n\\…");
         let mut out = String::new();
-        assert!(write!(Escaped::new(&mut out, 4), "abcdef").is_err());
+        let (first, second) = ("abc", "def");
+        assert!(write!(Escaped::new(&mut out, 4), "{first}{second}").is_err());
         assert_eq!(out, "abcd…");
     }
 

@@ -203,7 +203,7 @@ mod tests {
     /// Writes what is there, without waiting for more.
     fn write(queue: &Queue, entries_max: usize) -> Vec<String> {
         let mut written = Vec::new();
-        while written.len() < entries_max && queue.lock().added > queue.lock().settled {
+        while written.len() < entries_max && !queue.flush(Duration::ZERO) {
             let entry = queue.next().unwrap();
             written.push(match &entry {
                 Entry::Line(line) => line.text.clone(),
