@@ -1,0 +1,171 @@
+//! The bot on a thread with a stand-in for Slack, and a client that speaks to it byte by byte.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use torrap::config::{Config, Settings, SigningSecret};
+use torrap::slack::response_url::Origin;
+use torrap::trial::command::{self, Response};
+use torrap::trial::stand_in::{Answer, Post, SlackStandIn};
+use torrap::{Server, Stopper};
+
+pub const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
+
+/// What nothing on one machine should ever take.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The server on a thread of its own; dropping it stops it.
+pub struct Torrap {
+    pub address: SocketAddr,
+    pub slack: SlackStandIn,
+    stopper: Stopper,
+    thread: Option<JoinHandle<io::Result<usize>>>,
+}
+
+impl Torrap {
+    /// The bot without thinking time, whose replies are answered with `ok`.
+    pub fn start() -> Self {
+        Self::with(|_| Answer::ok(), |_| {})
+    }
+
+    /// The bot with other settings, and a stand-in that answers as told.
+    pub fn with(
+        script: impl Fn(&Post) -> Answer + Send + Sync + 'static,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
+        let slack = SlackStandIn::start(script).unwrap();
+        let origin = slack.origin();
+        Self::posting_to(slack, &origin, change)
+    }
+
+    /// The bot with an origin of replies that is not the stand-in's own, as with TLS.
+    pub fn posting_to(slack: SlackStandIn, origin: &str, change: impl FnOnce(&mut Config)) -> Self {
+        let secret = SigningSecret::new(SECRET).unwrap();
+        let mut config = Config::from_settings(&Settings::default(), vec![secret]).unwrap();
+        config.listen = vec!["127.0.0.1:0".to_owned()];
+        config.reply_origins = vec![Origin::parse(origin).unwrap()];
+        config.delay_ms = 0;
+        config.drain_ms = 5_000;
+        change(&mut config);
+        let mut server = Server::bind(&config).unwrap();
+        let address = server.local_addrs().unwrap()[0];
+        let stopper = server.stopper();
+        let thread = Some(std::thread::spawn(move || server.run()));
+        Self {
+            address,
+            slack,
+            stopper,
+            thread,
+        }
+    }
+
+    /// Sends a signed command on a connection of its own.
+    pub fn command(&self, text: &str) -> Response {
+        self.connect().exchange(self.signed(text))
+    }
+
+    /// A signed request whose reply goes to the stand-in.
+    pub fn signed(&self, text: &str) -> Vec<u8> {
+        signed(
+            text,
+            &format!("{}/commands/T0001/1/secret-path", self.slack.origin()),
+        )
+    }
+
+    pub fn connect(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    /// The posts, once there are `count` of them.
+    pub fn posts(&self, count: usize) -> Vec<Post> {
+        let posts = self.slack.wait_for(count, PATIENCE);
+        assert!(
+            posts.len() >= count,
+            "only {} of {count} posts",
+            posts.len()
+        );
+        posts
+    }
+
+    /// The texts of the posts, once there are `count` of them.
+    pub fn replies(&self, count: usize) -> Vec<String> {
+        let text = |post: &Post| {
+            let json: serde_json::Value = serde_json::from_slice(&post.content).unwrap();
+            json["text"].as_str().unwrap().to_owned()
+        };
+        self.posts(count).iter().map(text).collect()
+    }
+
+    /// Asks for a graceful stop without waiting for it.
+    pub fn begin_stop(&self) {
+        self.stopper.stop();
+    }
+
+    /// Stops gracefully; how many replies were left undelivered.
+    pub fn stop(mut self) -> usize {
+        self.stopper.stop();
+        self.thread.take().unwrap().join().unwrap().unwrap()
+    }
+}
+
+impl Drop for Torrap {
+    fn drop(&mut self) {
+        self.stopper.stop();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A signed request for `/torrap text` with this `response_url`.
+pub fn signed(text: &str, response_url: &str) -> Vec<u8> {
+    let content = command::form("/torrap", text, response_url);
+    command::request(SECRET.as_bytes(), unix_secs(), content.as_bytes())
+}
+
+pub fn unix_secs() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
+}
+
+/// A client that sends what it is told and reads what it gets.
+pub struct Client {
+    pub stream: TcpStream,
+}
+
+impl Client {
+    pub fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self { stream }
+    }
+
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
+        self.stream.write_all(bytes.as_ref()).unwrap();
+        self
+    }
+
+    /// The next response.
+    pub fn receive(&mut self) -> Response {
+        command::receive(&mut self.stream).unwrap()
+    }
+
+    pub fn exchange(&mut self, request: impl AsRef<[u8]>) -> Response {
+        self.send(request).receive()
+    }
+
+    /// Everything up to the server's close; a reset counts as one.
+    pub fn rest(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        match self.stream.read_to_end(&mut bytes) {
+            Err(error) if error.kind() != io::ErrorKind::ConnectionReset => panic!("{error}"),
+            _ => bytes,
+        }
+    }
+}
