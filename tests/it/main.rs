@@ -7,5 +7,7 @@
     unreachable_pub
 )] // it is the outside world
 
+mod http;
+
 mod slash_command;
 mod support;
