@@ -7,7 +7,8 @@
     unreachable_pub
 )] // it is the outside world
 
+mod hostile;
 mod http;
-
+mod rfc9112;
 mod slash_command;
 mod support;
