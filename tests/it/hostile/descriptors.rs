@@ -75,6 +75,7 @@ fn a_low_limit_of_descriptors_lowers_the_number_of_places() {
     let mut busy: Vec<Client> = (0..100).map(|_| begun(&process)).collect();
     // 80 descriptors less 64 in reserve and one sender: fifteen places.
     let mut late = busy.split_off(15);
+    late[0].send(&HEALTHZ[20..]);
     let ticks = cpu_ticks_while_waiting(&process, &mut late[0]);
     assert!(
         ticks < 30,
@@ -86,6 +87,8 @@ fn a_low_limit_of_descriptors_lowers_the_number_of_places() {
     }
     // When they go, those who have waited get their turn, and so on.
     drop(busy);
+    assert_eq!(late[0].receive().status, 200);
+    drop(late.remove(0));
     for client in &mut late {
         assert_eq!(client.exchange(&HEALTHZ[20..]).status, 200);
         client.stream.shutdown(Shutdown::Both).unwrap();
@@ -106,9 +109,10 @@ fn running_out_of_descriptors_neither_spins_nor_lasts() {
     assert_eq!(process.help(&mut used), 200);
     used.send(&HEALTHZ[..20]);
     // From now on there is not one descriptor more.
-    limit_descriptors(&process, process.descriptors() as u64);
+    limit_descriptors(&process, process.lowest_free_descriptor());
     let mut late: Vec<Client> = (0..6).map(|_| begun(&process)).collect();
     process.line_with("cannot accept connections");
+    late[0].send(&HEALTHZ[20..]);
     let ticks = cpu_ticks_while_waiting(&process, &mut late[0]);
     assert!(
         ticks < 30,
@@ -125,7 +129,8 @@ fn running_out_of_descriptors_neither_spins_nor_lasts() {
     }
     // A connection that goes makes room, and so, after a while, does one that is idle.
     drop(busy.pop());
-    for client in &mut late {
+    assert_eq!(late[0].receive().status, 200);
+    for client in &mut late[1..] {
         assert_eq!(client.exchange(&HEALTHZ[20..]).status, 200);
     }
     limit_descriptors(&process, 4_096);

@@ -2,7 +2,9 @@
 //! afterwards nothing is left of the others.
 
 mod crowded;
+#[cfg(target_os = "linux")] // which has /proc to look at
 mod descriptors;
+#[cfg(target_os = "linux")]
 mod process;
 
 use std::io::{Read, Write};

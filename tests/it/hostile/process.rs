@@ -107,6 +107,12 @@ impl Process {
             .count()
     }
 
+    /// The number that its next descriptor will get.
+    pub fn lowest_free_descriptor(&self) -> u64 {
+        let taken = |number: &u64| fs::exists(format!("/proc/{}/fd/{number}", self.id())).unwrap();
+        (0..).find(|number| !taken(number)).unwrap()
+    }
+
     /// The processor time it has used, in hundredths of a second.
     pub fn cpu_ticks(&self) -> u64 {
         let stat = self.read("stat");

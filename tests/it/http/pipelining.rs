@@ -8,8 +8,8 @@ use super::{HEALTHZ, answers, get, post, read_to_end, responses};
 use crate::support::{Client, PATIENCE, Torrap};
 use socket2::{Domain, Socket, Type};
 
-/// More than the buffers of both kernels hold of one direction.
-const FLOOD_BYTES_MAX: usize = 256 << 20;
+/// More than the buffers of both kernels hold for a narrow client.
+const FLOOD_BYTES_MAX: usize = 16 << 20;
 
 /// Three requests with different answers.
 fn round() -> (String, [u16; 3]) {
