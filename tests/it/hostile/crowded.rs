@@ -80,6 +80,27 @@ fn places_taken_by_idle_clients_lock_nobody_out() {
 }
 
 #[test]
+fn a_connection_that_has_just_been_used_keeps_its_place() {
+    let torrap = with_places(60_000);
+    let mut used = take_places(&torrap, PLACES);
+    let mut late = torrap.connect();
+    late.send(torrap.signed("etal"));
+    late.stream
+        .set_read_timeout(Some(Duration::from_millis(300)))
+        .unwrap();
+    assert!(
+        late.stream.peek(&mut [0]).is_err(),
+        "somebody had to go for it"
+    );
+    for client in &mut used {
+        assert_eq!(client.exchange(HEALTHZ).status, 200);
+    }
+    late.stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    drop(used.pop());
+    assert_eq!(late.receive().status, 200);
+}
+
+#[test]
 fn without_need_no_idle_connection_is_closed() {
     let torrap = with_places(1);
     let mut idle = take_places(&torrap, PLACES);

@@ -73,6 +73,11 @@ fn http_1_0_never_gets_100() {
         let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
         assert_eq!(statuses, [404, 200], "cut into {size}");
     }
+    let mut client = torrap.connect();
+    client.send(expecting("1.0", "Content-Length: 5"));
+    // Answered after the server has seen that head.
+    assert_eq!(torrap.connect().exchange(HEALTHZ).status, 200);
+    assert_eq!(client.exchange("abcde").status, 404);
 }
 
 #[test]
