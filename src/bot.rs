@@ -12,7 +12,7 @@ use crate::slack::invocation::{self, Invocation, Scratch};
 use crate::slack::message::{Message, Visibility};
 use crate::slack::response_url::Origin;
 use crate::slack::signature::{self, Verified, Verifier};
-use crate::time::{Now, Tick};
+use crate::time::{Now, Seconds, Tick};
 
 /// A reply that is to be posted, once.
 #[derive(Debug)]
@@ -164,7 +164,7 @@ impl Bot {
                 let (number, bytes) = (key.generation(), invocation.text.len());
                 info!(
                     "command {number}: {bytes} bytes of text, reply in {} s",
-                    secs(self.delay_ms)
+                    Seconds { ms: self.delay_ms }
                 );
                 Ok(Response::empty(Status::Ok))
             }
@@ -239,7 +239,9 @@ impl Bot {
                 info!("command {number}: answered");
             }
             Some(Verdict::RetryAt(at)) => {
-                let wait = secs(at.millis_since(now.tick));
+                let wait = Seconds {
+                    ms: at.millis_since(now.tick),
+                };
                 warn!("command {number}: attempt failed ({detail}), next in {wait} s");
             }
             Some(Verdict::Abandon(Abandoned::Rejected(_))) => {
@@ -311,11 +313,6 @@ fn index(position: usize) -> u8 {
 /// makes sure that no reply is early.
 const fn due(now: Tick, delay_ms: u64) -> Tick {
     now.after(if delay_ms == 0 { 0 } else { delay_ms + 1 })
-}
-
-/// Milliseconds as seconds, for people.
-fn secs(ms: u64) -> f64 {
-    std::time::Duration::from_millis(ms).as_secs_f64()
 }
 
 /// `GET /slack?ssl_check=1`, the older form of Slack's certificate check.
