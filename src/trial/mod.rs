@@ -170,9 +170,7 @@ impl Story<'_> {
         )?;
         let sent = Instant::now();
         let response = command::send(running.address(), &request)?;
-        let took = Seconds {
-            ms: millis(sent.elapsed()),
-        };
+        let took_us = sent.elapsed().as_micros();
         let bytes = response.content.len();
         let what = format!(
             "answers {} after {}.{:02} ms, {bytes} bytes of content",
