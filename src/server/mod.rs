@@ -212,7 +212,7 @@ impl Server {
     }
 
     /// Serves until it is stopped and owes nothing, or the drain time is over. Returns how many
-    /// replies are left undelivered; each has a line in the log.
+    /// replies are left undelivered: see [`Self::undelivered`].
     ///
     /// # Errors
     /// The poll itself failed: nothing can be served any more.
@@ -231,10 +231,13 @@ impl Server {
             self.dispatch(now);
         }
         self.senders.stop();
-        for line in self.bot.undelivered() {
-            warn!("{line}");
-        }
         Ok(self.bot.pending())
+    }
+
+    /// One line for each reply that [`Self::run`] left undelivered. There may be more of them than a
+    /// log takes at once: they are for the caller to log at its pace.
+    pub fn undelivered(&self) -> impl Iterator<Item = String> {
+        self.bot.undelivered()
     }
 
     /// Sleeps until readiness, a deadline or the waker; not at all while work is left.
