@@ -29,7 +29,7 @@ use self::senders::Senders;
 use self::sessions::Sessions;
 use self::token::Source;
 use crate::bot::Bot;
-use crate::config::Config;
+use crate::config::{Config, Shown};
 use crate::http::Limits;
 use crate::time::{Now, Tick};
 
@@ -71,10 +71,12 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// The proxy setting is no proxy.
+    /// The proxy setting is no proxy that replies can go through.
     Proxy {
         /// The variable that names it.
         variable: &'static str,
+        /// What is wrong with it.
+        reason: &'static str,
     },
     /// The loop itself cannot be set up.
     Loop(io::Error),
@@ -115,14 +117,15 @@ impl fmt::Display for Error {
             Self::CaFile { path, reason } => {
                 write!(
                     f,
-                    "--ca-file {}: {reason}; give a PEM file of certificate authorities",
-                    path.display()
+                    "--ca-file (SSL_CERT_FILE) {}: {reason}; give a PEM file of certificate authorities",
+                    Shown(&path.to_string_lossy())
                 )
             }
-            Self::Proxy { variable } => {
+            // Without the value, which may hold a password.
+            Self::Proxy { variable, reason } => {
                 write!(
                     f,
-                    "{variable}: not a proxy URL; give one such as http://proxy.example:3128, or unset it"
+                    "{variable}: {reason}; give one such as http://proxy.example:3128, or unset it"
                 )
             }
             Self::Loop(source) => write!(f, "cannot start the event loop: {source}"),
