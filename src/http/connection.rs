@@ -88,6 +88,7 @@ impl Connection {
             handler,
             answered: 0,
         };
+        let was_closing = self.is_closing();
         let was_waiting = !matches!(self.phase, Phase::Idle);
         let was_content = matches!(self.phase, Phase::Content { .. });
         self.backlog = false;
@@ -106,7 +107,8 @@ impl Connection {
         }
         let answered = turn.answered > 0;
         let content_began = !was_content && matches!(self.phase, Phase::Content { .. });
-        if answered || !was_waiting || content_began || self.is_closing() {
+        let closing_began = !was_closing && self.is_closing();
+        if answered || !was_waiting || content_began || closing_began {
             self.deadline = now.after(self.timeout_ms(limits));
         }
     }
