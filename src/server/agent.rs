@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
 use ureq::unversioned::transport::DefaultConnector;
-use ureq::{Agent, Timeout, http};
+use ureq::{Agent, ProxyProtocol, Timeout, http};
 
 use super::Error;
 use super::resolver::CachingResolver;
@@ -58,6 +58,12 @@ fn proxy(config: &Config) -> Result<Option<ureq::Proxy>, Error> {
         variable: setting.variable,
     };
     let proxy = ureq::Proxy::new(&setting.url).map_err(fault)?;
+    // ureq takes the URL of a SOCKS proxy, and panics when it is to connect.
+    if !matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https) {
+        return Err(Error::Proxy {
+            variable: setting.variable,
+        });
+    }
     let mut builder = ureq::Proxy::builder(proxy.protocol())
         .host(proxy.host())
         .port(proxy.port());
@@ -99,7 +105,7 @@ fn root_certs(config: &Config) -> Result<RootCerts, Error> {
 /// Posts a reply, once.
 pub(super) fn attempt(agent: &Agent, delivery: &Delivery) -> Report {
     let (outcome, detail) = match post(agent, delivery) {
-        Ok(response) => judge(response),
+        Ok(response) => judge(response, &delivery.url),
         Err(error) => judge_error(&error),
     };
     Report {
@@ -116,7 +122,7 @@ fn post(agent: &Agent, delivery: &Delivery) -> Result<http::Response<ureq::Body>
     agent.run(request)
 }
 
-fn judge(mut response: http::Response<ureq::Body>) -> (Outcome, String) {
+fn judge(mut response: http::Response<ureq::Body>, url: &str) -> (Outcome, String) {
     // The answer is read to its end, so that the connection can be used again.
     let mut body = Vec::new();
     let read = response
@@ -127,8 +133,7 @@ fn judge(mut response: http::Response<ureq::Body>) -> (Outcome, String) {
     let status = response.status().as_u16();
     let mut detail = format!("status {status}");
     if !response.status().is_success() && read.is_ok() && !body.is_empty() {
-        let excerpt = String::from_utf8_lossy(&body[..body.len().min(EXCERPT_BYTES)]);
-        detail = format!("{detail}: {excerpt}");
+        detail = format!("{detail}: {}", excerpt(&body, url));
     }
     let outcome = match status {
         200..=299 => Outcome::Delivered,
@@ -147,6 +152,23 @@ fn judge(mut response: http::Response<ureq::Body>) -> (Outcome, String) {
     (outcome, detail)
 }
 
+/// The beginning of an answer. Error pages like to repeat what was asked for, which is a secret here.
+fn excerpt(body: &[u8], url: &str) -> String {
+    let mut text = String::from_utf8_lossy(body).into_owned();
+    let path = url.splitn(4, '/').nth(3).unwrap_or_default();
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    for secret in [path, query] {
+        if !secret.is_empty() {
+            text = text.replace(secret, "…");
+        }
+    }
+    let end = (0..=EXCERPT_BYTES)
+        .rev()
+        .find(|&end| text.is_char_boundary(end));
+    text.truncate(end.unwrap_or_default());
+    text
+}
+
 /// Tells what surely was not sent from what perhaps was. The detail never has the URL in it.
 fn judge_error(error: &ureq::Error) -> (Outcome, String) {
     use ureq::Error as E;
@@ -163,4 +185,23 @@ fn judge_error(error: &ureq::Error) -> (Outcome, String) {
         error => error.to_string(),
     };
     (outcome, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_excerpt_is_short_and_keeps_the_path_to_itself() {
+        let url = "https://hooks.slack.com/commands/T1/2/x?y=z";
+        let of = |body: &str| excerpt(body.as_bytes(), url);
+        assert_eq!(of("no_service"), "no_service");
+        assert_eq!(of("Cannot POST /commands/T1/2/x"), "Cannot POST /…");
+        assert_eq!(of("no commands/T1/2/x?y=z, no"), "no …?…, no");
+        assert_eq!(of(&"x".repeat(101)), "x".repeat(100));
+        let cut = format!("{}é", "x".repeat(99));
+        assert_eq!(of(&cut), "x".repeat(99));
+        assert_eq!(excerpt(b"a/b/c", "http://127.0.0.1:1/"), "a/b/c");
+        assert_eq!(excerpt(b"\xff", url), "\u{fffd}");
+    }
 }

@@ -71,7 +71,7 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// The proxy setting is no proxy.
+    /// The proxy setting is no HTTP proxy.
     Proxy {
         /// The variable that names it.
         variable: &'static str,
@@ -122,7 +122,7 @@ impl fmt::Display for Error {
             Self::Proxy { variable } => {
                 write!(
                     f,
-                    "{variable}: not a proxy URL; give one such as http://proxy.example:3128, or unset it"
+                    "{variable}: not the URL of an HTTP proxy; give one such as http://proxy.example:3128, or unset it"
                 )
             }
             Self::Loop(source) => write!(f, "cannot start the event loop: {source}"),
