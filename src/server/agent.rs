@@ -24,6 +24,8 @@ const IDLE_AGE: Duration = Duration::from_secs(30);
 const ANSWER_BYTES_MAX: u64 = 4096;
 /// Bytes of a refusing answer that go to the log.
 const EXCERPT_BYTES: usize = 100;
+/// Shorter parts of a path are no secrets, but may well be words of an answer.
+const SECRET_BYTES_MIN: usize = 6;
 /// ureq's buffers, each way; a reply is mostly smaller than a kilobyte.
 const BUFFER_BYTES: usize = 16 * 1024;
 
@@ -116,7 +118,7 @@ fn root_certs(config: &Config) -> Result<RootCerts, Error> {
 /// Posts a reply, once.
 pub(super) fn attempt(agent: &Agent, delivery: &Delivery) -> Report {
     let (outcome, detail) = match post(agent, delivery) {
-        Ok(response) => judge(response),
+        Ok(response) => judge(response, &delivery.url),
         Err(error) => judge_error(&error),
     };
     Report {
@@ -133,7 +135,7 @@ fn post(agent: &Agent, delivery: &Delivery) -> Result<http::Response<ureq::Body>
     agent.run(request)
 }
 
-fn judge(mut response: http::Response<ureq::Body>) -> (Outcome, String) {
+fn judge(mut response: http::Response<ureq::Body>, url: &str) -> (Outcome, String) {
     // The answer is read to its end, so that the connection can be used again.
     let mut body = Vec::new();
     let read = response
@@ -144,8 +146,7 @@ fn judge(mut response: http::Response<ureq::Body>) -> (Outcome, String) {
     let status = response.status().as_u16();
     let mut detail = format!("status {status}");
     if !response.status().is_success() && read.is_ok() && !body.is_empty() {
-        let excerpt = String::from_utf8_lossy(&body[..body.len().min(EXCERPT_BYTES)]);
-        detail = format!("{detail}: {excerpt}");
+        detail = format!("{detail}: {}", excerpt(&body, url));
     }
     let outcome = match status {
         200..=299 => Outcome::Delivered,
@@ -164,6 +165,26 @@ fn judge(mut response: http::Response<ureq::Body>) -> (Outcome, String) {
     (outcome, detail)
 }
 
+/// The beginning of an answer, without what it may repeat of the URL: error pages like to.
+fn excerpt(body: &[u8], url: &str) -> String {
+    let mut text = String::from_utf8_lossy(body).into_owned();
+    for part in url
+        .split('/')
+        .skip(3)
+        .flat_map(|part| part.split(['?', '&', '=']))
+    {
+        if part.len() >= SECRET_BYTES_MIN {
+            text = text.replace(part, "…");
+        }
+    }
+    let mut end = text.len().min(EXCERPT_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
+    text
+}
+
 /// Tells what surely was not sent from what perhaps was. The detail never has the URL in it.
 fn judge_error(error: &ureq::Error) -> (Outcome, String) {
     use ureq::Error as E;
@@ -180,4 +201,32 @@ fn judge_error(error: &ureq::Error) -> (Outcome, String) {
         error => error.to_string(),
     };
     (outcome, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_excerpt_is_short_and_repeats_no_secret() {
+        let url = "https://hooks.slack.com/commands/T0001/1234567890/AbCdEfGhIjKl?x=yyyyyyyy";
+        for (body, expected) in [
+            ("no_team", "no_team"),
+            (
+                "404: /commands/T0001/1234567890/AbCdEfGhIjKl",
+                "404: /…/T0001/…/…",
+            ),
+            ("no hook AbCdEfGhIjKl&yyyyyyyy", "no hook …&…"),
+        ] {
+            assert_eq!(excerpt(body.as_bytes(), url), expected);
+        }
+        // Replaced before it is cut, so that no half of a secret is left either.
+        let late = format!("{} AbCdEfGhIjKl", "x".repeat(EXCERPT_BYTES - 4));
+        assert_eq!(
+            excerpt(late.as_bytes(), url),
+            format!("{} …", "x".repeat(EXCERPT_BYTES - 4))
+        );
+        assert_eq!(excerpt(&[b'x'; 4096], url).len(), EXCERPT_BYTES);
+        assert_eq!(excerpt(b"\xff", url), "\u{fffd}");
+    }
 }
