@@ -183,6 +183,13 @@ impl Bot {
         }
     }
 
+    /// Says what there is to say before the end.
+    pub fn handle_stop(&mut self) {
+        if let Some(summary) = self.refusals.take_summary() {
+            info!("{summary}");
+        }
+    }
+
     /// When [`Self::handle_timeout`] must be called next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Tick> {

@@ -119,10 +119,18 @@ impl Refusals {
         if self.poll_timeout()? > now {
             return None;
         }
-        let counts = std::mem::take(&mut self.unwritten);
         self.period_start = now;
         self.lines = 0;
+        self.take_summary()
+    }
+
+    /// The sum of what had no line of its own, although its period is not over.
+    pub fn take_summary(&mut self) -> Option<String> {
+        let counts = std::mem::take(&mut self.unwritten);
         let total: u64 = counts.iter().sum();
+        if total == 0 {
+            return None;
+        }
         let kinds = counts
             .iter()
             .zip(Refusal::NAMES)
@@ -158,6 +166,7 @@ mod tests {
             Some("refused 991 more within 10 s: 990 not found, 1 busy")
         );
         assert_eq!(refusals.poll_timeout(), None, "no wake-up without a flood");
+        assert_eq!(refusals.take_summary(), None);
         assert!(
             refusals.note(Refusal::NotFound, Tick(10_001)),
             "a new period has lines again"
