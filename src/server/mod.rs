@@ -1,4 +1,4 @@
-//! The shell: every socket, thread, file and clock of the running bot.
+//! The shell: the sockets, the clock and the sender threads of the running bot.
 //!
 //! One thread does all but the posting of replies. A turn of its loop is a list of phases; answers go
 //! out last, so that whatever must be done before an acknowledgement has its place before that.
