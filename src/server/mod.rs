@@ -147,6 +147,7 @@ impl Server {
             self.dispatch(now);
         }
         self.senders.stop();
+        self.bot.handle_stop();
         Ok(self.bot.pending())
     }
 
