@@ -20,7 +20,7 @@ mod request;
 mod response;
 
 pub use connection::{CloseReason, Connection};
-pub use request::{Fields, Request, Version};
+pub use request::{Fields, Repeated, Request, Version};
 pub use response::{Content, Response, Staging, Status};
 
 /// The most header fields a request may have.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
 use ureq::unversioned::transport::DefaultConnector;
-use ureq::{Agent, Timeout, http};
+use ureq::{Agent, ProxyProtocol, Timeout, http};
 
 use super::Error;
 use super::resolver::CachingResolver;
@@ -54,10 +54,19 @@ fn proxy(config: &Config) -> Result<Option<ureq::Proxy>, Error> {
     let Some(setting) = &config.proxy else {
         return Ok(None);
     };
-    let fault = |_| Error::Proxy {
+    let refused = |reason| Error::Proxy {
         variable: setting.variable,
+        reason,
     };
+    let fault = |_| refused("not a proxy URL");
     let proxy = ureq::Proxy::new(&setting.url).map_err(fault)?;
+    // Without its feature for them ureq panics at the first request.
+    if !matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https) {
+        return Err(refused("SOCKS proxies cannot be used"));
+    }
+    if !has_good_port(&proxy) {
+        return Err(refused("its port is not a number from 1 to 65535"));
+    }
     let mut builder = ureq::Proxy::builder(proxy.protocol())
         .host(proxy.host())
         .port(proxy.port());
@@ -71,6 +80,14 @@ fn proxy(config: &Config) -> Result<Option<ureq::Proxy>, Error> {
         builder = builder.no_proxy(host);
     }
     builder.build().map(Some).map_err(fault)
+}
+
+/// Whether there is no port or a good one; ureq takes the default in place of a bad one.
+fn has_good_port(proxy: &ureq::Proxy) -> bool {
+    proxy.uri().authority().is_some_and(|authority| {
+        let host_and_port = authority.as_str().rsplit('@').next().unwrap_or_default();
+        host_and_port == authority.host() || authority.port_u16().is_some_and(|port| port > 0)
+    })
 }
 
 fn root_certs(config: &Config) -> Result<RootCerts, Error> {
@@ -87,7 +104,7 @@ fn root_certs(config: &Config) -> Result<RootCerts, Error> {
         match item {
             Ok(PemItem::Certificate(certificate)) => certificates.push(certificate),
             Ok(_) => {}
-            Err(error) => return Err(fault(format!("not PEM ({error})"))),
+            Err(_) => return Err(fault("not PEM".to_owned())),
         }
     }
     if certificates.is_empty() {

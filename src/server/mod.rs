@@ -1,4 +1,4 @@
-//! The shell: every socket, thread, file and clock of the running bot.
+//! The shell: the sockets, the clock and the sender threads of the running bot.
 //!
 //! One thread does all but the posting of replies. A turn of its loop is a list of phases; answers go
 //! out last, so that whatever must be done before an acknowledgement has its place before that.
@@ -29,7 +29,7 @@ use self::senders::Senders;
 use self::sessions::Sessions;
 use self::token::Source;
 use crate::bot::Bot;
-use crate::config::Config;
+use crate::config::{Config, Shown};
 use crate::http::Limits;
 use crate::time::{Now, Tick};
 
@@ -71,10 +71,12 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// The proxy setting is no proxy.
+    /// The proxy setting is no proxy that replies can go through.
     Proxy {
         /// The variable that names it.
         variable: &'static str,
+        /// What is wrong with it.
+        reason: &'static str,
     },
     /// The loop itself cannot be set up.
     Loop(io::Error),
@@ -115,14 +117,15 @@ impl fmt::Display for Error {
             Self::CaFile { path, reason } => {
                 write!(
                     f,
-                    "--ca-file {}: {reason}; give a PEM file of certificate authorities",
-                    path.display()
+                    "--ca-file (SSL_CERT_FILE) {}: {reason}; give a PEM file of certificate authorities",
+                    Shown(&path.to_string_lossy())
                 )
             }
-            Self::Proxy { variable } => {
+            // Without the value, which may hold a password.
+            Self::Proxy { variable, reason } => {
                 write!(
                     f,
-                    "{variable}: not a proxy URL; give one such as http://proxy.example:3128, or unset it"
+                    "{variable}: {reason}; give one such as http://proxy.example:3128, or unset it"
                 )
             }
             Self::Loop(source) => write!(f, "cannot start the event loop: {source}"),
@@ -212,7 +215,7 @@ impl Server {
     }
 
     /// Serves until it is stopped and owes nothing, or the drain time is over. Returns how many
-    /// replies are left undelivered; each has a line in the log.
+    /// replies are left undelivered: see [`Self::undelivered`].
     ///
     /// # Errors
     /// The poll itself failed: nothing can be served any more.
@@ -231,10 +234,13 @@ impl Server {
             self.dispatch(now);
         }
         self.senders.stop();
-        for line in self.bot.undelivered() {
-            warn!("{line}");
-        }
         Ok(self.bot.pending())
+    }
+
+    /// One line for each reply that [`Self::run`] left undelivered. There may be more of them than a
+    /// log takes at once: they are for the caller to log at its pace.
+    pub fn undelivered(&self) -> impl Iterator<Item = String> {
+        self.bot.undelivered()
     }
 
     /// Sleeps until readiness, a deadline or the waker; not at all while work is left.

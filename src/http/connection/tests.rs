@@ -323,6 +323,21 @@ fn the_limits_hold_for_later_requests_on_the_connection() {
 }
 
 #[test]
+fn lingering_and_idling_do_not_begin_again_with_each_byte() {
+    let mut test = Timed::new();
+    test.receive(1_000, b"nonsense\r\n");
+    assert_eq!(test.connection.deadline(), Tick(6_000));
+    test.receive(5_000, b"more of it");
+    assert_eq!(test.connection.deadline(), Tick(6_000));
+    let mut test = Timed::new();
+    for (at_ms, empty_lines) in [(1_000, "\r\n"), (2_000, "\r"), (3_000, "\n\r\n\r")] {
+        test.receive(at_ms, empty_lines.as_bytes());
+        assert_eq!(test.connection.deadline(), Tick(120_000), "{empty_lines:?}");
+        assert_eq!(test.connection.idle_since(&test.limits), Some(Tick(0)));
+    }
+}
+
+#[test]
 fn an_idle_connection_closes_without_an_answer() {
     let mut test = Timed::new();
     assert_eq!(test.time_out(120_000), "");
