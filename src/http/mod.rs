@@ -91,6 +91,8 @@ pub enum Error {
     UnsupportedTransferCoding,
     /// Neither HTTP/1.1 nor HTTP/1.0.
     UnsupportedVersion,
+    /// No fault of this peer's: all connections together hold too much that is incomplete.
+    Overloaded,
 }
 
 impl Error {
@@ -108,6 +110,7 @@ impl Error {
             Self::FieldsTooLarge => Status::RequestHeaderFieldsTooLarge,
             Self::UnsupportedTransferCoding => Status::NotImplemented,
             Self::UnsupportedVersion => Status::HttpVersionNotSupported,
+            Self::Overloaded => Status::ServiceUnavailable,
         }
     }
 }
@@ -127,6 +130,7 @@ impl std::fmt::Display for Error {
             Self::FieldsTooLarge => "header fields too large",
             Self::UnsupportedTransferCoding => "transfer coding not supported",
             Self::UnsupportedVersion => "HTTP version not supported",
+            Self::Overloaded => "too many incomplete requests",
         })
     }
 }

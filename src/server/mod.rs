@@ -6,6 +6,7 @@
 
 mod agent;
 mod clock;
+mod error;
 mod listener;
 mod resolver;
 mod senders;
@@ -13,25 +14,25 @@ mod session;
 mod sessions;
 mod token;
 
+use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use std::{fmt, io};
 
 use log::{debug, info, warn};
 use mio::{Events, Poll, Waker};
 
 use self::clock::Clock;
+pub use self::error::Error;
 use self::listener::{Accepted, Listener};
 use self::senders::Senders;
 use self::sessions::Sessions;
 use self::token::Source;
 use crate::bot::Bot;
-use crate::config::{Config, Shown};
+use crate::config::Config;
 use crate::http::Limits;
-use crate::time::{Now, Tick};
+use crate::time::{Now, Seconds, Tick};
 
 /// Events taken from the kernel at once.
 const EVENTS_PER_TURN: usize = 1024;
@@ -46,94 +47,6 @@ const DISPATCHES_PER_TURN: usize = 256;
 const ACCEPT_PAUSE_MS: u64 = 100;
 /// Descriptors kept for what is no client: the log, the poll, name look-ups.
 const DESCRIPTORS_RESERVED: usize = 64;
-
-/// Why a server could not be set up.
-#[derive(Debug)]
-pub enum Error {
-    /// A `--listen` name has no address.
-    Resolve {
-        /// As it was given.
-        address: String,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// An address cannot be listened on.
-    Listen {
-        /// As it was given.
-        address: String,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// The file of certificate authorities cannot be used.
-    CaFile {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The proxy setting is no proxy that replies can go through.
-    Proxy {
-        /// The variable that names it.
-        variable: &'static str,
-        /// What is wrong with it.
-        reason: &'static str,
-    },
-    /// The loop itself cannot be set up.
-    Loop(io::Error),
-}
-
-impl Error {
-    /// Whether it is the settings that are wrong, and not the state of the machine.
-    #[must_use]
-    pub const fn is_usage(&self) -> bool {
-        matches!(
-            self,
-            Self::Resolve { .. } | Self::CaFile { .. } | Self::Proxy { .. }
-        )
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Resolve { address, source } => {
-                write!(
-                    f,
-                    "--listen {address}: cannot be resolved ({source}); give an address such as 127.0.0.1:8000"
-                )
-            }
-            Self::Listen { address, source } if source.kind() == io::ErrorKind::AddrInUse => {
-                write!(
-                    f,
-                    "--listen {address}: already in use; stop the other server or choose another port"
-                )
-            }
-            Self::Listen { address, source } => {
-                write!(
-                    f,
-                    "--listen {address}: cannot listen ({source}); choose another address or port"
-                )
-            }
-            Self::CaFile { path, reason } => {
-                write!(
-                    f,
-                    "--ca-file (SSL_CERT_FILE) {}: {reason}; give a PEM file of certificate authorities",
-                    Shown(&path.to_string_lossy())
-                )
-            }
-            // Without the value, which may hold a password.
-            Self::Proxy { variable, reason } => {
-                write!(
-                    f,
-                    "{variable}: {reason}; give one such as http://proxy.example:3128, or unset it"
-                )
-            }
-            Self::Loop(source) => write!(f, "cannot start the event loop: {source}"),
-        }
-    }
-}
-
-impl std::error::Error for Error {}
 
 /// Asks a running server to stop, from any thread.
 #[derive(Clone, Debug)]
@@ -256,9 +169,8 @@ impl Server {
     }
 
     fn poll_timeout(&self) -> Option<Duration> {
-        let accepting = self.accept_paused_until.is_none() && !self.sessions.is_full();
         let has_work = self.sessions.has_work()
-            || (accepting && self.listeners.iter().any(|listener| listener.ready))
+            || self.can_accept()
             || (self.bot.has_delivery() && self.senders.room() > 0);
         if has_work {
             return Some(Duration::ZERO);
@@ -295,14 +207,25 @@ impl Server {
     fn begin_drain(&mut self, now: Now) {
         debug!("received cancellation signal");
         let pending = self.bot.pending();
-        info!(
-            "stopping; {pending} replies pending, waiting up to {} s",
-            self.drain_ms / 1000
-        );
+        let patience = Seconds { ms: self.drain_ms };
+        info!("stopping; replies pending: {pending}, waiting up to {patience} s");
         self.drain_until = Some(now.tick.after(self.drain_ms));
+        // Whoever is connected already would be reset by closing the listeners.
+        for listener in &mut self.listeners {
+            listener.ready = true;
+        }
+        while self.can_accept() {
+            self.accept(now);
+        }
         self.listeners.clear();
         self.sessions.drain();
         debug!("stopped slackbot");
+    }
+
+    fn can_accept(&self) -> bool {
+        self.accept_paused_until.is_none()
+            && !self.sessions.is_full()
+            && self.listeners.iter().any(|listener| listener.ready)
     }
 
     fn is_drained(&self) -> bool {

@@ -17,12 +17,18 @@ use crate::timing_wheel::TimingWheel;
 /// Bytes read at once. One buffer serves all sessions; only incomplete requests are kept elsewhere.
 const READ_BYTES: usize = 64 * 1024;
 
+/// Bytes of incomplete requests held for all sessions together. Slack's arrive in one piece and are
+/// never held: this bounds what strangers can make us keep, and only they notice it.
+const HELD_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// The sessions, and a turn's work on them.
 pub(super) struct Sessions {
     limits: Limits,
     capacity: usize,
     slab: Slab<Session>,
     timers: TimingWheel<Key>,
+    /// Bytes of incomplete requests that all sessions hold.
+    held_bytes: usize,
     /// Sessions with something to read or to answer.
     active: VecDeque<Key>,
     /// Sessions whose socket takes bytes again.
@@ -40,6 +46,7 @@ impl Sessions {
             capacity,
             slab: Slab::new(),
             timers: TimingWheel::new(now),
+            held_bytes: 0,
             active: VecDeque::new(),
             resumed: Vec::new(),
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
@@ -154,7 +161,7 @@ impl Sessions {
             if deadline <= now.tick {
                 let progress = session.handle_timeout(now.tick, &self.limits, &mut self.staging);
                 if progress == Progress::Over {
-                    self.slab.remove(key);
+                    self.remove(key);
                     continue;
                 }
             }
@@ -170,6 +177,14 @@ impl Sessions {
         let Some(session) = self.slab.get_mut(key) else {
             return;
         };
+        self.held_bytes -= session.held_bytes;
+        if self.held_bytes + session.connection.held_bytes() > HELD_BYTES_MAX {
+            session
+                .connection
+                .shed(now.tick, &self.limits, &mut self.staging);
+        }
+        session.held_bytes = session.connection.held_bytes();
+        self.held_bytes += session.held_bytes;
         let end = self.staging.len();
         if end > start {
             self.staged.push((key, start..end));
@@ -212,23 +227,21 @@ impl Sessions {
         self.staged = staged;
     }
 
-    /// Closes idle connections, and the others with their next answer.
+    /// Closes idle connections, and the others with their next answer. Each is looked at once more: a
+    /// request may lie in the kernel's buffer whose event has not been taken yet.
     pub(super) fn drain(&mut self) {
         let keys: Vec<Key> = self.slab.iter().map(|(key, _)| key).collect();
         for key in keys {
-            let Some(session) = self.slab.get_mut(key) else {
-                continue;
-            };
-            session.connection.drain();
-            // A queued one may have a request in the kernel's buffer: that is answered first.
-            if session.connection.is_idle() && !session.queued && !session.is_blocked() {
-                self.remove(key);
+            if let Some(session) = self.slab.get_mut(key) {
+                session.drain();
             }
+            self.activate(key);
         }
     }
 
     fn remove(&mut self, key: Key) {
         if let Some(session) = self.slab.remove(key) {
+            self.held_bytes -= session.held_bytes;
             self.timers.cancel(session.timer);
         }
     }
