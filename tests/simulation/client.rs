@@ -245,14 +245,32 @@ impl Client {
             return true;
         }
         turn.model.tally.note("requests not complete in time");
-        let reason = CloseReason::Fault(Error::TimedOut);
+        self.check_refusal(Error::TimedOut, turn);
+        false
+    }
+
+    /// The bot gives up what the client has not completed.
+    pub fn shed(&mut self, turn: &mut Turn<'_>) {
+        turn.staging.begin(turn.now.unix);
+        let was = (self.connection.close_reason(), self.deadline());
+        self.connection
+            .shed(turn.now.tick, turn.limits, turn.staging);
+        if was.0.is_none() {
+            turn.model.tally.note("requests shed");
+            return self.check_refusal(Error::Overloaded, turn);
+        }
+        assert_eq!(was, (self.connection.close_reason(), self.deadline()));
+        assert!(turn.staging.is_empty());
+    }
+
+    fn check_refusal(&mut self, error: Error, turn: &mut Turn<'_>) {
+        let reason = CloseReason::Fault(error);
         assert_eq!(self.connection.close_reason(), Some(reason));
-        wire::check(turn.staging.bytes(), &[fault(Error::TimedOut)], false);
-        turn.refuse(Error::TimedOut);
+        wire::check(turn.staging.bytes(), &[fault(error)], false);
+        turn.refuse(error);
         self.since = turn.now.tick;
         self.set_waiting(Waiting::Closing);
         self.check_deadline(turn.limits);
-        false
     }
 
     /// The client has closed its side. What it had sent completely is answered.

@@ -9,6 +9,7 @@ enum Action {
     Carry,
     Disconnect,
     HalfClose,
+    Shed,
     ExpireClients,
     Advance,
     Jump,
@@ -21,12 +22,13 @@ enum Action {
     Drain,
 }
 
-const ACTIONS: [(u64, Action); 15] = [
+const ACTIONS: [(u64, Action); 16] = [
     (4, Action::Connect),
     (16, Action::Compose),
     (30, Action::Carry),
     (1, Action::Disconnect),
     (1, Action::HalfClose),
+    (1, Action::Shed),
     (5, Action::ExpireClients),
     (12, Action::Advance),
     (1, Action::Jump),
@@ -67,6 +69,7 @@ fn act(world: &mut World, action: Action) {
         Action::Carry => world.carry(),
         Action::Disconnect => world.leave(false),
         Action::HalfClose => world.leave(true),
+        Action::Shed => world.shed(),
         Action::ExpireClients => world.expire_clients(),
         Action::Advance => {
             let ms = world.generator.magnitude(0..=14);
@@ -131,6 +134,7 @@ fn client_acts(world: &mut World) {
         (20, Action::Carry),
         (1, Action::Disconnect),
         (1, Action::HalfClose),
+        (1, Action::Shed),
         (1, Action::SetWallClock),
     ]);
     act(world, action);

@@ -76,6 +76,7 @@ fn check_coverage(total: &Tally) {
         "outcomes nobody waits for",
         "rejected",
         "requests not complete in time",
+        "requests shed",
         "retries",
         "stale timestamps",
         "turns with a backlog",

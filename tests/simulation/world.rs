@@ -173,6 +173,14 @@ impl World {
         self.clients.swap_remove(index);
     }
 
+    /// The bot has no room for what is incomplete.
+    pub fn shed(&mut self) {
+        if let Some(index) = self.any_client() {
+            self.trace(|| format!("client {index} is shed"));
+            self.with_client(index, Client::shed);
+        }
+    }
+
     /// Tells every connection the time, after those with a backlog had their turn.
     pub fn expire_clients(&mut self) {
         for index in (0..self.clients.len()).rev() {
