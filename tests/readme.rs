@@ -197,6 +197,7 @@ fn the_log_says_what_is_quoted() {
         "src/jobs/retry.rs",
         "src/server/mod.rs",
         "src/server/error.rs",
+        "src/server/admission.rs",
         "src/server/agent.rs",
         "src/console/mod.rs",
     ] {

@@ -59,7 +59,15 @@ impl Torrap {
         let stopper = server.stopper();
         let log = LogLines::default();
         let lines = log.clone();
-        let thread = Some(std::thread::spawn(move || lines.of(|| server.run())));
+        let thread = Some(std::thread::spawn(move || {
+            lines.of(|| {
+                let undelivered = server.run()?;
+                server
+                    .undelivered()
+                    .for_each(|line| log::warn!(target: "torrap", "{line}"));
+                Ok(undelivered)
+            })
+        }));
         Self {
             address,
             slack,

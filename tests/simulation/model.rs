@@ -253,7 +253,8 @@ impl Model {
     fn retry(&mut self, number: u32, asked_ms: u64, is_owed: bool, now: Now) {
         let owed = &self.owed[&number];
         let (expires_at, base_ms) = (owed.expires_at, 1000 << (owed.attempts - 1));
-        let at = |backoff_ms: u64| now.tick.after(backoff_ms.max(asked_ms));
+        // A tick is the floor of the time it stands for: one more keeps what Retry-After asks for.
+        let at = |backoff_ms: u64| now.tick.after(backoff_ms.max(asked_ms + 1));
         let (least, most) = (at(base_ms * 4 / 5), at(base_ms * 6 / 5));
         if is_owed {
             assert!(least < expires_at, "command {number} waits for its expiry");
