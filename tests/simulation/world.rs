@@ -35,7 +35,7 @@ fn limits(generator: &mut Generator) -> Limits {
     Limits {
         head_bytes_max: 2048,
         target_bytes_max: 256,
-        content_bytes_max: 2048,
+        content_bytes_max: 4096,
         requests_per_turn_max: generator.pick(&[1, 2, 5, 64]),
         ..Limits::default()
     }
@@ -71,7 +71,7 @@ impl World {
             steps: 0,
             limits: limits(&mut generator),
             staging: Staging::default(),
-            composer: Composer::new(tolerance_secs),
+            composer: Composer::new(tolerance_secs, &mut generator),
             generator,
             traced,
         };
