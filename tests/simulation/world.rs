@@ -231,8 +231,10 @@ impl World {
             self.model.take(delivery.as_ref(), &self.bot, self.now);
             let Some(delivery) = delivery else { break };
             self.trace(|| format!("command {} is sent", delivery.job.generation()));
-            self.receiver
-                .take(delivery.job, self.now.tick, &mut self.generator);
+            let (tick, generator) = (self.now.tick, &mut self.generator);
+            if !self.receiver.take(delivery.job, tick, generator) {
+                self.model.tally.note("senders that died");
+            }
         }
     }
 
@@ -280,6 +282,7 @@ impl World {
 
     pub fn drain(&mut self) {
         self.trace(|| String::from("the bot is asked to stop"));
+        self.model.tally.note("drains");
         self.draining = true;
         self.clients.retain_mut(|client| !client.drain());
     }
