@@ -190,14 +190,13 @@ impl Bot {
     /// Makes ready what is due, as far as the budget goes, and sums up what was refused.
     pub fn handle_timeout(&mut self, now: Now, budget: &mut usize) {
         self.jobs.handle_timeout(now.tick, budget);
-        if let Some(summary) = self.refusals.poll_summary(now.tick) {
-            info!("{summary}");
-        }
-        if let Some([accepted, delivered]) = self.traffic.poll_sums(now.tick) {
-            info!(
-                "accepted {accepted} more commands and answered {delivered} more within a second"
-            );
-        }
+        let refused = self.refusals.poll_summary(now.tick);
+        sum_up(refused, self.traffic.poll_sums(now.tick));
+    }
+
+    /// Sums up before the end what had no line yet.
+    pub fn handle_stop(&mut self) {
+        sum_up(self.refusals.take_summary(), self.traffic.take_sums());
     }
 
     /// When [`Self::handle_timeout`] must be called next.
@@ -327,6 +326,15 @@ impl Bot {
 /// Whether a command or a reply has a line of its own; at levels that do not write it, none has.
 fn has_line(traffic: &mut Tally<2>, kind: usize, now: Now) -> bool {
     log_enabled!(Level::Info) && traffic.note(kind, now.tick)
+}
+
+fn sum_up(refused: Option<String>, traffic: Option<[u64; 2]>) {
+    if let Some(summary) = refused {
+        info!("{summary}");
+    }
+    if let Some([accepted, delivered]) = traffic {
+        info!("accepted {accepted} more commands and answered {delivered} more within a second");
+    }
 }
 
 /// A position in one of two short tables, as a job keeps it.

@@ -106,21 +106,29 @@ impl Refusals {
 
     /// The sum of what had no line of its own, once its period is over.
     pub fn poll_summary(&mut self, now: Tick) -> Option<String> {
-        let counts = self.0.poll_sums(now)?;
-        let total: u64 = counts.iter().sum();
-        let kinds = counts
-            .iter()
-            .zip(Refusal::NAMES)
-            .filter(|(count, _)| **count > 0);
-        let kinds: Vec<String> = kinds
-            .map(|(count, name)| format!("{count} {name}"))
-            .collect();
-        Some(format!(
-            "refused {total} more within {} s: {}",
-            PERIOD_MS / 1000,
-            kinds.join(", ")
-        ))
+        self.0.poll_sums(now).map(summary)
     }
+
+    /// The same before its period is over.
+    pub fn take_summary(&mut self) -> Option<String> {
+        self.0.take_sums().map(summary)
+    }
+}
+
+fn summary(counts: [u64; KINDS]) -> String {
+    let total: u64 = counts.iter().sum();
+    let kinds = counts
+        .iter()
+        .zip(Refusal::NAMES)
+        .filter(|(count, _)| **count > 0);
+    let kinds: Vec<String> = kinds
+        .map(|(count, name)| format!("{count} {name}"))
+        .collect();
+    format!(
+        "refused {total} more within {} s: {}",
+        PERIOD_MS / 1000,
+        kinds.join(", ")
+    )
 }
 
 #[cfg(test)]
@@ -139,6 +147,15 @@ mod tests {
         assert_eq!(
             summary.as_deref(),
             Some("refused 991 more within 10 s: 990 not found, 1 busy")
+        );
+        assert_eq!(refusals.take_summary(), None);
+        for _ in 0..11 {
+            refusals.note(Refusal::NotFound, Tick(10_001));
+        }
+        let early = refusals.take_summary();
+        assert_eq!(
+            early.as_deref(),
+            Some("refused 1 more within 10 s: 1 not found")
         );
     }
 }

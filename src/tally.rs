@@ -62,8 +62,13 @@ impl<const KINDS: usize> Tally<KINDS> {
         }
         self.period_start = now;
         self.lines = 0;
-        self.is_flood = false;
-        Some(std::mem::replace(&mut self.unwritten, [0; KINDS]))
+        self.take_sums()
+    }
+
+    /// The same before their period is over, for those who end.
+    pub fn take_sums(&mut self) -> Option<[u64; KINDS]> {
+        std::mem::take(&mut self.is_flood)
+            .then(|| std::mem::replace(&mut self.unwritten, [0; KINDS]))
     }
 }
 
@@ -81,6 +86,7 @@ mod tests {
         assert_eq!(tally.poll_sums(Tick(10_000)), Some([990, 1]));
         assert_eq!(tally.poll_timeout(), None);
         assert!(tally.note(0, Tick(10_001)), "a new period has lines again");
+        assert_eq!(tally.take_sums(), None);
     }
 
     #[test]
@@ -100,5 +106,11 @@ mod tests {
             assert!(!tally.note(0, Tick(late)));
         }
         assert_eq!(tally.poll_sums(Tick(50_000)), Some([3]));
+        assert!(tally.note(0, Tick(50_000)) && !tally.note(0, Tick(50_000)));
+        assert_eq!(
+            tally.take_sums(),
+            Some([1]),
+            "nor does an end within a period"
+        );
     }
 }

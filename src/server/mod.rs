@@ -4,6 +4,7 @@
 //! out last, so that whatever must be done before an acknowledgement has its place before that.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // the rule's one purpose is to keep these here
 
+mod admission;
 mod agent;
 mod clock;
 mod error;
@@ -23,28 +24,24 @@ use std::time::Duration;
 use log::{debug, info, warn};
 use mio::{Events, Poll, Waker};
 
+use self::admission::Admission;
 use self::clock::Clock;
 pub use self::error::Error;
-use self::listener::{Accepted, Listener};
+use self::listener::Listener;
 use self::senders::Senders;
 use self::sessions::Sessions;
 use self::token::Source;
 use crate::bot::Bot;
 use crate::config::Config;
-use crate::http::Limits;
 use crate::time::{Now, Seconds, Tick};
 
 /// Events taken from the kernel at once.
 const EVENTS_PER_TURN: usize = 1024;
-/// Connections accepted in one turn.
-const ACCEPTS_PER_TURN: usize = 256;
 /// Entries of a wheel that are moved or expired in one turn: a wave of a hundred thousand due replies
 /// must not hold up an acknowledgement.
 const EXPIRIES_PER_TURN: usize = 4096;
 /// Replies composed and handed to the senders in one turn.
 const DISPATCHES_PER_TURN: usize = 256;
-/// How long accepting pauses when descriptors run out, ms.
-const ACCEPT_PAUSE_MS: u64 = 100;
 /// Descriptors kept for what is no client: the log, the poll, name look-ups.
 const DESCRIPTORS_RESERVED: usize = 64;
 
@@ -69,7 +66,7 @@ impl Stopper {
 /// The bot with its sockets.
 pub struct Server {
     poll: Poll,
-    listeners: Vec<Listener>,
+    admission: Admission,
     sessions: Sessions,
     bot: Bot,
     senders: Senders,
@@ -78,8 +75,6 @@ pub struct Server {
     drain_ms: u64,
     /// When a graceful stop gives up waiting, once one has begun.
     drain_until: Option<Tick>,
-    /// When accepting goes on after descriptors ran out.
-    accept_paused_until: Option<Tick>,
 }
 
 impl Server {
@@ -100,8 +95,8 @@ impl Server {
         let listeners = Listener::bind_all(&config.listen, poll.registry())?;
         let max_connections = admissible(config.max_connections, config.senders);
         Ok(Self {
-            listeners,
-            sessions: Sessions::new(Limits::default(), max_connections, now),
+            admission: Admission::new(listeners),
+            sessions: Sessions::new(config.limits.clone(), max_connections, now),
             bot: Bot::new(config, now),
             senders: Senders::new(agent, config.senders, stopper.waker.clone()),
             clock,
@@ -109,7 +104,6 @@ impl Server {
             stopper,
             drain_ms: config.drain_ms,
             drain_until: None,
-            accept_paused_until: None,
         })
     }
 
@@ -118,7 +112,7 @@ impl Server {
     /// # Errors
     /// As the system says.
     pub fn local_addrs(&self) -> io::Result<Vec<SocketAddr>> {
-        self.listeners.iter().map(Listener::local_addr).collect()
+        self.admission.local_addrs()
     }
 
     /// What stops this server.
@@ -139,7 +133,8 @@ impl Server {
             let now = self.clock.now();
             self.sessions.begin_turn(now);
             self.note(&events, now);
-            self.accept(now);
+            self.admission
+                .accept(&mut self.sessions, self.poll.registry(), now.tick);
             self.sessions.receive(&mut self.bot, now);
             self.collect(now);
             self.expire(now);
@@ -147,6 +142,7 @@ impl Server {
             self.dispatch(now);
         }
         self.senders.stop();
+        self.bot.handle_stop();
         Ok(self.bot.pending())
     }
 
@@ -170,7 +166,7 @@ impl Server {
 
     fn poll_timeout(&self) -> Option<Duration> {
         let has_work = self.sessions.has_work()
-            || self.can_accept()
+            || self.admission.has_work(&self.sessions)
             || (self.bot.has_delivery() && self.senders.room() > 0);
         if has_work {
             return Some(Duration::ZERO);
@@ -179,7 +175,7 @@ impl Server {
             self.sessions.poll_timeout(),
             self.bot.poll_timeout(),
             self.drain_until,
-            self.accept_paused_until,
+            self.admission.poll_timeout(),
         ];
         let next = deadlines.into_iter().flatten().min()?;
         Some(Duration::from_millis(
@@ -191,11 +187,7 @@ impl Server {
         for event in events {
             match Source::of(event.token()) {
                 Source::Waker => {}
-                Source::Listener(index) => {
-                    if let Some(listener) = self.listeners.get_mut(index) {
-                        listener.ready = true;
-                    }
-                }
+                Source::Listener(index) => self.admission.note(index),
                 Source::Session(key) => self.sessions.note(key, event),
             }
         }
@@ -210,60 +202,19 @@ impl Server {
         let patience = Seconds { ms: self.drain_ms };
         info!("stopping; replies pending: {pending}, waiting up to {patience} s");
         self.drain_until = Some(now.tick.after(self.drain_ms));
-        // Whoever is connected already would be reset by closing the listeners.
-        for listener in &mut self.listeners {
-            listener.ready = true;
-        }
-        while self.can_accept() {
-            self.accept(now);
-        }
-        self.listeners.clear();
+        self.admission
+            .close(&mut self.sessions, self.poll.registry(), now.tick);
         self.sessions.drain();
         debug!("stopped slackbot");
-    }
-
-    fn can_accept(&self) -> bool {
-        self.accept_paused_until.is_none()
-            && !self.sessions.is_full()
-            && self.listeners.iter().any(|listener| listener.ready)
     }
 
     fn is_drained(&self) -> bool {
         let Some(until) = self.drain_until else {
             return false;
         };
-        let is_settled = self.bot.pending() == 0 && self.sessions.owed() == 0;
+        let is_settled =
+            self.bot.pending() == 0 && !self.sessions.has_work() && self.sessions.owed() == 0;
         is_settled || self.clock.now().tick >= until
-    }
-
-    /// Takes in waiting connections. When all places are taken the others wait in the kernel.
-    fn accept(&mut self, now: Now) {
-        if self
-            .accept_paused_until
-            .is_some_and(|until| now.tick < until)
-        {
-            return;
-        }
-        self.accept_paused_until = None;
-        for listener in &mut self.listeners {
-            let mut budget = ACCEPTS_PER_TURN;
-            while listener.ready && budget > 0 && !self.sessions.is_full() {
-                budget -= 1;
-                match listener.accept() {
-                    Accepted::Stream(stream) => {
-                        self.sessions.admit(stream, self.poll.registry(), now.tick)
-                    }
-                    Accepted::Empty => {}
-                    Accepted::Exhausted(error) => {
-                        warn!(
-                            "cannot accept connections: {error}; trying again in {ACCEPT_PAUSE_MS} ms"
-                        );
-                        self.accept_paused_until = Some(now.tick.after(ACCEPT_PAUSE_MS));
-                        return;
-                    }
-                }
-            }
-        }
     }
 
     /// Takes in what came of the senders' attempts.

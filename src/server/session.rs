@@ -89,6 +89,19 @@ impl Session {
         self.is_blocked() || !(self.shut || self.connection.is_idle())
     }
 
+    /// Since when the session has had nothing to do, if it has nothing to do.
+    pub(super) const fn idle_since(&self, limits: &Limits) -> Option<Tick> {
+        if self.queued || self.is_blocked() {
+            return None;
+        }
+        self.connection.idle_since(limits)
+    }
+
+    /// Whether the kernel holds bytes of the client's that no event has told of yet.
+    pub(super) fn has_unread(&self) -> bool {
+        self.socket.peek(&mut [0]).is_ok_and(|len| len > 0)
+    }
+
     pub(super) fn socket_mut(&mut self) -> &mut TcpStream {
         &mut self.socket
     }
