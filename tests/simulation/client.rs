@@ -182,16 +182,12 @@ impl Client {
     fn note_waiting(&mut self, answered: usize, turn: &Turn<'_>) {
         let waiting = match self.unanswered.front() {
             _ if self.is_closing() => Waiting::Closing,
-            Some(front) if self.fed > 0 && !self.has_backlog() => {
-                if self.fed < front.head_len {
-                    Waiting::Head
-                } else {
-                    Waiting::Content
-                }
-            }
-            _ => Waiting::Idle,
+            _ if self.has_backlog() || self.fed == 0 => Waiting::Idle,
+            Some(front) if self.fed <= front.lead_len => Waiting::Idle,
+            Some(front) if self.fed < front.head_len => Waiting::Head,
+            _ => Waiting::Content,
         };
-        if answered > 0 || waiting != self.waiting || waiting == Waiting::Idle {
+        if answered > 0 || waiting != self.waiting {
             self.since = turn.now.tick;
         }
         self.set_waiting(waiting);

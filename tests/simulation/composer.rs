@@ -12,7 +12,9 @@ use super::requests::{Draft, ORIGINS, SECRET, Sent, What};
 /// Makes requests, no two commands alike.
 pub struct Composer {
     number: u64,
-    pub tolerance_secs: u64,
+    tolerance_secs: u64,
+    /// Every seed's people are as talkative.
+    text_len: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -39,10 +41,11 @@ const KINDS: &[(u64, Kind)] = &[
 ];
 
 impl Composer {
-    pub const fn new(tolerance_secs: u64) -> Self {
+    pub fn new(tolerance_secs: u64, generator: &mut Generator) -> Self {
         Self {
             number: 0,
             tolerance_secs,
+            text_len: generator.pick(&[1, 24, 24, 24, 1600]),
         }
     }
 
@@ -88,7 +91,7 @@ impl Composer {
     fn command(&mut self, now: UnixTime, generator: &mut Generator) -> Sent {
         self.number += 1;
         let mut text = format!("{} ", self.number);
-        for _ in 0..generator.below(24) {
+        for _ in 0..generator.below(self.text_len) {
             text.push(char::from(generator.between(0x20..=0x7e) as u8));
         }
         let url = format!(

@@ -113,9 +113,13 @@ fn to_the_tick(world: &mut World) {
 /// bot.
 pub fn run_awake(world: &mut World, turns: u64) {
     let pace_ms = world.generator.pick(&[0, 3, 100, 2_000, 60_000]);
+    let drains_at = world.generator.below(4 * turns);
     let mut client_acts_at = world.now.tick;
     for turn in 0..turns {
         world.steps = turn;
+        if turn == drains_at {
+            world.drain();
+        }
         sleep(world, Some(client_acts_at));
         while client_acts_at <= world.now.tick {
             client_acts_at = client_acts_at.after(1 + world.generator.below(pace_ms + 1));

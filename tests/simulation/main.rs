@@ -69,6 +69,7 @@ fn check_coverage(total: &Tally) {
         "attempts spent",
         "busy",
         "delivered",
+        "drains",
         "expired after an attempt",
         "expired before an attempt",
         "faults",
@@ -78,6 +79,7 @@ fn check_coverage(total: &Tally) {
         "requests not complete in time",
         "requests shed",
         "retries",
+        "senders that died",
         "stale timestamps",
         "turns with a backlog",
     ] {

@@ -96,11 +96,11 @@ impl Receiver {
         self.slots.saturating_sub(busy.count())
     }
 
-    /// A sender begins an attempt.
-    pub fn take(&mut self, job: Key, now: Tick, generator: &mut Generator) {
+    /// A sender begins an attempt, unless it dies of it.
+    pub fn take(&mut self, job: Key, now: Tick, generator: &mut Generator) -> bool {
         if generator.percent(self.lost_percent) {
             self.lost += 1;
-            return;
+            return false;
         }
         let took_ms = generator.pick(&[0, 1, 70, 900, 10_000]);
         let mut add = |is_copy, ends_at| {
@@ -123,6 +123,7 @@ impl Receiver {
         {
             attempt.answer = answer;
         }
+        true
     }
 
     fn draw(&self, generator: &mut Generator) -> Answer {

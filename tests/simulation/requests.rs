@@ -39,6 +39,8 @@ pub enum What {
 pub struct Sent {
     pub what: What,
     pub bytes: Vec<u8>,
+    /// Bytes of empty lines before it, left over from a careless client.
+    pub lead_len: usize,
     /// Where the head ends; beyond the bytes where it never does.
     pub head_len: usize,
     pub closes: bool,
@@ -56,6 +58,7 @@ impl Sent {
             what: What::Fault(error),
             head_len: end.map_or(bytes.len() + 1, |at| at + 4),
             bytes,
+            lead_len: 0,
             closes: true,
             expects_continue: false,
             is_head: false,
@@ -67,7 +70,7 @@ impl Sent {
     pub fn check(&self, request: &Request<'_>) {
         let line = format!("{} {}", request.method, request.path);
         assert!(
-            self.bytes.starts_with(line.as_bytes()),
+            self.bytes[self.lead_len..].starts_with(line.as_bytes()),
             "{line} came in place of another"
         );
         assert_eq!(request.content, self.content, "the content arrived changed");
@@ -132,7 +135,9 @@ impl Draft {
             draft
         };
         let (method, target, version) = (draft.method, draft.target, draft.version);
-        let head = format!("{method} {target} HTTP/{version}\r\n{}\r\n", draft.fields);
+        let lead = generator.weighted(&[(20, ""), (1, "\r\n")]);
+        let fields = draft.fields;
+        let head = format!("{lead}{method} {target} HTTP/{version}\r\n{fields}\r\n");
         let mut bytes = head.into_bytes();
         let head_len = bytes.len();
         if chunked {
@@ -143,6 +148,7 @@ impl Draft {
         Sent {
             what,
             bytes,
+            lead_len: lead.len(),
             head_len,
             closes,
             expects_continue,

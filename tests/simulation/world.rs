@@ -35,7 +35,7 @@ fn limits(generator: &mut Generator) -> Limits {
     Limits {
         head_bytes_max: 2048,
         target_bytes_max: 256,
-        content_bytes_max: 2048,
+        content_bytes_max: 4096,
         requests_per_turn_max: generator.pick(&[1, 2, 5, 64]),
         ..Limits::default()
     }
@@ -71,7 +71,7 @@ impl World {
             steps: 0,
             limits: limits(&mut generator),
             staging: Staging::default(),
-            composer: Composer::new(tolerance_secs),
+            composer: Composer::new(tolerance_secs, &mut generator),
             generator,
             traced,
         };
@@ -231,8 +231,10 @@ impl World {
             self.model.take(delivery.as_ref(), &self.bot, self.now);
             let Some(delivery) = delivery else { break };
             self.trace(|| format!("command {} is sent", delivery.job.generation()));
-            self.receiver
-                .take(delivery.job, self.now.tick, &mut self.generator);
+            let (tick, generator) = (self.now.tick, &mut self.generator);
+            if !self.receiver.take(delivery.job, tick, generator) {
+                self.model.tally.note("senders that died");
+            }
         }
     }
 
@@ -280,6 +282,7 @@ impl World {
 
     pub fn drain(&mut self) {
         self.trace(|| String::from("the bot is asked to stop"));
+        self.model.tally.note("drains");
         self.draining = true;
         self.clients.retain_mut(|client| !client.drain());
     }
