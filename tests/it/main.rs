@@ -7,5 +7,17 @@
     unreachable_pub
 )] // it is the outside world
 
+mod certificates;
+mod delivery;
+mod draft;
+mod gate;
+mod log_lines;
+mod proxy;
+mod refusal;
+mod resources;
+mod senders;
 mod slash_command;
+mod stop;
 mod support;
+mod text;
+mod tls;
