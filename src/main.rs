@@ -29,8 +29,9 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 /// How long the lines about undelivered replies may take in all.
 const UNDELIVERED_LINES: Duration = Duration::from_secs(10);
 
-/// Lines about undelivered replies between two flushes: far fewer than the log's queue holds.
-const LINES_PER_FLUSH: usize = 1024;
+/// Lines about undelivered replies between two flushes: far fewer than the log's queue holds, and
+/// few enough for a slow reader to be told from none.
+const LINES_PER_FLUSH: usize = 256;
 
 /// Why nothing could be done, and the code that says so.
 type Failure = (Box<dyn Display>, i32);

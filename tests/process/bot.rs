@@ -35,7 +35,12 @@ impl Bot {
         change: impl FnOnce(&mut Command),
     ) -> Self {
         let slack = SlackStandIn::start(script).unwrap();
-        let mut process = Process::start(&mut serve(&slack, change));
+        let process = Process::start(&mut serve(&slack, change));
+        Self::told(process, slack)
+    }
+
+    /// The bot whose log tells the address.
+    pub fn told(mut process: Process, slack: SlackStandIn) -> Self {
         let line = process.read_until("listening on http://");
         let (_, address) = line.split_once("http://").unwrap();
         Self {

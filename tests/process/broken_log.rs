@@ -1,15 +1,18 @@
 //! A log that cannot be written: the bot answers, replies and stops all the same.
 
+use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, ErrorKind, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
+use std::sync::mpsc::channel;
+use std::thread;
 
 use torrap::trial::stand_in::{Answer, SlackStandIn};
 
 use crate::bot::{Bot, SECRET, serve};
-use crate::support::{Process, poll_for, torrap};
+use crate::support::{PATIENCE, Process, poll_for, torrap};
 
 /// Enough to fill a pipe at debug several times.
 const COMMANDS: usize = 1_000;
@@ -29,25 +32,34 @@ fn with_reader<T>(
     let process = Process::start_unread(command.stderr(writer));
     // The command holds a writer of its own.
     drop(command);
-    let mut reader = BufReader::new(reader);
-    let mut line = String::new();
-    while !line.contains("http://") {
-        line.clear();
-        assert!(reader.read_line(&mut line).unwrap() > 0, "it did not start");
-    }
-    let address = line
-        .trim()
-        .split_once("http://")
-        .unwrap()
-        .1
-        .parse()
-        .unwrap();
+    let (reader, address) = address_in(BufReader::new(reader));
     let bot = Bot {
         process,
         slack,
         address,
     };
     (bot, then(reader))
+}
+
+/// Reads up to a line with this in it, on a thread, since the read itself has no deadline.
+fn read_until<R: BufRead + Send + 'static>(mut reader: R, part: &'static str) -> (R, String) {
+    let (sender, found) = channel();
+    thread::spawn(move || {
+        let mut line = String::new();
+        while !line.contains(part) {
+            line.clear();
+            assert!(reader.read_line(&mut line).unwrap() > 0, "no {part}");
+        }
+        sender.send((reader, line))
+    });
+    let found = found.recv_timeout(PATIENCE);
+    found.unwrap_or_else(|_| panic!("no {part} in time"))
+}
+
+fn address_in<R: BufRead + Send + 'static>(log: R) -> (R, SocketAddr) {
+    let (log, line) = read_until(log, "http://");
+    let (_, address) = line.trim().split_once("http://").unwrap();
+    (log, address.parse().unwrap())
 }
 
 /// A standard error that takes not one byte more, and nobody reads: its other end.
@@ -77,6 +89,41 @@ fn assert_works(bot: &mut Bot) {
 fn a_reader_that_goes_away() {
     let (mut bot, ()) = with_reader(debug, drop);
     assert_works(&mut bot);
+}
+
+#[test]
+fn a_reader_that_goes_away_and_one_that_comes_after_it() {
+    let path = format!("{}/log.fifo", env!("CARGO_TARGET_TMPDIR"));
+    let _ = std::fs::remove_file(&path);
+    assert!(
+        Command::new("mkfifo")
+            .arg(&path)
+            .status()
+            .unwrap()
+            .success()
+    );
+    // Each end waits for the other one to be opened.
+    let opened = path.clone();
+    let first = thread::spawn(move || BufReader::new(File::open(opened).unwrap()));
+    let writer = OpenOptions::new().write(true).open(&path).unwrap();
+    let slack = SlackStandIn::start(|_| Answer::ok()).unwrap();
+    let process = Process::start_unread(serve(&slack, debug).stderr(writer));
+    let (first, address) = address_in(first.join().unwrap());
+    drop(first);
+    let mut bot = Bot {
+        process,
+        slack,
+        address,
+    };
+    // Fewer lines than the queue holds: none of the second reader's is dropped.
+    bot.commands("olleh", COMMANDS / 10);
+    bot.posts(COMMANDS / 10);
+    let second = BufReader::new(File::open(&path).unwrap());
+    bot.command("dlrow");
+    let (second, _) = read_until(second, "sending reply: world");
+    bot.posts(COMMANDS / 10 + 1);
+    assert_eq!(bot.process.stop(), Some(0));
+    read_until(second, "shutdown");
 }
 
 #[test]
@@ -117,7 +164,7 @@ fn a_reader_that_stalls_and_a_second_signal() {
 #[test]
 fn a_full_disk() {
     let full = |command: &mut Command| {
-        let disk = std::fs::OpenOptions::new().write(true).open("/dev/full");
+        let disk = OpenOptions::new().write(true).open("/dev/full");
         Process::start_unread(command.stderr(disk.unwrap()))
     };
     assert_works(&mut Bot::start_silent(full, debug));

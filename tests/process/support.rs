@@ -1,6 +1,6 @@
 //! The binary as a process of its own, with nothing of the developer's environment.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
@@ -82,7 +82,15 @@ impl Process {
     pub fn start(command: &mut Command) -> Self {
         let mut process = Self::start_unread(command.stderr(Stdio::piped()));
         let stderr = process.child.stderr.take().unwrap();
-        process.lines = Some(lines_of(stderr));
+        process.lines = Some(lines_of(BufReader::new(stderr)));
+        process
+    }
+
+    /// The same, read a few bytes at a time: more slowly than anything is written.
+    pub fn start_read_slowly(command: &mut Command) -> Self {
+        let mut process = Self::start_unread(command.stderr(Stdio::piped()));
+        let stderr = process.child.stderr.take().unwrap();
+        process.lines = Some(lines_of(BufReader::with_capacity(4, stderr)));
         process
     }
 
@@ -161,10 +169,10 @@ impl Drop for Process {
     }
 }
 
-fn lines_of(stream: impl Read + Send + 'static) -> Receiver<String> {
+fn lines_of(stream: impl BufRead + Send + 'static) -> Receiver<String> {
     let (sender, lines) = channel();
     thread::spawn(move || {
-        for line in BufReader::new(stream).split(b'\n') {
+        for line in stream.split(b'\n') {
             let line = String::from_utf8(line.unwrap()).expect("the log is UTF-8");
             if sender.send(line).is_err() {
                 break;
