@@ -173,6 +173,11 @@ impl<T> Slab<T> {
         })
     }
 
+    /// No value stands at this index or a higher one.
+    pub(crate) const fn index_end(&self) -> u32 {
+        (self.pages.len() * PAGE_SLOTS) as u32
+    }
+
     /// The value at `index`, whatever its generation: for links between values of one slab.
     pub(crate) fn at(&self, index: u32) -> Option<&T> {
         Some(&self.occupant(index)?.value)

@@ -1,6 +1,6 @@
 //! Points in time as plain numbers: the core is told what time it is and never asks.
 
-/// Milliseconds since the process started, from a clock that never goes back.
+/// Milliseconds since the server was set up, from a clock that never goes back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tick(pub u64);
 

@@ -20,6 +20,7 @@ use std::path::PathBuf;
 
 use log::LevelFilter;
 
+use crate::http::Limits;
 use crate::slack::response_url::Origin;
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
@@ -92,6 +93,8 @@ pub struct Config {
     pub ca_file: Option<PathBuf>,
     /// The proxy that replies go through.
     pub proxy: Option<Proxy>,
+    /// What a client's connection may take up. No setting changes it.
+    pub limits: Limits,
 }
 
 impl Config {
@@ -127,6 +130,7 @@ impl Config {
             },
             ca_file: settings.path(S::CaFile)?,
             proxy: None,
+            limits: Limits::default(),
         })
     }
 }

@@ -1,5 +1,7 @@
 //! One client's connection: a state machine from bytes to requests and from responses to bytes.
 
+use std::mem::discriminant;
+
 use super::chunked::Decoder;
 use super::framing::{self, Framing, Length};
 use super::request::{Request, Version, field_storage, parse_head};
@@ -88,8 +90,7 @@ impl Connection {
             handler,
             answered: 0,
         };
-        let was_waiting = !matches!(self.phase, Phase::Idle);
-        let was_content = matches!(self.phase, Phase::Content { .. });
+        let phase_before = discriminant(&self.phase);
         self.backlog = false;
         if self.buffer.is_empty() {
             let kept = self.process(input, &mut turn);
@@ -104,9 +105,7 @@ impl Connection {
                 self.buffer = buffer;
             }
         }
-        let answered = turn.answered > 0;
-        let content_began = !was_content && matches!(self.phase, Phase::Content { .. });
-        if answered || !was_waiting || content_began || self.is_closing() {
+        if turn.answered > 0 || discriminant(&self.phase) != phase_before {
             self.deadline = now.after(self.timeout_ms(limits));
         }
     }
@@ -154,9 +153,10 @@ impl Connection {
         match bytes {
             [b'\r', b'\n', ..] => return Ok(Step::Advance(2)),
             [b'\n', ..] => return Err(Error::Malformed),
-            [] => {
+            // Neither these nor half of one begin a request, nor do they prove that one will come.
+            [] | [b'\r'] => {
                 self.phase = Phase::Idle;
-                return Ok(Step::Wait(0));
+                return Ok(Step::Wait(bytes.len()));
             }
             _ if turn.answered == turn.limits.requests_per_turn_max => {
                 self.phase = Phase::Idle;
@@ -262,6 +262,20 @@ impl Connection {
         self.buffer = Vec::new();
     }
 
+    /// How many bytes of incomplete or waiting requests are held.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.buffer.capacity()
+    }
+
+    /// Gives up an incomplete request, for the sake of all others.
+    pub fn shed(&mut self, now: Tick, limits: &Limits, staging: &mut Staging) {
+        if !self.is_closing() {
+            self.fail(Error::Overloaded, staging);
+            self.deadline = now.after(self.timeout_ms(limits));
+        }
+    }
+
     /// The peer has closed its side. Requests that wait for their turn are still answered; call this
     /// when there is no [backlog](Self::has_backlog) any more.
     pub fn handle_peer_closed(&mut self) {
@@ -304,6 +318,16 @@ impl Connection {
     #[must_use]
     pub const fn is_idle(&self) -> bool {
         matches!(self.phase, Phase::Idle) && !self.backlog
+    }
+
+    /// Since when the connection waits between two requests, if it does.
+    #[must_use]
+    pub const fn idle_since(&self, limits: &Limits) -> Option<Tick> {
+        if self.is_idle() {
+            Some(Tick(self.deadline.0.saturating_sub(limits.idle_timeout_ms)))
+        } else {
+            None
+        }
     }
 
     /// Why the connection is closing, once it is: what arrives now is dropped.

@@ -20,7 +20,7 @@ mod request;
 mod response;
 
 pub use connection::{CloseReason, Connection};
-pub use request::{Fields, Request, Version};
+pub use request::{Fields, Repeated, Request, Version};
 pub use response::{Content, Response, Staging, Status};
 
 /// The most header fields a request may have.
@@ -42,6 +42,9 @@ pub struct Limits {
     /// Between requests, ms. Longer than the 90 s for which cloudflared keeps a connection for
     /// reuse, since a proxy may not retry a POST that raced with our close.
     pub idle_timeout_ms: u64,
+    /// Between requests while others wait for a place, ms. Not none at all: a connection in use is
+    /// idle for moments, too.
+    pub crowded_timeout_ms: u64,
     /// For how long bytes are still read and dropped after the last answer, ms, so that a reset
     /// does not eat that answer (RFC 9112 section 9.6).
     pub linger_timeout_ms: u64,
@@ -58,6 +61,7 @@ impl Default for Limits {
             head_timeout_ms: 30_000,
             content_timeout_ms: 30_000,
             idle_timeout_ms: 120_000,
+            crowded_timeout_ms: 1_000,
             linger_timeout_ms: 5_000,
             requests_per_turn_max: 64,
         }
@@ -91,6 +95,8 @@ pub enum Error {
     UnsupportedTransferCoding,
     /// Neither HTTP/1.1 nor HTTP/1.0.
     UnsupportedVersion,
+    /// No fault of this peer's: all connections together hold too much that is incomplete.
+    Overloaded,
 }
 
 impl Error {
@@ -108,6 +114,7 @@ impl Error {
             Self::FieldsTooLarge => Status::RequestHeaderFieldsTooLarge,
             Self::UnsupportedTransferCoding => Status::NotImplemented,
             Self::UnsupportedVersion => Status::HttpVersionNotSupported,
+            Self::Overloaded => Status::ServiceUnavailable,
         }
     }
 }
@@ -127,6 +134,7 @@ impl std::fmt::Display for Error {
             Self::FieldsTooLarge => "header fields too large",
             Self::UnsupportedTransferCoding => "transfer coding not supported",
             Self::UnsupportedVersion => "HTTP version not supported",
+            Self::Overloaded => "too many incomplete requests",
         })
     }
 }

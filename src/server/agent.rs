@@ -24,6 +24,8 @@ const IDLE_AGE: Duration = Duration::from_secs(30);
 const ANSWER_BYTES_MAX: u64 = 4096;
 /// Bytes of a refusing answer that go to the log.
 const EXCERPT_BYTES: usize = 100;
+/// A part of a URL's path that is shorter than this is no secret, and may be a word of the answer.
+const SECRET_BYTES_MIN: usize = 8;
 /// ureq's buffers, each way; a reply is mostly smaller than a kilobyte.
 const BUFFER_BYTES: usize = 16 * 1024;
 
@@ -54,15 +56,18 @@ fn proxy(config: &Config) -> Result<Option<ureq::Proxy>, Error> {
     let Some(setting) = &config.proxy else {
         return Ok(None);
     };
-    let fault = |_| Error::Proxy {
+    let refused = |reason| Error::Proxy {
         variable: setting.variable,
+        reason,
     };
+    let fault = |_| refused("not a proxy URL");
     let proxy = ureq::Proxy::new(&setting.url).map_err(fault)?;
-    // ureq takes the URL of a SOCKS proxy, and panics when it is to connect.
+    // Without its feature for them ureq panics at the first request.
     if !matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https) {
-        return Err(Error::Proxy {
-            variable: setting.variable,
-        });
+        return Err(refused("SOCKS proxies cannot be used"));
+    }
+    if !has_good_port(&proxy) {
+        return Err(refused("its port is not a number from 1 to 65535"));
     }
     let mut builder = ureq::Proxy::builder(proxy.protocol())
         .host(proxy.host())
@@ -79,6 +84,14 @@ fn proxy(config: &Config) -> Result<Option<ureq::Proxy>, Error> {
     builder.build().map(Some).map_err(fault)
 }
 
+/// Whether there is no port or a good one; ureq takes the default in place of a bad one.
+fn has_good_port(proxy: &ureq::Proxy) -> bool {
+    proxy.uri().authority().is_some_and(|authority| {
+        let host_and_port = authority.as_str().rsplit('@').next().unwrap_or_default();
+        host_and_port == authority.host() || authority.port_u16().is_some_and(|port| port > 0)
+    })
+}
+
 fn root_certs(config: &Config) -> Result<RootCerts, Error> {
     let Some(path) = &config.ca_file else {
         return Ok(RootCerts::WebPki);
@@ -93,7 +106,7 @@ fn root_certs(config: &Config) -> Result<RootCerts, Error> {
         match item {
             Ok(PemItem::Certificate(certificate)) => certificates.push(certificate),
             Ok(_) => {}
-            Err(error) => return Err(fault(format!("not PEM ({error})"))),
+            Err(_) => return Err(fault("not PEM".to_owned())),
         }
     }
     if certificates.is_empty() {
@@ -152,20 +165,24 @@ fn judge(mut response: http::Response<ureq::Body>, url: &str) -> (Outcome, Strin
     (outcome, detail)
 }
 
-/// The beginning of an answer. Error pages like to repeat what was asked for, which is a secret here.
+/// The beginning of a refusing answer, for the log. Many servers repeat the URL that they refuse: its
+/// path is a secret, as a whole and in its parts.
 fn excerpt(body: &[u8], url: &str) -> String {
     let mut text = String::from_utf8_lossy(body).into_owned();
     let path = url.splitn(4, '/').nth(3).unwrap_or_default();
-    let (path, query) = path.split_once('?').unwrap_or((path, ""));
-    for secret in [path, query] {
-        if !secret.is_empty() {
-            text = text.replace(secret, "…");
-        }
+    let parts = path
+        .split(['/', '?', '&', '='])
+        .filter(|part| part.len() >= SECRET_BYTES_MIN);
+    for secret in std::iter::once(path)
+        .chain(parts)
+        .filter(|secret| !secret.is_empty())
+    {
+        text = text.replace(secret, "…");
     }
-    let end = (0..=EXCERPT_BYTES)
+    let end = (0..=text.len().min(EXCERPT_BYTES))
         .rev()
-        .find(|&end| text.is_char_boundary(end));
-    text.truncate(end.unwrap_or_default());
+        .find(|end| text.is_char_boundary(*end));
+    text.truncate(end.unwrap_or(0));
     text
 }
 
@@ -191,17 +208,17 @@ fn judge_error(error: &ureq::Error) -> (Outcome, String) {
 mod tests {
     use super::*;
 
+    const URL: &str =
+        "https://hooks.slack.com/commands/T1DC2JH3J/397700885554/96rGlfmibIGlgcZRskXaIFfN";
+
     #[test]
-    fn an_excerpt_is_short_and_keeps_the_path_to_itself() {
-        let url = "https://hooks.slack.com/commands/T1/2/x?y=z";
-        let of = |body: &str| excerpt(body.as_bytes(), url);
-        assert_eq!(of("no_service"), "no_service");
-        assert_eq!(of("Cannot POST /commands/T1/2/x"), "Cannot POST /…");
-        assert_eq!(of("no commands/T1/2/x?y=z, no"), "no …?…, no");
-        assert_eq!(of(&"x".repeat(101)), "x".repeat(100));
-        let cut = format!("{}é", "x".repeat(99));
-        assert_eq!(of(&cut), "x".repeat(99));
-        assert_eq!(excerpt(b"a/b/c", "http://127.0.0.1:1/"), "a/b/c");
-        assert_eq!(excerpt(b"\xff", url), "\u{fffd}");
+    fn an_excerpt_is_short_and_has_nothing_of_the_path() {
+        let body =
+            "The URL /commands/T1DC2JH3J/397700885554/96rGlfmibIGlgcZRskXaIFfN was not found";
+        assert_eq!(excerpt(body.as_bytes(), URL), "The URL /… was not found");
+        assert_eq!(excerpt(b"no 96rGlfmibIGlgcZRskXaIFfN", URL), "no …");
+        assert_eq!(excerpt(b"expired_url", URL), "expired_url");
+        assert_eq!(excerpt("é".repeat(200).as_bytes(), URL).len(), 100);
+        assert_eq!(excerpt(b"a/b", "http://h/"), "a/b");
     }
 }

@@ -1,11 +1,13 @@
-//! The shell: every socket, thread, file and clock of the running bot.
+//! The shell: the sockets, the clock and the sender threads of the running bot.
 //!
 //! One thread does all but the posting of replies. A turn of its loop is a list of phases; answers go
 //! out last, so that whatever must be done before an acknowledgement has its place before that.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // the rule's one purpose is to keep these here
 
+mod admission;
 mod agent;
 mod clock;
+mod error;
 mod listener;
 mod resolver;
 mod senders;
@@ -13,124 +15,35 @@ mod session;
 mod sessions;
 mod token;
 
+use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use std::{fmt, io};
 
 use log::{debug, info, warn};
 use mio::{Events, Poll, Waker};
 
+use self::admission::Admission;
 use self::clock::Clock;
-use self::listener::{Accepted, Listener};
+pub use self::error::Error;
+use self::listener::Listener;
 use self::senders::Senders;
 use self::sessions::Sessions;
 use self::token::Source;
 use crate::bot::Bot;
 use crate::config::Config;
-use crate::http::Limits;
-use crate::time::{Now, Tick};
+use crate::time::{Now, Seconds, Tick};
 
 /// Events taken from the kernel at once.
 const EVENTS_PER_TURN: usize = 1024;
-/// Connections accepted in one turn.
-const ACCEPTS_PER_TURN: usize = 256;
 /// Entries of a wheel that are moved or expired in one turn: a wave of a hundred thousand due replies
 /// must not hold up an acknowledgement.
 const EXPIRIES_PER_TURN: usize = 4096;
 /// Replies composed and handed to the senders in one turn.
 const DISPATCHES_PER_TURN: usize = 256;
-/// How long accepting pauses when descriptors run out, ms.
-const ACCEPT_PAUSE_MS: u64 = 100;
 /// Descriptors kept for what is no client: the log, the poll, name look-ups.
 const DESCRIPTORS_RESERVED: usize = 64;
-
-/// Why a server could not be set up.
-#[derive(Debug)]
-pub enum Error {
-    /// A `--listen` name has no address.
-    Resolve {
-        /// As it was given.
-        address: String,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// An address cannot be listened on.
-    Listen {
-        /// As it was given.
-        address: String,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// The file of certificate authorities cannot be used.
-    CaFile {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The proxy setting is no HTTP proxy.
-    Proxy {
-        /// The variable that names it.
-        variable: &'static str,
-    },
-    /// The loop itself cannot be set up.
-    Loop(io::Error),
-}
-
-impl Error {
-    /// Whether it is the settings that are wrong, and not the state of the machine.
-    #[must_use]
-    pub const fn is_usage(&self) -> bool {
-        matches!(
-            self,
-            Self::Resolve { .. } | Self::CaFile { .. } | Self::Proxy { .. }
-        )
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Resolve { address, source } => {
-                write!(
-                    f,
-                    "--listen {address}: cannot be resolved ({source}); give an address such as 127.0.0.1:8000"
-                )
-            }
-            Self::Listen { address, source } if source.kind() == io::ErrorKind::AddrInUse => {
-                write!(
-                    f,
-                    "--listen {address}: already in use; stop the other server or choose another port"
-                )
-            }
-            Self::Listen { address, source } => {
-                write!(
-                    f,
-                    "--listen {address}: cannot listen ({source}); choose another address or port"
-                )
-            }
-            Self::CaFile { path, reason } => {
-                write!(
-                    f,
-                    "--ca-file {}: {reason}; give a PEM file of certificate authorities",
-                    path.display()
-                )
-            }
-            Self::Proxy { variable } => {
-                write!(
-                    f,
-                    "{variable}: not the URL of an HTTP proxy; give one such as http://proxy.example:3128, or unset it"
-                )
-            }
-            Self::Loop(source) => write!(f, "cannot start the event loop: {source}"),
-        }
-    }
-}
-
-impl std::error::Error for Error {}
 
 /// Asks a running server to stop, from any thread.
 #[derive(Clone, Debug)]
@@ -153,7 +66,7 @@ impl Stopper {
 /// The bot with its sockets.
 pub struct Server {
     poll: Poll,
-    listeners: Vec<Listener>,
+    admission: Admission,
     sessions: Sessions,
     bot: Bot,
     senders: Senders,
@@ -162,8 +75,6 @@ pub struct Server {
     drain_ms: u64,
     /// When a graceful stop gives up waiting, once one has begun.
     drain_until: Option<Tick>,
-    /// When accepting goes on after descriptors ran out.
-    accept_paused_until: Option<Tick>,
 }
 
 impl Server {
@@ -184,8 +95,8 @@ impl Server {
         let listeners = Listener::bind_all(&config.listen, poll.registry())?;
         let max_connections = admissible(config.max_connections, config.senders);
         Ok(Self {
-            listeners,
-            sessions: Sessions::new(Limits::default(), max_connections, now),
+            admission: Admission::new(listeners),
+            sessions: Sessions::new(config.limits.clone(), max_connections, now),
             bot: Bot::new(config, now),
             senders: Senders::new(agent, config.senders, stopper.waker.clone()),
             clock,
@@ -193,7 +104,6 @@ impl Server {
             stopper,
             drain_ms: config.drain_ms,
             drain_until: None,
-            accept_paused_until: None,
         })
     }
 
@@ -202,7 +112,7 @@ impl Server {
     /// # Errors
     /// As the system says.
     pub fn local_addrs(&self) -> io::Result<Vec<SocketAddr>> {
-        self.listeners.iter().map(Listener::local_addr).collect()
+        self.admission.local_addrs()
     }
 
     /// What stops this server.
@@ -212,7 +122,7 @@ impl Server {
     }
 
     /// Serves until it is stopped and owes nothing, or the drain time is over. Returns how many
-    /// replies are left undelivered; each has a line in the log.
+    /// replies are left undelivered: see [`Self::undelivered`].
     ///
     /// # Errors
     /// The poll itself failed: nothing can be served any more.
@@ -223,7 +133,8 @@ impl Server {
             let now = self.clock.now();
             self.sessions.begin_turn(now);
             self.note(&events, now);
-            self.accept(now);
+            self.admission
+                .accept(&mut self.sessions, self.poll.registry(), now.tick);
             self.sessions.receive(&mut self.bot, now);
             self.collect();
             self.expire(now);
@@ -231,10 +142,14 @@ impl Server {
             self.dispatch(now);
         }
         self.senders.stop();
-        for line in self.bot.undelivered() {
-            warn!("{line}");
-        }
+        self.bot.handle_stop();
         Ok(self.bot.pending())
+    }
+
+    /// One line for each reply that [`Self::run`] left undelivered. There may be more of them than a
+    /// log takes at once: they are for the caller to log at its pace.
+    pub fn undelivered(&self) -> impl Iterator<Item = String> {
+        self.bot.undelivered()
     }
 
     /// Sleeps until readiness, a deadline or the waker; not at all while work is left.
@@ -250,9 +165,8 @@ impl Server {
     }
 
     fn poll_timeout(&self) -> Option<Duration> {
-        let accepting = self.accept_paused_until.is_none() && !self.sessions.is_full();
         let has_work = self.sessions.has_work()
-            || (accepting && self.listeners.iter().any(|listener| listener.ready))
+            || self.admission.has_work(&self.sessions)
             || (self.bot.has_delivery() && self.senders.room() > 0);
         if has_work {
             return Some(Duration::ZERO);
@@ -261,7 +175,7 @@ impl Server {
             self.sessions.poll_timeout(),
             self.bot.poll_timeout(),
             self.drain_until,
-            self.accept_paused_until,
+            self.admission.poll_timeout(),
         ];
         let next = deadlines.into_iter().flatten().min()?;
         Some(Duration::from_millis(
@@ -273,11 +187,7 @@ impl Server {
         for event in events {
             match Source::of(event.token()) {
                 Source::Waker => {}
-                Source::Listener(index) => {
-                    if let Some(listener) = self.listeners.get_mut(index) {
-                        listener.ready = true;
-                    }
-                }
+                Source::Listener(index) => self.admission.note(index),
                 Source::Session(key) => self.sessions.note(key, event),
             }
         }
@@ -289,12 +199,11 @@ impl Server {
     fn begin_drain(&mut self, now: Now) {
         debug!("received cancellation signal");
         let pending = self.bot.pending();
-        info!(
-            "stopping; {pending} replies pending, waiting up to {} s",
-            self.drain_ms / 1000
-        );
+        let patience = Seconds { ms: self.drain_ms };
+        info!("stopping; replies pending: {pending}, waiting up to {patience} s");
         self.drain_until = Some(now.tick.after(self.drain_ms));
-        self.listeners.clear();
+        self.admission
+            .close(&mut self.sessions, self.poll.registry(), now.tick);
         self.sessions.drain();
         debug!("stopped slackbot");
     }
@@ -303,38 +212,9 @@ impl Server {
         let Some(until) = self.drain_until else {
             return false;
         };
-        let is_settled = self.bot.pending() == 0 && self.sessions.owed() == 0;
+        let is_settled =
+            self.bot.pending() == 0 && !self.sessions.has_work() && self.sessions.owed() == 0;
         is_settled || self.clock.now().tick >= until
-    }
-
-    /// Takes in waiting connections. When all places are taken the others wait in the kernel.
-    fn accept(&mut self, now: Now) {
-        if self
-            .accept_paused_until
-            .is_some_and(|until| now.tick < until)
-        {
-            return;
-        }
-        self.accept_paused_until = None;
-        for listener in &mut self.listeners {
-            let mut budget = ACCEPTS_PER_TURN;
-            while listener.ready && budget > 0 && !self.sessions.is_full() {
-                budget -= 1;
-                match listener.accept() {
-                    Accepted::Stream(stream) => {
-                        self.sessions.admit(stream, self.poll.registry(), now.tick)
-                    }
-                    Accepted::Empty => {}
-                    Accepted::Exhausted(error) => {
-                        warn!(
-                            "cannot accept connections: {error}; trying again in {ACCEPT_PAUSE_MS} ms"
-                        );
-                        self.accept_paused_until = Some(now.tick.after(ACCEPT_PAUSE_MS));
-                        return;
-                    }
-                }
-            }
-        }
     }
 
     /// Takes in what came of the senders' attempts.

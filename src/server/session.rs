@@ -26,6 +26,8 @@ pub(super) enum Progress {
 pub(super) struct Session {
     socket: TcpStream,
     pub(super) connection: Connection,
+    /// What [`Connection::held_bytes`] was when it was last added up.
+    pub(super) held_bytes: usize,
     /// Encoded responses that the kernel did not take yet. Nothing is read while there are any: a
     /// client that does not read its answers gets no more of them.
     unsent: Vec<u8>,
@@ -40,6 +42,8 @@ pub(super) struct Session {
     /// The kernel has told of the peer's FIN. It shares one edge with the data before it, so a short
     /// read must not be taken for the end of what there is to read.
     read_closed: bool,
+    /// The server is stopping: an idle connection is over once it is known to be idle.
+    is_draining: bool,
     /// Our own FIN is sent; what the peer still sends is dropped.
     shut: bool,
 }
@@ -50,12 +54,14 @@ impl Session {
         Self {
             socket,
             connection,
+            held_bytes: 0,
             unsent: Vec::new(),
             timer,
             armed,
             queued: false,
             readable: false,
             read_closed: false,
+            is_draining: false,
             shut: false,
         }
     }
@@ -66,6 +72,13 @@ impl Session {
         self.readable |= event.is_readable() || self.read_closed;
     }
 
+    /// Closes the connection with its next answer, or once a read has shown that it is idle.
+    pub(super) const fn drain(&mut self) {
+        self.connection.drain();
+        self.is_draining = true;
+        self.readable = true;
+    }
+
     /// Whether answers wait for the client to read.
     pub(super) const fn is_blocked(&self) -> bool {
         !self.unsent.is_empty()
@@ -74,6 +87,19 @@ impl Session {
     /// Whether the client is still owed something: an answer, or the rest of one.
     pub(super) const fn is_owed(&self) -> bool {
         self.is_blocked() || !(self.shut || self.connection.is_idle())
+    }
+
+    /// Since when the session has had nothing to do, if it has nothing to do.
+    pub(super) const fn idle_since(&self, limits: &Limits) -> Option<Tick> {
+        if self.queued || self.is_blocked() {
+            return None;
+        }
+        self.connection.idle_since(limits)
+    }
+
+    /// Whether the kernel holds bytes of the client's that no event has told of yet.
+    pub(super) fn has_unread(&self) -> bool {
+        self.socket.peek(&mut [0]).is_ok_and(|len| len > 0)
     }
 
     pub(super) fn socket_mut(&mut self) -> &mut TcpStream {
@@ -104,7 +130,12 @@ impl Session {
                 }
                 Ok(len) => len,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Progress::Waiting;
+                    let is_over = self.is_draining && self.connection.is_idle();
+                    return if is_over {
+                        Progress::Over
+                    } else {
+                        Progress::Waiting
+                    };
                 }
                 Err(_) => return Progress::Over,
             }

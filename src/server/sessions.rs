@@ -17,16 +17,34 @@ use crate::timing_wheel::TimingWheel;
 /// Bytes read at once. One buffer serves all sessions; only incomplete requests are kept elsewhere.
 const READ_BYTES: usize = 64 * 1024;
 
+/// Bytes of incomplete requests held for all sessions together. Slack's arrive in one piece and are
+/// never held: this bounds what strangers can make us keep, and only they notice it.
+const HELD_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Sessions that have their turn before the answers of all of them go out: a flood on every connection
+/// must not make the staging area grow with their number.
+const SESSIONS_PER_TURN: usize = 1024;
+
+/// Idle sessions that are compared when one of them must go.
+const IDLE_SAMPLE: usize = 16;
+
+/// How often another one is looked for when a request has just come in on the chosen one.
+const IDLE_CHOICES: usize = 4;
+
 /// The sessions, and a turn's work on them.
 pub(super) struct Sessions {
     limits: Limits,
     capacity: usize,
     slab: Slab<Session>,
     timers: TimingWheel<Key>,
+    /// Bytes of incomplete requests that all sessions hold.
+    held_bytes: usize,
     /// Sessions with something to read or to answer.
     active: VecDeque<Key>,
     /// Sessions whose socket takes bytes again.
     resumed: Vec<Key>,
+    /// Where the search for an idle session goes on.
+    hand: u32,
     buffer: Box<[u8]>,
     staging: Staging,
     /// Whose responses lie where in the staging area.
@@ -40,8 +58,10 @@ impl Sessions {
             capacity,
             slab: Slab::new(),
             timers: TimingWheel::new(now),
+            held_bytes: 0,
             active: VecDeque::new(),
             resumed: Vec::new(),
+            hand: 0,
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
             staging: Staging::default(),
             staged: Vec::new(),
@@ -95,6 +115,48 @@ impl Sessions {
         }
     }
 
+    /// The slot of a session that can go when somebody waits for its place: one that has been idle for
+    /// a while, and longest among a few. None that has a request in progress is ever chosen.
+    pub(super) fn choose_idle(&mut self, now: Tick) -> Option<u32> {
+        for _ in 0..IDLE_CHOICES {
+            let index = self.idle_longest(now)?;
+            if !self.slab.at(index)?.has_unread() {
+                return Some(index);
+            }
+        }
+        None
+    }
+
+    /// The hand goes round the slots from where it stopped: with many idle sessions a choice costs a
+    /// few steps, and everyone's turn comes.
+    fn idle_longest(&mut self, now: Tick) -> Option<u32> {
+        let end = self.slab.index_end();
+        let mut longest: Option<(Tick, u32)> = None;
+        let mut seen = 0;
+        for _ in 0..end {
+            self.hand = if self.hand + 1 < end {
+                self.hand + 1
+            } else {
+                0
+            };
+            let session = self.slab.at(self.hand);
+            let Some(since) = session.and_then(|session| session.idle_since(&self.limits)) else {
+                continue;
+            };
+            if now.millis_since(since) < self.limits.crowded_timeout_ms {
+                continue;
+            }
+            if longest.is_none_or(|(earliest, _)| since < earliest) {
+                longest = Some((since, self.hand));
+            }
+            seen += 1;
+            if seen == IDLE_SAMPLE {
+                break;
+            }
+        }
+        longest.map(|(_, index)| index)
+    }
+
     /// Takes note of an event. One for a session that is gone finds nothing.
     pub(super) fn note(&mut self, key: Key, event: &mio::event::Event) {
         let Some(session) = self.slab.get_mut(key) else {
@@ -118,7 +180,7 @@ impl Sessions {
 
     /// Gives each active session one turn: one read, and the answers to what is complete.
     pub(super) fn receive(&mut self, bot: &mut Bot, now: Now) {
-        for _ in 0..self.active.len() {
+        for _ in 0..self.active.len().min(SESSIONS_PER_TURN) {
             let Some(key) = self.active.pop_front() else {
                 break;
             };
@@ -154,7 +216,7 @@ impl Sessions {
             if deadline <= now.tick {
                 let progress = session.handle_timeout(now.tick, &self.limits, &mut self.staging);
                 if progress == Progress::Over {
-                    self.slab.remove(key);
+                    self.remove(key);
                     continue;
                 }
             }
@@ -170,6 +232,14 @@ impl Sessions {
         let Some(session) = self.slab.get_mut(key) else {
             return;
         };
+        self.held_bytes -= session.held_bytes;
+        if self.held_bytes + session.connection.held_bytes() > HELD_BYTES_MAX {
+            session
+                .connection
+                .shed(now.tick, &self.limits, &mut self.staging);
+        }
+        session.held_bytes = session.connection.held_bytes();
+        self.held_bytes += session.held_bytes;
         let end = self.staging.len();
         if end > start {
             self.staged.push((key, start..end));
@@ -212,24 +282,29 @@ impl Sessions {
         self.staged = staged;
     }
 
-    /// Closes idle connections, and the others with their next answer.
+    /// Closes idle connections, and the others with their next answer. Each is looked at once more: a
+    /// request may lie in the kernel's buffer whose event has not been taken yet.
     pub(super) fn drain(&mut self) {
         let keys: Vec<Key> = self.slab.iter().map(|(key, _)| key).collect();
         for key in keys {
-            let Some(session) = self.slab.get_mut(key) else {
-                continue;
-            };
-            session.connection.drain();
-            // A queued one may have a request in the kernel's buffer: that is answered first.
-            if session.connection.is_idle() && !session.queued && !session.is_blocked() {
-                self.remove(key);
+            if let Some(session) = self.slab.get_mut(key) {
+                session.drain();
             }
+            self.activate(key);
+        }
+    }
+
+    /// Closes the session in a slot.
+    pub(super) fn close(&mut self, index: u32) {
+        if let Some(session) = self.slab.remove_at(index) {
+            self.held_bytes -= session.held_bytes;
+            self.timers.cancel(session.timer);
         }
     }
 
     fn remove(&mut self, key: Key) {
-        if let Some(session) = self.slab.remove(key) {
-            self.timers.cancel(session.timer);
+        if self.slab.contains(key) {
+            self.close(key.index());
         }
     }
 }

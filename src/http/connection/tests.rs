@@ -323,6 +323,21 @@ fn the_limits_hold_for_later_requests_on_the_connection() {
 }
 
 #[test]
+fn lingering_and_idling_do_not_begin_again_with_each_byte() {
+    let mut test = Timed::new();
+    test.receive(1_000, b"nonsense\r\n");
+    assert_eq!(test.connection.deadline(), Tick(6_000));
+    test.receive(5_000, b"more of it");
+    assert_eq!(test.connection.deadline(), Tick(6_000));
+    let mut test = Timed::new();
+    for (at_ms, empty_lines) in [(1_000, "\r\n"), (2_000, "\r"), (3_000, "\n\r\n\r")] {
+        test.receive(at_ms, empty_lines.as_bytes());
+        assert_eq!(test.connection.deadline(), Tick(120_000), "{empty_lines:?}");
+        assert_eq!(test.connection.idle_since(&test.limits), Some(Tick(0)));
+    }
+}
+
+#[test]
 fn an_idle_connection_closes_without_an_answer() {
     let mut test = Timed::new();
     assert_eq!(test.time_out(120_000), "");
@@ -359,6 +374,15 @@ fn draining_closes_with_the_next_answer() {
     let answer = busy.receive(0, b"Host: x\r\n\r\n");
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("\r\nConnection: close\r\n"));
     assert_eq!(busy.connection.close_reason(), Some(CloseReason::Draining));
+}
+
+#[test]
+fn a_client_that_goes_on_sending_is_not_lingered_for_longer() {
+    let mut test = Timed::new();
+    test.receive(0, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert_eq!(test.connection.deadline(), Tick(5_000));
+    assert_eq!(test.receive(4_000, b"a"), "");
+    assert_eq!(test.connection.deadline(), Tick(5_000));
 }
 
 #[test]

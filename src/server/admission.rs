@@ -1,0 +1,147 @@
+//! Who is let in: the listening sockets, and what becomes of those who wait when places or descriptors
+//! run out.
+
+use std::fmt::Display;
+use std::io;
+use std::net::SocketAddr;
+
+use log::warn;
+use mio::Registry;
+
+use super::listener::{Accepted, Listener};
+use super::sessions::Sessions;
+use crate::time::Tick;
+
+/// Connections accepted from one listener in one turn.
+const ACCEPTS_PER_TURN: usize = 256;
+/// How long accepting pauses when there is no room and nobody can go, ms.
+const PAUSE_MS: u64 = 100;
+/// A shortage has at most one line in the log for so long, ms.
+const WARNING_PERIOD_MS: u64 = 10_000;
+
+/// Why nobody is let in for the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shortage {
+    Places,
+    Descriptors,
+}
+
+/// The door.
+#[derive(Debug)]
+pub(super) struct Admission {
+    listeners: Vec<Listener>,
+    /// Until when accepting pauses, and why.
+    pause: Option<(Shortage, Tick)>,
+    warned_at: Option<Tick>,
+}
+
+impl Admission {
+    pub(super) const fn new(listeners: Vec<Listener>) -> Self {
+        Self {
+            listeners,
+            pause: None,
+            warned_at: None,
+        }
+    }
+
+    pub(super) fn local_addrs(&self) -> io::Result<Vec<SocketAddr>> {
+        self.listeners.iter().map(Listener::local_addr).collect()
+    }
+
+    /// Takes note of connections that wait.
+    pub(super) fn note(&mut self, index: usize) {
+        if let Some(listener) = self.listeners.get_mut(index) {
+            listener.ready = true;
+        }
+    }
+
+    /// Whether somebody may wait and could be let in at once.
+    pub(super) fn has_work(&self, sessions: &Sessions) -> bool {
+        !self.is_paused(sessions) && self.listeners.iter().any(|listener| listener.ready)
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Tick> {
+        self.pause.map(|(_, until)| until)
+    }
+
+    /// Lets nobody in any more, but those who are connected already: closing the listener would reset
+    /// them.
+    pub(super) fn close(&mut self, sessions: &mut Sessions, registry: &Registry, now: Tick) {
+        self.pause = None;
+        for index in 0..self.listeners.len() {
+            self.listeners[index].ready = true;
+            while self.listeners[index].ready && !sessions.is_full() && self.pause.is_none() {
+                self.accept_one(index, sessions, registry, now);
+            }
+        }
+        self.listeners.clear();
+        self.pause = None;
+    }
+
+    /// A place that has become free ends the wait for one; descriptors show only when one is tried.
+    fn is_paused(&self, sessions: &Sessions) -> bool {
+        self.pause
+            .is_some_and(|(shortage, _)| shortage == Shortage::Descriptors || sessions.is_full())
+    }
+
+    /// Takes in waiting connections. When there is no room for them, those that have been idle
+    /// longest make some; when all are busy, the others wait in the kernel.
+    pub(super) fn accept(&mut self, sessions: &mut Sessions, registry: &Registry, now: Tick) {
+        let is_over = self.poll_timeout().is_some_and(|until| until <= now);
+        if self.is_paused(sessions) && !is_over {
+            return;
+        }
+        self.pause = None;
+        for index in 0..self.listeners.len() {
+            let mut budget = ACCEPTS_PER_TURN;
+            while self.listeners[index].ready && budget > 0 && self.pause.is_none() {
+                budget -= 1;
+                self.accept_one(index, sessions, registry, now);
+            }
+        }
+    }
+
+    fn accept_one(
+        &mut self,
+        index: usize,
+        sessions: &mut Sessions,
+        registry: &Registry,
+        now: Tick,
+    ) {
+        let is_full = sessions.is_full();
+        // Chosen first: whoever is accepted must be served.
+        let leaving = is_full.then(|| sessions.choose_idle(now)).flatten();
+        if is_full && leaving.is_none() {
+            self.pause = Some((Shortage::Places, now.after(PAUSE_MS)));
+            return self.warn(now, &"all of --max-connections are taken and busy");
+        }
+        match self.listeners[index].accept() {
+            Accepted::Stream(stream) => {
+                if let Some(idle) = leaving {
+                    sessions.close(idle);
+                    self.warn(
+                        now,
+                        &"all of --max-connections are taken: closing idle ones",
+                    );
+                }
+                sessions.admit(stream, registry, now);
+            }
+            Accepted::Empty => {}
+            Accepted::Exhausted(error) => {
+                match leaving.or_else(|| sessions.choose_idle(now)) {
+                    Some(idle) => sessions.close(idle),
+                    None => self.pause = Some((Shortage::Descriptors, now.after(PAUSE_MS))),
+                }
+                self.warn(now, &format_args!("cannot accept connections: {error}"));
+            }
+        }
+    }
+
+    fn warn(&mut self, now: Tick, what: &dyn Display) {
+        let is_old = |at: Tick| now >= at.after(WARNING_PERIOD_MS);
+        if self.warned_at.is_none_or(is_old) {
+            self.warned_at = Some(now);
+            warn!("{what}");
+        }
+    }
+}
