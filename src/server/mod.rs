@@ -136,7 +136,7 @@ impl Server {
             self.admission
                 .accept(&mut self.sessions, self.poll.registry(), now.tick);
             self.sessions.receive(&mut self.bot, now);
-            self.collect(now);
+            self.collect();
             self.expire(now);
             self.sessions.transmit();
             self.dispatch(now);
@@ -218,9 +218,10 @@ impl Server {
     }
 
     /// Takes in what came of the senders' attempts.
-    fn collect(&mut self, now: Now) {
+    fn collect(&mut self) {
         while let Some(report) = self.senders.poll_report() {
-            self.bot.handle_outcome(&report, now);
+            // It may be younger than this turn, and a wait that counts from it must not be shorter.
+            self.bot.handle_outcome(&report, self.clock.now());
         }
     }
 
