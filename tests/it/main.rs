@@ -11,6 +11,7 @@ mod certificates;
 mod delivery;
 mod draft;
 mod gate;
+mod http;
 mod log_lines;
 mod proxy;
 mod refusal;

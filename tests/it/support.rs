@@ -185,6 +185,12 @@ impl Client {
         command::receive(&mut self.stream).unwrap()
     }
 
+    /// Ends the connection with a RST, as a crash or an impatient proxy does.
+    pub fn reset(self) {
+        let socket = socket2::SockRef::from(&self.stream);
+        socket.set_linger(Some(Duration::ZERO)).unwrap();
+    }
+
     pub fn exchange(&mut self, request: impl AsRef<[u8]>) -> Response {
         self.send(request).receive()
     }

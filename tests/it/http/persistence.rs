@@ -1,0 +1,104 @@
+//! How long a connection lives: Connection lists, HTTP/1.0, nothing after the last answer.
+
+use super::{HEALTHZ, answers, assert_statuses, exchange, get};
+use crate::support::Torrap;
+
+#[test]
+fn connection_is_a_list_in_any_case_across_lines() {
+    let torrap = Torrap::start();
+    for closing in [
+        "Connection: close\r\n",
+        "Connection: CLOSE\r\n",
+        "connection:close\r\n",
+        "Connection: x ,\tClose , y\r\n",
+        "Connection: ,,close\r\n",
+        "Connection: keep-alive\r\nConnection: close\r\n",
+        "Connection: close\r\nConnection: keep-alive\r\n",
+        "Connection: keep-alive, close\r\n",
+    ] {
+        let seen = exchange(&torrap, get("/healthz", closing) + HEALTHZ);
+        assert_eq!(
+            (seen.statuses, seen.closing),
+            (vec![200], true),
+            "{closing}"
+        );
+    }
+    for open in [
+        "",
+        "Connection: keep-alive\r\n",
+        "Connection: closed\r\n",
+        "Connection: \"close\"\r\n",
+        "Connection: not close\r\n",
+        "Connection:\r\n",
+        "Proxy-Connection: close\r\n",
+        "X: close\r\n",
+    ] {
+        assert_statuses(&torrap, get("/healthz", open) + HEALTHZ, &[200, 200]);
+    }
+}
+
+#[test]
+fn http_1_0_closes_unless_it_asks_not_to() {
+    let torrap = Torrap::start();
+    let old = |lines: &str| format!("GET /healthz HTTP/1.0\r\n{lines}\r\n");
+    for lines in [
+        "",
+        "Connection: close\r\n",
+        "Connection: keep-alive, close\r\n",
+        "Host: x\r\n",
+    ] {
+        let seen = exchange(&torrap, old(lines) + HEALTHZ);
+        assert_eq!((seen.statuses, seen.closing), (vec![200], true), "{lines}");
+    }
+    let asked = old("Connection: Keep-Alive\r\n");
+    assert_statuses(&torrap, asked.clone() + &asked + HEALTHZ, &[200, 200, 200]);
+    let told = answers(torrap.address, asked.as_bytes(), asked.len());
+    assert!(told[0].head.contains("\r\nConnection: keep-alive\r\n"));
+    assert!(told[0].head.starts_with("HTTP/1.1 200 ")); // our own version, as section 2.3 asks
+}
+
+#[test]
+fn nothing_after_a_closing_request_is_processed() {
+    let torrap = Torrap::start();
+    let mut case = torrap.signed("eno");
+    let end = b"Host: torrap.example\r\n".as_slice();
+    let at = case.windows(end.len()).position(|w| w == end).unwrap();
+    let command = case.clone();
+    case.splice(at..at, b"Connection: close\r\n".iter().copied());
+    case.extend_from_slice(&command.repeat(3));
+    let seen = exchange(&torrap, &case);
+    assert_eq!((seen.statuses, seen.closing), (vec![200], true));
+    assert_eq!(torrap.command("last").status, 200);
+    // The last command's reply is the third: what followed the closing ones was not carried out.
+    assert_eq!(torrap.posts(3).len(), 3);
+}
+
+#[test]
+fn a_connection_is_used_again_many_times() {
+    let torrap = Torrap::start();
+    let mut client = torrap.connect();
+    for number in 0..200 {
+        let response = client.exchange(torrap.signed(&number.to_string()));
+        assert_eq!(response.status, 200);
+        assert!(!response.head.contains("Connection"));
+    }
+    assert_eq!(torrap.posts(200).len(), 200);
+}
+
+#[test]
+fn responses_have_a_date_and_their_length() {
+    let torrap = Torrap::start();
+    for target in ["/healthz", "/slack", "/x"] {
+        let case = get(target, "");
+        let answers = answers(torrap.address, case.as_bytes(), case.len());
+        let head = &answers[0].head;
+        let date = head
+            .split("\r\n")
+            .find_map(|line| line.strip_prefix("Date: "));
+        let date = httpdate::parse_http_date(date.unwrap()).unwrap();
+        assert!(date.elapsed().unwrap().as_secs() < 60, "{head}");
+        let length = format!("\r\nContent-Length: {}\r\n", answers[0].content.len());
+        assert!(head.contains(&length), "{head}");
+        assert!(!head.contains("Transfer-Encoding"));
+    }
+}

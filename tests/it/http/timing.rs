@@ -1,0 +1,175 @@
+//! Time limits at the socket, shortened. What is asserted is that they end and never come early; how
+//! late they may be is left to the machine.
+
+use std::io::{ErrorKind, Read, Write};
+use std::time::{Duration, Instant};
+
+use torrap::trial::stand_in::Answer;
+
+use super::{HEALTHZ, post};
+use crate::support::{Client, PATIENCE, Torrap};
+
+const SHORT_MS: u64 = 150;
+/// What a limit must have lasted at least; the server counts whole milliseconds.
+const SHORT: Duration = Duration::from_millis(SHORT_MS - 2);
+/// Between two bytes of a client that trickles: far less than a limit.
+const TRICKLE: Duration = Duration::from_millis(10);
+
+/// A server whose limits of one kind are short, and all others long.
+fn with(change: impl FnOnce(&mut torrap::http::Limits)) -> Torrap {
+    Torrap::with(|_| Answer::ok(), |config| change(&mut config.limits))
+}
+
+/// Sends a byte each few milliseconds until there is something to read: an answer or the end. Waiting
+/// for that is the pause.
+fn trickle(client: &mut Client, bytes: &[u8]) -> Vec<u8> {
+    client.stream.set_read_timeout(Some(TRICKLE)).unwrap();
+    let begin = Instant::now();
+    let mut buffer = vec![0; 4096];
+    for byte in bytes.iter().cycle() {
+        assert!(
+            begin.elapsed() < PATIENCE,
+            "a client that trickles is served for ever"
+        );
+        let _ = client.stream.write(&[*byte]);
+        match client.stream.read(&mut buffer) {
+            Ok(len) => {
+                buffer.truncate(len);
+                break;
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => return Vec::new(),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    client.stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    buffer
+}
+
+#[track_caller]
+fn assert_times_out(torrap: &Torrap, first: &str, then: &[u8]) {
+    let mut client = torrap.connect();
+    let begin = Instant::now();
+    client.send(first);
+    let answers = first.matches("/healthz").count();
+    for _ in 0..answers {
+        assert_eq!(client.receive().status, 200);
+    }
+    let answer = trickle(&mut client, then);
+    assert!(begin.elapsed() >= SHORT, "early");
+    assert!(
+        answer.starts_with(b"HTTP/1.1 408 "),
+        "{}",
+        answer.escape_ascii()
+    );
+}
+
+#[test]
+fn a_head_has_so_long_in_all_however_it_trickles() {
+    let torrap = with(|limits| limits.head_timeout_ms = SHORT_MS);
+    assert_times_out(&torrap, "GET / HTTP/1.1\r\nHost: x\r\n", b"A: b\r\n");
+    assert_times_out(&torrap, "G", b"E");
+    // The same for a later request on the connection.
+    assert_times_out(
+        &torrap,
+        &format!("{HEALTHZ}GET / HTTP/1.1\r\n"),
+        b"A: b\r\n",
+    );
+    assert_eq!(torrap.command("x").status, 200);
+}
+
+#[test]
+fn content_has_so_long_in_all_however_it_trickles() {
+    let torrap = with(|limits| limits.content_timeout_ms = SHORT_MS);
+    assert_times_out(&torrap, &post("Content-Length: 200000\r\n", ""), b"a");
+    let coded = "Transfer-Encoding: chunked\r\n";
+    assert_times_out(&torrap, &post(coded, ""), b"1\r\na\r\n");
+    assert_times_out(&torrap, &post(coded, "1;"), b"a");
+    assert_times_out(&torrap, &post(coded, "0\r\nA: "), b"a");
+    assert_times_out(
+        &torrap,
+        &(HEALTHZ.to_owned() + &post(coded, "")),
+        b"1\r\na\r\n",
+    );
+}
+
+#[test]
+fn an_idle_connection_is_closed_without_a_word() {
+    let torrap = with(|limits| limits.idle_timeout_ms = SHORT_MS);
+    let begin = Instant::now();
+    assert_eq!(torrap.connect().rest(), b"");
+    assert!(begin.elapsed() >= SHORT);
+    let mut used = torrap.connect();
+    let begin = Instant::now();
+    assert_eq!(used.exchange(HEALTHZ).status, 200);
+    assert_eq!(used.rest(), b"");
+    assert!(begin.elapsed() >= SHORT);
+    // Empty lines are no request, whole or halved.
+    let mut client = torrap.connect();
+    let begin = Instant::now();
+    assert_eq!(trickle(&mut client, b"\r\n"), b"");
+    assert!(begin.elapsed() >= SHORT);
+}
+
+#[test]
+fn whoever_sends_on_after_a_refusal_is_cut_off() {
+    let torrap = with(|limits| limits.linger_timeout_ms = SHORT_MS);
+    let mut client = torrap.connect();
+    let begin = Instant::now();
+    assert_eq!(
+        client
+            .exchange(post("Content-Length: 300000\r\n", ""))
+            .status,
+        413
+    );
+    let mut sent = 0;
+    // Reading gives the end at once, so writing is what shows when the server has gone.
+    while client.stream.write(b"a").is_ok() {
+        sent += 1;
+        assert!(begin.elapsed() < PATIENCE, "it lingers for ever");
+        std::thread::yield_now();
+    }
+    let elapsed = begin.elapsed();
+    assert!(sent > 0 && elapsed >= SHORT, "{sent} bytes, {elapsed:?}");
+}
+
+#[test]
+fn whoever_does_not_read_is_cut_off() {
+    let torrap = with(|limits| limits.idle_timeout_ms = SHORT_MS);
+    let mut client = torrap.connect();
+    let begin = Instant::now();
+    let requests = HEALTHZ.repeat(1_000);
+    // The server stops reading, so writing waits until the connection is no more.
+    let error = loop {
+        if let Err(error) = client.stream.write_all(requests.as_bytes()) {
+            break error;
+        }
+        assert!(begin.elapsed() < PATIENCE, "the server reads on");
+    };
+    let gone = [ErrorKind::ConnectionReset, ErrorKind::BrokenPipe];
+    assert!(gone.contains(&error.kind()), "{error}");
+    assert!(begin.elapsed() >= SHORT);
+    assert_eq!(torrap.command("x").status, 200);
+}
+
+#[test]
+fn time_spent_on_one_request_is_not_taken_from_the_next() {
+    let limit = Duration::from_millis(1_000);
+    let torrap = with(|limits| limits.head_timeout_ms = 1_000);
+    let mut client = torrap.connect();
+    let pause = Duration::from_millis(5);
+    client.stream.set_read_timeout(Some(pause)).unwrap();
+    let begin = Instant::now();
+    let mut answered = 0;
+    let rounds = 6;
+    for byte in HEALTHZ.repeat(rounds).bytes() {
+        client.send([byte]);
+        let mut buffer = [0; 4096];
+        if let Ok(len) = client.stream.read(&mut buffer) {
+            assert!(buffer[..len].starts_with(b"HTTP/1.1 200 "));
+            answered += 1;
+        }
+    }
+    assert_eq!(answered, rounds);
+    assert!(begin.elapsed() > limit, "too quick to show anything");
+}
