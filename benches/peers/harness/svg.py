@@ -80,9 +80,9 @@ class Drawing:
 
 
 def round_up(value: float) -> float:
-    """The end of an axis: the next of 1, 1.5, 2, 3, 4, 5, 6, 8 times a power of ten."""
+    """The end of an axis whose quarters are round numbers too."""
     power = 10 ** floor(log10(value))
-    return next(n * power for n in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if n * power >= value)
+    return next(n * power for n in (1, 1.2, 1.6, 2, 2.4, 3.2, 4, 6, 8, 10) if n * power >= value)
 
 
 def short(value: float) -> str:
