@@ -25,7 +25,7 @@ fn info_has_the_start_a_line_per_command_and_reply_refusals_and_the_stop() {
         "command 1: 5 bytes of text, reply in 0 s",
         "command 1: answered",
         "GET /nowhere: refused with 404: no such path",
-        "stopping; 0 replies pending, waiting up to 30 s",
+        "stopping; replies pending: 0, waiting up to 30 s",
         "shutdown",
     ];
     assert_eq!(bot.process.messages(), expected);

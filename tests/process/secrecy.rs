@@ -165,7 +165,7 @@ fn nor_when_the_receiver_repeats_what_it_was_sent() {
             command.args(["--drain", "0"]);
         });
         let signatures = provoke(&mut bot);
-        let line = bot.process.read_until(&format!("status {status}: no /…/"));
+        let line = bot.process.read_until(&format!("status {status}: no /… a"));
         assert!(line.contains("WARN"), "{line}");
         bot.process.stop();
         assert_discreet(&bot.process.log, &signatures);

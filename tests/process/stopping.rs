@@ -18,7 +18,7 @@ fn each_signal_that_asks_for_an_end_is_a_graceful_stop() {
             bot.process.log
         );
         let end = [
-            "stopping; 0 replies pending, waiting up to 30 s",
+            "stopping; replies pending: 0, waiting up to 30 s",
             "shutdown",
         ];
         let messages = bot.process.messages();
@@ -37,7 +37,7 @@ fn a_reply_that_is_owed_is_sent_before_the_exit() {
     assert_eq!(bot.slack.posts()[0].content, br#"{"text": "hello"}"#);
     let log = bot.process.messages();
     assert!(
-        log.contains(&"stopping; 1 replies pending, waiting up to 30 s"),
+        log.contains(&"stopping; replies pending: 1, waiting up to 30.7 s"),
         "{log:#?}"
     );
 }
@@ -66,7 +66,7 @@ fn a_second_signal_ends_it_at_once() {
         });
         bot.command("olleh");
         bot.process.signal(first);
-        bot.process.read_until("stopping; 1 replies pending");
+        bot.process.read_until("stopping; replies pending: 1,");
         bot.process.signal(second);
         assert_eq!(bot.process.wait(), Some(1), "{first}, {second}");
     }

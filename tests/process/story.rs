@@ -17,7 +17,7 @@ const STORY: [&str; 17] = [
     "successfully sent reply",
     "command 1: answered",
     "received cancellation signal",
-    "stopping; 0 replies pending, waiting up to 30 s",
+    "stopping; replies pending: 0, waiting up to 30 s",
     "stopped slackbot",
     "all tasks stopped",
     "shutdown",
