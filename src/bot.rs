@@ -50,6 +50,8 @@ const REPLIES_DELIVERED: usize = 1;
 pub struct Bot {
     verifier: Verifier,
     origins: Vec<Origin>,
+    /// The same as text, to be put before the path of a reply's URL.
+    origin_texts: Vec<String>,
     delay_ms: u64,
     jobs: Jobs,
     refusals: Refusals,
@@ -69,6 +71,7 @@ impl Bot {
         Self {
             verifier: Verifier::new(secrets, config.tolerance_ms),
             origins: config.reply_origins.clone(),
+            origin_texts: config.reply_origins.iter().map(Origin::to_string).collect(),
             delay_ms: config.delay_ms,
             jobs: Jobs::new(config.max_pending, now),
             refusals: Refusals::default(),
@@ -237,7 +240,7 @@ impl Bot {
                 text: &self.reply,
             }
             .append_json(&mut body);
-            let url = format!("{}{}", self.origins[usize::from(job.origin)], job.path());
+            let url = [&*self.origin_texts[usize::from(job.origin)], job.path()].concat();
             return Some(Delivery {
                 job: key,
                 url,
