@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use log::warn;
 use mio::Registry;
 
-use super::listener::{Accepted, Listener};
+use super::listener::{Accepted, Listener, is_out_of_descriptors};
 use super::sessions::Sessions;
 use crate::time::Tick;
 
@@ -22,8 +22,10 @@ const WARNING_PERIOD_MS: u64 = 10_000;
 /// Why nobody is let in for the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shortage {
+    /// All places are taken.
     Places,
-    Descriptors,
+    /// Accepting fails, mostly for want of descriptors.
+    Accepting,
 }
 
 /// The door.
@@ -78,10 +80,10 @@ impl Admission {
         self.pause = None;
     }
 
-    /// A place that has become free ends the wait for one; descriptors show only when one is tried.
+    /// A place that has become free ends the wait for one; of descriptors nobody tells.
     fn is_paused(&self, sessions: &Sessions) -> bool {
         self.pause
-            .is_some_and(|(shortage, _)| shortage == Shortage::Descriptors || sessions.is_full())
+            .is_some_and(|(shortage, _)| shortage == Shortage::Accepting || sessions.is_full())
     }
 
     /// Takes in waiting connections. When there is no room for them, those that have been idle
@@ -128,9 +130,12 @@ impl Admission {
             }
             Accepted::Empty => {}
             Accepted::Exhausted(error) => {
-                match leaving.or_else(|| sessions.choose_idle(now)) {
+                let leaving = is_out_of_descriptors(&error)
+                    .then(|| leaving.or_else(|| sessions.choose_idle(now)))
+                    .flatten();
+                match leaving {
                     Some(idle) => sessions.close(idle),
-                    None => self.pause = Some((Shortage::Descriptors, now.after(PAUSE_MS))),
+                    None => self.pause = Some((Shortage::Accepting, now.after(PAUSE_MS))),
                 }
                 self.warn(now, &format_args!("cannot accept connections: {error}"));
             }

@@ -26,7 +26,7 @@ pub(super) enum Accepted {
     Stream(TcpStream),
     /// Nobody waits.
     Empty,
-    /// Out of descriptors or memory: to be tried again later.
+    /// Out of descriptors or memory, as a rule: to be tried again later.
     Exhausted(io::Error),
 }
 
@@ -127,6 +127,13 @@ fn is_of_one_connection(error: &io::Error) -> bool {
             | Kind::NetworkUnreachable
             | Kind::NetworkDown
     )
+}
+
+/// Whether closing a descriptor helps: none is left to this process, or to the whole system.
+pub(super) fn is_out_of_descriptors(error: &io::Error) -> bool {
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    matches!(error.raw_os_error(), Some(ENFILE | EMFILE))
 }
 
 /// Whether the system has no such kind of address, as against an address that is taken.

@@ -10,7 +10,7 @@ mod framing;
 mod heads;
 mod limits;
 mod persistence;
-mod pipelining;
+pub mod pipelining;
 mod timing;
 mod verification;
 

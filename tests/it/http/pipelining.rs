@@ -1,15 +1,15 @@
 //! Pipelining, and clients that do not read their answers.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
 
 use super::{HEALTHZ, answers, get, post, read_to_end, responses};
 use crate::support::{Client, PATIENCE, Torrap};
 use socket2::{Domain, Socket, Type};
 
-/// More than the buffers of both kernels hold of one direction.
-const FLOOD_BYTES_MAX: usize = 256 << 20;
+/// More than the buffers of both kernels hold for a narrow client.
+const FLOOD_BYTES_MAX: usize = 16 << 20;
 
 /// Three requests with different answers.
 fn round() -> (String, [u16; 3]) {
@@ -46,11 +46,11 @@ fn pipelined_commands_are_all_carried_out() {
 }
 
 /// A client whose kernel keeps little for it, so that a server it does not read from is blocked soon.
-pub fn narrow(torrap: &Torrap) -> Client {
+pub fn narrow(address: SocketAddr) -> Client {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_recv_buffer_size(16 * 1024).unwrap();
     socket.set_send_buffer_size(16 * 1024).unwrap();
-    socket.connect(&torrap.address.into()).unwrap();
+    socket.connect(&address.into()).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     Client {
         stream: socket.into(),
@@ -82,7 +82,7 @@ pub fn flood(client: &mut Client, round: &[u8]) -> usize {
 fn a_client_that_reads_only_after_writing_gets_every_answer() {
     let torrap = Torrap::start();
     let (round, expected) = round();
-    let mut client = narrow(&torrap);
+    let mut client = narrow(torrap.address);
     let sent = flood(&mut client, round.as_bytes());
     // The rest of the round that broke off goes out while the answers are read. Then nothing more
     // comes: what is buffered must be answered without any new readiness to read.
@@ -108,7 +108,7 @@ fn a_client_that_reads_only_after_writing_gets_every_answer() {
 fn buffered_requests_are_answered_after_a_blocked_write_without_a_fin_either() {
     let torrap = Torrap::start();
     let one = answer_bytes(&torrap);
-    let mut client = narrow(&torrap);
+    let mut client = narrow(torrap.address);
     let sent = flood(&mut client, HEALTHZ.as_bytes());
     let count = sent / HEALTHZ.len();
     let mut wire = vec![0; one * count];
@@ -127,7 +127,7 @@ fn answer_bytes(torrap: &Torrap) -> usize {
 #[test]
 fn a_client_that_never_reads_holds_up_nobody() {
     let torrap = Torrap::start();
-    let mut stuck: Vec<Client> = (0..2).map(|_| narrow(&torrap)).collect();
+    let mut stuck: Vec<Client> = (0..2).map(|_| narrow(torrap.address)).collect();
     for client in &mut stuck {
         flood(client, HEALTHZ.as_bytes());
     }

@@ -1,0 +1,135 @@
+//! All places are taken.
+
+use std::io::ErrorKind;
+use std::time::{Duration, Instant};
+
+use torrap::trial::stand_in::Answer;
+
+use crate::http::{HEALTHZ, read_to_end};
+use crate::support::{Client, PATIENCE, Torrap};
+
+const PLACES: usize = 8;
+/// After which an idle connection makes room for another.
+const CROWDED_MS: u64 = 200;
+
+fn with_places(crowded_ms: u64) -> Torrap {
+    Torrap::with(
+        |_| Answer::ok(),
+        move |config| {
+            config.max_connections = PLACES;
+            config.limits.crowded_timeout_ms = crowded_ms;
+        },
+    )
+}
+
+/// Connections that have all had an answer: they are in, one after the other.
+fn take_places(torrap: &Torrap, count: usize) -> Vec<Client> {
+    let mut clients = Vec::new();
+    for _ in 0..count {
+        let mut client = torrap.connect();
+        assert_eq!(client.exchange(HEALTHZ).status, 200);
+        clients.push(client);
+    }
+    clients
+}
+
+fn is_open(client: &mut Client) -> bool {
+    client
+        .stream
+        .set_read_timeout(Some(Duration::from_millis(1)))
+        .unwrap();
+    let open = client
+        .stream
+        .peek(&mut [0])
+        .is_err_and(|error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut));
+    client.stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    open
+}
+
+#[test]
+fn the_connection_that_has_been_idle_longest_makes_room() {
+    let torrap = with_places(CROWDED_MS);
+    let mut idle = take_places(&torrap, PLACES);
+    // The first is used again: now the second has been idle longest.
+    assert_eq!(idle[0].exchange(HEALTHZ).status, 200);
+    let begin = Instant::now();
+    let mut late = torrap.connect();
+    assert_eq!(late.exchange(torrap.signed("etal")).status, 200);
+    println!("waited {:?} for a place", begin.elapsed());
+    assert_eq!(read_to_end(&mut idle[1]), b"", "closed without a word");
+    for (number, client) in idle
+        .iter_mut()
+        .enumerate()
+        .filter(|(number, _)| *number != 1)
+    {
+        assert_eq!(client.exchange(HEALTHZ).status, 200, "idle client {number}");
+    }
+    assert_eq!(late.exchange(HEALTHZ).status, 200);
+    assert_eq!(torrap.replies(1), ["late"]);
+}
+
+#[test]
+fn places_taken_by_idle_clients_lock_nobody_out() {
+    let torrap = with_places(CROWDED_MS / 4);
+    let idle: Vec<Client> = (0..100).map(|_| torrap.connect()).collect();
+    for _ in 0..20 {
+        assert_eq!(torrap.command("x").status, 200);
+    }
+    drop(idle);
+    assert_eq!(torrap.posts(20).len(), 20);
+}
+
+#[test]
+fn without_need_no_idle_connection_is_closed() {
+    let torrap = with_places(1);
+    let mut idle = take_places(&torrap, PLACES);
+    for client in &mut idle {
+        assert!(is_open(client));
+    }
+    for _ in 0..3 {
+        for client in &mut idle {
+            assert_eq!(client.exchange(HEALTHZ).status, 200);
+        }
+    }
+}
+
+#[test]
+fn whoever_is_busy_keeps_the_place_and_the_others_wait_their_turn() {
+    let torrap = with_places(1);
+    let request = torrap.signed("ysub");
+    let half = request.len() / 2;
+    let mut busy = take_places(&torrap, PLACES);
+    for (number, client) in busy.iter_mut().enumerate() {
+        // half a head, half a content
+        client.send(&request[..if number % 2 == 0 { 40 } else { half }]);
+    }
+    for client in &mut busy {
+        assert!(is_open(client));
+    }
+    let mut late = torrap.connect();
+    late.send(torrap.signed("etal"));
+    late.stream
+        .set_read_timeout(Some(Duration::from_millis(300)))
+        .unwrap();
+    assert!(
+        late.stream.peek(&mut [0]).is_err(),
+        "more than --max-connections are served"
+    );
+    late.stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    // One of them goes: the place is free, at once.
+    drop(busy.pop());
+    assert_eq!(late.receive().status, 200);
+    // One that becomes idle makes room, too.
+    let mut later = torrap.connect();
+    later.send(torrap.signed("retal"));
+    drop(late);
+    assert_eq!(later.receive().status, 200);
+    let mut last = torrap.connect();
+    last.send(torrap.signed("tsal"));
+    assert_eq!(last.receive().status, 200);
+    for (number, client) in busy.iter_mut().enumerate() {
+        let rest = &request[if number % 2 == 0 { 40 } else { half }..];
+        assert_eq!(client.exchange(rest).status, 200, "busy client {number}");
+    }
+    assert_eq!(torrap.posts(PLACES + 2).len(), PLACES + 2);
+}

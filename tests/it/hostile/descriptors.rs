@@ -1,0 +1,166 @@
+//! What a process has too little of: descriptors and memory.
+
+use std::io::{ErrorKind, Write};
+use std::net::Shutdown;
+use std::time::{Duration, Instant};
+
+use super::Random;
+use super::process::Process;
+use crate::http::HEALTHZ;
+use crate::http::pipelining::narrow;
+use crate::support::{Client, PATIENCE};
+
+#[test]
+fn no_descriptor_is_left_behind() {
+    let process = Process::start(&[]);
+    let mut first = process.connect();
+    assert_eq!(process.help(&mut first), 200);
+    let before = process.descriptors() - 1;
+    drop(first);
+    let mut random = Random(7);
+    let mut held = Vec::new();
+    for number in 0..600 {
+        let mut client = process.connect();
+        let request = [
+            HEALTHZ,
+            "GET / HTTP/2.0\r\n\r\n",
+            "POST /x HTTP/1.1\r\nHost: x\r\n",
+        ];
+        client.send(&request[number % 3][..random.below(17)]);
+        match number % 5 {
+            0 => client.reset(),
+            1 => client.stream.shutdown(Shutdown::Write).unwrap(),
+            2 => held.push(client),
+            3 => drop(client.stream.shutdown(Shutdown::Both)),
+            _ => drop(client),
+        }
+    }
+    assert_eq!(process.help(&mut process.connect()), 200);
+    let (open, held_open) = (process.descriptors(), held.len());
+    assert!(
+        open >= before + held_open,
+        "{open} open, {before} before, {held_open} held"
+    );
+    drop(held);
+    process.assert_descriptors_return_to(before);
+}
+
+/// The processor time that the server uses while it has nothing to do but to say no. The time is that
+/// which a client waits in vain for an answer.
+fn cpu_ticks_while_waiting(process: &Process, waiting: &mut Client) -> u64 {
+    let before = process.cpu_ticks();
+    waiting
+        .stream
+        .set_read_timeout(Some(Duration::from_secs(1)))
+        .unwrap();
+    let error = waiting.stream.peek(&mut [0]).unwrap_err();
+    assert!(
+        matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
+        "{error}"
+    );
+    waiting.stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    process.cpu_ticks() - before
+}
+
+/// A client whose request is in progress: it keeps its place.
+fn begun(process: &Process) -> Client {
+    let mut client = process.connect();
+    client.send(&HEALTHZ[..20]);
+    client
+}
+
+#[test]
+fn a_low_limit_of_descriptors_lowers_the_number_of_places() {
+    let process = Process::start_limited(80, &["--senders", "1"]);
+    let mut busy: Vec<Client> = (0..100).map(|_| begun(&process)).collect();
+    // 80 descriptors less 64 in reserve and one sender: fifteen places.
+    let mut late = busy.split_off(15);
+    late[0].send(&HEALTHZ[20..]);
+    let ticks = cpu_ticks_while_waiting(&process, &mut late[0]);
+    assert!(
+        ticks < 30,
+        "it spins: {ticks} hundredths of a second in one"
+    );
+    assert!(process.descriptors() <= 80);
+    for client in &mut busy {
+        assert_eq!(client.exchange(&HEALTHZ[20..]).status, 200);
+    }
+    // When they go, those who have waited get their turn, and so on.
+    drop(busy);
+    assert_eq!(late[0].receive().status, 200);
+    drop(late.remove(0));
+    for client in &mut late {
+        assert_eq!(client.exchange(&HEALTHZ[20..]).status, 200);
+        client.stream.shutdown(Shutdown::Both).unwrap();
+    }
+    assert_eq!(process.help(&mut process.connect()), 200);
+}
+
+fn limit_descriptors(process: &Process, limit: u64) {
+    let id = i32::try_from(process.id()).unwrap();
+    rlimit::prlimit(id, rlimit::Resource::NOFILE, Some((limit, 4_096)), None).unwrap();
+}
+
+#[test]
+fn running_out_of_descriptors_neither_spins_nor_lasts() {
+    let process = Process::start(&[]);
+    let mut busy: Vec<Client> = (0..4).map(|_| begun(&process)).collect();
+    let mut used = process.connect();
+    assert_eq!(process.help(&mut used), 200);
+    used.send(&HEALTHZ[..20]);
+    // From now on there is not one descriptor more.
+    limit_descriptors(&process, process.lowest_free_descriptor());
+    let mut late: Vec<Client> = (0..6).map(|_| begun(&process)).collect();
+    process.line_with("cannot accept connections");
+    late[0].send(&HEALTHZ[20..]);
+    let ticks = cpu_ticks_while_waiting(&process, &mut late[0]);
+    assert!(
+        ticks < 30,
+        "it spins: {ticks} hundredths of a second in one"
+    );
+    assert_eq!(
+        process.count_lines_with("cannot accept"),
+        0,
+        "it floods its log"
+    );
+    assert_eq!(used.exchange(&HEALTHZ[20..]).status, 200);
+    for client in &mut busy {
+        assert_eq!(client.exchange(&HEALTHZ[20..]).status, 200);
+    }
+    // A connection that goes makes room, and so, after a while, does one that is idle.
+    drop(busy.pop());
+    assert_eq!(late[0].receive().status, 200);
+    for client in &mut late[1..] {
+        assert_eq!(client.exchange(&HEALTHZ[20..]).status, 200);
+    }
+    limit_descriptors(&process, 4_096);
+    assert_eq!(process.help(&mut process.connect()), 200);
+}
+
+#[test]
+fn clients_that_do_not_read_take_up_little_memory() {
+    let process = Process::start(&[]);
+    let mut clients: Vec<Client> = (0..16).map(|_| narrow(process.address)).collect();
+    for client in &mut clients {
+        client.stream.set_nonblocking(true).unwrap();
+    }
+    let requests = HEALTHZ.repeat(2_000);
+    let mut good = process.connect();
+    let begin = Instant::now();
+    // Until for some turns of the loop the server has read nothing more from any of them.
+    let (mut sent, mut quiet) = (0, 0);
+    while quiet < 20 {
+        let mut write = |client: &mut Client| client.stream.write(requests.as_bytes()).unwrap_or(0);
+        let more: usize = clients.iter_mut().map(&mut write).sum();
+        sent += more;
+        quiet = if more == 0 { quiet + 1 } else { 0 };
+        assert_eq!(process.help(&mut good), 200);
+        assert!(
+            begin.elapsed() < PATIENCE,
+            "{sent} bytes, and it still reads"
+        );
+    }
+    let peak = process.memory_peak_kib();
+    println!("{sent} bytes of requests, {peak} KiB at most");
+    assert!(peak < 32 * 1024, "{peak} KiB");
+}

@@ -1,0 +1,233 @@
+//! Hostile and broken clients in great number: meanwhile a good one's commands are answered, and
+//! afterwards nothing is left of the others.
+
+mod crowded;
+#[cfg(target_os = "linux")] // which has /proc to look at
+mod descriptors;
+#[cfg(target_os = "linux")]
+mod process;
+
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::http::{HEALTHZ, responses};
+use crate::support::{Client, PATIENCE, Torrap};
+
+/// Sets a flag also when the test fails, so that nobody goes on for ever.
+struct Ending<'a>(&'a AtomicBool);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+/// Has a person give one command after the other, on new connections and on a kept one, while
+/// `hostility` lasts and while what it returns is held.
+fn besieged<T>(name: &str, hostility: impl FnOnce(&Torrap) -> T) {
+    let torrap = Torrap::start();
+    let over = AtomicBool::new(false);
+    let (count, worst) = thread::scope(|scope| {
+        let ending = Ending(&over);
+        let person = scope.spawn(|| give_commands(&torrap, &over));
+        let held = hostility(&torrap);
+        time_command(&torrap, &mut torrap.connect());
+        drop(ending);
+        let result = person.join().unwrap();
+        drop(held);
+        result
+    });
+    println!("{name}: {count} commands, worst wait {worst:?}");
+    assert!(worst < PATIENCE, "{name}: {worst:?}");
+    assert!(torrap.replies(count + 1).iter().all(|text| text == "ping"));
+}
+
+fn give_commands(torrap: &Torrap, over: &AtomicBool) -> (usize, Duration) {
+    let mut kept = torrap.connect();
+    let (mut count, mut worst) = (0, Duration::ZERO);
+    while !over.load(Ordering::Acquire) {
+        worst = worst.max(time_command(torrap, &mut kept));
+        worst = worst.max(time_command(torrap, &mut torrap.connect()));
+        count += 2;
+    }
+    (count, worst)
+}
+
+fn time_command(torrap: &Torrap, client: &mut Client) -> Duration {
+    let begin = Instant::now();
+    assert_eq!(client.exchange(torrap.signed("gnip")).status, 200);
+    begin.elapsed()
+}
+
+/// Numbers without end from a seed (xorshift64*): a failure can be had again.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        (self.next() % end as u64) as usize
+    }
+}
+
+#[test]
+fn five_hundred_half_open_slow_clients() {
+    besieged("slow clients", |torrap| {
+        let request = torrap.signed("wols");
+        let mut clients: Vec<Client> = (0..500).map(|_| torrap.connect()).collect();
+        for at in 0..10 {
+            for client in &mut clients {
+                client.send(&request[at..=at]);
+            }
+        }
+        for client in clients.iter().step_by(2) {
+            client.stream.shutdown(Shutdown::Write).unwrap();
+        }
+        clients
+    });
+}
+
+#[test]
+fn two_thousand_connections_that_come_and_go() {
+    besieged("churn", |torrap| {
+        for number in 0..2_000 {
+            let mut client = torrap.connect();
+            match number % 4 {
+                0 => {}
+                1 => client.reset(),
+                2 => drop(client.send("GET /x HTT").stream.shutdown(Shutdown::Write)),
+                _ => {
+                    client.send(HEALTHZ);
+                    client.reset();
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn pipelined_floods() {
+    besieged("pipelined floods", |torrap| {
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let mut client = torrap.connect();
+                    let mut reader = client.stream.try_clone().unwrap();
+                    let reading = scope.spawn(move || {
+                        let mut wire = Vec::new();
+                        reader.read_to_end(&mut wire).unwrap();
+                        responses(&wire).len()
+                    });
+                    client.send("GET /x HTTP/1.1\r\nHost: x\r\n\r\n".repeat(5_000));
+                    client.stream.shutdown(Shutdown::Write).unwrap();
+                    assert_eq!(reading.join().unwrap(), 5_000);
+                });
+            }
+        });
+    });
+}
+
+#[test]
+fn sizes_extensions_and_trailers_without_end() {
+    besieged("endless chunks", |torrap| {
+        let head = "POST /slack HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let endless = [
+            ("", "0"),
+            ("1;", "a"),
+            ("", "1\r\na\r\n"),
+            ("0\r\n", "A: b\r\n"),
+            ("1 ", " "),
+        ];
+        for (begin, piece) in endless.iter().cycle().take(20) {
+            let mut client = torrap.connect();
+            client.send(format!("{head}{begin}"));
+            client.send(piece.repeat(600_000 / piece.len()));
+            let status = client.receive().status;
+            assert!([413, 431].contains(&status), "{piece:?}: {status}");
+        }
+    });
+}
+
+#[test]
+fn random_bytes() {
+    const WORDS: [&str; 16] = [
+        "GET ",
+        "POST ",
+        "/slack",
+        "/healthz",
+        " HTTP/1.1",
+        "\r\n",
+        "\r\n\r\n",
+        "Host: x",
+        ": ",
+        "Content-Length: ",
+        "Transfer-Encoding: chunked",
+        "5",
+        "Connection: close",
+        "\n",
+        "\0",
+        "é",
+    ];
+    besieged("random bytes", |torrap| {
+        for seed in 1..=200 {
+            let mut random = Random(seed);
+            let mut input = Vec::new();
+            for _ in 0..random.below(200) {
+                match random.below(10) {
+                    0 => input.extend_from_slice(&random.next().to_le_bytes()),
+                    _ => input.extend_from_slice(WORDS[random.below(WORDS.len())].as_bytes()),
+                }
+            }
+            let mut client = torrap.connect();
+            let mut rest = input.as_slice();
+            while !rest.is_empty() {
+                let (piece, after) = rest.split_at(random.below(rest.len()) + 1);
+                client.send(piece);
+                rest = after;
+            }
+            client.stream.shutdown(Shutdown::Write).unwrap();
+            for response in responses(&crate::http::read_to_end(&mut client)) {
+                assert!(
+                    response.status < 500 || [501, 505].contains(&response.status),
+                    "{seed}"
+                );
+            }
+        }
+    });
+}
+
+#[test]
+fn resets_at_every_byte_of_a_request() {
+    besieged("resets", |torrap| {
+        let request = torrap.signed("gnip");
+        for len in 0..request.len() {
+            let mut client = torrap.connect();
+            client.send(&request[..len]);
+            client.reset();
+        }
+    });
+}
+
+#[test]
+fn uploads_that_stall_at_the_last_byte() {
+    besieged("stalled uploads", |torrap| {
+        let content = vec![b'a'; 256 * 1024];
+        let head = "POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 262144\r\n\r\n";
+        let mut clients: Vec<Client> = (0..40).map(|_| torrap.connect()).collect();
+        for client in &mut clients {
+            client.send(head).stream.write_all(&content[1..]).unwrap();
+        }
+        for client in &mut clients {
+            assert_eq!(client.exchange("a").status, 404);
+        }
+        clients
+    });
+}
