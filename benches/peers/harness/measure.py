@@ -180,6 +180,21 @@ def growth(bench: Bench, torrap: Server) -> dict[str, list[dict[str, float]]]:
             best = min(runs, key=lambda run: run["cpu_us"])
             found[name].append({"x": x, **best})
         print(f"growth with {name}: done")
+    found["load"] = under_load(bench, torrap, found["connections"][1]["answered_per_second"])
+    return found
+
+
+def under_load(bench: Bench, torrap: Server, saturated: float) -> list[dict[str, float]]:
+    """Latency at shares of the saturated rate, in percent; of each the median repetition."""
+    found = []
+    for share in (20, 40, 60, 80, 90):
+        rate = int(saturated * share / 100)
+        runs = []
+        for _ in range(bench.scale.growth_rounds):
+            with Running(torrap, NEVER) as running:
+                runs.append(bench.timed(running, connections=CONNECTIONS, rate=rate))
+        runs.sort(key=lambda run: run["p99_us"])
+        found.append({"x": share, "rate": rate, **runs[len(runs) // 2]})
     return found
 
 

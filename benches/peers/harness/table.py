@@ -88,6 +88,7 @@ def growth(curves: dict) -> str:
         "pipelining": "commands in one piece",
         "content": "KiB of content",
         "pending": "pending jobs at the start",
+        "load": "% of the saturated rate",
     }
     rows = []
     for curve, points in curves.items():
