@@ -12,7 +12,8 @@ use crate::slack::invocation::{self, Invocation, Scratch};
 use crate::slack::message::{Message, Visibility};
 use crate::slack::response_url::Origin;
 use crate::slack::signature::{self, Verified, Verifier};
-use crate::time::{Now, Tick};
+use crate::tally::Tally;
+use crate::time::{Now, Seconds, Tick};
 
 /// A reply that is to be posted, once.
 #[derive(Debug)]
@@ -36,13 +37,25 @@ pub struct Report {
     pub detail: String,
 }
 
+/// Lines for single commands and replies: more than people can send, and still a small part of the
+/// time that a flood takes. Beyond them there is one line a second.
+const TRAFFIC_LINES_PER_PERIOD: u32 = 500;
+const TRAFFIC_PERIOD_MS: u64 = 1_000;
+
+/// The kinds of traffic.
+const COMMANDS_ACCEPTED: usize = 0;
+const REPLIES_DELIVERED: usize = 1;
+
 /// The heart of torrap: verifies and acknowledges commands, and knows which replies are owed.
 pub struct Bot {
     verifier: Verifier,
     origins: Vec<Origin>,
+    /// The same as text, to be put before the path of a reply's URL.
+    origin_texts: Vec<String>,
     delay_ms: u64,
     jobs: Jobs,
     refusals: Refusals,
+    traffic: Tally<2>,
     scratch: Scratch,
     reply: String,
 }
@@ -58,9 +71,11 @@ impl Bot {
         Self {
             verifier: Verifier::new(secrets, config.tolerance_ms),
             origins: config.reply_origins.clone(),
+            origin_texts: config.reply_origins.iter().map(Origin::to_string).collect(),
             delay_ms: config.delay_ms,
             jobs: Jobs::new(config.max_pending, now),
             refusals: Refusals::default(),
+            traffic: Tally::new(TRAFFIC_PERIOD_MS, TRAFFIC_LINES_PER_PERIOD),
             scratch: Scratch::default(),
             reply: String::new(),
         }
@@ -161,11 +176,11 @@ impl Bot {
         match scheduled {
             Ok(key) => {
                 debug!("thinking...");
-                let (number, bytes) = (key.generation(), invocation.text.len());
-                info!(
-                    "command {number}: {bytes} bytes of text, reply in {} s",
-                    secs(self.delay_ms)
-                );
+                if has_line(&mut self.traffic, COMMANDS_ACCEPTED, now) {
+                    let (number, bytes) = (key.generation(), invocation.text.len());
+                    let delay = Seconds { ms: self.delay_ms };
+                    info!("command {number}: {bytes} bytes of text, reply in {delay} s");
+                }
                 Ok(Response::empty(Status::Ok))
             }
             Err(full) => {
@@ -178,19 +193,24 @@ impl Bot {
     /// Makes ready what is due, as far as the budget goes, and sums up what was refused.
     pub fn handle_timeout(&mut self, now: Now, budget: &mut usize) {
         self.jobs.handle_timeout(now.tick, budget);
-        if let Some(summary) = self.refusals.poll_summary(now.tick) {
-            info!("{summary}");
-        }
+        let refused = self.refusals.poll_summary(now.tick);
+        sum_up(refused, self.traffic.poll_sums(now.tick));
+    }
+
+    /// Sums up before the end what had no line yet.
+    pub fn handle_stop(&mut self) {
+        sum_up(self.refusals.take_summary(), self.traffic.take_sums());
     }
 
     /// When [`Self::handle_timeout`] must be called next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Tick> {
-        self.jobs
-            .poll_timeout()
-            .into_iter()
-            .chain(self.refusals.poll_timeout())
-            .min()
+        let timeouts = [
+            self.jobs.poll_timeout(),
+            self.refusals.poll_timeout(),
+            self.traffic.poll_timeout(),
+        ];
+        timeouts.into_iter().flatten().min()
     }
 
     /// Whether [`Self::poll_delivery`] has something to give.
@@ -220,7 +240,7 @@ impl Bot {
                 text: &self.reply,
             }
             .append_json(&mut body);
-            let url = format!("{}{}", self.origins[usize::from(job.origin)], job.path());
+            let url = [&*self.origin_texts[usize::from(job.origin)], job.path()].concat();
             return Some(Delivery {
                 job: key,
                 url,
@@ -236,10 +256,14 @@ impl Bot {
         match self.jobs.handle_outcome(report.job, &report.outcome, now) {
             Some(Verdict::Settled) => {
                 debug!("successfully sent reply");
-                info!("command {number}: answered");
+                if has_line(&mut self.traffic, REPLIES_DELIVERED, now) {
+                    info!("command {number}: answered");
+                }
             }
             Some(Verdict::RetryAt(at)) => {
-                let wait = secs(at.millis_since(now.tick));
+                let wait = Seconds {
+                    ms: at.millis_since(now.tick),
+                };
                 warn!("command {number}: attempt failed ({detail}), next in {wait} s");
             }
             Some(Verdict::Abandon(Abandoned::Rejected(_))) => {
@@ -302,6 +326,20 @@ impl Bot {
     }
 }
 
+/// Whether a command or a reply has a line of its own; at levels that do not write it, none has.
+fn has_line(traffic: &mut Tally<2>, kind: usize, now: Now) -> bool {
+    log_enabled!(Level::Info) && traffic.note(kind, now.tick)
+}
+
+fn sum_up(refused: Option<String>, traffic: Option<[u64; 2]>) {
+    if let Some(summary) = refused {
+        info!("{summary}");
+    }
+    if let Some([accepted, delivered]) = traffic {
+        info!("accepted {accepted} more commands and answered {delivered} more within a second");
+    }
+}
+
 /// A position in one of two short tables, as a job keeps it.
 fn index(position: usize) -> u8 {
     u8::try_from(position).expect("a table of commands or origins has fewer than 256 rows")
@@ -311,11 +349,6 @@ fn index(position: usize) -> u8 {
 /// makes sure that no reply is early.
 const fn due(now: Tick, delay_ms: u64) -> Tick {
     now.after(if delay_ms == 0 { 0 } else { delay_ms + 1 })
-}
-
-/// Milliseconds as seconds, for people.
-fn secs(ms: u64) -> f64 {
-    std::time::Duration::from_millis(ms).as_secs_f64()
 }
 
 /// `GET /slack?ssl_check=1`, the older form of Slack's certificate check.

@@ -5,13 +5,15 @@ use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::process::exit;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use log::{debug, error, info};
+use log::{Level, debug, error, info, log_enabled, warn};
 use torrap::cli::{self, Invocation, Surroundings};
 use torrap::config::Config;
 use torrap::console::{Console, quiet_panics};
-use torrap::server::Server;
+use torrap::server::{self, Server, Stopper};
 use torrap::{manifest, trial};
 
 /// All done, or stopped gracefully with nothing left undelivered.
@@ -24,14 +26,24 @@ const USAGE: i32 = 2;
 /// How long the log may take to write its last lines, when nobody reads them.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
+/// How long the lines about undelivered replies may take in all.
+const UNDELIVERED_LINES: Duration = Duration::from_secs(10);
+
+/// Lines about undelivered replies between two flushes: far fewer than the log's queue holds, and
+/// few enough for a slow reader to be told from none.
+const LINES_PER_FLUSH: usize = 256;
+
+/// Why nothing could be done, and the code that says so.
+type Failure = (Box<dyn Display>, i32);
+
 fn main() {
     let surroundings = Surroundings {
         variable: &|name| std::env::var_os(name),
         read_file: &|path| std::fs::read(path),
     };
     let code = match cli::parse(std::env::args_os().skip(1), &surroundings) {
-        Ok(Invocation::Serve(config)) => serve(&config),
-        Ok(Invocation::Try { text, config }) => try_out(&text, config),
+        Ok(Invocation::Serve(config)) => logged(&config, |console| serve(&config, console)),
+        Ok(Invocation::Try { text, config }) => logged(&config, |_| try_out(&text, &config)),
         Ok(Invocation::Manifest { url }) => match manifest::render(&url) {
             Ok(yaml) => print(&yaml),
             Err(error) => complain(&error, USAGE),
@@ -42,37 +54,41 @@ fn main() {
     exit(code);
 }
 
-/// Runs the bot until it is stopped.
-fn serve(config: &Config) -> i32 {
+/// Does what needs a log, and gives the log time for its last lines.
+fn logged(config: &Config, run: impl FnOnce(&'static Console) -> Result<i32, Failure>) -> i32 {
     quiet_panics();
     let console = match Console::stderr(config.log_level).map(Console::install) {
         Ok(Ok(console)) => console,
         Ok(Err(error)) => return complain(&error, FAILED),
         Err(error) => return complain(&error, FAILED),
     };
-    let code = match run(config) {
-        Ok(code) => code,
-        Err((error, code)) => {
-            console.flush(LAST_LINES);
-            return complain(&error, code);
-        }
-    };
+    let result = run(console);
     console.flush(LAST_LINES);
-    code
+    result.unwrap_or_else(|(error, code)| complain(&*error, code))
 }
 
-fn run(config: &Config) -> Result<i32, (Box<dyn Display>, i32)> {
-    debug!("startup");
+/// Runs the bot until it is stopped.
+fn serve(config: &Config, console: &Console) -> Result<i32, Failure> {
+    let mut server = Server::bind(config).map_err(server_failure)?;
+    // Before anybody is told that it runs: whoever knows may stop it.
+    catch_signals(server.stopper())?;
+    info!("startup");
     debug!("starting slackbot");
-    let mut server = Server::bind(config).map_err(|error| -> (Box<dyn Display>, i32) {
-        let code = if error.is_usage() { USAGE } else { FAILED };
-        (Box::new(error), code)
-    })?;
-    let failed = |error: io::Error| -> (Box<dyn Display>, i32) { (Box::new(error), FAILED) };
-    for address in server.local_addrs().map_err(failed)? {
+    for address in server.local_addrs().map_err(failure)? {
         info!("listening on http://{address}");
     }
-    let stopper = server.stopper();
+    let undelivered = server.run().map_err(failure)?;
+    debug!("all tasks stopped");
+    if undelivered > 0 {
+        tell_undelivered(server.undelivered(), console);
+        error!("{undelivered} replies left undelivered");
+    }
+    info!("shutdown");
+    Ok(if undelivered > 0 { FAILED } else { DONE })
+}
+
+/// The first signal asks for a graceful stop, the second ends the process.
+fn catch_signals(stopper: Stopper) -> Result<(), Failure> {
     let stopping = AtomicBool::new(false);
     // The handler runs on a thread of its own: no rule of signal handlers applies.
     let caught = ctrlc::set_handler(move || {
@@ -81,38 +97,71 @@ fn run(config: &Config) -> Result<i32, (Box<dyn Display>, i32)> {
         }
         stopper.stop();
     });
-    caught.map_err(|error| -> (Box<dyn Display>, i32) { (Box::new(error), FAILED) })?;
-    let undelivered = server.run().map_err(failed)?;
-    debug!("all tasks stopped");
-    if undelivered > 0 {
-        error!("{undelivered} replies left undelivered");
-    }
-    info!("shutdown");
-    Ok(if undelivered > 0 { FAILED } else { DONE })
+    caught.map_err(failure)
 }
 
-fn try_out(text: &str, config: Config) -> i32 {
+/// Logs one line each, at the pace of the log: there may be more of them than its queue holds. A
+/// log that nobody reads has had its chance after one flush that came to nothing.
+fn tell_undelivered(lines: impl Iterator<Item = String>, console: &Console) {
+    if !log_enabled!(Level::Warn) {
+        return;
+    }
+    let deadline = Instant::now() + UNDELIVERED_LINES;
+    let mut is_read = true;
+    for (index, line) in lines.enumerate() {
+        if is_read && index % LINES_PER_FLUSH == 0 {
+            let left = deadline.saturating_duration_since(Instant::now());
+            is_read = console.flush(left.min(LAST_LINES));
+        }
+        warn!("{line}");
+    }
+}
+
+fn try_out(text: &str, config: &Config) -> Result<i32, Failure> {
     let mut out = io::stdout();
     let is_terminal = out.is_terminal();
-    match trial::run(text, config, &mut out, is_terminal) {
-        Ok(true) => DONE,
-        Ok(false) => FAILED,
-        Err(trial::Error::Server(error)) if error.is_usage() => complain(&error, USAGE),
-        Err(error) => complain(&error, FAILED),
+    match trial::run(text, config.clone(), &mut out, is_terminal) {
+        Ok(true) => Ok(DONE),
+        Ok(false) => Ok(FAILED),
+        Err(trial::Error::Server(error)) => Err(server_failure(error)),
+        Err(error) => Err(failure(error)),
     }
+}
+
+fn server_failure(error: server::Error) -> Failure {
+    let code = if error.is_usage() { USAGE } else { FAILED };
+    (Box::new(error), code)
+}
+
+fn failure(error: impl Display + 'static) -> Failure {
+    (Box::new(error), FAILED)
 }
 
 /// Prints to standard output; a reader that has gone away, as in `torrap --help | head`, is no error.
 fn print(text: &str) -> i32 {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => complain(&error, FAILED),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            let what = "cannot write to standard output";
+            complain(&format!("{what}: {error}; send it somewhere else"), FAILED)
+        }
         _ => DONE,
     }
 }
 
 /// Says in one line on standard error what is wrong. If that cannot be written, the code must do.
+///
+/// A thread writes it, so that a reader that stalls holds up nobody: not in the write, and not by
+/// the lock that the log's thread keeps while it waits for that reader.
 fn complain(error: &dyn Display, code: i32) -> i32 {
-    let _ = writeln!(io::stderr(), "torrap: {error}");
+    let line = format!("torrap: {error}\n");
+    let (written, is_written) = mpsc::channel();
+    let writer = thread::Builder::new().spawn(move || {
+        let _ = io::stderr().write_all(line.as_bytes());
+        let _ = written.send(());
+    });
+    if writer.is_ok() {
+        let _ = is_written.recv_timeout(LAST_LINES);
+    }
     code
 }

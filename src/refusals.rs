@@ -1,19 +1,17 @@
-//! What was refused, and how much of it is worth a line in the log.
-//!
-//! The first few refusals of each period are written one by one; the rest of a flood is counted and
-//! summed up in one line when the period ends. Anybody can send bad requests; nobody may fill a disk
-//! with them.
+//! What was refused, and how much of it is worth a line in the log: anybody can send bad requests,
+//! nobody may fill a disk with them.
 
 use std::fmt;
 
 use crate::slack::{invocation, signature};
+use crate::tally::Tally;
 use crate::time::Tick;
 use crate::{http, jobs};
 
 /// How long a period lasts, ms.
 const PERIOD_MS: u64 = 10_000;
 
-/// How many refusals of one period are written one by one.
+/// How many refusals of one period have a line of their own.
 const LINES_PER_PERIOD: u32 = 10;
 
 /// A request that was not carried out, and why.
@@ -85,57 +83,52 @@ impl fmt::Display for Refusal {
 }
 
 /// The refusals of one period.
-#[derive(Debug, Default)]
-pub struct Refusals {
-    period_start: Tick,
-    lines: u32,
-    unwritten: [u64; KINDS],
+#[derive(Debug)]
+pub struct Refusals(Tally<KINDS>);
+
+impl Default for Refusals {
+    fn default() -> Self {
+        Self(Tally::new(PERIOD_MS, LINES_PER_PERIOD))
+    }
 }
 
 impl Refusals {
     /// Counts a refusal and tells whether it is worth a line of its own.
-    pub fn note(&mut self, refusal: Refusal, now: Tick) -> bool {
-        if self.unwritten == [0; KINDS] && now >= self.period_start.after(PERIOD_MS) {
-            self.period_start = now;
-            self.lines = 0;
-        }
-        let written = self.lines < LINES_PER_PERIOD;
-        if written {
-            self.lines += 1;
-        } else {
-            self.unwritten[refusal.kind()] += 1;
-        }
-        written
+    pub const fn note(&mut self, refusal: Refusal, now: Tick) -> bool {
+        self.0.note(refusal.kind(), now)
     }
 
     /// When [`Self::poll_summary`] has something to say; never while there was no flood.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Tick> {
-        (self.unwritten != [0; KINDS]).then(|| self.period_start.after(PERIOD_MS))
+        self.0.poll_timeout()
     }
 
     /// The sum of what had no line of its own, once its period is over.
     pub fn poll_summary(&mut self, now: Tick) -> Option<String> {
-        if self.poll_timeout()? > now {
-            return None;
-        }
-        let counts = std::mem::take(&mut self.unwritten);
-        self.period_start = now;
-        self.lines = 0;
-        let total: u64 = counts.iter().sum();
-        let kinds = counts
-            .iter()
-            .zip(Refusal::NAMES)
-            .filter(|(count, _)| **count > 0);
-        let kinds: Vec<String> = kinds
-            .map(|(count, name)| format!("{count} {name}"))
-            .collect();
-        Some(format!(
-            "refused {total} more within {} s: {}",
-            PERIOD_MS / 1000,
-            kinds.join(", ")
-        ))
+        self.0.poll_sums(now).map(summary)
     }
+
+    /// The same before its period is over.
+    pub fn take_summary(&mut self) -> Option<String> {
+        self.0.take_sums().map(summary)
+    }
+}
+
+fn summary(counts: [u64; KINDS]) -> String {
+    let total: u64 = counts.iter().sum();
+    let kinds = counts
+        .iter()
+        .zip(Refusal::NAMES)
+        .filter(|(count, _)| **count > 0);
+    let kinds: Vec<String> = kinds
+        .map(|(count, name)| format!("{count} {name}"))
+        .collect();
+    format!(
+        "refused {total} more within {} s: {}",
+        PERIOD_MS / 1000,
+        kinds.join(", ")
+    )
 }
 
 #[cfg(test)]
@@ -143,33 +136,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_few_are_written_and_a_flood_is_summed_up_once() {
+    fn a_flood_is_summed_up_by_kind() {
         let mut refusals = Refusals::default();
         let written = (0..1000)
-            .filter(|_| refusals.note(Refusal::NotFound, Tick(50)))
+            .filter(|_| refusals.note(Refusal::NotFound, Tick(0)))
             .count();
         assert_eq!(written, 10);
-        refusals.note(Refusal::Busy, Tick(60));
-        assert_eq!(refusals.poll_timeout(), Some(Tick(10_000)));
-        assert_eq!(refusals.poll_summary(Tick(9_999)), None);
+        refusals.note(Refusal::Busy, Tick(0));
         let summary = refusals.poll_summary(Tick(10_000));
         assert_eq!(
             summary.as_deref(),
             Some("refused 991 more within 10 s: 990 not found, 1 busy")
         );
-        assert_eq!(refusals.poll_timeout(), None, "no wake-up without a flood");
-        assert!(
-            refusals.note(Refusal::NotFound, Tick(10_001)),
-            "a new period has lines again"
-        );
-    }
-
-    #[test]
-    fn a_trickle_is_written_line_by_line_without_any_timer() {
-        let mut refusals = Refusals::default();
-        for i in 0..100 {
-            assert!(refusals.note(Refusal::NotForm, Tick(i * 2_000)));
-            assert_eq!(refusals.poll_timeout(), None);
+        assert_eq!(refusals.take_summary(), None);
+        for _ in 0..11 {
+            refusals.note(Refusal::NotFound, Tick(10_001));
         }
+        let early = refusals.take_summary();
+        assert_eq!(
+            early.as_deref(),
+            Some("refused 1 more within 10 s: 1 not found")
+        );
     }
 }

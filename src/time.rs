@@ -1,6 +1,6 @@
 //! Points in time as plain numbers: the core is told what time it is and never asks.
 
-/// Milliseconds since the process started, from a clock that never goes back.
+/// Milliseconds since the server was set up, from a clock that never goes back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tick(pub u64);
 
@@ -39,9 +39,34 @@ pub struct Now {
     pub unix: UnixTime,
 }
 
+/// Milliseconds, shown as seconds without needless zeros: `5`, `0.2`, `1.234`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seconds {
+    /// How many milliseconds.
+    pub ms: u64,
+}
+
+impl std::fmt::Display for Seconds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (secs, ms) = (self.ms / 1000, self.ms % 1000);
+        match (ms, ms % 10, ms % 100) {
+            (0, _, _) => write!(f, "{secs}"),
+            (_, _, 0) => write!(f, "{secs}.{}", ms / 100),
+            (_, 0, _) => write!(f, "{secs}.{:02}", ms / 10),
+            _ => write!(f, "{secs}.{ms:03}"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn seconds_have_no_needless_zeros() {
+        let shown = [0, 5_000, 200, 1_230, 1_234, 60_001].map(|ms| Seconds { ms }.to_string());
+        assert_eq!(shown, ["0", "5", "0.2", "1.23", "1.234", "60.001"]);
+    }
 
     #[test]
     fn arithmetic_saturates_instead_of_wrapping() {

@@ -21,6 +21,9 @@ use crate::config::{Config, Proxy, Setting, Settings, SigningSecret};
 /// What `torrap try` reverses when it is given nothing.
 pub const TRIAL_TEXT: &str = "sdrawkcab si siht";
 
+/// What `torrap try` logs unless `LOG_LEVEL` says otherwise: it tells its story by itself.
+const TRIAL_LOG_LEVEL: &str = "warn";
+
 /// Where `torrap try` listens unless `--listen` says otherwise: a free port, this machine only.
 const TRIAL_LISTEN: &str = "127.0.0.1:0";
 
@@ -159,6 +162,9 @@ impl Line {
         let mut settings = gather(self.flags, surroundings, |opt| opt.variable_in_trial);
         if !settings.has(Setting::Listen) {
             settings.give(Setting::Listen, "--listen", TRIAL_LISTEN.into());
+        }
+        if !settings.has(Setting::LogLevel) {
+            settings.give(Setting::LogLevel, "LOG_LEVEL", TRIAL_LOG_LEVEL.into());
         }
         let mut config = Config::from_settings(&settings, Vec::new())?;
         config.reply_origins.clear();

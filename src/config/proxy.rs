@@ -25,10 +25,9 @@ impl Proxy {
     /// variable that is set to nothing names none.
     #[must_use]
     pub fn from_variables(variable: &dyn Fn(&str) -> Option<OsString>) -> Option<Self> {
+        // What is not UTF-8 stays wrong, so that it is refused and not passed over.
         let text = |name| {
-            variable(name)?
-                .into_string()
-                .ok()
+            Some(variable(name)?.to_string_lossy().into_owned())
                 .filter(|text| !text.trim().is_empty())
         };
         let (name, url) = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
@@ -74,6 +73,15 @@ mod tests {
             (proxy.variable, proxy.url.as_str()),
             ("https_proxy", "http://p:2")
         );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn one_that_is_not_utf_8_is_not_passed_over() {
+        use std::os::unix::ffi::OsStringExt;
+        let bad = || OsString::from_vec(b"http://\xff:1".to_vec());
+        let proxy = Proxy::from_variables(&|name| (name == "HTTPS_PROXY").then(bad));
+        assert_eq!(proxy.unwrap().url, "http://\u{fffd}:1");
     }
 
     #[test]

@@ -1,3 +1,5 @@
+//! The log against sinks that stall and panic, and lines that are not for it.
+
 use super::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};

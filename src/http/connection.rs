@@ -262,6 +262,20 @@ impl Connection {
         self.buffer = Vec::new();
     }
 
+    /// How many bytes of incomplete or waiting requests are held.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.buffer.capacity()
+    }
+
+    /// Gives up an incomplete request, for the sake of all others.
+    pub fn shed(&mut self, now: Tick, limits: &Limits, staging: &mut Staging) {
+        if !self.is_closing() {
+            self.fail(Error::Overloaded, staging);
+            self.deadline = now.after(self.timeout_ms(limits));
+        }
+    }
+
     /// The peer has closed its side. Requests that wait for their turn are still answered; call this
     /// when there is no [backlog](Self::has_backlog) any more.
     pub fn handle_peer_closed(&mut self) {

@@ -20,7 +20,7 @@ mod request;
 mod response;
 
 pub use connection::{CloseReason, Connection};
-pub use request::{Fields, Request, Version};
+pub use request::{Fields, Repeated, Request, Version};
 pub use response::{Content, Response, Staging, Status};
 
 /// The most header fields a request may have.
@@ -95,6 +95,8 @@ pub enum Error {
     UnsupportedTransferCoding,
     /// Neither HTTP/1.1 nor HTTP/1.0.
     UnsupportedVersion,
+    /// No fault of this peer's: all connections together hold too much that is incomplete.
+    Overloaded,
 }
 
 impl Error {
@@ -112,6 +114,7 @@ impl Error {
             Self::FieldsTooLarge => Status::RequestHeaderFieldsTooLarge,
             Self::UnsupportedTransferCoding => Status::NotImplemented,
             Self::UnsupportedVersion => Status::HttpVersionNotSupported,
+            Self::Overloaded => Status::ServiceUnavailable,
         }
     }
 }
@@ -131,6 +134,7 @@ impl std::fmt::Display for Error {
             Self::FieldsTooLarge => "header fields too large",
             Self::UnsupportedTransferCoding => "transfer coding not supported",
             Self::UnsupportedVersion => "HTTP version not supported",
+            Self::Overloaded => "too many incomplete requests",
         })
     }
 }

@@ -30,6 +30,10 @@ const _: () = assert!(
     "no job may outrun the wheel"
 );
 
+/// Payload bytes per job of the capacity, a mean over all jobs. What Slack sends is far smaller; the
+/// limit is for a hundred thousand texts of the largest size that HTTP lets through.
+const PAYLOAD_BYTES_MEAN_MAX: usize = 4096;
+
 /// No room for another job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
@@ -103,6 +107,8 @@ pub struct Jobs {
     wheel: TimingWheel<Key>,
     ready: VecDeque<Key>,
     capacity: usize,
+    /// Bytes of all payloads together.
+    payload_bytes: usize,
     /// Where a payload is put together before it gets its own allocation of the right size.
     scratch: Vec<u8>,
 }
@@ -116,6 +122,7 @@ impl Jobs {
             wheel: TimingWheel::new(now),
             ready: VecDeque::new(),
             capacity,
+            payload_bytes: 0,
             scratch: Vec::new(),
         }
     }
@@ -138,9 +145,13 @@ impl Jobs {
     /// [`Full`] when as many are owed as are allowed.
     pub fn schedule(&mut self, new: NewJob<'_>) -> Result<Key, Full> {
         let path_len = u16::try_from(new.path.len()).map_err(|_| Full)?;
-        if self.table.len() >= self.capacity {
+        let bytes = self.payload_bytes + new.path.len() + new.text.len();
+        if self.table.len() >= self.capacity
+            || bytes > self.capacity.saturating_mul(PAYLOAD_BYTES_MEAN_MAX)
+        {
             return Err(Full);
         }
+        self.payload_bytes = bytes;
         self.scratch.clear();
         self.scratch.extend_from_slice(new.path.as_bytes());
         self.scratch.extend_from_slice(new.text.as_bytes());
@@ -187,7 +198,7 @@ impl Jobs {
             self.ready.shrink_to(READY_KEPT);
         }
         if self.table.get(key).is_some_and(|job| now >= job.expires_at) {
-            self.table.remove(key);
+            self.remove(key);
             return Some((key, Err(Abandoned::Expired)));
         }
         let job = self.table.get_mut(key)?;
@@ -209,11 +220,15 @@ impl Jobs {
                 job.state = State::Scheduled;
                 self.wheel.schedule(at, key);
             }
-            Verdict::Settled | Verdict::Abandon(_) => {
-                self.table.remove(key);
-            }
+            Verdict::Settled | Verdict::Abandon(_) => self.remove(key),
         }
         Some(verdict)
+    }
+
+    fn remove(&mut self, key: Key) {
+        if let Some(job) = self.table.remove(key) {
+            self.payload_bytes -= job.payload.len();
+        }
     }
 
     /// All jobs that are owed.
@@ -288,6 +303,22 @@ mod tests {
         assert_eq!(jobs.schedule(new_job(0)), Err(Full));
         jobs.handle_outcome(key, &Outcome::Rejected { status: 404 }, at(1));
         assert!(jobs.schedule(new_job(0)).is_ok());
+    }
+
+    #[test]
+    fn capacity_counts_bytes_as_well() {
+        let mut jobs = Jobs::new(2, Tick(0));
+        let text = "a".repeat(PAYLOAD_BYTES_MEAN_MAX * 2 - "/commands/é".len());
+        let large = NewJob {
+            text: &text,
+            ..new_job(0)
+        };
+        let key = jobs.schedule(large).unwrap();
+        assert_eq!(jobs.schedule(new_job(0)), Err(Full));
+        expire(&mut jobs, 0);
+        assert!(jobs.poll_ready(Tick(0)).is_some());
+        jobs.handle_outcome(key, &Outcome::Delivered, at(0));
+        assert!(jobs.schedule(large).is_ok(), "the bytes are given back");
     }
 
     #[test]

@@ -91,9 +91,10 @@ pub(super) fn judge(
     if attempts >= ATTEMPTS_MAX {
         return Verdict::Abandon(Abandoned::AttemptsSpent);
     }
+    // A tick is the floor of the time it stands for: one more, so that no attempt is early.
     let asked_ms = retry_after
         .and_then(|value| retry_after_ms(value, now.unix))
-        .unwrap_or(0);
+        .map_or(0, |ms| ms.saturating_add(1));
     let at = now.tick.after(asked_ms.max(backoff_ms(attempts, seed)));
     if at >= expires_at {
         Verdict::Abandon(Abandoned::Expired)
@@ -201,11 +202,11 @@ mod tests {
 
     #[test]
     fn retry_after_is_a_lower_bound() {
-        assert_eq!(wait_ms(&unavailable("30"), 1, 0), 30_000);
-        assert_eq!(wait_ms(&unavailable(" 30\t"), 1, 0), 30_000);
+        assert_eq!(wait_ms(&unavailable("30"), 1, 0), 30_001);
+        assert_eq!(wait_ms(&unavailable(" 30\t"), 1, 0), 30_001);
         assert_eq!(
             wait_ms(&unavailable("Sun, 06 Nov 1994 08:50:37 GMT"), 1, 0),
-            60_000
+            60_001
         );
         for none in [
             "0",
@@ -231,11 +232,11 @@ mod tests {
             Verdict::Abandon(Abandoned::Expired)
         );
         assert_eq!(
-            expiring(&unavailable("60"), 60_000),
+            expiring(&unavailable("60"), 60_001),
             Verdict::Abandon(Abandoned::Expired)
         );
         assert!(matches!(
-            expiring(&unavailable("60"), 60_001),
+            expiring(&unavailable("60"), 60_002),
             Verdict::RetryAt(_)
         ));
         let overflow = judge(&unavailable("99999999999999999999999"), 1, NEVER, 0, NOW);

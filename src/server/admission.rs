@@ -66,8 +66,16 @@ impl Admission {
         self.pause.map(|(_, until)| until)
     }
 
-    /// Lets nobody in any more.
-    pub(super) fn close(&mut self) {
+    /// Lets nobody in any more, but those who are connected already: closing the listener would reset
+    /// them.
+    pub(super) fn close(&mut self, sessions: &mut Sessions, registry: &Registry, now: Tick) {
+        self.pause = None;
+        for index in 0..self.listeners.len() {
+            self.listeners[index].ready = true;
+            while self.listeners[index].ready && !sessions.is_full() && self.pause.is_none() {
+                self.accept_one(index, sessions, registry, now);
+            }
+        }
         self.listeners.clear();
         self.pause = None;
     }

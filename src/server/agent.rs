@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
 use ureq::unversioned::transport::DefaultConnector;
-use ureq::{Agent, Timeout, http};
+use ureq::{Agent, ProxyProtocol, Timeout, http};
 
 use super::Error;
 use super::resolver::CachingResolver;
@@ -24,6 +24,8 @@ const IDLE_AGE: Duration = Duration::from_secs(30);
 const ANSWER_BYTES_MAX: u64 = 4096;
 /// Bytes of a refusing answer that go to the log.
 const EXCERPT_BYTES: usize = 100;
+/// A part of a URL's path that is shorter than this is no secret, and may be a word of the answer.
+const SECRET_BYTES_MIN: usize = 8;
 /// ureq's buffers, each way; a reply is mostly smaller than a kilobyte.
 const BUFFER_BYTES: usize = 16 * 1024;
 
@@ -54,10 +56,19 @@ fn proxy(config: &Config) -> Result<Option<ureq::Proxy>, Error> {
     let Some(setting) = &config.proxy else {
         return Ok(None);
     };
-    let fault = |_| Error::Proxy {
+    let refused = |reason| Error::Proxy {
         variable: setting.variable,
+        reason,
     };
+    let fault = |_| refused("not a proxy URL");
     let proxy = ureq::Proxy::new(&setting.url).map_err(fault)?;
+    // Without its feature for them ureq panics at the first request.
+    if !matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https) {
+        return Err(refused("SOCKS proxies cannot be used"));
+    }
+    if !has_good_port(&proxy) {
+        return Err(refused("its port is not a number from 1 to 65535"));
+    }
     let mut builder = ureq::Proxy::builder(proxy.protocol())
         .host(proxy.host())
         .port(proxy.port());
@@ -71,6 +82,14 @@ fn proxy(config: &Config) -> Result<Option<ureq::Proxy>, Error> {
         builder = builder.no_proxy(host);
     }
     builder.build().map(Some).map_err(fault)
+}
+
+/// Whether there is no port or a good one; ureq takes the default in place of a bad one.
+fn has_good_port(proxy: &ureq::Proxy) -> bool {
+    proxy.uri().authority().is_some_and(|authority| {
+        let host_and_port = authority.as_str().rsplit('@').next().unwrap_or_default();
+        host_and_port == authority.host() || authority.port_u16().is_some_and(|port| port > 0)
+    })
 }
 
 fn root_certs(config: &Config) -> Result<RootCerts, Error> {
@@ -87,7 +106,7 @@ fn root_certs(config: &Config) -> Result<RootCerts, Error> {
         match item {
             Ok(PemItem::Certificate(certificate)) => certificates.push(certificate),
             Ok(_) => {}
-            Err(error) => return Err(fault(format!("not PEM ({error})"))),
+            Err(_) => return Err(fault("not PEM".to_owned())),
         }
     }
     if certificates.is_empty() {
@@ -99,7 +118,7 @@ fn root_certs(config: &Config) -> Result<RootCerts, Error> {
 /// Posts a reply, once.
 pub(super) fn attempt(agent: &Agent, delivery: &Delivery) -> Report {
     let (outcome, detail) = match post(agent, delivery) {
-        Ok(response) => judge(response),
+        Ok(response) => judge(response, &delivery.url),
         Err(error) => judge_error(&error),
     };
     Report {
@@ -116,7 +135,7 @@ fn post(agent: &Agent, delivery: &Delivery) -> Result<http::Response<ureq::Body>
     agent.run(request)
 }
 
-fn judge(mut response: http::Response<ureq::Body>) -> (Outcome, String) {
+fn judge(mut response: http::Response<ureq::Body>, url: &str) -> (Outcome, String) {
     // The answer is read to its end, so that the connection can be used again.
     let mut body = Vec::new();
     let read = response
@@ -127,8 +146,7 @@ fn judge(mut response: http::Response<ureq::Body>) -> (Outcome, String) {
     let status = response.status().as_u16();
     let mut detail = format!("status {status}");
     if !response.status().is_success() && read.is_ok() && !body.is_empty() {
-        let excerpt = String::from_utf8_lossy(&body[..body.len().min(EXCERPT_BYTES)]);
-        detail = format!("{detail}: {excerpt}");
+        detail = format!("{detail}: {}", excerpt(&body, url));
     }
     let outcome = match status {
         200..=299 => Outcome::Delivered,
@@ -147,6 +165,27 @@ fn judge(mut response: http::Response<ureq::Body>) -> (Outcome, String) {
     (outcome, detail)
 }
 
+/// The beginning of a refusing answer, for the log. Many servers repeat the URL that they refuse: its
+/// path is a secret, as a whole and in its parts.
+fn excerpt(body: &[u8], url: &str) -> String {
+    let mut text = String::from_utf8_lossy(body).into_owned();
+    let path = url.splitn(4, '/').nth(3).unwrap_or_default();
+    let parts = path
+        .split(['/', '?', '&', '='])
+        .filter(|part| part.len() >= SECRET_BYTES_MIN);
+    for secret in std::iter::once(path)
+        .chain(parts)
+        .filter(|secret| !secret.is_empty())
+    {
+        text = text.replace(secret, "…");
+    }
+    let end = (0..=text.len().min(EXCERPT_BYTES))
+        .rev()
+        .find(|end| text.is_char_boundary(*end));
+    text.truncate(end.unwrap_or(0));
+    text
+}
+
 /// Tells what surely was not sent from what perhaps was. The detail never has the URL in it.
 fn judge_error(error: &ureq::Error) -> (Outcome, String) {
     use ureq::Error as E;
@@ -163,4 +202,23 @@ fn judge_error(error: &ureq::Error) -> (Outcome, String) {
         error => error.to_string(),
     };
     (outcome, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const URL: &str =
+        "https://hooks.slack.com/commands/T1DC2JH3J/397700885554/96rGlfmibIGlgcZRskXaIFfN";
+
+    #[test]
+    fn an_excerpt_is_short_and_has_nothing_of_the_path() {
+        let body =
+            "The URL /commands/T1DC2JH3J/397700885554/96rGlfmibIGlgcZRskXaIFfN was not found";
+        assert_eq!(excerpt(body.as_bytes(), URL), "The URL /… was not found");
+        assert_eq!(excerpt(b"no 96rGlfmibIGlgcZRskXaIFfN", URL), "no …");
+        assert_eq!(excerpt(b"expired_url", URL), "expired_url");
+        assert_eq!(excerpt("é".repeat(200).as_bytes(), URL).len(), 100);
+        assert_eq!(excerpt(b"a/b", "http://h/"), "a/b");
+    }
 }

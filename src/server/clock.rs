@@ -1,4 +1,4 @@
-//! The only clock.
+//! The clock that the loop lives by; the core reads none.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 

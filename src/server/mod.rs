@@ -1,4 +1,4 @@
-//! The shell: every socket, thread, file and clock of the running bot.
+//! The shell: the sockets, the clock and the sender threads of the running bot.
 //!
 //! One thread does all but the posting of replies. A turn of its loop is a list of phases; answers go
 //! out last, so that whatever must be done before an acknowledgement has its place before that.
@@ -7,6 +7,7 @@
 mod admission;
 mod agent;
 mod clock;
+mod error;
 mod listener;
 mod resolver;
 mod senders;
@@ -14,25 +15,25 @@ mod session;
 mod sessions;
 mod token;
 
+use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use std::{fmt, io};
 
 use log::{debug, info, warn};
 use mio::{Events, Poll, Waker};
 
 use self::admission::Admission;
 use self::clock::Clock;
+pub use self::error::Error;
 use self::listener::Listener;
 use self::senders::Senders;
 use self::sessions::Sessions;
 use self::token::Source;
 use crate::bot::Bot;
 use crate::config::Config;
-use crate::time::{Now, Tick};
+use crate::time::{Now, Seconds, Tick};
 
 /// Events taken from the kernel at once.
 const EVENTS_PER_TURN: usize = 1024;
@@ -43,91 +44,6 @@ const EXPIRIES_PER_TURN: usize = 4096;
 const DISPATCHES_PER_TURN: usize = 256;
 /// Descriptors kept for what is no client: the log, the poll, name look-ups.
 const DESCRIPTORS_RESERVED: usize = 64;
-
-/// Why a server could not be set up.
-#[derive(Debug)]
-pub enum Error {
-    /// A `--listen` name has no address.
-    Resolve {
-        /// As it was given.
-        address: String,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// An address cannot be listened on.
-    Listen {
-        /// As it was given.
-        address: String,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// The file of certificate authorities cannot be used.
-    CaFile {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The proxy setting is no proxy.
-    Proxy {
-        /// The variable that names it.
-        variable: &'static str,
-    },
-    /// The loop itself cannot be set up.
-    Loop(io::Error),
-}
-
-impl Error {
-    /// Whether it is the settings that are wrong, and not the state of the machine.
-    #[must_use]
-    pub const fn is_usage(&self) -> bool {
-        matches!(
-            self,
-            Self::Resolve { .. } | Self::CaFile { .. } | Self::Proxy { .. }
-        )
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Resolve { address, source } => {
-                write!(
-                    f,
-                    "--listen {address}: cannot be resolved ({source}); give an address such as 127.0.0.1:8000"
-                )
-            }
-            Self::Listen { address, source } if source.kind() == io::ErrorKind::AddrInUse => {
-                write!(
-                    f,
-                    "--listen {address}: already in use; stop the other server or choose another port"
-                )
-            }
-            Self::Listen { address, source } => {
-                write!(
-                    f,
-                    "--listen {address}: cannot listen ({source}); choose another address or port"
-                )
-            }
-            Self::CaFile { path, reason } => {
-                write!(
-                    f,
-                    "--ca-file {}: {reason}; give a PEM file of certificate authorities",
-                    path.display()
-                )
-            }
-            Self::Proxy { variable } => {
-                write!(
-                    f,
-                    "{variable}: not a proxy URL; give one such as http://proxy.example:3128, or unset it"
-                )
-            }
-            Self::Loop(source) => write!(f, "cannot start the event loop: {source}"),
-        }
-    }
-}
-
-impl std::error::Error for Error {}
 
 /// Asks a running server to stop, from any thread.
 #[derive(Clone, Debug)]
@@ -206,7 +122,7 @@ impl Server {
     }
 
     /// Serves until it is stopped and owes nothing, or the drain time is over. Returns how many
-    /// replies are left undelivered; each has a line in the log.
+    /// replies are left undelivered: see [`Self::undelivered`].
     ///
     /// # Errors
     /// The poll itself failed: nothing can be served any more.
@@ -220,16 +136,20 @@ impl Server {
             self.admission
                 .accept(&mut self.sessions, self.poll.registry(), now.tick);
             self.sessions.receive(&mut self.bot, now);
-            self.collect(now);
+            self.collect();
             self.expire(now);
             self.sessions.transmit();
             self.dispatch(now);
         }
         self.senders.stop();
-        for line in self.bot.undelivered() {
-            warn!("{line}");
-        }
+        self.bot.handle_stop();
         Ok(self.bot.pending())
+    }
+
+    /// One line for each reply that [`Self::run`] left undelivered. There may be more of them than a
+    /// log takes at once: they are for the caller to log at its pace.
+    pub fn undelivered(&self) -> impl Iterator<Item = String> {
+        self.bot.undelivered()
     }
 
     /// Sleeps until readiness, a deadline or the waker; not at all while work is left.
@@ -279,12 +199,11 @@ impl Server {
     fn begin_drain(&mut self, now: Now) {
         debug!("received cancellation signal");
         let pending = self.bot.pending();
-        info!(
-            "stopping; {pending} replies pending, waiting up to {} s",
-            self.drain_ms / 1000
-        );
+        let patience = Seconds { ms: self.drain_ms };
+        info!("stopping; replies pending: {pending}, waiting up to {patience} s");
         self.drain_until = Some(now.tick.after(self.drain_ms));
-        self.admission.close();
+        self.admission
+            .close(&mut self.sessions, self.poll.registry(), now.tick);
         self.sessions.drain();
         debug!("stopped slackbot");
     }
@@ -293,14 +212,16 @@ impl Server {
         let Some(until) = self.drain_until else {
             return false;
         };
-        let is_settled = self.bot.pending() == 0 && self.sessions.owed() == 0;
+        let is_settled =
+            self.bot.pending() == 0 && !self.sessions.has_work() && self.sessions.owed() == 0;
         is_settled || self.clock.now().tick >= until
     }
 
     /// Takes in what came of the senders' attempts.
-    fn collect(&mut self, now: Now) {
+    fn collect(&mut self) {
         while let Some(report) = self.senders.poll_report() {
-            self.bot.handle_outcome(&report, now);
+            // It may be younger than this turn, and a wait that counts from it must not be shorter.
+            self.bot.handle_outcome(&report, self.clock.now());
         }
     }
 

@@ -1,7 +1,7 @@
 //! A small pool of threads that post replies, each one attempt at a time.
 //!
 //! Whether and when there is another attempt is not decided here. A receiver that hangs holds up the
-//! thread that waits for it, and nobody else.
+//! thread that waits for it, and the others only when it holds up all of them.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};

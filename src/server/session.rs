@@ -26,6 +26,8 @@ pub(super) enum Progress {
 pub(super) struct Session {
     socket: TcpStream,
     pub(super) connection: Connection,
+    /// What [`Connection::held_bytes`] was when it was last added up.
+    pub(super) held_bytes: usize,
     /// Encoded responses that the kernel did not take yet. Nothing is read while there are any: a
     /// client that does not read its answers gets no more of them.
     unsent: Vec<u8>,
@@ -40,6 +42,8 @@ pub(super) struct Session {
     /// The kernel has told of the peer's FIN. It shares one edge with the data before it, so a short
     /// read must not be taken for the end of what there is to read.
     read_closed: bool,
+    /// The server is stopping: an idle connection is over once it is known to be idle.
+    is_draining: bool,
     /// Our own FIN is sent; what the peer still sends is dropped.
     shut: bool,
 }
@@ -50,12 +54,14 @@ impl Session {
         Self {
             socket,
             connection,
+            held_bytes: 0,
             unsent: Vec::new(),
             timer,
             armed,
             queued: false,
             readable: false,
             read_closed: false,
+            is_draining: false,
             shut: false,
         }
     }
@@ -64,6 +70,13 @@ impl Session {
     pub(super) fn note(&mut self, event: &mio::event::Event) {
         self.read_closed |= event.is_read_closed() || event.is_error();
         self.readable |= event.is_readable() || self.read_closed;
+    }
+
+    /// Closes the connection with its next answer, or once a read has shown that it is idle.
+    pub(super) const fn drain(&mut self) {
+        self.connection.drain();
+        self.is_draining = true;
+        self.readable = true;
     }
 
     /// Whether answers wait for the client to read.
@@ -117,7 +130,12 @@ impl Session {
                 }
                 Ok(len) => len,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Progress::Waiting;
+                    let is_over = self.is_draining && self.connection.is_idle();
+                    return if is_over {
+                        Progress::Over
+                    } else {
+                        Progress::Waiting
+                    };
                 }
                 Err(_) => return Progress::Over,
             }

@@ -17,6 +17,10 @@ use crate::timing_wheel::TimingWheel;
 /// Bytes read at once. One buffer serves all sessions; only incomplete requests are kept elsewhere.
 const READ_BYTES: usize = 64 * 1024;
 
+/// Bytes of incomplete requests held for all sessions together. Slack's arrive in one piece and are
+/// never held: this bounds what strangers can make us keep, and only they notice it.
+const HELD_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// Sessions that have their turn before the answers of all of them go out: a flood on every connection
 /// must not make the staging area grow with their number.
 const SESSIONS_PER_TURN: usize = 1024;
@@ -33,6 +37,8 @@ pub(super) struct Sessions {
     capacity: usize,
     slab: Slab<Session>,
     timers: TimingWheel<Key>,
+    /// Bytes of incomplete requests that all sessions hold.
+    held_bytes: usize,
     /// Sessions with something to read or to answer.
     active: VecDeque<Key>,
     /// Sessions whose socket takes bytes again.
@@ -52,6 +58,7 @@ impl Sessions {
             capacity,
             slab: Slab::new(),
             timers: TimingWheel::new(now),
+            held_bytes: 0,
             active: VecDeque::new(),
             resumed: Vec::new(),
             hand: 0,
@@ -209,7 +216,7 @@ impl Sessions {
             if deadline <= now.tick {
                 let progress = session.handle_timeout(now.tick, &self.limits, &mut self.staging);
                 if progress == Progress::Over {
-                    self.slab.remove(key);
+                    self.remove(key);
                     continue;
                 }
             }
@@ -225,6 +232,14 @@ impl Sessions {
         let Some(session) = self.slab.get_mut(key) else {
             return;
         };
+        self.held_bytes -= session.held_bytes;
+        if self.held_bytes + session.connection.held_bytes() > HELD_BYTES_MAX {
+            session
+                .connection
+                .shed(now.tick, &self.limits, &mut self.staging);
+        }
+        session.held_bytes = session.connection.held_bytes();
+        self.held_bytes += session.held_bytes;
         let end = self.staging.len();
         if end > start {
             self.staged.push((key, start..end));
@@ -267,24 +282,22 @@ impl Sessions {
         self.staged = staged;
     }
 
-    /// Closes idle connections, and the others with their next answer.
+    /// Closes idle connections, and the others with their next answer. Each is looked at once more: a
+    /// request may lie in the kernel's buffer whose event has not been taken yet.
     pub(super) fn drain(&mut self) {
         let keys: Vec<Key> = self.slab.iter().map(|(key, _)| key).collect();
         for key in keys {
-            let Some(session) = self.slab.get_mut(key) else {
-                continue;
-            };
-            session.connection.drain();
-            // A queued one may have a request in the kernel's buffer: that is answered first.
-            if session.connection.is_idle() && !session.queued && !session.is_blocked() {
-                self.remove(key);
+            if let Some(session) = self.slab.get_mut(key) {
+                session.drain();
             }
+            self.activate(key);
         }
     }
 
     /// Closes the session in a slot.
     pub(super) fn close(&mut self, index: u32) {
         if let Some(session) = self.slab.remove_at(index) {
+            self.held_bytes -= session.held_bytes;
             self.timers.cancel(session.timer);
         }
     }

@@ -34,7 +34,7 @@ impl std::fmt::Display for Error {
         match self {
             Self::MissingField(name) => write!(f, "the field {name} is missing"),
             Self::NotUtf8(name) => write!(f, "the field {name} is not UTF-8"),
-            Self::ResponseUrl(error) => write!(f, "response_url: {error}"),
+            Self::ResponseUrl(error) => error.fmt(f),
         }
     }
 }

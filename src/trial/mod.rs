@@ -20,6 +20,7 @@ use crate::server::{self, Server, Stopper};
 use crate::slack::markup;
 use crate::slack::message::{Message, Visibility};
 use crate::slack::response_url::Origin;
+use crate::time::Seconds;
 
 /// The path of the stand-in's `response_url`, in the form of Slack's own.
 const PATH: &str = "/commands/T0001/1234567890/trial";
@@ -143,8 +144,8 @@ struct Story<'a> {
 
 impl Story<'_> {
     fn tell(&mut self, who: &str, what: &str) -> io::Result<()> {
-        let at = self.start.elapsed().as_secs_f64();
-        writeln!(self.out, "{at:7.3} s  {who:<7} {what}")?;
+        let at = clock(self.start);
+        writeln!(self.out, "{at} s  {who:<7} {what}")?;
         self.out.flush()
     }
 
@@ -169,11 +170,13 @@ impl Story<'_> {
         )?;
         let sent = Instant::now();
         let response = command::send(running.address(), &request)?;
-        let took_ms = sent.elapsed().as_secs_f64() * 1000.0;
+        let took_us = sent.elapsed().as_micros();
         let bytes = response.content.len();
         let what = format!(
-            "answers {} after {took_ms:.1} ms, {bytes} bytes of content",
-            response.status
+            "answers {} after {}.{:02} ms, {bytes} bytes of content",
+            response.status,
+            took_us / 1000,
+            took_us % 1000 / 10
         );
         self.tell("torrap", &what)?;
         Ok((sent, response))
@@ -217,7 +220,10 @@ impl Story<'_> {
         delay: Duration,
     ) -> io::Result<Option<Post>> {
         if !self.is_terminal {
-            self.tell("torrap", &format!("thinking… ({} s)", delay.as_secs_f64()))?;
+            self.tell(
+                "torrap",
+                &format!("thinking… ({} s)", Seconds { ms: millis(delay) }),
+            )?;
             return Ok(stand_in.wait_for(1, delay + PATIENCE).into_iter().next());
         }
         let deadline = sent + delay + PATIENCE;
@@ -225,14 +231,17 @@ impl Story<'_> {
         for frame in frames.iter().cycle() {
             if let Some(post) = stand_in.wait_for(1, FRAME).into_iter().next() {
                 write!(self.out, "\r\x1b[K")?;
-                self.tell("torrap", &format!("thinking… ({} s)", delay.as_secs_f64()))?;
+                self.tell(
+                    "torrap",
+                    &format!("thinking… ({} s)", Seconds { ms: millis(delay) }),
+                )?;
                 return Ok(Some(post));
             }
             if Instant::now() >= deadline {
                 break;
             }
-            let at = self.start.elapsed().as_secs_f64();
-            write!(self.out, "\r{at:7.3} s  torrap  {frame} thinking…")?;
+            let at = clock(self.start);
+            write!(self.out, "\r{at} s  torrap  {frame} thinking…")?;
             self.out.flush()?;
         }
         writeln!(self.out)?;
@@ -263,6 +272,16 @@ impl Story<'_> {
         }
         Ok(verdict.is_ok())
     }
+}
+
+/// How long ago something was, as seconds and milliseconds of the same width every time.
+fn clock(start: Instant) -> String {
+    let ms = millis(start.elapsed());
+    format!("{:3}.{:03}", ms / 1000, ms % 1000)
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The reply that a text must get.

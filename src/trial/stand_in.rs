@@ -26,6 +26,8 @@ pub struct Post {
 pub enum Answer {
     /// These bytes; the connection stays open.
     Bytes(Vec<u8>),
+    /// These bytes; the connection closes after them.
+    Last(Vec<u8>),
     /// Nothing; the connection closes.
     Close,
     /// Nothing, for ever.
@@ -100,7 +102,18 @@ impl SlackStandIn {
         script: impl Fn(&Post) -> Answer + Send + Sync + 'static,
         wrap: impl Fn(TcpStream) -> io::Result<Box<dyn Stream>> + Send + Sync + 'static,
     ) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        Self::start_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?, script, wrap)
+    }
+
+    /// The same on a listener that is already there.
+    ///
+    /// # Errors
+    /// No thread.
+    pub fn start_on(
+        listener: TcpListener,
+        script: impl Fn(&Post) -> Answer + Send + Sync + 'static,
+        wrap: impl Fn(TcpStream) -> io::Result<Box<dyn Stream>> + Send + Sync + 'static,
+    ) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             state: Mutex::default(),
@@ -191,13 +204,18 @@ impl Shared {
         let mut stream = (self.wrap)(socket)?;
         let mut buffer = Vec::new();
         while let Some(post) = receive(&mut stream, &mut buffer, connection)? {
-            let answer = (self.script)(&post);
-            self.lock().posts.push(post);
+            // Before the answer, so that a script which takes its time does not hide the post.
+            self.lock().posts.push(post.clone());
             self.posted.notify_all();
-            match answer {
+            match (self.script)(&post) {
                 Answer::Bytes(bytes) => {
                     stream.write_all(&bytes)?;
                     stream.flush()?;
+                }
+                Answer::Last(bytes) => {
+                    stream.write_all(&bytes)?;
+                    stream.flush()?;
+                    return handle.shutdown(Shutdown::Both);
                 }
                 Answer::Close => return handle.shutdown(Shutdown::Both),
                 Answer::Hang => {

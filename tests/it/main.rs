@@ -7,8 +7,20 @@
     unreachable_pub
 )] // it is the outside world
 
+mod certificates;
+mod delivery;
+mod draft;
+mod gate;
 mod hostile;
 mod http;
+mod log_lines;
+mod proxy;
+mod refusal;
+mod resources;
 mod rfc9112;
+mod senders;
 mod slash_command;
+mod stop;
 mod support;
+mod text;
+mod tls;

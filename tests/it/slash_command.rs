@@ -1,19 +1,224 @@
 //! Commands from the request to the reply.
 
-use crate::support::Torrap;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use torrap::config::SigningSecret;
+use torrap::slack::response_url::Origin;
+use torrap::trial::command::{self, Response};
+use torrap::trial::stand_in::{Answer, SlackStandIn};
+
+use crate::draft::Draft;
+use crate::gate::Gate;
+use crate::support::{PATIENCE, Torrap, signed, unix_secs};
+
+/// A head without its Date, the only part that may differ between two answers.
+pub fn undated(response: &Response) -> String {
+    let lines = response.head.split_inclusive("\r\n");
+    let (dates, others): (Vec<_>, Vec<_>) = lines.partition(|line| line.starts_with("Date: "));
+    assert_eq!(dates.len(), 1, "{}", response.head);
+    others.concat()
+}
+
+/// An acknowledgement that shows people nothing.
+#[track_caller]
+pub fn assert_acknowledged(response: &Response) {
+    assert_eq!(
+        undated(response),
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    );
+    assert!(response.content.is_empty());
+}
+
+/// A message in the acknowledgement itself, for one person's eyes.
+#[track_caller]
+fn assert_says(response: &Response, part: &str) {
+    let length = response.content.len();
+    assert_eq!(
+        undated(response),
+        format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+        )
+    );
+    let message: Value = serde_json::from_slice(&response.content).unwrap();
+    let text = message["text"].as_str().unwrap();
+    assert!(text.contains(part), "{text}");
+    assert_eq!(
+        message,
+        json!({"response_type": "ephemeral", "text": text}),
+        "and nothing else"
+    );
+}
 
 #[test]
 fn a_command_is_acknowledged_with_nothing_and_answered_reversed() {
     let torrap = Torrap::start();
-    let response = torrap.command("sdrawkcab si siht");
-    assert_eq!((response.status, response.content.len()), (200, 0));
-    assert!(response.head.contains("\r\nContent-Length: 0\r\n"));
-    assert!(!response.head.contains("Content-Type"));
+    assert_acknowledged(&torrap.command("sdrawkcab si siht"));
     let post = &torrap.posts(1)[0];
     assert_eq!(post.content, br#"{"text": "this is backwards"}"#);
     assert_eq!(post.content_type, "application/json");
     assert_eq!(post.path, "/commands/T0001/1/secret-path");
     assert_eq!(torrap.replies(1), ["this is backwards"]);
-    torrap.begin_stop();
-    assert_eq!(torrap.stop(), 0);
+    assert_eq!(torrap.settle().len(), 1, "answered once");
+}
+
+#[test]
+fn no_reply_comes_before_the_thinking_is_over() {
+    let delay = Duration::from_millis(250);
+    let torrap = Torrap::with(|_| Answer::ok(), |config| config.delay_ms = 250);
+    let mut client = torrap.connect();
+    for count in 1..=3 {
+        let sent = Instant::now();
+        assert_acknowledged(&client.exchange(torrap.signed("abc")));
+        let acknowledged = sent.elapsed();
+        let post = torrap.posts(count).remove(count - 1);
+        let thought = post.at.duration_since(sent);
+        assert!(thought >= delay, "answered after {thought:?}");
+        assert!(acknowledged < thought, "acknowledged {acknowledged:?}");
+    }
+}
+
+#[test]
+fn who_says_nothing_or_help_is_told_how_and_gets_no_reply() {
+    let torrap = Torrap::start();
+    for text in ["", " ", "\u{3000}\t\n", "help", " HELP "] {
+        assert_says(&torrap.command(text), "/torrap sdrawkcab si siht");
+    }
+    assert_acknowledged(&torrap.command("help me"));
+    assert_eq!(torrap.replies(1), ["em pleh"]);
+    assert_eq!(torrap.settle().len(), 1);
+}
+
+#[test]
+fn a_full_table_says_busy_until_a_reply_is_settled() {
+    let gate = Gate::default();
+    let answers = gate.clone();
+    let script = move |_: &_| {
+        answers.wait();
+        Answer::ok()
+    };
+    let torrap = Torrap::with(script, |config| config.max_pending = 2);
+    let mut client = torrap.connect();
+    assert_acknowledged(&client.exchange(torrap.signed("one")));
+    assert_acknowledged(&client.exchange(torrap.signed("two")));
+    for _ in 0..3 {
+        assert_says(&client.exchange(torrap.signed("many")), "busy");
+    }
+    assert_says(&client.exchange(torrap.signed("help")), "/torrap");
+    assert_eq!(torrap.log.wait_for("WARN POST /slack: refused", 3).len(), 3);
+    gate.open();
+    torrap.log.wait_for("answered", 2);
+    for text in ["three", "four"] {
+        assert_acknowledged(&client.exchange(torrap.signed(text)));
+    }
+    let replies = torrap.replies(4);
+    for reply in ["eno", "owt", "eerht", "ruof"] {
+        assert!(replies.contains(&reply.to_owned()), "{replies:?}");
+    }
+    assert_eq!(torrap.settle().len(), 4, "who was told busy gets no reply");
+}
+
+#[test]
+fn any_of_several_secrets_serves() {
+    let secrets = ["next-secret", "secret-before"];
+    let torrap = Torrap::with(
+        |_| Answer::ok(),
+        |config| {
+            config.signing_secrets = secrets
+                .map(|secret| SigningSecret::new(secret).unwrap())
+                .into();
+        },
+    );
+    let url = format!("{}/commands/1", torrap.slack.origin());
+    let content = command::form("/torrap", "abc", &url);
+    for (secret, status) in [
+        (secrets[0], 200),
+        (secrets[1], 200),
+        ("next-secret,secret-before", 401),
+        (crate::support::SECRET, 401),
+    ] {
+        let draft = Draft::signed_with(secret, unix_secs(), &content);
+        let response = torrap.connect().exchange(draft.bytes());
+        assert_eq!(response.status, status, "{secret}");
+    }
+    assert_eq!(torrap.settle().len(), 2);
+}
+
+/// The example on Slack's page of signatures, but for its age. Its text is empty.
+#[test]
+fn slacks_own_example_is_understood() {
+    let form = "token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow\
+                &channel_id=G8PSS9T3V&channel_name=foobar&user_id=U2CERLKJA&user_name=roadrunner\
+                &command=%2Fwebhook-collect&text=&response_url=https%3A%2F%2Fhooks.slack.com\
+                %2Fcommands%2FT1DC2JH3J%2F397700885554%2F96rGlfmibIGlgcZRskXaIFfN\
+                &trigger_id=398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c";
+    let torrap = Torrap::with(
+        |_| Answer::ok(),
+        |config| config.reply_origins = vec![Origin::parse("https://hooks.slack.com").unwrap()],
+    );
+    let mut client = torrap.connect();
+    assert_says(&client.exchange(Draft::signed(form).bytes()), "/torrap");
+    let old = Draft::signed_with(crate::support::SECRET, 1_531_420_618, form);
+    let signature = "v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503";
+    assert_eq!(old.value(crate::draft::SIGNATURE), signature);
+    assert_eq!(client.exchange(old.bytes()).status, 401);
+}
+
+#[test]
+fn the_form_may_be_written_in_other_ways() {
+    let torrap = Torrap::start();
+    let url = format!("{}/commands/1", torrap.slack.origin());
+    let raw = format!("text=a/b+c&command=/torrap&unknown&response_url={url}");
+    let draft = Draft::signed(&raw);
+    let other_case = Draft::new("POST", "/slack")
+        .with(
+            "CONTENT-TYPE",
+            "Application/X-WWW-Form-Urlencoded; charset=utf-8",
+        )
+        .with(
+            "x-slack-REQUEST-timestamp",
+            draft.value(crate::draft::TIMESTAMP),
+        )
+        .with("X-SLACK-SIGNATURE", draft.value(crate::draft::SIGNATURE))
+        .content(&raw);
+    let requests = [
+        draft.bytes(),
+        draft.chunked(usize::MAX),
+        draft.chunked(1),
+        draft.chunked(7),
+        other_case.bytes(),
+        other_case.chunked(50),
+        draft.clone().target("/slack?retry=1&ssl_check=1").bytes(),
+        draft.clone().target("http://torrap.example/slack").bytes(),
+    ];
+    let mut client = torrap.connect();
+    for request in &requests {
+        assert_acknowledged(&client.exchange(request));
+    }
+    let replies = torrap.replies(requests.len());
+    assert_eq!(replies, vec!["c b/a"; requests.len()]);
+    assert_eq!(torrap.settle().len(), requests.len());
+}
+
+#[test]
+fn a_command_by_any_other_name_is_answered_as_well() {
+    let torrap = Torrap::start();
+    let url = format!("{}/a?b=c%20d&e", torrap.slack.origin());
+    let content = command::form("/backwards", "abc", &url);
+    assert_acknowledged(&torrap.connect().exchange(Draft::signed(content).bytes()));
+    assert_eq!(torrap.posts(1)[0].path, "/a?b=c%20d&e");
+}
+
+#[test]
+fn each_reply_goes_to_the_origin_that_it_was_asked_at() {
+    let second = SlackStandIn::start(|_| Answer::ok()).unwrap();
+    let origin = Origin::parse(&second.origin()).unwrap();
+    let torrap = Torrap::with(|_| Answer::ok(), |config| config.reply_origins.push(origin));
+    let url = format!("{}/commands/2", second.origin());
+    assert_acknowledged(&torrap.connect().exchange(signed("second", &url)));
+    assert_acknowledged(&torrap.command("first"));
+    assert_eq!(torrap.replies(1), ["tsrif"]);
+    let posts = second.wait_for(1, PATIENCE);
+    assert_eq!(posts[0].content, br#"{"text": "dnoces"}"#);
+    assert_eq!((torrap.settle().len(), second.posts().len()), (1, 1));
 }

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::log_lines::LogLines;
 use torrap::config::{Config, Settings, SigningSecret};
 use torrap::slack::response_url::Origin;
 use torrap::trial::command::{self, Response};
@@ -20,6 +21,10 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Torrap {
     pub address: SocketAddr,
     pub slack: SlackStandIn,
+    /// What the loop's thread has logged.
+    pub log: LogLines,
+    /// Where replies go, as the settings spell it.
+    origin: String,
     stopper: Stopper,
     thread: Option<JoinHandle<io::Result<usize>>>,
 }
@@ -52,10 +57,22 @@ impl Torrap {
         let mut server = Server::bind(&config).unwrap();
         let address = server.local_addrs().unwrap()[0];
         let stopper = server.stopper();
-        let thread = Some(std::thread::spawn(move || server.run()));
+        let log = LogLines::default();
+        let lines = log.clone();
+        let thread = Some(std::thread::spawn(move || {
+            lines.of(|| {
+                let undelivered = server.run()?;
+                server
+                    .undelivered()
+                    .for_each(|line| log::warn!(target: "torrap", "{line}"));
+                Ok(undelivered)
+            })
+        }));
         Self {
             address,
             slack,
+            log,
+            origin: origin.to_owned(),
             stopper,
             thread,
         }
@@ -68,10 +85,12 @@ impl Torrap {
 
     /// A signed request whose reply goes to the stand-in.
     pub fn signed(&self, text: &str) -> Vec<u8> {
-        signed(
-            text,
-            &format!("{}/commands/T0001/1/secret-path", self.slack.origin()),
-        )
+        self.signed_to("/commands/T0001/1/secret-path", text)
+    }
+
+    /// The same with a path of its own, by which its posts can be told from others.
+    pub fn signed_to(&self, path: &str, text: &str) -> Vec<u8> {
+        signed(text, &format!("{}{path}", self.origin))
     }
 
     pub fn connect(&self) -> Client {
@@ -105,6 +124,16 @@ impl Torrap {
 
     /// Stops gracefully; how many replies were left undelivered.
     pub fn stop(mut self) -> usize {
+        self.join()
+    }
+
+    /// Stops gracefully with nothing left undelivered: all the posts there ever were.
+    pub fn settle(mut self) -> Vec<Post> {
+        assert_eq!(self.join(), 0, "replies were left undelivered");
+        self.slack.posts()
+    }
+
+    fn join(&mut self) -> usize {
         self.stopper.stop();
         self.thread.take().unwrap().join().unwrap().unwrap()
     }

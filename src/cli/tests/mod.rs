@@ -186,6 +186,13 @@ fn a_trial_takes_words_options_and_nothing_from_the_bots_world() {
 }
 
 #[test]
+fn a_trial_logs_warnings_unless_told_otherwise() {
+    let level = |variables| try_in(variables, &[]).unwrap().1.log_level;
+    assert_eq!(level(&[]), log::LevelFilter::Warn);
+    assert_eq!(level(&[("LOG_LEVEL", "debug")]), log::LevelFilter::Debug);
+}
+
+#[test]
 fn options_may_stand_before_the_command() {
     let invocation = parse_in(&[], &["--delay", "0", "try", "olleh"]).unwrap();
     assert!(matches!(invocation, Invocation::Try { text, config }

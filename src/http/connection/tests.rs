@@ -377,6 +377,15 @@ fn draining_closes_with_the_next_answer() {
 }
 
 #[test]
+fn a_client_that_goes_on_sending_is_not_lingered_for_longer() {
+    let mut test = Timed::new();
+    test.receive(0, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert_eq!(test.connection.deadline(), Tick(5_000));
+    assert_eq!(test.receive(4_000, b"a"), "");
+    assert_eq!(test.connection.deadline(), Tick(5_000));
+}
+
+#[test]
 fn a_connection_holds_bytes_only_while_a_request_is_incomplete() {
     let mut test = Timed::new();
     test.receive(0, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n");

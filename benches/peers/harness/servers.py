@@ -1,0 +1,166 @@
+"""The servers that are measured: how each is built, started and ended."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PEERS = Path(__file__).resolve().parent.parent
+ROOT = PEERS.parent.parent
+SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
+SERVER_CORE, CLIENT_CORE = "0", "1"
+# The listener of the stand-in for Slack; every reply's origin.
+SINK = "127.0.0.1:18099"
+ORIGIN = f"http://{SINK}"
+FIRST_PORT = 18100
+
+
+@dataclass
+class Server:
+    """A row of the tables."""
+
+    name: str
+    command: list[str]  # placeholders {address} {delay} {origin}
+    label: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
+    binary: Path | None = None
+    forged_every: int = 100  # each so many commands is forged and must be answered 401
+    replies: bool = True
+    pending: int = 100_000  # jobs held at once when memory is measured
+
+
+class Running:
+    """A started server, pinned to its core, killed at the end of the block."""
+
+    port = FIRST_PORT
+
+    def __init__(self, server: Server, delay: float) -> None:
+        # A port of its own, so that no connection of the last server is in the way.
+        Running.port = FIRST_PORT + (Running.port - FIRST_PORT + 1) % 800
+        self.address = f"127.0.0.1:{Running.port}"
+        self.command = arguments(server, self.address, delay)
+        self.environment = environment(server)
+        self.server = server
+
+    def __enter__(self) -> "Running":
+        self.process = subprocess.Popen(
+            ["taskset", "-c", SERVER_CORE, *self.command],
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        host, port = self.address.split(":")
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                socket.create_connection((host, int(port)), 1).close()
+                return self
+            except OSError:
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    self.process.kill()
+                    sys.exit(f"{self.server.name} does not start: {' '.join(self.command)}")
+                time.sleep(0.01)
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+def arguments(server: Server, address: str, delay: float) -> list[str]:
+    values = {"address": address, "delay": str(delay), "origin": ORIGIN}
+    return [argument.format(**values) for argument in server.command]
+
+
+def environment(server: Server) -> dict[str, str]:
+    return {**os.environ, "SLACK_SIGNING_SECRET": SECRET, **server.environment}
+
+
+def target_directory(manifest: Path) -> Path:
+    """Where cargo puts what it builds, whatever the user has set."""
+    query = ["cargo", "metadata", "--no-deps", "--format-version", "1", "--manifest-path", manifest]
+    answer = subprocess.run(query, check=True, capture_output=True, text=True)
+    return Path(json.loads(answer.stdout)["target_directory"])
+
+
+def build() -> tuple[list[Server], Path]:
+    """Builds everything; the servers that can run here, and the load generator."""
+    for manifest in (ROOT / "Cargo.toml", PEERS / "Cargo.toml"):
+        command = ["cargo", "build", "--release", "--locked", "--manifest-path", manifest]
+        subprocess.run(command, check=True)
+    torrap = target_directory(ROOT / "Cargo.toml") / "release" / "torrap"
+    target = target_directory(PEERS / "Cargo.toml")
+    release = target / "release"
+    servers = [floor(release), *torraps(torrap), *frameworks(release)]
+    servers += python_bots(target / "venv") + node_bots()
+    return servers, release / "load"
+
+
+def floor(release: Path) -> Server:
+    binary = release / "floor"
+    return Server(
+        "floor", [str(binary), "{address}"], "read + write, nothing else",
+        binary=binary, forged_every=0, replies=False,
+    )
+
+
+def torraps(binary: Path) -> list[Server]:
+    command = [
+        str(binary), "serve", "--listen", "{address}", "--delay", "{delay}",
+        "--reply-origin", "{origin}", "--tolerance", "300",
+        "--max-pending", "10000000", "--max-connections", "16000",
+    ]
+    quiet = {"LOG_LEVEL": "warn"}
+    # The peers log nothing, so the quiet one is what they are compared with.
+    return [
+        Server("torrap", command, "LOG_LEVEL=warn", quiet, binary),
+        Server("torrap-info", command, "default log, to /dev/null", {"LOG_LEVEL": "info"}, binary),
+    ]
+
+
+def frameworks(release: Path) -> list[Server]:
+    servers = []
+    for name, label in (
+        ("hyper", "hyper 1, tokio current-thread"),
+        ("axum", "axum 0.8, tokio current-thread"),
+        ("actix", "actix-web 4, one worker"),
+    ):
+        binary = release / f"peer-{name}"
+        command = [str(binary), "{address}", "{delay}", "{origin}"]
+        servers.append(Server(name, command, label, binary=binary))
+    return servers
+
+
+def python_bots(venv: Path) -> list[Server]:
+    python = shutil.which("python3")
+    requirements = PEERS / "python" / "requirements.txt"
+    installed = venv / "installed.txt"
+    try:
+        if not installed.exists() or installed.read_text() != requirements.read_text():
+            subprocess.run([python, "-m", "venv", venv], check=True)
+            pip = [venv / "bin" / "pip", "install", "--quiet", "-r", requirements]
+            subprocess.run(pip, check=True)
+            shutil.copy(requirements, installed)
+    except (OSError, subprocess.CalledProcessError) as error:
+        print(f"skipped: aiohttp, which cannot be installed ({error})")
+        return []
+    bot = [str(venv / "bin" / "python"), str(PEERS / "python" / "bot.py")]
+    bot += ["{address}", "{delay}", "{origin}"]
+    return [
+        Server("aiohttp", bot, "aiohttp, Python 3", pending=20_000),
+        Server("aiohttp-uvloop", [*bot, "--uvloop"], "aiohttp with uvloop", pending=20_000),
+    ]
+
+
+def node_bots() -> list[Server]:
+    node = shutil.which("node")
+    if node is None:
+        print("skipped: node, which is not installed")
+        return []
+    bot = [node, str(PEERS / "node" / "bot.mjs"), "{address}", "{delay}", "{origin}"]
+    return [Server("node", bot, "node:http, no framework", pending=20_000)]

@@ -1,0 +1,116 @@
+//! Lines for what happens rarely, sums for what happens in floods.
+//!
+//! The first events of each period are worth a line of their own; the rest are counted by kind and
+//! summed up once, when the period ends. So a log tells each event of a quiet day, and a flood costs
+//! neither the time to write it nor a disk.
+
+use crate::time::Tick;
+
+/// Events of `KINDS` kinds within one period.
+#[derive(Debug)]
+pub struct Tally<const KINDS: usize> {
+    period_ms: u64,
+    lines_max: u32,
+    period_start: Tick,
+    lines: u32,
+    unwritten: [u64; KINDS],
+    /// Whether any of `unwritten` is more than 0.
+    is_flood: bool,
+}
+
+impl<const KINDS: usize> Tally<KINDS> {
+    /// A tally that grants `lines_max` lines in each period of `period_ms`.
+    #[must_use]
+    pub const fn new(period_ms: u64, lines_max: u32) -> Self {
+        Self {
+            period_ms,
+            lines_max,
+            period_start: Tick(0),
+            lines: 0,
+            unwritten: [0; KINDS],
+            is_flood: false,
+        }
+    }
+
+    /// Counts an event and tells whether it is worth a line.
+    pub const fn note(&mut self, kind: usize, now: Tick) -> bool {
+        if !self.is_flood && now.0 >= self.period_start.after(self.period_ms).0 {
+            self.period_start = now;
+            self.lines = 0;
+        }
+        if self.lines < self.lines_max {
+            self.lines += 1;
+            return true;
+        }
+        self.unwritten[kind] += 1;
+        self.is_flood = true;
+        false
+    }
+
+    /// When [`Self::poll_sums`] has something to give; never while there was no flood, so that an idle
+    /// process has no timer.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Tick> {
+        self.is_flood
+            .then(|| self.period_start.after(self.period_ms))
+    }
+
+    /// How many events of each kind had no line, once their period is over.
+    pub fn poll_sums(&mut self, now: Tick) -> Option<[u64; KINDS]> {
+        if self.poll_timeout()? > now {
+            return None;
+        }
+        self.period_start = now;
+        self.lines = 0;
+        self.take_sums()
+    }
+
+    /// The same before their period is over, for those who end.
+    pub fn take_sums(&mut self) -> Option<[u64; KINDS]> {
+        std::mem::take(&mut self.is_flood)
+            .then(|| std::mem::replace(&mut self.unwritten, [0; KINDS]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_have_lines_and_the_rest_a_sum() {
+        let mut tally = Tally::<2>::new(10_000, 10);
+        assert_eq!((0..1000).filter(|_| tally.note(0, Tick(50))).count(), 10);
+        assert!(!tally.note(1, Tick(60)));
+        assert_eq!(tally.poll_timeout(), Some(Tick(10_000)));
+        assert_eq!(tally.poll_sums(Tick(9_999)), None);
+        assert_eq!(tally.poll_sums(Tick(10_000)), Some([990, 1]));
+        assert_eq!(tally.poll_timeout(), None);
+        assert!(tally.note(0, Tick(10_001)), "a new period has lines again");
+        assert_eq!(tally.take_sums(), None);
+    }
+
+    #[test]
+    fn a_trickle_has_lines_for_all_and_never_a_timer() {
+        let mut tally = Tally::<1>::new(1_000, 2);
+        for i in 0..100 {
+            assert!(tally.note(0, Tick(i * 600)));
+            assert_eq!(tally.poll_timeout(), None);
+        }
+    }
+
+    #[test]
+    fn a_sum_that_is_fetched_late_loses_nothing() {
+        let mut tally = Tally::<1>::new(1_000, 1);
+        assert!(tally.note(0, Tick(0)));
+        for late in [500, 5_000, 50_000] {
+            assert!(!tally.note(0, Tick(late)));
+        }
+        assert_eq!(tally.poll_sums(Tick(50_000)), Some([3]));
+        assert!(tally.note(0, Tick(50_000)) && !tally.note(0, Tick(50_000)));
+        assert_eq!(
+            tally.take_sums(),
+            Some([1]),
+            "nor does an end within a period"
+        );
+    }
+}

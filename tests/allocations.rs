@@ -1,0 +1,139 @@
+//! What a request costs in heap allocations, from its bytes to the bytes of its answer.
+
+use allocation_counter::measure;
+use torrap::Config;
+use torrap::bot::{Bot, Report};
+use torrap::config::{Settings, SigningSecret};
+use torrap::http::{Connection, Limits, Request, Staging};
+use torrap::jobs::Outcome;
+use torrap::time::{Now, Tick, UnixTime};
+use torrap::trial::command;
+
+const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
+const URL: &str =
+    "https://hooks.slack.com/commands/T1DC2JH3J/397700885554/96rGlfmibIGlgcZRskXaIFfN";
+const WARM_UP: u64 = 1_000;
+const COUNT: u64 = 10_000;
+
+/// A connection that stays, and the bot behind it.
+struct Server {
+    bot: Bot,
+    connection: Connection,
+    limits: Limits,
+    staging: Staging,
+    now: Now,
+}
+
+impl Server {
+    fn new() -> Self {
+        log::set_max_level(log::LevelFilter::Off);
+        let now = Now {
+            tick: Tick(0),
+            unix: UnixTime(1_531_420_618_000),
+        };
+        let secret = SigningSecret::new(SECRET).expect("a good secret");
+        let config = Config::from_settings(&Settings::default(), vec![secret])
+            .expect("the defaults are good");
+        let limits = Limits::default();
+        Self {
+            bot: Bot::new(&config, now.tick),
+            connection: Connection::new(now.tick, &limits),
+            limits,
+            staging: Staging::default(),
+            now,
+        }
+    }
+
+    /// Takes in a request and stages the answer to it, which must begin so.
+    fn receive(&mut self, request: &mut [u8], answer: &str) {
+        self.staging.begin(self.now.unix);
+        let (bot, now) = (&mut self.bot, self.now);
+        let handler = |request: &Request<'_>| bot.handle_request(request, now);
+        self.connection
+            .receive(request, now.tick, &self.limits, &mut self.staging, handler);
+        assert!(self.staging.bytes().starts_with(answer.as_bytes()));
+    }
+
+    /// Lets so much time pass and delivers what has become due. Returns how much that was.
+    fn deliver_after(&mut self, ms: u64) -> u64 {
+        self.now.tick = self.now.tick.after(ms);
+        let mut budget = usize::MAX;
+        self.bot.handle_timeout(self.now, &mut budget);
+        let mut count = 0;
+        while let Some(delivery) = self.bot.poll_delivery(self.now) {
+            let report = Report {
+                job: delivery.job,
+                outcome: Outcome::Delivered,
+                detail: String::new(),
+            };
+            self.bot.handle_outcome(&report, self.now);
+            count += 1;
+        }
+        count
+    }
+}
+
+fn signed() -> Vec<u8> {
+    let content = command::form("/torrap", "sdrawkcab si siht", URL);
+    command::request(SECRET.as_bytes(), 1_531_420_618, content.as_bytes())
+}
+
+/// Allocations of so many requests, each in a turn of its own, after as many as it takes to warm up.
+fn allocations_of(request: &[u8], answer: &str) -> u64 {
+    let mut server = Server::new();
+    let mut total = 0;
+    for number in 0..WARM_UP + COUNT {
+        let mut request = request.to_vec();
+        let info = measure(|| server.receive(&mut request, answer));
+        total += if number < WARM_UP {
+            0
+        } else {
+            info.count_total
+        };
+        // The load is steady: replies go out as fast as commands come in.
+        server.deliver_after(5);
+    }
+    total
+}
+
+#[test]
+fn an_acknowledgement_costs_the_jobs_own_text() {
+    let total = allocations_of(&signed(), "HTTP/1.1 200 OK\r\n");
+    println!("{total} allocations for {COUNT} commands");
+    assert!((COUNT..=COUNT * 11 / 10).contains(&total), "{total}");
+}
+
+#[test]
+fn a_wave_of_acknowledgements_costs_little_more() {
+    let mut server = Server::new();
+    let mut requests: Vec<Vec<u8>> = (0..COUNT).map(|_| signed()).collect();
+    let info = measure(|| {
+        for request in &mut requests {
+            server.receive(request, "HTTP/1.1 200 OK\r\n");
+        }
+    });
+    println!("{} allocations for a wave of {COUNT}", info.count_total);
+    assert!(info.count_total <= COUNT * 11 / 10, "{}", info.count_total);
+    let sent = measure(|| assert_eq!(server.deliver_after(10_000), COUNT));
+    println!("{} allocations for their replies", sent.count_total);
+    // The message and its URL leave for another thread; the URL is put together from three parts.
+    assert!(sent.count_total <= COUNT * 41 / 10, "{}", sent.count_total);
+}
+
+#[test]
+fn a_health_check_costs_its_content() {
+    let request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+    let total = allocations_of(request, "HTTP/1.1 200 OK\r\n");
+    println!("{total} allocations for {COUNT} health checks");
+    assert!(total <= 3 * COUNT, "{total}");
+}
+
+#[test]
+fn a_refusal_costs_nothing() {
+    let mut forged = signed();
+    let last = forged.len() - 1;
+    forged[last] ^= 1;
+    let total = allocations_of(&forged, "HTTP/1.1 401 Unauthorized\r\n");
+    println!("{total} allocations for {COUNT} refusals");
+    assert_eq!(total, 0);
+}

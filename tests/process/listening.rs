@@ -1,0 +1,157 @@
+//! Where the bot listens and where its secrets come from.
+
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::process::Command;
+
+use crate::bot::{Bot, SECRET, connect, exchange, signed};
+use crate::support::{Process, finish, torrap};
+
+const GET: &str = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+
+/// All addresses that the log names; the stop afterwards makes sure that it named them all.
+fn addresses(mut bot: Bot) -> Vec<SocketAddr> {
+    // Answered after all of them were told.
+    assert_eq!(exchange(&mut bot.connect(), GET).status, 200);
+    bot.command("olleh");
+    bot.process.read_until("answered");
+    let told = bot.process.messages().into_iter();
+    let told = told.filter_map(|line| line.strip_prefix("listening on http://"));
+    let addresses: Vec<SocketAddr> = told.map(|address| address.parse().unwrap()).collect();
+    for address in &addresses {
+        assert_eq!(
+            exchange(&mut connect(*address), GET).status,
+            200,
+            "{address}"
+        );
+    }
+    assert_eq!(bot.process.stop(), Some(0));
+    addresses
+}
+
+#[test]
+fn a_name_listens_on_every_address_that_it_has() {
+    let has = |address: &SocketAddr| TcpListener::bind(address).is_ok();
+    let mut expected: Vec<_> = ("localhost", 0)
+        .to_socket_addrs()
+        .unwrap()
+        .filter(has)
+        .collect();
+    let bot = Bot::start(|command| {
+        command.env("TORRAP_LISTEN", "localhost:0");
+    });
+    let mut addresses = addresses(bot);
+    assert!(addresses.iter().all(|address| address.port() != 0));
+    addresses.iter_mut().for_each(|address| address.set_port(0));
+    addresses.sort();
+    expected.sort();
+    assert_eq!(addresses, expected);
+}
+
+#[test]
+fn a_list_listens_on_each_of_its_entries() {
+    let bot = Bot::start(|command| {
+        command.env("TORRAP_LISTEN", "127.0.0.1:0, 127.0.0.1:0");
+    });
+    let addresses = addresses(bot);
+    assert_eq!(addresses.len(), 2);
+    assert_ne!(addresses[0], addresses[1]);
+}
+
+#[test]
+fn a_flag_beats_its_variable_and_the_last_flag_counts() {
+    let mut bot = Bot::start(|command| {
+        command
+            .env("TORRAP_LISTEN", "no address")
+            .env("TORRAP_DELAY", "1500");
+        command.args([
+            "--listen=nonsense",
+            "--delay",
+            "7",
+            "--delay=0",
+            "--listen",
+            "127.0.0.1:0",
+        ]);
+    });
+    bot.command("olleh");
+    bot.posts(1);
+    assert_eq!(bot.process.stop(), Some(0));
+}
+
+#[test]
+fn empty_variables_count_as_unset() {
+    let mut bot = Bot::start(|command| {
+        for name in [
+            "LOG_LEVEL",
+            "TORRAP_DRAIN",
+            "SSL_CERT_FILE",
+            "HTTPS_PROXY",
+            "TORRAP_SENDERS",
+        ] {
+            command.env(name, "");
+        }
+        command.env("SLACK_SIGNING_SECRET_FILE", "");
+    });
+    bot.command("olleh");
+    assert_eq!(bot.process.stop(), Some(0));
+}
+
+fn status(bot: &Bot, secret: &str) -> u16 {
+    let url = format!("{}/x", bot.slack.origin());
+    exchange(&mut bot.connect(), signed(secret, "olleh", &url)).status
+}
+
+#[test]
+fn each_of_several_secrets_counts() {
+    let bot = Bot::start(|command| {
+        command.env("SLACK_SIGNING_SECRET", " old-secret , new-secret");
+    });
+    assert_eq!(
+        ["old-secret", "new-secret", SECRET].map(|s| status(&bot, s)),
+        [200, 200, 401]
+    );
+    bot.posts(2);
+}
+
+#[test]
+fn a_file_holds_secrets_as_well() {
+    let path = format!("{}/secrets", env!("CARGO_TARGET_TMPDIR"));
+    std::fs::write(&path, "old-secret,new-secret\n").unwrap();
+    let bot = Bot::start(|command| {
+        command
+            .env_remove("SLACK_SIGNING_SECRET")
+            .env("SLACK_SIGNING_SECRET_FILE", &path);
+    });
+    assert_eq!(
+        ["old-secret", "new-secret", SECRET].map(|s| status(&bot, s)),
+        [200, 200, 401]
+    );
+}
+
+#[test]
+fn an_empty_file_of_secrets_is_refused() {
+    let path = format!("{}/no-secrets", env!("CARGO_TARGET_TMPDIR"));
+    std::fs::write(&path, "\n").unwrap();
+    let finished = finish(torrap().env("SLACK_SIGNING_SECRET_FILE", &path));
+    assert_eq!(finished.code, Some(2));
+    assert!(
+        finished
+            .stderr
+            .starts_with("torrap: SLACK_SIGNING_SECRET_FILE: a secret is empty")
+    );
+}
+
+#[test]
+fn a_limit_of_open_files_lowers_the_connections_with_a_warning() {
+    let shell = "ulimit -n 200; exec \"$0\" --listen 127.0.0.1:0";
+    let mut command = Command::new("sh");
+    command.args(["-c", shell, env!("CARGO_BIN_EXE_torrap")]);
+    command.env_clear().env("SLACK_SIGNING_SECRET", SECRET);
+    let mut process = Process::start(&mut command);
+    let line = process.read_until("lowered");
+    assert!(
+        line.contains("WARN") && line.contains("--max-connections 8192 lowered to 72"),
+        "{line}"
+    );
+    process.read_until("listening on");
+    assert_eq!(process.stop(), Some(0));
+}

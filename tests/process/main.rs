@@ -1,0 +1,24 @@
+//! What only the real process can show: signals, exit codes, standard streams, the environment. Ports
+//! are chosen by the system; what is waited for has a deadline and no sleep.
+#![cfg(unix)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    unreachable_pub
+)] // it is the outside world
+
+mod bot;
+mod broken_log;
+#[cfg(target_os = "linux")]
+mod idle;
+mod listening;
+mod log_levels;
+mod mistakes;
+mod printing;
+mod secrecy;
+mod stopping;
+mod story;
+mod support;
+mod trial;
+mod undelivered;

@@ -1,0 +1,190 @@
+//! Commands that print and end: the help, the version, the manifest.
+
+use std::process::{Command, Stdio};
+
+use torrap::cli::OPTIONS;
+
+use crate::support::{Finished, finish, torrap};
+
+fn printed(args: &[&str]) -> String {
+    let finished = finish(torrap().args(args));
+    assert_eq!(
+        (finished.code, finished.stderr.as_str()),
+        (Some(0), ""),
+        "{args:?}"
+    );
+    finished.stdout
+}
+
+#[test]
+fn the_help_shows_everything_in_lines_that_fit() {
+    let help = printed(&["--help"]);
+    for line in help.lines() {
+        assert!(
+            line.chars().count() <= 100 && !line.ends_with(' '),
+            "{line}"
+        );
+    }
+    for opt in OPTIONS {
+        for part in [opt.flag.unwrap_or_default(), opt.variable, opt.value] {
+            assert!(help.contains(part), "{part}");
+        }
+        let words = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(
+            words.contains(&format!("{} [{}]", opt.help, opt.default)),
+            "{opt:?}"
+        );
+    }
+    let (_, examples) = help.split_once("\nExamples:\n").unwrap();
+    assert_eq!(examples.lines().count(), 3, "{examples}");
+    for command in ["torrap [serve]", "torrap try", "torrap manifest"] {
+        assert!(help.contains(command), "{command}");
+    }
+}
+
+#[test]
+fn help_and_version_stand_behind_every_command_and_need_no_settings() {
+    let (help, version) = (printed(&["--help"]), printed(&["--version"]));
+    assert_eq!(version, concat!("torrap ", env!("CARGO_PKG_VERSION"), "\n"));
+    for command in ["serve", "try", "manifest"] {
+        assert_eq!(printed(&[command, "--help"]), help);
+        assert_eq!(printed(&[command, "-h"]), help);
+        assert_eq!(printed(&[command, "--version"]), version);
+        assert_eq!(printed(&[command, "-V"]), version);
+    }
+}
+
+#[test]
+fn the_examples_of_the_help_work() {
+    let help = printed(&["--help"]);
+    let (_, examples) = help.split_once("\nExamples:\n").unwrap();
+    let mut lines = examples.lines().map(|line| line.split_whitespace().skip(1));
+    let mut next = || finish(torrap().args(lines.next().unwrap()));
+    let (trial, manifest) = (next(), next());
+    assert!(
+        trial.code == Some(0) && trial.stdout.contains("hello"),
+        "{trial:?}"
+    );
+    assert!(
+        manifest.code == Some(0) && manifest.stdout.contains("url: "),
+        "{manifest:?}"
+    );
+}
+
+#[test]
+fn the_manifest_has_the_url_and_what_slack_wants() {
+    for url in [
+        "https://x.example",
+        "https://x.example/",
+        "HTTPS://X.example/slack",
+    ] {
+        let manifest = printed(&["manifest", url]);
+        for field in [
+            "\n  name: torrap\n",
+            "\n  slash_commands:\n    - command: /torrap\n      url: \"https://x.example/slack\"\n",
+            "\n      should_escape: true\n",
+            "\n      - commands\n",
+            "\n  socket_mode_enabled: false\n",
+        ] {
+            assert!(
+                manifest.contains(field),
+                "{url}: no {field:?} in {manifest}"
+            );
+        }
+        assert!(!manifest.contains(['\t', '{', '}']), "{manifest}");
+    }
+    let manifest = printed(&["manifest", "https://x.example:8443/bots/parrot/"]);
+    assert!(manifest.contains("url: \"https://x.example:8443/bots/parrot/slack\"\n"));
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    for args in [
+        &["--help"][..],
+        &["--version"],
+        &["manifest", "https://x.example"],
+    ] {
+        // Closed before the first byte, which `| head` does not manage to be every time.
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = torrap()
+            .args(args)
+            .stdout(writer)
+            .stderr(Stdio::piped())
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(
+            (output.status.code(), stderr.as_str()),
+            (Some(0), ""),
+            "{args:?}"
+        );
+    }
+}
+
+fn finish_redirected(args: &[&str], to: &str) -> Finished {
+    let mut shell = Command::new("sh");
+    shell.env_clear();
+    shell.args([
+        "-c",
+        &format!("exec \"$0\" \"$@\" {to}"),
+        env!("CARGO_BIN_EXE_torrap"),
+    ]);
+    finish(shell.args(args))
+}
+
+#[test]
+fn a_pipe_to_head_shows_its_line() {
+    let shell = "\"$0\" --help | head -n 1";
+    let mut command = Command::new("sh");
+    let finished = finish(command.args(["-c", shell, env!("CARGO_BIN_EXE_torrap")]));
+    assert_eq!((finished.code, finished.stderr.as_str()), (Some(0), ""));
+    assert!(
+        finished.stdout.starts_with("A Slack slash command"),
+        "{}",
+        finished.stdout
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_an_error() {
+    for args in [
+        &["--help"][..],
+        &["--version"],
+        &["manifest", "https://x.example"],
+    ] {
+        let finished = finish_redirected(args, ">/dev/full");
+        let line = "torrap: cannot write to standard output: No space left on device (os error 28); \
+                    send it somewhere else\n";
+        assert_eq!(
+            (finished.code, finished.stderr.as_str()),
+            (Some(1), line),
+            "{args:?}"
+        );
+    }
+    let finished = finish_redirected(&["try", "--delay", "0"], ">/dev/full");
+    assert_eq!(finished.code, Some(1));
+    assert!(
+        finished.stderr.starts_with("torrap: try: No space left"),
+        "{}",
+        finished.stderr
+    );
+}
+
+#[test]
+fn closed_streams_are_no_panic() {
+    for args in [
+        &["--help"][..],
+        &["manifest", "https://x.example"],
+        &["try", "--delay", "0"],
+    ] {
+        let finished = finish_redirected(args, ">&-");
+        assert_eq!(
+            (finished.code, finished.stderr.as_str()),
+            (Some(0), ""),
+            "{args:?}"
+        );
+    }
+    assert_eq!(finish_redirected(&["--nonsense"], "2>&-").code, Some(2));
+}

@@ -1,0 +1,183 @@
+//! The binary as a process of its own, with nothing of the developer's environment.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// What nothing on one machine should ever take.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What an exit may take: whoever stops a process waits for it.
+pub const EXIT_PATIENCE: Duration = Duration::from_secs(8);
+
+/// The binary with an empty environment.
+pub fn torrap() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_torrap"));
+    command.env_clear().stdin(Stdio::null());
+    command
+}
+
+/// What a process that ended by itself came to.
+#[derive(Debug)]
+pub struct Finished {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// Runs to the end, and takes what was printed.
+pub fn finish(command: &mut Command) -> Finished {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    let pid = child.id();
+    let (done, output) = channel();
+    thread::spawn(move || done.send(child.wait_with_output()));
+    let Ok(output) = output.recv_timeout(PATIENCE) else {
+        signal(pid, "KILL");
+        panic!("{command:?} does not end");
+    };
+    let output = output.unwrap();
+    Finished {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// Sends a signal by the shell, whose `kill` every system has.
+pub fn signal(pid: u32, name: &str) {
+    let pid = pid.to_string();
+    let status = Command::new("sh")
+        .args(["-c", "kill -s \"$0\" \"$1\"", name, &pid])
+        .status()
+        .unwrap();
+    assert!(status.success(), "kill -s {name} {pid}");
+}
+
+/// Looks again and again until there is something: for what has no event to wait for.
+pub fn poll_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
+        thread::park_timeout(Duration::from_millis(2));
+    }
+}
+
+/// A process that runs. Dropping it kills it.
+pub struct Process {
+    child: Child,
+    /// What is written to standard error, if that is a pipe.
+    lines: Option<Receiver<String>>,
+    /// Lines that were read so far.
+    pub log: Vec<String>,
+}
+
+impl Process {
+    /// Starts it; standard error is a pipe that is read.
+    pub fn start(command: &mut Command) -> Self {
+        let mut process = Self::start_unread(command.stderr(Stdio::piped()));
+        let stderr = process.child.stderr.take().unwrap();
+        process.lines = Some(lines_of(BufReader::new(stderr)));
+        process
+    }
+
+    /// The same, read a few bytes at a time: more slowly than anything is written.
+    pub fn start_read_slowly(command: &mut Command) -> Self {
+        let mut process = Self::start_unread(command.stderr(Stdio::piped()));
+        let stderr = process.child.stderr.take().unwrap();
+        process.lines = Some(lines_of(BufReader::with_capacity(4, stderr)));
+        process
+    }
+
+    /// Starts it; standard error is whatever the command says.
+    pub fn start_unread(command: &mut Command) -> Self {
+        Self {
+            child: command.stdout(Stdio::null()).spawn().unwrap(),
+            lines: None,
+            log: Vec::new(),
+        }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn signal(&self, name: &str) {
+        signal(self.pid(), name);
+    }
+
+    /// Reads up to a line with this in it, and gives it.
+    pub fn read_until(&mut self, part: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let line = self.next_line(deadline);
+            let line = line.unwrap_or_else(|| panic!("no {part:?} in {:#?}", self.log));
+            if line.contains(part) {
+                return line;
+            }
+        }
+    }
+
+    fn next_line(&mut self, deadline: Instant) -> Option<String> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match self.lines.as_ref()?.recv_timeout(left) {
+            Ok(line) => {
+                self.log.push(line.clone());
+                Some(line)
+            }
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => panic!("no line in time after {:#?}", self.log),
+        }
+    }
+
+    /// Waits for the end. `None` as the code means a signal.
+    pub fn wait(&mut self) -> Option<i32> {
+        let deadline = Instant::now() + PATIENCE;
+        while self.next_line(deadline).is_some() {}
+        poll_for("the exit", || self.child.try_wait().unwrap()).code()
+    }
+
+    /// Asks for a stop and waits for the end.
+    pub fn stop(&mut self) -> Option<i32> {
+        let asked = Instant::now();
+        self.signal("TERM");
+        let code = self.wait();
+        let took = asked.elapsed();
+        assert!(took < EXIT_PATIENCE, "the stop took {took:?}");
+        code
+    }
+
+    /// The messages of the log, without times, levels and modules.
+    pub fn messages(&self) -> Vec<&str> {
+        let message = |line: &'_ String| line.find("] ").map(|at| at + 2);
+        let messages = self.log.iter();
+        messages
+            .map(|line| &line[message(line).unwrap_or_else(|| panic!("no log line: {line}"))..])
+            .collect()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn lines_of(stream: impl BufRead + Send + 'static) -> Receiver<String> {
+    let (sender, lines) = channel();
+    thread::spawn(move || {
+        for line in stream.split(b'\n') {
+            let line = String::from_utf8(line.unwrap()).expect("the log is UTF-8");
+            if sender.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    lines
+}

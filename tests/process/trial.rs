@@ -1,0 +1,123 @@
+//! `torrap try`: works wherever it is started, and shows how.
+
+use std::process::Command;
+
+use crate::support::{Finished, finish, torrap};
+
+fn run(command: &mut Command) -> Vec<String> {
+    let Finished {
+        code,
+        stdout,
+        stderr,
+    } = finish(command);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""), "{stdout}");
+    stdout.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn it_tells_each_step_with_its_time() {
+    let lines = run(torrap().args(["try", "--delay", "0"]));
+    let steps = [
+        ("torrap", "listens on http://127.0.0.1:"),
+        ("Slack", "sends /torrap sdrawkcab si siht"),
+        ("torrap", "answers 200 after "),
+        ("torrap", "thinking… (0 s)"),
+        (
+            "torrap",
+            "posts {\"text\": \"this is backwards\"} to the response_url",
+        ),
+        ("ok", "that is what Slack would have shown"),
+    ];
+    assert_eq!(lines.len(), steps.len(), "{lines:#?}");
+    for (line, (who, what)) in lines.iter().zip(steps) {
+        let (time, rest) = line.split_once(" s  ").unwrap();
+        assert!(time.trim().parse::<f64>().is_ok(), "{line}");
+        assert!(
+            rest.starts_with(who) && rest[8..].starts_with(what),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn it_takes_any_text() {
+    for (words, reply) in [
+        (&["olleh"][..], "hello"),
+        (&["dlrow", "olleh"], "hello world"),
+        (&["--", "-x"], "x-"),
+        (&["👍🏽 é"], "é 👍🏽"),
+        (&[">lennahc!<"], "&lt;!channel&gt;"),
+    ] {
+        let lines = run(torrap().args(["try", "--delay=0"]).args(words));
+        let posted = format!("posts {{\"text\": \"{reply}\"}} to");
+        assert!(lines[4].contains(&posted), "{words:?}: {lines:#?}");
+    }
+    let lines = run(torrap().args(["try", "--delay=0", "help"]));
+    assert!(
+        lines.iter().any(|line| line.contains("ephemeral")),
+        "{lines:#?}"
+    );
+}
+
+#[test]
+fn the_bots_own_surroundings_do_not_matter() {
+    let mut command = torrap();
+    for (name, value) in [
+        ("TORRAP_LISTEN", "bad"),
+        ("TORRAP_REPLY_ORIGINS", "bad"),
+        ("SLACK_SIGNING_SECRET", ""),
+        ("SLACK_SIGNING_SECRET_FILE", "/nowhere"),
+        ("SSL_CERT_FILE", "/nowhere"),
+        ("HTTPS_PROXY", "http://127.0.0.1:1"),
+        ("ALL_PROXY", "socks5://127.0.0.1:1"),
+        ("TORRAP_DELAY", "0"),
+    ] {
+        command.env(name, value);
+    }
+    assert_eq!(run(command.arg("try")).len(), 6);
+}
+
+#[test]
+fn the_log_is_there_for_who_asks_for_it() {
+    let finished = finish(
+        torrap()
+            .args(["try", "--delay=0"])
+            .env("LOG_LEVEL", "debug"),
+    );
+    assert_eq!(finished.code, Some(0));
+    let story = "DEBUG [torrap::bot] sending reply: this is backwards\n";
+    assert!(finished.stderr.contains(story), "{}", finished.stderr);
+}
+
+#[test]
+fn on_a_terminal_the_thinking_moves() {
+    // The one of util-linux: others take other arguments.
+    let version = Command::new("script").arg("--version").output();
+    if !version.is_ok_and(|output| output.stdout.windows(10).any(|w| w == b"util-linux")) {
+        eprintln!("skipped: there is no script(1) of util-linux to make a terminal");
+        return;
+    }
+    let line = format!("'{}' try --delay 0.65", env!("CARGO_BIN_EXE_torrap"));
+    let mut script = Command::new("script");
+    script
+        .env("SHELL", "/bin/sh")
+        .args(["-qec", &line, "/dev/null"]);
+    let finished = finish(script.stdin(std::process::Stdio::null()));
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    for frame in ['⠋', '⠙', '⠹', '⠸'] {
+        assert!(
+            finished.stdout.contains(frame),
+            "no {frame} in {}",
+            finished.stdout
+        );
+    }
+    assert!(
+        finished
+            .stdout
+            .contains("that is what Slack would have shown")
+    );
+    assert!(
+        finished.stdout.contains("\r\u{1b}[K"),
+        "the last frame is taken away"
+    );
+}

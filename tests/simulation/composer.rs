@@ -1,0 +1,170 @@
+//! What clients think of: requests of every kind, most of them commands.
+
+use torrap::http::Limits;
+use torrap::slack::signature::sign;
+use torrap::time::UnixTime;
+use torrap::trial::command;
+
+use super::faults;
+use super::generator::Generator;
+use super::requests::{Draft, ORIGINS, SECRET, Sent, What};
+
+/// Makes requests, no two commands alike.
+pub struct Composer {
+    number: u64,
+    tolerance_secs: u64,
+    /// Every seed's people are as talkative.
+    text_len: u64,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Command,
+    Help,
+    Unusable,
+    Forged,
+    CertificateCheck,
+    Health,
+    Plain,
+    Fault,
+}
+
+const KINDS: &[(u64, Kind)] = &[
+    (60, Kind::Command),
+    (3, Kind::Help),
+    (3, Kind::Unusable),
+    (6, Kind::Forged),
+    (2, Kind::CertificateCheck),
+    (4, Kind::Health),
+    (4, Kind::Plain),
+    (3, Kind::Fault),
+];
+
+impl Composer {
+    pub fn new(tolerance_secs: u64, generator: &mut Generator) -> Self {
+        Self {
+            number: 0,
+            tolerance_secs,
+            text_len: generator.pick(&[1, 24, 24, 24, 1600]),
+        }
+    }
+
+    pub fn compose(&mut self, now: UnixTime, limits: &Limits, generator: &mut Generator) -> Sent {
+        match generator.weighted(KINDS) {
+            Kind::Command => self.command(now, generator),
+            Kind::Help => {
+                let text = generator.pick(&["", " ", "help", "HELP "]);
+                let signed_at = self.signed_at(now, generator);
+                let form = command::form("/torrap", text, ORIGINS[0]);
+                Draft::signed(&form, signed_at).finish(What::Help { signed_at }, generator)
+            }
+            Kind::Unusable => {
+                let signed_at = self.signed_at(now, generator);
+                unusable(signed_at, generator).finish(What::Unusable { signed_at }, generator)
+            }
+            Kind::Forged => forged(now.secs(), generator).finish(What::Forged, generator),
+            Kind::CertificateCheck if generator.percent(50) => {
+                Draft::post("ssl_check=1&token=x").finish(What::CertificateCheck, generator)
+            }
+            Kind::CertificateCheck => {
+                Draft::new("GET", "/slack?ssl_check=1").finish(What::CertificateCheck, generator)
+            }
+            Kind::Health => {
+                let method = generator.pick(&["GET", "HEAD"]);
+                Draft::new(method, "/healthz?x=y").finish(What::Health, generator)
+            }
+            Kind::Plain => {
+                let (method, target, status) = generator.pick(&[
+                    ("GET", "/", 404),
+                    ("POST", "/slack/", 404),
+                    ("HEAD", "/nothing", 404),
+                    ("GET", "/slack", 405),
+                    ("DELETE", "/healthz", 405),
+                    ("OPTIONS", "*", 200),
+                ]);
+                Draft::new(method, target).finish(What::Plain(status), generator)
+            }
+            Kind::Fault => faults::draw(limits, generator),
+        }
+    }
+
+    fn command(&mut self, now: UnixTime, generator: &mut Generator) -> Sent {
+        self.number += 1;
+        let mut text = format!("{} ", self.number);
+        for _ in 0..generator.below(self.text_len) {
+            text.push(char::from(generator.between(0x20..=0x7e) as u8));
+        }
+        let url = format!(
+            "{}/commands/T0001/{}/{:x}",
+            generator.pick(&ORIGINS),
+            self.number,
+            generator.number()
+        );
+        let signed_at = self.signed_at(now, generator);
+        let draft = Draft::signed(&command::form("/torrap", &text, &url), signed_at);
+        let what = What::Command {
+            signed_at,
+            text,
+            url,
+        };
+        draft.finish(what, generator)
+    }
+
+    /// Most clocks agree with the bot's; some are off by as much as is allowed, or by a second more.
+    fn signed_at(&self, now: UnixTime, generator: &mut Generator) -> u64 {
+        let (now, tolerance) = (now.secs(), self.tolerance_secs);
+        match generator.below(20) {
+            0 => now.saturating_sub(tolerance),
+            1 => now + tolerance,
+            2 => now.saturating_sub(tolerance + 1),
+            3 => now + tolerance + 1,
+            4 => generator.below(2 * now + 1),
+            _ => now,
+        }
+    }
+}
+
+fn forged(now_secs: u64, generator: &mut Generator) -> Draft {
+    let form = command::form("/torrap", "forged", ORIGINS[0]);
+    let (now, right) = (
+        now_secs.to_string(),
+        sign(SECRET.as_bytes(), now_secs, form.as_bytes()),
+    );
+    const TIMESTAMP: &str = "X-Slack-Request-Timestamp";
+    const SIGNATURE: &str = "X-Slack-Signature";
+    let draft = Draft::post(&form);
+    match generator.below(7) {
+        0 => draft,
+        1 => draft.field(TIMESTAMP, &now),
+        2 => draft.field(SIGNATURE, &right),
+        3 => draft.field(TIMESTAMP, &now).field(SIGNATURE, &right[3..]),
+        4 => {
+            let twice = draft.field(TIMESTAMP, &now).field(SIGNATURE, &right);
+            twice.field(SIGNATURE, &right)
+        }
+        5 => {
+            let mut altered = Draft::signed(&form, now_secs);
+            let at = generator.index(altered.content.len());
+            altered.content[at] ^= 1;
+            altered
+        }
+        _ => {
+            let another = sign(b"another", now_secs, form.as_bytes());
+            draft.field(TIMESTAMP, &now).field(SIGNATURE, &another)
+        }
+    }
+}
+
+fn unusable(signed_at: u64, generator: &mut Generator) -> Draft {
+    let foreign = command::form("/torrap", "x", "https://hooks.slack.com.example/commands/1");
+    let content = generator.pick(&[
+        foreign.as_str(),
+        "",
+        "command=/torrap&text=x",
+        "text=x&response_url=https://hooks.slack.com/1",
+        "command=/torrap&text=%ff&response_url=https://hooks.slack.com/1",
+        "command=/torrap&text=x&response_url=https://hooks.slack.com/%0d",
+        "{\"command\": \"/torrap\"}",
+    ]);
+    Draft::signed(content, signed_at)
+}

@@ -1,0 +1,98 @@
+//! The whole bot without a socket, under a clock that a seeded generator turns: connections that are
+//! cut, pipelined and broken, senders that fail, lie and die, and a model that knows what is owed.
+//!
+//! A failure prints its seed. `TORRAP_SEED=7` runs that one again and says step by step what happens
+//! (`-- --nocapture`), `TORRAP_SEEDS=20000` runs so many.
+#![allow(clippy::disallowed_methods)] // the seeds come from the environment
+#![allow(unreachable_pub)] // nobody else reaches into a test
+
+mod client;
+mod composer;
+mod driver;
+mod faults;
+mod generator;
+mod model;
+mod receiver;
+mod requests;
+mod standing;
+mod tally;
+mod wire;
+mod world;
+
+use tally::Tally;
+use world::World;
+
+const SEEDS: u64 = 256;
+/// Actions of a run, or turns of the loop.
+const STEPS: u64 = 250;
+const TURNS: u64 = 100;
+
+/// Names the seed when a check fails.
+struct Replay(u64);
+
+impl Drop for Replay {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("to see it again: TORRAP_SEED={}", self.0);
+        }
+    }
+}
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().expect("a seed or a number of seeds"))
+}
+
+fn simulate(run: fn(&mut World, u64), steps: u64) {
+    let replayed = number("TORRAP_SEED");
+    let seeds = match replayed {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("TORRAP_SEEDS").unwrap_or(SEEDS),
+    };
+    let mut total = Tally::default();
+    for seed in seeds {
+        let replay = Replay(seed);
+        let mut world = World::new(seed, replayed.is_some());
+        run(&mut world, steps);
+        total.add(&world.model.tally);
+        drop(replay);
+    }
+    eprintln!("{total}");
+    if replayed.is_none() {
+        check_coverage(&total);
+    }
+}
+
+fn check_coverage(total: &Tally) {
+    for what in [
+        "accepted",
+        "attempts spent",
+        "busy",
+        "delivered",
+        "drains",
+        "expired after an attempt",
+        "expired before an attempt",
+        "faults",
+        "idle connections closed",
+        "outcomes nobody waits for",
+        "rejected",
+        "requests not complete in time",
+        "requests shed",
+        "retries",
+        "senders that died",
+        "stale timestamps",
+        "turns with a backlog",
+    ] {
+        assert!(total.count(what) > 0, "not once: {what}");
+    }
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_or_early_or_settled_twice() {
+    simulate(driver::run_freely, STEPS);
+}
+
+#[test]
+fn every_wake_up_comes_in_time_and_comes_to_something() {
+    simulate(driver::run_awake, TURNS);
+}

@@ -1,0 +1,193 @@
+//! A request on its way: how it is put on the wire, and what the answer to it depends on.
+
+use torrap::http::{Error, Request};
+use torrap::slack::signature::sign;
+
+use super::generator::Generator;
+
+pub const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
+pub const ORIGINS: [&str; 2] = ["https://hooks.slack.com", "https://hooks.slack-gov.com"];
+
+/// What the answer depends on.
+pub enum What {
+    /// A signed command with text.
+    Command {
+        signed_at: u64,
+        text: String,
+        url: String,
+    },
+    /// A signed command that asks for the usage.
+    Help {
+        signed_at: u64,
+    },
+    /// Signed, and no use: 400.
+    Unusable {
+        signed_at: u64,
+    },
+    /// 401, whatever the time.
+    Forged,
+    /// 200 and nothing else.
+    CertificateCheck,
+    Health,
+    /// A status that depends on nothing.
+    Plain(u16),
+    /// The connection's own business; nothing after it is answered.
+    Fault(Error),
+}
+
+/// A request on its way.
+pub struct Sent {
+    pub what: What,
+    pub bytes: Vec<u8>,
+    /// Bytes of empty lines before it, left over from a careless client.
+    pub lead_len: usize,
+    /// Where the head ends; beyond the bytes where it never does.
+    pub head_len: usize,
+    pub closes: bool,
+    pub expects_continue: bool,
+    pub is_head: bool,
+    content: Vec<u8>,
+}
+
+impl Sent {
+    /// A request that breaks the protocol or a limit.
+    pub fn fault(wire: String, error: Error) -> Self {
+        let bytes = wire.into_bytes();
+        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
+        Self {
+            what: What::Fault(error),
+            head_len: end.map_or(bytes.len() + 1, |at| at + 4),
+            bytes,
+            lead_len: 0,
+            closes: true,
+            expects_continue: false,
+            is_head: false,
+            content: Vec::new(),
+        }
+    }
+
+    /// What the handler sees must be what was sent, however it was cut.
+    pub fn check(&self, request: &Request<'_>) {
+        let line = format!("{} {}", request.method, request.path);
+        assert!(
+            self.bytes[self.lead_len..].starts_with(line.as_bytes()),
+            "{line} came in place of another"
+        );
+        assert_eq!(request.content, self.content, "the content arrived changed");
+    }
+}
+
+/// How a request is put on the wire.
+pub struct Draft {
+    method: &'static str,
+    target: &'static str,
+    version: &'static str,
+    fields: String,
+    pub content: Vec<u8>,
+}
+
+impl Draft {
+    pub fn new(method: &'static str, target: &'static str) -> Self {
+        Self {
+            method,
+            target,
+            version: "1.1",
+            fields: String::from("Host: torrap.example\r\n"),
+            content: Vec::new(),
+        }
+    }
+
+    pub fn field(mut self, name: &str, value: &str) -> Self {
+        self.fields += &format!("{name}: {value}\r\n");
+        self
+    }
+
+    pub fn post(content: &str) -> Self {
+        let mut draft = Self::new("POST", "/slack").field(
+            "Content-Type",
+            "application/x-www-form-urlencoded; charset=utf-8",
+        );
+        draft.content = content.as_bytes().to_vec();
+        draft
+    }
+
+    /// A form with its signature.
+    pub fn signed(content: &str, signed_at: u64) -> Self {
+        Self::post(content)
+            .field("X-Slack-Request-Timestamp", &signed_at.to_string())
+            .field(
+                "x-slack-signature",
+                &sign(SECRET.as_bytes(), signed_at, content.as_bytes()),
+            )
+    }
+
+    pub fn finish(self, what: What, generator: &mut Generator) -> Sent {
+        let (draft, closes) = self.with_connection(generator);
+        let (draft, expects_continue) = draft.with_expectation(generator);
+        let http11 = draft.version == "1.1";
+        let chunked = http11 && !draft.content.is_empty() && generator.percent(30);
+        let length = draft.content.len().to_string();
+        let draft = if chunked {
+            draft.field("Transfer-Encoding", "chunked")
+        } else if draft.method == "POST" || !draft.content.is_empty() {
+            draft.field("Content-Length", &length)
+        } else {
+            draft
+        };
+        let (method, target, version) = (draft.method, draft.target, draft.version);
+        let lead = generator.weighted(&[(20, ""), (1, "\r\n")]);
+        let fields = draft.fields;
+        let head = format!("{lead}{method} {target} HTTP/{version}\r\n{fields}\r\n");
+        let mut bytes = head.into_bytes();
+        let head_len = bytes.len();
+        if chunked {
+            append_chunked(&draft.content, &mut bytes, generator);
+        } else {
+            bytes.extend_from_slice(&draft.content);
+        }
+        Sent {
+            what,
+            bytes,
+            lead_len: lead.len(),
+            head_len,
+            closes,
+            expects_continue,
+            is_head: method == "HEAD",
+            content: draft.content,
+        }
+    }
+
+    /// Now and then another version, or the wish to close.
+    fn with_connection(mut self, generator: &mut Generator) -> (Self, bool) {
+        match generator.below(40) {
+            0 => return (self.field("Connection", "close"), true),
+            1 | 2 => self.version = "1.0",
+            _ => return (self, false),
+        }
+        if generator.percent(25) {
+            return (self, true);
+        }
+        (self.field("Connection", "keep-alive"), false)
+    }
+
+    fn with_expectation(self, generator: &mut Generator) -> (Self, bool) {
+        let expects = self.version == "1.1" && generator.percent(4);
+        if expects {
+            return (self.field("Expect", "100-continue"), true);
+        }
+        (self, false)
+    }
+}
+
+fn append_chunked(mut content: &[u8], bytes: &mut Vec<u8>, generator: &mut Generator) {
+    while !content.is_empty() {
+        let len = content.len().min(1 + generator.index(content.len()));
+        let extension = generator.pick(&["", "", ";a=b", " ; c"]);
+        bytes.extend_from_slice(format!("{len:x}{extension}\r\n").as_bytes());
+        bytes.extend_from_slice(&content[..len]);
+        bytes.extend_from_slice(b"\r\n");
+        content = &content[len..];
+    }
+    let trailer = generator.pick(&["", "", "A: b\r\n", "A: b\r\nC: d\r\n"]);
+    bytes.extend_from_slice(format!("0\r\n{trailer}\r\n").as_bytes());
+}
