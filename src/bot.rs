@@ -161,17 +161,25 @@ impl Bot {
         }
         debug!("reversing a string seems hard...");
         let url = invocation.response_url;
+        let due = now.tick.not_before(self.delay_ms);
         let age_ms = now
             .unix
             .0
             .saturating_sub(verified.timestamp_secs.saturating_mul(1000));
+        let expires_at = now.tick.after(LIFETIME_MS.saturating_sub(age_ms));
+        if due >= expires_at {
+            self.refuse(Refusal::TooLate, request, now);
+            return Ok(ephemeral(
+                "Your command took too long to reach me, please try again.",
+            ));
+        }
         let scheduled = self.jobs.schedule(NewJob {
             command: index(command),
             origin: index(url.origin),
             path: url.path,
             text: invocation.text,
-            due: due(now.tick, self.delay_ms),
-            expires_at: now.tick.after(LIFETIME_MS.saturating_sub(age_ms)),
+            due,
+            expires_at,
         });
         match scheduled {
             Ok(key) => {
@@ -314,7 +322,7 @@ impl Bot {
         };
         log::log!(
             level,
-            "{} {:.64}: refused with {refusal}",
+            "{:.16} {:.64}: refused with {refusal}",
             request.method,
             request.path
         );
@@ -343,12 +351,6 @@ fn sum_up(refused: Option<String>, traffic: Option<[u64; 2]>) {
 /// A position in one of two short tables, as a job keeps it.
 fn index(position: usize) -> u8 {
     u8::try_from(position).expect("a table of commands or origins has fewer than 256 rows")
-}
-
-/// When thinking that starts now is over. A tick is the floor of the time it stands for: one more
-/// makes sure that no reply is early.
-const fn due(now: Tick, delay_ms: u64) -> Tick {
-    now.after(if delay_ms == 0 { 0 } else { delay_ms + 1 })
 }
 
 /// `GET /slack?ssl_check=1`, the older form of Slack's certificate check.

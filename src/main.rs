@@ -2,7 +2,9 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // it is where the process begins and ends
 
 use std::fmt::Display;
-use std::io::{self, IsTerminal, Write};
+use std::fs::File;
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::Path;
 use std::process::exit;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -33,13 +35,16 @@ const UNDELIVERED_LINES: Duration = Duration::from_secs(10);
 /// few enough for a slow reader to be told from none.
 const LINES_PER_FLUSH: usize = 256;
 
+/// Far more than a list of secrets needs.
+const SECRET_FILE_BYTES_MAX: u64 = 64 * 1024;
+
 /// Why nothing could be done, and the code that says so.
 type Failure = (Box<dyn Display>, i32);
 
 fn main() {
     let surroundings = Surroundings {
         variable: &|name| std::env::var_os(name),
-        read_file: &|path| std::fs::read(path),
+        read_file: &read_secret,
     };
     let code = match cli::parse(std::env::args_os().skip(1), &surroundings) {
         Ok(Invocation::Serve(config)) => logged(&config, |console| serve(&config, console)),
@@ -52,6 +57,18 @@ fn main() {
         Err(error) => complain(&error, USAGE),
     };
     exit(code);
+}
+
+/// Reads the file of a secret: a few bytes, and never without end as from a device.
+fn read_secret(path: &Path) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    let read = File::open(path)?
+        .take(SECRET_FILE_BYTES_MAX + 1)
+        .read_to_end(&mut content)?;
+    if read as u64 > SECRET_FILE_BYTES_MAX {
+        return Err(io::Error::other("larger than 64 KiB"));
+    }
+    Ok(content)
 }
 
 /// Does what needs a log, and gives the log time for its last lines.

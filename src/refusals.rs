@@ -29,12 +29,15 @@ pub enum Refusal {
     Unusable(invocation::Error),
     /// A fault in HTTP itself.
     Http(http::Error),
+    /// So old, or so long to be thought about, that its `response_url` expires first: 200, and the person
+    /// is asked to try again.
+    TooLate,
     /// The table of jobs is full: 200, and the person is asked to try again.
     Busy,
 }
 
 /// How many kinds [`Refusal::kind`] tells apart.
-const KINDS: usize = 7;
+const KINDS: usize = 8;
 
 impl Refusal {
     const fn kind(self) -> usize {
@@ -46,6 +49,7 @@ impl Refusal {
             Self::Unusable(_) => 4,
             Self::Http(_) => 5,
             Self::Busy => 6,
+            Self::TooLate => 7,
         }
     }
 
@@ -57,6 +61,7 @@ impl Refusal {
         "unusable form",
         "HTTP fault",
         "busy",
+        "too late",
     ];
 }
 
@@ -75,6 +80,9 @@ impl fmt::Display for Refusal {
             Self::NotForm => f.write_str("400: the content is not a form"),
             Self::Unusable(error) => write!(f, "400: {error}"),
             Self::Http(error) => write!(f, "{}: {error}", error.status().code()),
+            Self::TooLate => {
+                f.write_str("200: too late, its response_url expires before the reply is due")
+            }
             Self::Busy => {
                 f.write_str("200: busy, as many jobs are pending as --max-pending allows")
             }

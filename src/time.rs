@@ -11,6 +11,13 @@ impl Tick {
         Self(self.0.saturating_add(ms))
     }
 
+    /// The first tick that is surely `ms` milliseconds after the moment that this one stands for: a tick
+    /// is the floor of its moment, so that one more is needed unless it is to be at once.
+    #[must_use]
+    pub const fn not_before(self, ms: u64) -> Self {
+        self.after(if ms == 0 { 0 } else { ms.saturating_add(1) })
+    }
+
     /// Milliseconds from `earlier` to here, 0 if `earlier` is later.
     #[must_use]
     pub const fn millis_since(self, earlier: Self) -> u64 {
@@ -71,6 +78,8 @@ mod tests {
     #[test]
     fn arithmetic_saturates_instead_of_wrapping() {
         assert_eq!(Tick(u64::MAX).after(1), Tick(u64::MAX));
+        assert_eq!(Tick(3).not_before(0), Tick(3));
+        assert_eq!(Tick(3).not_before(2), Tick(6));
         assert_eq!(Tick(3).millis_since(Tick(5)), 0);
         assert_eq!(Tick(5).millis_since(Tick(3)), 2);
         assert_eq!(UnixTime(1_591_158_020_123).secs(), 1_591_158_020);

@@ -177,6 +177,10 @@ impl Staging {
         out.extend_from_slice(response.status.line().as_bytes());
         out.extend_from_slice(b"Date: ");
         out.extend_from_slice(self.date.as_bytes());
+        if response.status == Status::Unauthorized {
+            // RFC 9110 section 15.5.2 demands a challenge; the scheme is Slack's own.
+            out.extend_from_slice(b"\r\nWWW-Authenticate: Slack-Signature version=\"v0\"");
+        }
         if let Some(methods) = response.allow {
             out.extend_from_slice(b"\r\nAllow: ");
             out.extend_from_slice(methods.as_bytes());
@@ -246,6 +250,17 @@ mod tests {
             staged(&json, Version::Http11, true, true),
             get[..get.len() - 7]
         );
+    }
+
+    #[test]
+    fn unauthorized_names_the_scheme() {
+        let text = staged(
+            &Response::empty(Status::Unauthorized),
+            Version::Http11,
+            true,
+            false,
+        );
+        assert!(text.contains("\r\nWWW-Authenticate: Slack-Signature version=\"v0\"\r\n"));
     }
 
     #[test]

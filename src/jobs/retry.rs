@@ -47,6 +47,8 @@ pub enum Abandoned {
     Rejected(u16),
     /// The `response_url` would no longer serve.
     Expired,
+    /// The receiver asks to wait until it no longer serves.
+    WaitTooLong,
     /// The last attempt failed, too.
     AttemptsSpent,
 }
@@ -56,6 +58,9 @@ impl std::fmt::Display for Abandoned {
         match self {
             Self::Rejected(status) => write!(f, "refused with status {status}"),
             Self::Expired => f.write_str("its response_url has expired"),
+            Self::WaitTooLong => {
+                f.write_str("the receiver asks to wait beyond the life of its response_url")
+            }
             Self::AttemptsSpent => write!(f, "all {ATTEMPTS_MAX} attempts failed"),
         }
     }
@@ -91,15 +96,18 @@ pub(super) fn judge(
     if attempts >= ATTEMPTS_MAX {
         return Verdict::Abandon(Abandoned::AttemptsSpent);
     }
-    // A tick is the floor of the time it stands for: one more, so that no attempt is early.
     let asked_ms = retry_after
         .and_then(|value| retry_after_ms(value, now.unix))
-        .map_or(0, |ms| ms.saturating_add(1));
-    let at = now.tick.after(asked_ms.max(backoff_ms(attempts, seed)));
-    if at >= expires_at {
-        Verdict::Abandon(Abandoned::Expired)
+        .unwrap_or(0);
+    // The time of day sets two processes apart that count their jobs alike.
+    let backoff_ms = backoff_ms(attempts, seed ^ now.unix.0);
+    let (asked, backed_off) = (now.tick.not_before(asked_ms), now.tick.after(backoff_ms));
+    if asked.max(backed_off) < expires_at {
+        Verdict::RetryAt(asked.max(backed_off))
+    } else if asked >= expires_at {
+        Verdict::Abandon(Abandoned::WaitTooLong)
     } else {
-        Verdict::RetryAt(at)
+        Verdict::Abandon(Abandoned::Expired)
     }
 }
 
@@ -233,13 +241,13 @@ mod tests {
         );
         assert_eq!(
             expiring(&unavailable("60"), 60_001),
-            Verdict::Abandon(Abandoned::Expired)
+            Verdict::Abandon(Abandoned::WaitTooLong)
         );
         assert!(matches!(
             expiring(&unavailable("60"), 60_002),
             Verdict::RetryAt(_)
         ));
         let overflow = judge(&unavailable("99999999999999999999999"), 1, NEVER, 0, NOW);
-        assert_eq!(overflow, Verdict::Abandon(Abandoned::Expired));
+        assert_eq!(overflow, Verdict::Abandon(Abandoned::WaitTooLong));
     }
 }

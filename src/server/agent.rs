@@ -26,30 +26,49 @@ const ANSWER_BYTES_MAX: u64 = 4096;
 const EXCERPT_BYTES: usize = 100;
 /// A part of a URL's path that is shorter than this is no secret, and may be a word of the answer.
 const SECRET_BYTES_MIN: usize = 8;
+/// The system's own bundles have a few hundred KiB.
+const CA_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// ureq's buffers, each way; a reply is mostly smaller than a kilobyte.
 const BUFFER_BYTES: usize = 16 * 1024;
 
-/// The agent that all sender threads share: one pool of connections, a place in it for each thread.
-pub(super) fn build(config: &Config) -> Result<Agent, Error> {
-    let agent = Agent::config_builder()
-        .proxy(proxy(config)?)
-        .max_redirects(0)
-        .http_status_as_error(false)
-        .timeout_global(Some(ATTEMPT_TIMEOUT))
-        .timeout_connect(Some(CONNECT_TIMEOUT))
-        .input_buffer_size(BUFFER_BYTES)
-        .output_buffer_size(BUFFER_BYTES)
-        .max_idle_connections(config.senders)
-        .max_idle_connections_per_host(config.senders)
-        .max_idle_age(IDLE_AGE)
-        .user_agent(concat!("torrap/", env!("CARGO_PKG_VERSION")))
-        .tls_config(TlsConfig::builder().root_certs(root_certs(config)?).build())
-        .build();
-    Ok(Agent::with_parts(
-        agent,
-        DefaultConnector::default(),
-        CachingResolver::default(),
-    ))
+/// Makes the agent that all sender threads share: one pool of connections, a place in it for each
+/// thread. ureq looks at the age of kept connections only when it is used, so an idle bot lets the whole
+/// agent go.
+#[derive(Debug)]
+pub(super) struct Agents {
+    config: ureq::config::Config,
+    resolver: CachingResolver,
+}
+
+impl Agents {
+    pub(super) fn new(config: &Config, senders: usize) -> Result<Self, Error> {
+        let config = Agent::config_builder()
+            .proxy(proxy(config)?)
+            .max_redirects(0)
+            .http_status_as_error(false)
+            .timeout_global(Some(ATTEMPT_TIMEOUT))
+            .timeout_connect(Some(CONNECT_TIMEOUT))
+            .input_buffer_size(BUFFER_BYTES)
+            .output_buffer_size(BUFFER_BYTES)
+            .max_idle_connections(senders)
+            .max_idle_connections_per_host(senders)
+            .max_idle_age(IDLE_AGE)
+            .user_agent(concat!("torrap/", env!("CARGO_PKG_VERSION")))
+            .tls_config(TlsConfig::builder().root_certs(root_certs(config)?).build())
+            .build();
+        Ok(Self {
+            config,
+            resolver: CachingResolver::default(),
+        })
+    }
+
+    pub(super) fn make(&self) -> Agent {
+        Agent::with_parts(
+            self.config.clone(),
+            DefaultConnector::default(),
+            self.resolver.clone(),
+        )
+    }
 }
 
 fn proxy(config: &Config) -> Result<Option<ureq::Proxy>, Error> {
@@ -100,7 +119,17 @@ fn root_certs(config: &Config) -> Result<RootCerts, Error> {
         path: path.clone(),
         reason,
     };
-    let pem = fs::read(path).map_err(|error| fault(format!("cannot be read ({error})")))?;
+    let pem = fs::File::open(path)
+        .and_then(|file| {
+            let mut pem = Vec::new();
+            file.take(CA_FILE_BYTES_MAX + 1)
+                .read_to_end(&mut pem)
+                .map(|_| pem)
+        })
+        .map_err(|error| fault(format!("cannot be read ({error})")))?;
+    if pem.len() as u64 > CA_FILE_BYTES_MAX {
+        return Err(fault("larger than 4 MiB".to_owned()));
+    }
     let mut certificates: Vec<Certificate<'static>> = Vec::new();
     for item in ureq::tls::parse_pem(&pem) {
         match item {
@@ -177,13 +206,27 @@ fn excerpt(body: &[u8], url: &str) -> String {
         .chain(parts)
         .filter(|secret| !secret.is_empty())
     {
-        text = text.replace(secret, "…");
+        text = without(&text, secret);
     }
     let end = (0..=text.len().min(EXCERPT_BYTES))
         .rev()
         .find(|end| text.is_char_boundary(*end));
     text.truncate(end.unwrap_or(0));
     text
+}
+
+/// `text` with every occurrence of `secret`, in whatever case, replaced by an ellipsis.
+fn without(text: &str, secret: &str) -> String {
+    let (lower, secret) = (text.to_ascii_lowercase(), secret.to_ascii_lowercase());
+    let mut kept = String::with_capacity(text.len());
+    let mut at = 0;
+    for (found, _) in lower.match_indices(&secret) {
+        kept.push_str(&text[at..found]);
+        kept.push('…');
+        at = found + secret.len();
+    }
+    kept.push_str(&text[at..]);
+    kept
 }
 
 /// Tells what surely was not sent from what perhaps was. The detail never has the URL in it.
@@ -217,6 +260,7 @@ mod tests {
             "The URL /commands/T1DC2JH3J/397700885554/96rGlfmibIGlgcZRskXaIFfN was not found";
         assert_eq!(excerpt(body.as_bytes(), URL), "The URL /… was not found");
         assert_eq!(excerpt(b"no 96rGlfmibIGlgcZRskXaIFfN", URL), "no …");
+        assert_eq!(excerpt(b"NO 96rglfmibiglgczrskxaiffn", URL), "NO …");
         assert_eq!(excerpt(b"expired_url", URL), "expired_url");
         assert_eq!(excerpt("é".repeat(200).as_bytes(), URL).len(), 100);
         assert_eq!(excerpt(b"a/b", "http://h/"), "a/b");

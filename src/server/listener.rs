@@ -34,6 +34,7 @@ impl Listener {
     /// Listens on every address of every setting; a name may have several.
     pub(super) fn bind_all(addresses: &[String], registry: &Registry) -> Result<Vec<Self>, Error> {
         let mut listeners: Vec<Self> = Vec::new();
+        let mut bound: Vec<SocketAddr> = Vec::new();
         for text in addresses {
             let listen = |source| Error::Listen {
                 address: text.clone(),
@@ -49,9 +50,16 @@ impl Listener {
             let mut failures = Vec::new();
             let before = listeners.len();
             for address in &resolved {
+                // `localhost:8000,127.0.0.1:8000` names one address twice; port 0 is another each time.
+                if address.port() != 0 && bound.contains(address) {
+                    continue;
+                }
                 let token = Source::Listener(listeners.len()).token();
                 match Self::bind(*address, registry, token) {
-                    Ok(listener) => listeners.push(listener),
+                    Ok(listener) => {
+                        listeners.push(listener);
+                        bound.push(*address);
+                    }
                     Err(error) => failures.push(error),
                 }
             }
@@ -61,7 +69,8 @@ impl Listener {
             if let Some(index) = taken {
                 return Err(listen(failures.swap_remove(index)));
             }
-            if listeners.len() == before {
+            if listeners.len() == before && !resolved.iter().all(|address| bound.contains(address))
+            {
                 let none = || io::Error::new(io::ErrorKind::AddrNotAvailable, "no address");
                 return Err(listen(failures.pop().unwrap_or_else(none)));
             }
@@ -138,6 +147,6 @@ pub(super) fn is_out_of_descriptors(error: &io::Error) -> bool {
 
 /// Whether the system has no such kind of address, as against an address that is taken.
 fn is_missing_family(error: &io::Error) -> bool {
-    const EAFNOSUPPORT: i32 = 97;
+    const EAFNOSUPPORT: i32 = if cfg!(target_os = "linux") { 97 } else { 47 };
     error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(EAFNOSUPPORT)
 }

@@ -25,6 +25,7 @@ use log::{debug, info, warn};
 use mio::{Events, Poll, Waker};
 
 use self::admission::Admission;
+use self::agent::Agents;
 use self::clock::Clock;
 pub use self::error::Error;
 use self::listener::Listener;
@@ -42,8 +43,11 @@ const EVENTS_PER_TURN: usize = 1024;
 const EXPIRIES_PER_TURN: usize = 4096;
 /// Replies composed and handed to the senders in one turn.
 const DISPATCHES_PER_TURN: usize = 256;
-/// Descriptors kept for what is no client: the log, the poll, name look-ups.
-const DESCRIPTORS_RESERVED: usize = 64;
+/// Descriptors kept for what is no client: streams, the poll, listeners, name look-ups.
+const DESCRIPTORS_RESERVED: usize = 16;
+/// How long a stop waits for requests that are incomplete and for clients that do not read, ms: long
+/// enough for whoever is honest, and a stranger's one byte must not hold up a restart.
+const STOP_GRACE_MS: u64 = 3_000;
 
 /// Asks a running server to stop, from any thread.
 #[derive(Clone, Debug)]
@@ -73,8 +77,10 @@ pub struct Server {
     clock: Clock,
     stopper: Stopper,
     drain_ms: u64,
-    /// When a graceful stop gives up waiting, once one has begun.
+    /// When a graceful stop gives up waiting for replies, once one has begun.
     drain_until: Option<Tick>,
+    /// When it gives up waiting for clients.
+    grace_until: Option<Tick>,
 }
 
 impl Server {
@@ -91,19 +97,20 @@ impl Server {
             requested: Arc::default(),
             waker: Arc::new(waker),
         };
-        let agent = agent::build(config)?;
+        let (max_connections, senders) = admissible(config.max_connections, config.senders);
+        let agents = Agents::new(config, senders)?;
         let listeners = Listener::bind_all(&config.listen, poll.registry())?;
-        let max_connections = admissible(config.max_connections, config.senders);
         Ok(Self {
             admission: Admission::new(listeners),
             sessions: Sessions::new(config.limits.clone(), max_connections, now),
             bot: Bot::new(config, now),
-            senders: Senders::new(agent, config.senders, stopper.waker.clone()),
+            senders: Senders::new(agents, senders, stopper.waker.clone()),
             clock,
             poll,
             stopper,
             drain_ms: config.drain_ms,
             drain_until: None,
+            grace_until: None,
         })
     }
 
@@ -175,6 +182,7 @@ impl Server {
             self.sessions.poll_timeout(),
             self.bot.poll_timeout(),
             self.drain_until,
+            self.grace_until,
             self.admission.poll_timeout(),
         ];
         let next = deadlines.into_iter().flatten().min()?;
@@ -201,20 +209,27 @@ impl Server {
         let pending = self.bot.pending();
         let patience = Seconds { ms: self.drain_ms };
         info!("stopping; replies pending: {pending}, waiting up to {patience} s");
-        self.drain_until = Some(now.tick.after(self.drain_ms));
+        // The turn may have begun a while ago.
+        let begin = self.clock.now().tick;
+        self.drain_until = Some(begin.not_before(self.drain_ms));
+        self.grace_until = Some(begin.not_before(STOP_GRACE_MS));
         self.admission
             .close(&mut self.sessions, self.poll.registry(), now.tick);
         self.sessions.drain();
         debug!("stopped slackbot");
     }
 
-    fn is_drained(&self) -> bool {
+    fn is_drained(&mut self) -> bool {
         let Some(until) = self.drain_until else {
             return false;
         };
-        let is_settled =
-            self.bot.pending() == 0 && !self.sessions.has_work() && self.sessions.owed() == 0;
-        is_settled || self.clock.now().tick >= until
+        let now = self.clock.now().tick;
+        if self.grace_until.is_some_and(|until| now >= until) {
+            self.grace_until = None;
+        }
+        let is_settled = self.bot.pending() == 0 && !self.sessions.has_work();
+        let are_clients_served = self.grace_until.is_none() || self.sessions.owed() == 0;
+        is_settled && are_clients_served || now >= until
     }
 
     /// Takes in what came of the senders' attempts.
@@ -244,23 +259,28 @@ impl Server {
     }
 }
 
-/// How many connections the descriptor limit admits, after it was raised as far as it may be.
-fn admissible(max_connections: usize, senders: usize) -> usize {
+/// How many connections and sender threads the descriptor limit admits, after it was raised as far as
+/// it may be. Senders get at most half: however slow the receivers, commands are still acknowledged.
+fn admissible(max_connections: usize, senders: usize) -> (usize, usize) {
     let wanted = max_connections + senders + DESCRIPTORS_RESERVED;
     let Ok((soft, hard)) = rlimit::getrlimit(rlimit::Resource::NOFILE) else {
-        return max_connections;
+        return (max_connections, senders);
     };
     let target = hard.min(wanted as u64).max(soft);
     let raised =
         soft >= target || rlimit::setrlimit(rlimit::Resource::NOFILE, target, hard).is_ok();
     let limit = usize::try_from(if raised { target } else { soft }).unwrap_or(usize::MAX);
     if limit >= wanted {
-        return max_connections;
+        return (max_connections, senders);
     }
-    let admitted = limit.saturating_sub(senders + DESCRIPTORS_RESERVED).max(1);
+    let free = limit.saturating_sub(DESCRIPTORS_RESERVED);
+    let admitted_senders = senders.min(free / 2).max(1);
+    let admitted = max_connections
+        .min(free.saturating_sub(admitted_senders))
+        .max(1);
     warn!(
-        "--max-connections {max_connections} lowered to {admitted}: \
+        "--max-connections {max_connections} lowered to {admitted} and --senders {senders} to {admitted_senders}: \
          the limit of open files is {limit}; raise it with ulimit -n or LimitNOFILE"
     );
-    admitted
+    (admitted, admitted_senders)
 }

@@ -15,7 +15,7 @@ use log::warn;
 use mio::Waker;
 use ureq::Agent;
 
-use super::agent;
+use super::agent::{self, Agents};
 use crate::bot::{Delivery, Report};
 use crate::jobs::Outcome;
 
@@ -27,7 +27,7 @@ const IDLE: Duration = Duration::from_secs(10);
 pub(super) struct Senders {
     shared: Arc<Shared>,
     reports: Receiver<Report>,
-    agent: Agent,
+    agents: Agents,
     threads_max: usize,
     /// Deliveries handed over whose report is not in yet.
     outstanding: usize,
@@ -52,12 +52,14 @@ struct Queue {
     /// Threads that exist, and those of them that wait.
     threads: usize,
     idle: usize,
+    /// What they post with; it goes with the last of them, and its connections with it.
+    agent: Option<Agent>,
     closed: bool,
 }
 
 impl Senders {
     /// A pool of at most `threads_max` threads, none of which is started before it is needed.
-    pub(super) fn new(agent: Agent, threads_max: usize, waker: Arc<Waker>) -> Self {
+    pub(super) fn new(agents: Agents, threads_max: usize, waker: Arc<Waker>) -> Self {
         let (sender, reports) = channel();
         let shared = Shared {
             queue: Mutex::default(),
@@ -69,7 +71,7 @@ impl Senders {
         Self {
             shared: Arc::new(shared),
             reports,
-            agent,
+            agents,
             threads_max,
             outstanding: 0,
             batch: Vec::new(),
@@ -100,12 +102,16 @@ impl Senders {
             .min(self.threads_max - queue.threads);
         let woken = waiting.min(queue.idle);
         queue.threads += missing;
+        let agent = queue
+            .agent
+            .get_or_insert_with(|| self.agents.make())
+            .clone();
         drop(queue);
         for _ in 0..woken {
             self.shared.available.notify_one();
         }
         for started in 0..missing {
-            let (shared, agent) = (self.shared.clone(), self.agent.clone());
+            let (shared, agent) = (self.shared.clone(), agent.clone());
             let thread = thread::Builder::new().name("sender".to_owned());
             if let Err(error) = thread.spawn(move || shared.serve(&agent)) {
                 warn!("cannot start a sender thread: {error}");
@@ -129,15 +135,29 @@ impl Senders {
         let mut queue = self.shared.lock();
         queue.closed = true;
         queue.deliveries.clear();
+        let agent = queue.agent.take();
         drop(queue);
         self.shared.available.notify_all();
-        self.agent.clone().shutdown();
+        if let Some(agent) = agent {
+            agent.shutdown();
+        }
     }
 }
 
 impl Drop for Senders {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+impl Queue {
+    /// A thread ends.
+    fn leave(&mut self) -> Option<Delivery> {
+        self.threads -= 1;
+        if self.threads == 0 {
+            self.agent = None;
+        }
+        None
     }
 }
 
@@ -164,8 +184,7 @@ impl Shared {
         let mut queue = self.lock();
         loop {
             if queue.closed {
-                queue.threads -= 1;
-                return None;
+                return queue.leave();
             }
             if let Some(delivery) = queue.deliveries.pop_front() {
                 return Some(delivery);
@@ -178,8 +197,7 @@ impl Shared {
             queue = guard;
             queue.idle -= 1;
             if wait.timed_out() && queue.deliveries.is_empty() {
-                queue.threads -= 1;
-                return None;
+                return queue.leave();
             }
         }
     }
