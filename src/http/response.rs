@@ -114,7 +114,7 @@ impl Response {
 }
 
 /// How a response goes out on its connection.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Exchange {
     /// The request's version: a persistent HTTP/1.0 connection is told so.
     pub(super) version: Version,
@@ -131,7 +131,16 @@ pub struct Staging {
     bytes: Vec<u8>,
     date_secs: u64,
     date: String,
+    /// The empty 200 of a persistent HTTP/1.1 connection at this date: what nearly all responses are.
+    acknowledgement: Vec<u8>,
 }
+
+/// How an acknowledgement goes out to a client that keeps its connection, as all front ends do.
+const ACKNOWLEDGED: Exchange = Exchange {
+    version: Version::Http11,
+    persistent: true,
+    head_only: false,
+};
 
 /// A staging area gives back what a burst has made it grow by.
 const STAGING_BYTES_KEPT: usize = 256 * 1024;
@@ -145,6 +154,9 @@ impl Staging {
         if self.date.is_empty() || secs != self.date_secs {
             self.date_secs = secs;
             self.date = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(secs));
+            self.encode(&Response::empty(Status::Ok), ACKNOWLEDGED);
+            self.acknowledgement.clear();
+            self.acknowledgement.append(&mut self.bytes);
         }
     }
 
@@ -173,6 +185,14 @@ impl Staging {
     }
 
     pub(super) fn push(&mut self, response: &Response, exchange: Exchange) {
+        if exchange == ACKNOWLEDGED && *response == Response::empty(Status::Ok) {
+            self.bytes.extend_from_slice(&self.acknowledgement);
+        } else {
+            self.encode(response, exchange);
+        }
+    }
+
+    fn encode(&mut self, response: &Response, exchange: Exchange) {
         let out = &mut self.bytes;
         out.extend_from_slice(response.status.line().as_bytes());
         out.extend_from_slice(b"Date: ");

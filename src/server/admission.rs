@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 
 use log::warn;
 use mio::Registry;
+use mio::net::TcpStream;
 
 use super::listener::{Accepted, Listener, is_out_of_descriptors};
 use super::sessions::Sessions;
@@ -35,6 +36,9 @@ pub(super) struct Admission {
     /// Until when accepting pauses, and why.
     pause: Option<(Shortage, Tick)>,
     warned_at: Option<Tick>,
+    /// Accepted when all places were taken and busy. Only somebody who is there shows that places are
+    /// short: an idle loop would not know whether anyone waits in the kernel.
+    waiting: Option<TcpStream>,
 }
 
 impl Admission {
@@ -43,6 +47,7 @@ impl Admission {
             listeners,
             pause: None,
             warned_at: None,
+            waiting: None,
         }
     }
 
@@ -59,7 +64,8 @@ impl Admission {
 
     /// Whether somebody may wait and could be let in at once.
     pub(super) fn has_work(&self, sessions: &Sessions) -> bool {
-        !self.is_paused(sessions) && self.listeners.iter().any(|listener| listener.ready)
+        !self.is_paused(sessions)
+            && (self.waiting.is_some() || self.listeners.iter().any(|listener| listener.ready))
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Tick> {
@@ -70,6 +76,9 @@ impl Admission {
     /// them.
     pub(super) fn close(&mut self, sessions: &mut Sessions, registry: &Registry, now: Tick) {
         self.pause = None;
+        if let Some(stream) = self.waiting.take().filter(|_| !sessions.is_full()) {
+            sessions.admit(stream, registry, now);
+        }
         for index in 0..self.listeners.len() {
             self.listeners[index].ready = true;
             while self.listeners[index].ready && !sessions.is_full() && self.pause.is_none() {
@@ -94,6 +103,9 @@ impl Admission {
             return;
         }
         self.pause = None;
+        if let Some(stream) = self.waiting.take() {
+            self.seat(stream, sessions, registry, now);
+        }
         for index in 0..self.listeners.len() {
             let mut budget = ACCEPTS_PER_TURN;
             while self.listeners[index].ready && budget > 0 && self.pause.is_none() {
@@ -110,28 +122,12 @@ impl Admission {
         registry: &Registry,
         now: Tick,
     ) {
-        let is_full = sessions.is_full();
-        // Chosen first: whoever is accepted must be served.
-        let leaving = is_full.then(|| sessions.choose_idle(now)).flatten();
-        if is_full && leaving.is_none() {
-            self.pause = Some((Shortage::Places, now.after(PAUSE_MS)));
-            return self.warn(now, &"all of --max-connections are taken and busy");
-        }
         match self.listeners[index].accept() {
-            Accepted::Stream(stream) => {
-                if let Some(idle) = leaving {
-                    sessions.close(idle);
-                    self.warn(
-                        now,
-                        &"all of --max-connections are taken: closing idle ones",
-                    );
-                }
-                sessions.admit(stream, registry, now);
-            }
+            Accepted::Stream(stream) => self.seat(stream, sessions, registry, now),
             Accepted::Empty => {}
             Accepted::Exhausted(error) => {
                 let leaving = is_out_of_descriptors(&error)
-                    .then(|| leaving.or_else(|| sessions.choose_idle(now)))
+                    .then(|| sessions.choose_idle(now))
                     .flatten();
                 match leaving {
                     Some(idle) => sessions.close(idle),
@@ -140,6 +136,23 @@ impl Admission {
                 self.warn(now, &format_args!("cannot accept connections: {error}"));
             }
         }
+    }
+
+    /// Gives an accepted connection a place, or lets it wait for one: nobody else is accepted then.
+    fn seat(&mut self, stream: TcpStream, sessions: &mut Sessions, registry: &Registry, now: Tick) {
+        if sessions.is_full() {
+            let Some(idle) = sessions.choose_idle(now) else {
+                self.waiting = Some(stream);
+                self.pause = Some((Shortage::Places, now.after(PAUSE_MS)));
+                return self.warn(now, &"all of --max-connections are taken and busy");
+            };
+            sessions.close(idle);
+            self.warn(
+                now,
+                &"all of --max-connections are taken: closing idle ones",
+            );
+        }
+        sessions.admit(stream, registry, now);
     }
 
     fn warn(&mut self, now: Tick, what: &dyn Display) {

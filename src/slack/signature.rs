@@ -132,14 +132,7 @@ pub fn sign(secret: &[u8], timestamp_secs: u64, content: &[u8]) -> String {
         timestamp_secs.to_string().as_bytes(),
         content,
     );
-    mac.finalize()
-        .into_bytes()
-        .iter()
-        .fold(String::from("v0="), |mut hex, byte| {
-            hex.push(char::from(b"0123456789abcdef"[usize::from(byte >> 4)]));
-            hex.push(char::from(b"0123456789abcdef"[usize::from(byte & 15)]));
-            hex
-        })
+    format!("v0={}", hex::encode(mac.finalize().into_bytes()))
 }
 
 fn keyed(secret: &[u8]) -> Hmac<Sha256> {
@@ -156,16 +149,38 @@ fn base_string(keyed: &Hmac<Sha256>, timestamp: &[u8], content: &[u8]) -> Hmac<S
 }
 
 /// `v0=` and 64 lower-case digits, as Slack writes it; other verifiers take more, which helps nobody.
+/// Digits are looked up without a branch: they are random, and a branch on each would be mispredicted
+/// at a third of them, which costs as much as half of the HMAC.
 fn parse_signature(value: &[u8]) -> Result<[u8; 32], Error> {
     let digits = value.strip_prefix(b"v0=").ok_or(Error::Malformed)?;
+    let digits: &[u8; 64] = digits.try_into().map_err(|_| Error::Malformed)?;
     let mut signature = [0; 32];
-    if digits.iter().any(u8::is_ascii_uppercase)
-        || hex::decode_to_slice(digits, &mut signature).is_err()
-    {
-        return Err(Error::Malformed);
+    let mut seen = 0;
+    for (byte, pair) in signature.iter_mut().zip(digits.as_chunks::<2>().0) {
+        let (high, low) = (DIGITS[usize::from(pair[0])], DIGITS[usize::from(pair[1])]);
+        seen |= high | low;
+        *byte = high << 4 | low & 0x0f;
     }
-    Ok(signature)
+    if seen & NO_DIGIT == 0 {
+        Ok(signature)
+    } else {
+        Err(Error::Malformed)
+    }
 }
+
+/// What [`DIGITS`] has for a byte that is none.
+const NO_DIGIT: u8 = 0x80;
+
+/// The value of each lower-case hexadecimal digit.
+const DIGITS: [u8; 256] = {
+    let mut values = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < 16 {
+        values[b"0123456789abcdef"[value] as usize] = value as u8;
+        value += 1;
+    }
+    values
+};
 
 /// Decimal digits alone, few enough not to overflow.
 fn parse_timestamp(value: &[u8]) -> Result<u64, Error> {

@@ -65,7 +65,12 @@ fn whoever_is_not_believed_hears_the_same_whatever_the_reason() {
         let response = torrap.connect().exchange(request.bytes());
         assert_eq!(
             (undated(&response).as_str(), response.content.len()),
-            ("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n", 0),
+            (
+                "HTTP/1.1 401 Unauthorized\r\n\
+                 WWW-Authenticate: Slack-Signature version=\"v0\"\r\n\
+                 Content-Length: 0\r\n\r\n",
+                0
+            ),
             "{reason}"
         );
         let lines = torrap.log.wait_for(reason, 1);

@@ -149,7 +149,7 @@ fn a_limit_of_open_files_lowers_the_connections_with_a_warning() {
     let mut process = Process::start(&mut command);
     let line = process.read_until("lowered");
     assert!(
-        line.contains("WARN") && line.contains("--max-connections 8192 lowered to 72"),
+        line.contains("WARN") && line.contains("--max-connections 8192 lowered to 120"),
         "{line}"
     );
     process.read_until("listening on");

@@ -59,6 +59,7 @@ pub enum Content {
     Empty,
     Usage,
     Busy,
+    TooLate,
     Exactly(String),
 }
 
@@ -92,7 +93,7 @@ impl Model {
     /// The answer that a request must get now.
     pub fn answer(&mut self, sent: &Sent, now: Now) -> (u16, Content) {
         let answer = self.answer_to(&sent.what, now);
-        if answer.0 != 200 || answer.1 == Content::Busy {
+        if answer.0 != 200 || matches!(answer.1, Content::Busy | Content::TooLate) {
             self.tally.note("refusals");
         }
         answer
@@ -128,20 +129,25 @@ impl Model {
     }
 
     fn command(&mut self, signed_at: u64, text: &str, url: &str, now: Now) -> Content {
+        // A tick is the floor of a moment: the delay is over one tick later than it seems.
+        let delay_ms = self.delay_ms + u64::from(self.delay_ms > 0);
+        let age_ms = now.unix.0.saturating_sub(signed_at * 1000);
+        let expires_at = Tick(now.tick.0 + LIFETIME_MS.saturating_sub(age_ms));
+        if now.tick.after(delay_ms) >= expires_at {
+            self.tally.note("too late");
+            return Content::TooLate;
+        }
         if self.owed.len() >= self.capacity {
             self.tally.note("busy");
             return Content::Busy;
         }
         self.tally.note("accepted");
         self.accepted += 1;
-        // A tick is the floor of a moment: the delay is over one tick later than it seems.
-        let delay_ms = self.delay_ms + u64::from(self.delay_ms > 0);
         let due = self.schedule(Tick(now.tick.0 + delay_ms), Tick(now.tick.0 + delay_ms));
-        let age_ms = now.unix.0.saturating_sub(signed_at * 1000);
         let owed = Owed {
             url: url.to_owned(),
             reply: text.chars().rev().collect(),
-            expires_at: Tick(now.tick.0 + LIFETIME_MS.saturating_sub(age_ms)),
+            expires_at,
             attempts: 0,
             due: Some(due),
             key: None,

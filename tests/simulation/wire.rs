@@ -69,6 +69,10 @@ fn check_content(content: &[u8], length: usize, answer: &Answer) {
             is_ephemeral(content) && content.contains("busy"),
             "{content}"
         ),
+        Content::TooLate => assert!(
+            is_ephemeral(content) && content.contains("too long"),
+            "{content}"
+        ),
         Content::Usage => assert!(
             is_ephemeral(content) && content.contains("backwards"),
             "{content}"
