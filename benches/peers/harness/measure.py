@@ -30,7 +30,7 @@ class Scale:
     pending_divisor: int = 1
 
 
-FULL = Scale(rounds=5, seconds=3, warmup=0.5, reply_rounds=3, growth_rounds=2)
+FULL = Scale(rounds=5, seconds=2.5, warmup=0.4, reply_rounds=3, growth_rounds=1)
 QUICK = Scale(
     rounds=2, seconds=1, warmup=0.3, reply_rounds=1, growth_rounds=1, idle=2_000, pending_divisor=5
 )

@@ -9,6 +9,7 @@ use actix_web::web::{Bytes, Data, PayloadConfig};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, rt, web};
 use awc::{Client, Connector};
 use command::{ATTEMPT_TIMEOUT, Job, SENDERS, Settings};
+use tokio::sync::Semaphore;
 
 const CONTENT_BYTES_MAX: usize = 256 * 1024;
 /// As long as torrap keeps an idle connection; the default of 5 s would close the measured ones.
@@ -18,6 +19,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(120);
 struct Bot {
     settings: &'static Settings,
     client: Client,
+    permits: Semaphore,
 }
 
 #[actix_web::main]
@@ -31,8 +33,13 @@ async fn main() -> io::Result<()> {
             .connector(connector)
             .timeout(ATTEMPT_TIMEOUT)
             .finish();
+        let bot = Bot {
+            settings,
+            client,
+            permits: Semaphore::new(SENDERS),
+        };
         App::new()
-            .app_data(Data::new(Bot { settings, client }))
+            .app_data(Data::new(bot))
             .app_data(PayloadConfig::new(CONTENT_BYTES_MAX))
             .route("/slack", web::post().to(slack))
     };
@@ -64,6 +71,9 @@ async fn slack(bot: Data<Bot>, request: HttpRequest, content: Bytes) -> HttpResp
 async fn reply(bot: Data<Bot>, job: Job) {
     rt::time::sleep(bot.settings.delay).await;
     // What waits is small: the post's own state is allocated only when it begins.
+    let Ok(_permit) = bot.permits.acquire().await else {
+        return;
+    };
     Box::pin(post(&bot, job)).await;
 }
 

@@ -95,7 +95,7 @@ fn parse(arguments: &[String]) -> Result<(Plan, Shape), Box<dyn Error>> {
             "content-bytes" => shape.content_bytes = parser.value()?.parse()?,
             "forged-every" => shape.forged_every = parser.value()?.parse()?,
             "reply-origin" => shape.reply_origin = parser.value()?.parse()?,
-            _ => return Err(Arg::Long(&name.to_owned()).unexpected().into()),
+            _ => return Err(Arg::Long(name).unexpected().into()),
         }
     }
     if plan.settle && !(plan.sink.is_some() && matches!(plan.extent, Extent::Count(_))) {

@@ -2,15 +2,19 @@
 
 use std::fs;
 use std::io;
+use std::time::Duration;
 
-/// The unit of CPU time in `/proc`, fixed by Linux for what users see.
-const TICKS_PER_SECOND: f64 = 100.0;
+use nix::time::clock_getcpuclockid;
+use nix::unistd::Pid;
 
 /// CPU time used so far, in seconds.
 #[derive(Clone, Copy, Default)]
 pub struct Cpu {
-    pub user: f64,
-    pub system: f64,
+    /// To the nanosecond.
+    total: f64,
+    /// In ticks of 10 ms, and sampled: good for the proportion of the two.
+    user_ticks: f64,
+    system_ticks: f64,
 }
 
 /// Of all threads of a process, ended ones included.
@@ -18,20 +22,22 @@ pub struct Cpu {
 /// # Errors
 /// There is no such process.
 pub fn cpu(pid: u32) -> io::Result<Cpu> {
+    let pid_number = i32::try_from(pid).map_err(io::Error::other)?;
+    let total = clock_getcpuclockid(Pid::from_raw(pid_number))?.now()?;
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     // The second field is a name in parentheses that may hold anything; the third comes after it.
     let fields = stat.rsplit(')').next().unwrap_or_default();
-    let seconds = |index| {
-        let ticks: f64 = fields
+    let ticks = |index| {
+        fields
             .split_whitespace()
             .nth(index)
             .and_then(|field| field.parse().ok())
-            .unwrap_or_default();
-        ticks / TICKS_PER_SECOND
+            .unwrap_or_default()
     };
     Ok(Cpu {
-        user: seconds(11),
-        system: seconds(12),
+        total: Duration::from(total).as_secs_f64(),
+        user_ticks: ticks(11),
+        system_ticks: ticks(12),
     })
 }
 
@@ -51,12 +57,23 @@ pub fn resident_bytes(pid: u32) -> io::Result<u64> {
 impl Cpu {
     pub fn since(self, earlier: Self) -> Self {
         Self {
-            user: self.user - earlier.user,
-            system: self.system - earlier.system,
+            total: self.total - earlier.total,
+            user_ticks: self.user_ticks - earlier.user_ticks,
+            system_ticks: self.system_ticks - earlier.system_ticks,
         }
     }
 
-    pub fn total(self) -> f64 {
-        self.user + self.system
+    pub const fn total(self) -> f64 {
+        self.total
+    }
+
+    /// The part that was not the kernel's.
+    pub fn user(self) -> f64 {
+        let ticks = self.user_ticks + self.system_ticks;
+        if ticks > 0.0 {
+            self.total * self.user_ticks / ticks
+        } else {
+            0.0
+        }
     }
 }

@@ -22,8 +22,8 @@ const BUFFER_BYTES: usize = 256 * 1024;
 const EVENTS: usize = 1024;
 /// How long a server gets to settle before its memory is read.
 const SETTLE: Duration = Duration::from_millis(300);
-/// How long it gets to give memory back when all is over.
-const AFTERMATH: Duration = Duration::from_secs(3);
+/// How long it gets to give memory back when all is over; idle threads of torrap end after 10 s.
+const AFTERMATH: Duration = Duration::from_secs(12);
 /// How long no reply may come before the run is given up.
 const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -48,19 +48,19 @@ impl Poster {
         &self.settings
     }
 
-    /// Replies when the thinking time is over. What waits is small: the post's own state, several
-    /// hundred bytes, is allocated only when it begins.
+    /// Replies when the thinking time is over and a connection may be used. What waits is small: the
+    /// post's own state, a kilobyte or more, is allocated only when it begins.
     pub fn schedule(&'static self, job: Job) {
         tokio::spawn(async move {
             sleep(self.settings.delay).await;
+            let Ok(_permit) = self.permits.acquire().await else {
+                return;
+            };
             Box::pin(self.post(job)).await;
         });
     }
 
     async fn post(&self, job: Job) {
-        let Ok(_permit) = self.permits.acquire().await else {
-            return;
-        };
         let request = Request::post(self.settings.url(&job))
             .header(CONTENT_TYPE, "application/json")
             .body(Full::new(Bytes::from(job.reply())));
