@@ -17,8 +17,8 @@ use crate::timing_wheel::TimingWheel;
 /// Bytes read at once. One buffer serves all sessions; only incomplete requests are kept elsewhere.
 const READ_BYTES: usize = 64 * 1024;
 
-/// Bytes of incomplete requests held for all sessions together. Slack's arrive in one piece and are
-/// never held: this bounds what strangers can make us keep, and only they notice it.
+/// Bytes of incomplete requests held for all sessions together. Slack's usually arrive in one piece and are
+/// then not held: this bounds what strangers can make us keep, and only they notice it.
 const HELD_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Sessions that have their turn before the answers of all of them go out: a flood on every connection

@@ -204,3 +204,14 @@ fn a_request_that_never_ends_does_not_outlast_the_drain_time() {
     assert!(took < Duration::from_secs(10), "but not for ever: {took:?}");
     assert!(client.rest().is_empty());
 }
+
+#[test]
+fn a_strangers_byte_holds_up_a_stop_for_a_moment_only() {
+    let torrap = Torrap::with(|_| Answer::ok(), |config| config.drain_ms = 60_000);
+    let mut client = established(&torrap);
+    client.send("P");
+    let stopping = Instant::now();
+    assert!(torrap.settle().is_empty());
+    let took = stopping.elapsed();
+    assert!(took < Duration::from_secs(20), "not for --drain: {took:?}");
+}

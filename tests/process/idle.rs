@@ -93,3 +93,26 @@ fn neither_an_idle_connection_nor_a_closed_one_wakes_it_up() {
     assert_eq!(at_rest(&bot).len(), 3);
     assert_eq!(exchange(&mut open, get).status, 200, "it is still there");
 }
+
+#[test]
+fn connections_for_replies_go_when_there_are_none_for_a_while() {
+    let mut bot = Bot::start(|_| {});
+    let before = sockets(bot.process.pid()).len();
+    bot.command("olleh");
+    bot.posts(1);
+    bot.process.read_until("answered");
+    assert!(
+        sockets(bot.process.pid()).len() > before,
+        "it is kept for the next"
+    );
+    // The receiver keeps it open: it is the bot that lets go.
+    poll_for("the socket to be closed", || {
+        (sockets(bot.process.pid()).len() == before).then_some(())
+    });
+    bot.command("niaga");
+    assert_eq!(
+        bot.posts(2).len(),
+        2,
+        "and takes a new one when it needs one"
+    );
+}

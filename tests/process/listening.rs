@@ -155,3 +155,33 @@ fn a_limit_of_open_files_lowers_the_connections_with_a_warning() {
     process.read_until("listening on");
     assert_eq!(process.stop(), Some(0));
 }
+
+#[test]
+fn an_address_that_is_named_twice_is_listened_on_once() {
+    let free = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let mut bot = Bot::start(|command| {
+        command.args(["--listen", &format!("{free},{free}")]);
+    });
+    assert_eq!(bot.process.stop(), Some(0));
+    let listening = bot
+        .process
+        .messages()
+        .iter()
+        .filter(|line| line.starts_with("listening"))
+        .count();
+    assert_eq!(listening, 1);
+}
+
+#[test]
+fn a_secret_file_without_end_is_refused() {
+    let finished = finish(torrap().env("SLACK_SIGNING_SECRET_FILE", "/dev/zero"));
+    assert_eq!(finished.code, Some(2));
+    assert!(
+        finished.stderr.contains("larger than 64 KiB"),
+        "{}",
+        finished.stderr
+    );
+}

@@ -43,7 +43,7 @@ fn number(variable: &str) -> Option<u64> {
     Some(text.parse().expect("a seed or a number of seeds"))
 }
 
-fn simulate(run: fn(&mut World, u64), steps: u64, also: &[&str]) {
+fn simulate(run: fn(&mut World, u64), steps: u64, also: &[&'static str]) {
     let replayed = number("TORRAP_SEED");
     let seeds = match replayed {
         Some(seed) => seed..seed + 1,
@@ -63,7 +63,7 @@ fn simulate(run: fn(&mut World, u64), steps: u64, also: &[&str]) {
     }
 }
 
-fn check_coverage(total: &Tally, also: &[&str]) {
+fn check_coverage(total: &Tally, also: &[&'static str]) {
     let always = [
         "accepted",
         "attempts spent",
