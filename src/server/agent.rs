@@ -58,7 +58,7 @@ impl Agents {
             .build();
         Ok(Self {
             config,
-            resolver: CachingResolver::default(),
+            resolver: CachingResolver::system(),
         })
     }
 

@@ -5,6 +5,8 @@
 //! connection is kept. Replies go to one or two names: a look-up a minute is enough.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
@@ -22,13 +24,16 @@ const FRESH: Duration = Duration::from_secs(60);
 /// Addresses kept of one name; ureq takes no more.
 const ADDRESSES_MAX: usize = 16;
 
-#[derive(Clone, Debug, Default)]
+/// Asks for the addresses of `host:port`, however long that takes.
+type LookUp = dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync;
+
+#[derive(Clone, Debug)]
 pub(super) struct CachingResolver {
     names: Arc<Names>,
 }
 
-#[derive(Debug, Default)]
 struct Names {
+    look_up: Box<LookUp>,
     entries: Mutex<HashMap<String, Entry>>,
     changed: Condvar,
 }
@@ -69,7 +74,31 @@ impl Resolver for CachingResolver {
     }
 }
 
+impl fmt::Debug for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Names").finish_non_exhaustive()
+    }
+}
+
 impl CachingResolver {
+    /// A resolver that asks the system.
+    pub(super) fn system() -> Self {
+        Self::asking(|name| name.to_socket_addrs().map(Iterator::collect))
+    }
+
+    fn asking(
+        look_up: impl Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
+    ) -> Self {
+        let names = Names {
+            look_up: Box::new(look_up),
+            entries: Mutex::default(),
+            changed: Condvar::new(),
+        };
+        Self {
+            names: Arc::new(names),
+        }
+    }
+
     fn look_up(&self, name: &str, patience: Duration) -> Result<Vec<SocketAddr>, Error> {
         let deadline = Instant::now() + patience.min(FRESH);
         let names = &self.names;
@@ -109,18 +138,93 @@ impl Names {
     fn start_look_up(names: &Arc<Self>, name: &str) -> Result<(), Error> {
         let (names, name) = (names.clone(), name.to_owned());
         let thread = thread::Builder::new().name("resolver".to_owned());
-        thread.spawn(move || names.finish_look_up(&name, name.to_socket_addrs().ok()))?;
+        thread.spawn(move || {
+            let found = (names.look_up)(&name);
+            names.finish_look_up(&name, found.unwrap_or_default());
+        })?;
         Ok(())
     }
 
-    fn finish_look_up(&self, name: &str, found: Option<std::vec::IntoIter<SocketAddr>>) {
+    fn finish_look_up(&self, name: &str, found: Vec<SocketAddr>) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = entries.entry(name.to_owned()).or_default();
         entry.in_flight = false;
-        if let Some(found) = found {
-            entry.addresses = found.collect();
-            entry.looked_up = (!entry.addresses.is_empty()).then(Instant::now);
+        if !found.is_empty() {
+            entry.addresses = found;
+            entry.looked_up = Some(Instant::now());
         }
         self.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    fn address(port: u16) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], port))
+    }
+
+    #[test]
+    fn one_look_up_serves_all_who_wait_and_those_who_come_later() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let (open, gate) = channel::<()>();
+        let (counter, gate) = (asked.clone(), Mutex::new(gate));
+        let resolver = CachingResolver::asking(move |_| {
+            counter.fetch_add(1, Ordering::SeqCst);
+            gate.lock().unwrap().recv().map_err(io::Error::other)?;
+            Ok(vec![address(7)])
+        });
+        thread::scope(|scope| {
+            let look_up = || resolver.look_up("slack:7", PATIENCE).unwrap();
+            let waiting: Vec<_> = (0..8).map(|_| scope.spawn(look_up)).collect();
+            open.send(()).unwrap();
+            for thread in waiting {
+                assert_eq!(thread.join().unwrap(), [address(7)]);
+            }
+            assert_eq!(look_up(), [address(7)]);
+        });
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn a_name_without_addresses_is_an_answer_and_asked_for_again() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counter = asked.clone();
+        let resolver =
+            CachingResolver::asking(move |_| match counter.fetch_add(1, Ordering::SeqCst) {
+                0 => Err(io::ErrorKind::NotFound.into()),
+                1 => Ok(Vec::new()),
+                _ => Ok(vec![address(9)]),
+            });
+        for _ in 0..2 {
+            assert!(matches!(
+                resolver.look_up("slack:9", PATIENCE),
+                Err(Error::HostNotFound)
+            ));
+        }
+        assert_eq!(resolver.look_up("slack:9", PATIENCE).unwrap(), [address(9)]);
+    }
+
+    #[test]
+    fn nobody_waits_longer_than_allowed_and_a_hung_look_up_is_not_asked_twice() {
+        let (_open, gate) = channel::<()>();
+        let (asked, count) = (Arc::new(AtomicUsize::new(0)), Mutex::new(gate));
+        let counter = asked.clone();
+        let resolver = CachingResolver::asking(move |_| {
+            counter.fetch_add(1, Ordering::SeqCst);
+            count.lock().unwrap().recv().map_err(io::Error::other)?;
+            Ok(Vec::new())
+        });
+        for _ in 0..2 {
+            let answer = resolver.look_up("slack:1", Duration::from_millis(20));
+            assert!(matches!(answer, Err(Error::Timeout(Timeout::Resolve))));
+        }
+        assert!(asked.load(Ordering::SeqCst) <= 1);
     }
 }

@@ -78,14 +78,11 @@ impl<'a> Invocation<'a> {
     ) -> Result<Self, Error> {
         let [mut command, mut text, mut response_url] = [None; 3];
         for (name, value) in form::pairs(content.content()) {
-            let field = if form::name_is(name, "command") {
-                &mut command
-            } else if form::name_is(name, "text") {
-                &mut text
-            } else if form::name_is(name, "response_url") {
-                &mut response_url
-            } else {
-                continue;
+            let field = match field_of(name) {
+                Some(Field::Command) => &mut command,
+                Some(Field::Text) => &mut text,
+                Some(Field::ResponseUrl) => &mut response_url,
+                None => continue,
             };
             field.get_or_insert(value);
         }
@@ -100,6 +97,31 @@ impl<'a> Invocation<'a> {
             text: scratch.text("text", text)?,
             response_url: ResponseUrl::parse(response_url, origins).map_err(Error::ResponseUrl)?,
         })
+    }
+}
+
+/// The fields that matter.
+enum Field {
+    Command,
+    Text,
+    ResponseUrl,
+}
+
+/// Which field a raw name is, if it matters. Slack writes names plainly; whoever escapes them is
+/// understood as well, at his own cost.
+fn field_of(raw_name: &[u8]) -> Option<Field> {
+    match raw_name {
+        b"command" => Some(Field::Command),
+        b"text" => Some(Field::Text),
+        b"response_url" => Some(Field::ResponseUrl),
+        name if name.contains(&b'%') => [
+            ("command", Field::Command),
+            ("text", Field::Text),
+            ("response_url", Field::ResponseUrl),
+        ]
+        .into_iter()
+        .find_map(|(plain, field)| form::name_is(name, plain).then_some(field)),
+        _ => None,
     }
 }
 
