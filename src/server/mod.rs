@@ -79,7 +79,7 @@ pub struct Server {
     drain_ms: u64,
     /// When a graceful stop gives up waiting for replies, once one has begun.
     drain_until: Option<Tick>,
-    /// When it gives up waiting for clients.
+    /// When it gives up waiting for clients; none once it has.
     grace_until: Option<Tick>,
 }
 
@@ -219,17 +219,13 @@ impl Server {
         debug!("stopped slackbot");
     }
 
-    fn is_drained(&mut self) -> bool {
+    fn is_drained(&self) -> bool {
         let Some(until) = self.drain_until else {
             return false;
         };
-        let now = self.clock.now().tick;
-        if self.grace_until.is_some_and(|until| now >= until) {
-            self.grace_until = None;
-        }
         let is_settled = self.bot.pending() == 0 && !self.sessions.has_work();
         let are_clients_served = self.grace_until.is_none() || self.sessions.owed() == 0;
-        is_settled && are_clients_served || now >= until
+        is_settled && are_clients_served || self.clock.now().tick >= until
     }
 
     /// Takes in what came of the senders' attempts.
@@ -241,6 +237,9 @@ impl Server {
     }
 
     fn expire(&mut self, now: Now) {
+        if self.grace_until.is_some_and(|until| now.tick >= until) {
+            self.grace_until = None;
+        }
         let mut budget = EXPIRIES_PER_TURN;
         self.sessions.expire(&mut self.bot, now, &mut budget);
         let mut budget = EXPIRIES_PER_TURN;
