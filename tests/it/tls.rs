@@ -93,6 +93,8 @@ fn a_file_that_is_none_is_refused_at_the_start() {
     let broken = "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n";
     fs::write(&authority.file, broken).unwrap();
     refused("not PEM");
+    fs::write(&authority.file, vec![b'-'; 4 * 1024 * 1024 + 1]).unwrap();
+    refused("larger than 4 MiB");
     fs::remove_file(&authority.file).unwrap();
     refused("cannot be read");
 }

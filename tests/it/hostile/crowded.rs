@@ -154,3 +154,41 @@ fn whoever_is_busy_keeps_the_place_and_the_others_wait_their_turn() {
     }
     assert_eq!(torrap.posts(PLACES + 2).len(), PLACES + 2);
 }
+
+#[test]
+fn places_that_are_all_taken_are_no_shortage_while_nobody_waits() {
+    let torrap = with_places(CROWDED_MS);
+    let mut busy: Vec<Client> = take_places(&torrap, PLACES);
+    for client in &mut busy {
+        client.send(&HEALTHZ[..20]);
+    }
+    for client in &mut busy {
+        assert_eq!(client.exchange(&HEALTHZ[20..]).status, 200);
+    }
+    let lines = torrap.log.all();
+    assert!(
+        !lines.iter().any(|line| line.contains("taken")),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn incomplete_requests_are_held_up_to_a_limit_for_all_together() {
+    let torrap = Torrap::start();
+    let mut part = b"POST /slack HTTP/1.1\r\nHost: x\r\nContent-Length: 262144\r\n\r\n".to_vec();
+    part.resize(part.len() + 262_143, b'a');
+    let mut clients: Vec<Client> = Vec::new();
+    for _ in 0..300 {
+        let mut client = torrap.connect();
+        client.send(&part);
+        clients.push(client);
+    }
+    // 75 MiB in all. Who is refused depends on how the kernel hands them over.
+    torrap.log.wait_for("503: too many incomplete requests", 1);
+    assert_eq!(
+        torrap.command("olleh").status,
+        200,
+        "what is complete is served"
+    );
+    assert_eq!(torrap.replies(1), ["hello"]);
+}
