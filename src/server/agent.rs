@@ -5,11 +5,10 @@ use std::io::Read;
 use std::time::Duration;
 
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
-use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, ProxyProtocol, Timeout, http};
 
-use super::Error;
 use super::resolver::CachingResolver;
+use super::{Error, transport};
 use crate::bot::{Delivery, Report};
 use crate::config::Config;
 use crate::jobs::Outcome;
@@ -65,7 +64,7 @@ impl Agents {
     pub(super) fn make(&self) -> Agent {
         Agent::with_parts(
             self.config.clone(),
-            DefaultConnector::default(),
+            transport::connector(),
             self.resolver.clone(),
         )
     }

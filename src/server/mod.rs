@@ -14,6 +14,7 @@ mod senders;
 mod session;
 mod sessions;
 mod token;
+mod transport;
 
 use std::io;
 use std::net::SocketAddr;

@@ -1,0 +1,360 @@
+//! The TCP connections under ureq, made for few system calls.
+//!
+//! As it comes, ureq 3.5 makes twelve of them for a reply on a kept connection: head and content are sent with
+//! a call each, each call has a time-out set before it (what is left of ten seconds is never the same twice), and
+//! two looks whether the connection is still open take three calls each. Here it is three: what is sent is held
+//! until an answer is waited for, time-outs come in steps, and one look is enough.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::mem::MaybeUninit;
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use socket2::SockRef;
+use ureq::unversioned::transport::{
+    Buffers, ConnectProxyConnector, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout,
+    RustlsConnector, ShutdownHandle, Transport,
+};
+use ureq::{Error, Timeout};
+
+/// Steps of the time-outs that a socket is given: an attempt may last longer by less than this.
+const TIMEOUT_STEP: Duration = Duration::from_millis(250);
+/// Room that ureq must find behind what is held; when there is less, that is sent first.
+const OUTPUT_ROOM_MIN: usize = 4 * 1024;
+
+/// ureq's own chain of connectors, with our sockets at its bottom.
+pub(super) fn connector() -> impl Connector<(), Out: Transport> {
+    ().chain(ConnectProxyConnector::default())
+        .chain(TcpConnector)
+        .chain(RustlsConnector::default())
+}
+
+#[derive(Debug)]
+struct TcpConnector;
+
+impl<In: Transport> Connector<In> for TcpConnector {
+    type Out = Either<In, Tcp>;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails<'_>,
+        chained: Option<In>,
+    ) -> Result<Option<Self::Out>, Error> {
+        // The tunnel through a proxy, whose own connection was made here before.
+        if let Some(tunnel) = chained {
+            return Ok(Some(Either::A(tunnel)));
+        }
+        let stream = connect_any(&details.addrs, details.timeout)?;
+        stream.set_nodelay(true)?;
+        let config = details.config;
+        let buffers = LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size());
+        let stream = Arc::new(Stream(stream));
+        let handle: Weak<dyn ShutdownHandle> = Arc::downgrade(&stream) as _;
+        (details.register_shutdown)(handle)?;
+        Ok(Some(Either::B(Tcp::new(stream, buffers))))
+    }
+}
+
+/// The first address that answers. Each gets an equal share of the time that is left.
+fn connect_any(addrs: &[SocketAddr], timeout: NextTimeout) -> Result<TcpStream, Error> {
+    let started = Instant::now();
+    let mut last = Error::HostNotFound;
+    for (index, addr) in addrs.iter().enumerate() {
+        let left = timeout.after.saturating_sub(started.elapsed());
+        let share = left / u32::try_from(addrs.len() - index).unwrap_or(u32::MAX);
+        if share.is_zero() {
+            return Err(Error::Timeout(timeout.reason));
+        }
+        last = match TcpStream::connect_timeout(addr, share) {
+            Ok(stream) => return Ok(stream),
+            Err(error) if error.kind() == ErrorKind::TimedOut => Error::Timeout(Timeout::Connect),
+            Err(error) => error.into(),
+        };
+    }
+    Err(last)
+}
+
+/// Lets [`ureq::Agent::shutdown`] interrupt a thread that waits.
+#[derive(Debug)]
+struct Stream(TcpStream);
+
+impl ShutdownHandle for Stream {
+    fn shutdown(&self) {
+        // It fails only when the connection is already gone.
+        let _ = self.0.shutdown(Shutdown::Both);
+    }
+}
+
+/// A connection.
+#[derive(Debug)]
+struct Tcp {
+    stream: Arc<Stream>,
+    buffers: Holding,
+    /// The time-outs that the socket has now.
+    read_timeout: Option<Duration>,
+    write_timeout: Option<Duration>,
+    /// An answer has just come in: the connection was open a moment ago, and it will be looked at again when it
+    /// is taken out of the pool.
+    fresh: bool,
+}
+
+impl Tcp {
+    const fn new(stream: Arc<Stream>, buffers: LazyBuffers) -> Self {
+        Self {
+            stream,
+            buffers: Holding { buffers, held: 0 },
+            read_timeout: None,
+            write_timeout: None,
+            fresh: false,
+        }
+    }
+
+    /// Sends what is held.
+    fn flush(&mut self, timeout: NextTimeout) -> Result<(), Error> {
+        let held = std::mem::take(&mut self.buffers.held);
+        if held == 0 {
+            return Ok(());
+        }
+        let wanted = in_steps(timeout)?;
+        if self.write_timeout != wanted {
+            self.stream.0.set_write_timeout(wanted)?;
+            self.write_timeout = wanted;
+        }
+        let bytes = &self.buffers.buffers.output()[..held];
+        (&self.stream.0)
+            .write_all(bytes)
+            .map_err(|error| fault(error, timeout.reason))
+    }
+}
+
+impl Transport for Tcp {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        self.buffers.held += amount;
+        if self.buffers.output().len() < OUTPUT_ROOM_MIN {
+            self.flush(timeout)?;
+        }
+        Ok(())
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        self.flush(timeout)?;
+        let wanted = in_steps(timeout)?;
+        if self.read_timeout != wanted {
+            self.stream.0.set_read_timeout(wanted)?;
+            self.read_timeout = wanted;
+        }
+        let input = self.buffers.buffers.input_append_buf();
+        let len = loop {
+            match (&self.stream.0).read(input) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                result => break result.map_err(|error| fault(error, timeout.reason))?,
+            }
+        };
+        self.buffers.buffers.input_appended(len);
+        self.fresh = len > 0;
+        Ok(len > 0)
+    }
+
+    /// Neither closed nor with bytes that belong to no answer.
+    fn is_open(&mut self) -> bool {
+        if std::mem::take(&mut self.fresh) {
+            return true;
+        }
+        let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
+        let look =
+            SockRef::from(&self.stream.0).recv_with_flags(&mut [MaybeUninit::uninit()], flags);
+        look.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    }
+}
+
+/// What is left of an attempt, rounded up to the next step.
+fn in_steps(timeout: NextTimeout) -> Result<Option<Duration>, Error> {
+    if timeout.after.is_not_happening() {
+        return Ok(None);
+    }
+    if timeout.after.is_zero() {
+        return Err(Error::Timeout(timeout.reason));
+    }
+    let steps = timeout.after.as_nanos().div_ceil(TIMEOUT_STEP.as_nanos());
+    Ok(Some(
+        TIMEOUT_STEP.saturating_mul(u32::try_from(steps).unwrap_or(u32::MAX)),
+    ))
+}
+
+fn fault(error: io::Error, reason: Timeout) -> Error {
+    match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => Error::Timeout(reason),
+        _ => error.into(),
+    }
+}
+
+/// ureq's buffers, whose output begins behind what is held.
+#[derive(Debug)]
+struct Holding {
+    buffers: LazyBuffers,
+    /// Bytes of the output that are written and not yet sent.
+    held: usize,
+}
+
+impl Buffers for Holding {
+    fn output(&mut self) -> &mut [u8] {
+        &mut self.buffers.output()[self.held..]
+    }
+
+    fn input(&self) -> &[u8] {
+        self.buffers.input()
+    }
+
+    fn input_append_buf(&mut self) -> &mut [u8] {
+        self.buffers.input_append_buf()
+    }
+
+    fn input_appended(&mut self, amount: usize) {
+        self.buffers.input_appended(amount);
+    }
+
+    fn input_consume(&mut self, amount: usize) {
+        self.buffers.input_consume(amount);
+    }
+
+    fn tmp_and_output(&mut self) -> (&mut [u8], &mut [u8]) {
+        let (tmp, output) = self.buffers.tmp_and_output();
+        (tmp, &mut output[self.held..])
+    }
+
+    fn can_use_input(&self) -> bool {
+        self.buffers.can_use_input()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    fn pair() -> (Tcp, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (peer, _) = listener.accept().unwrap();
+        let buffers = LazyBuffers::new(16 * 1024, 16 * 1024);
+        (Tcp::new(Arc::new(Stream(stream)), buffers), peer)
+    }
+
+    fn within(timeout: Duration) -> NextTimeout {
+        NextTimeout {
+            after: timeout.into(),
+            ..NextTimeout::default()
+        }
+    }
+
+    const LONG: Duration = Duration::from_secs(10);
+
+    fn put(tcp: &mut Tcp, bytes: &[u8]) {
+        tcp.buffers().output()[..bytes.len()].copy_from_slice(bytes);
+        tcp.transmit_output(bytes.len(), within(LONG)).unwrap();
+    }
+
+    #[test]
+    fn what_is_written_goes_out_in_one_piece_when_the_answer_is_waited_for() {
+        let (mut tcp, mut peer) = pair();
+        put(&mut tcp, b"head ");
+        put(&mut tcp, b"content");
+        peer.set_nonblocking(true).unwrap();
+        let early = peer.read(&mut [0; 64]).unwrap_err();
+        assert_eq!(early.kind(), ErrorKind::WouldBlock);
+        peer.set_nonblocking(false).unwrap();
+        peer.write_all(b"ok").unwrap();
+        assert!(tcp.await_input(within(LONG)).unwrap());
+        assert_eq!(tcp.buffers().input(), b"ok");
+        let mut received = [0; 64];
+        let len = peer.read(&mut received).unwrap();
+        assert_eq!(&received[..len], b"head content");
+    }
+
+    #[test]
+    fn much_output_is_sent_before_its_room_runs_out() {
+        let (mut tcp, mut peer) = pair();
+        let mut sent = Vec::new();
+        for round in 0..40_u8 {
+            let piece = [round; 1000];
+            put(&mut tcp, &piece);
+            assert!(tcp.buffers().output().len() >= OUTPUT_ROOM_MIN);
+            sent.extend_from_slice(&piece);
+        }
+        tcp.flush(within(LONG)).unwrap();
+        let mut received = vec![0; sent.len()];
+        peer.read_exact(&mut received).unwrap();
+        assert_eq!(received, sent);
+    }
+
+    #[test]
+    fn a_connection_is_open_until_its_peer_closes_it_or_speaks_unasked() {
+        let (mut tcp, peer) = pair();
+        assert!(tcp.is_open());
+        drop(peer);
+        assert!(!wait_for_change(&mut tcp));
+        let (mut tcp, mut peer) = pair();
+        peer.write_all(b"HTTP/1.1 408 ").unwrap();
+        assert!(!wait_for_change(&mut tcp));
+    }
+
+    /// Loopback delivers a FIN or a byte at once, but from another thread of the kernel's.
+    fn wait_for_change(tcp: &mut Tcp) -> bool {
+        tcp.stream.0.peek(&mut [0]).unwrap();
+        tcp.is_open()
+    }
+
+    #[test]
+    fn a_fresh_answer_spares_one_look_and_no_more() {
+        let (mut tcp, mut peer) = pair();
+        peer.write_all(b"ok").unwrap();
+        tcp.await_input(within(LONG)).unwrap();
+        drop(peer);
+        tcp.stream.0.peek(&mut [0]).unwrap();
+        assert!(tcp.is_open(), "the look when it goes back to the pool");
+        assert!(!tcp.is_open(), "the look when it is taken again");
+    }
+
+    #[test]
+    fn a_peer_that_is_silent_is_a_timeout_with_its_reason() {
+        let (mut tcp, _peer) = pair();
+        let error = tcp
+            .await_input(within(Duration::from_millis(1)))
+            .unwrap_err();
+        assert!(matches!(error, Error::Timeout(Timeout::Global)), "{error}");
+        let error = tcp.await_input(within(Duration::ZERO)).unwrap_err();
+        assert!(matches!(error, Error::Timeout(Timeout::Global)), "{error}");
+    }
+
+    #[test]
+    fn timeouts_are_rounded_up_to_a_step() {
+        for (left_ms, step_ms) in [(1, 250), (250, 250), (251, 500), (9_990, 10_000)] {
+            let steps = in_steps(within(Duration::from_millis(left_ms))).unwrap();
+            assert_eq!(steps, Some(Duration::from_millis(step_ms)), "{left_ms} ms");
+        }
+        assert_eq!(in_steps(NextTimeout::default()).unwrap(), None);
+        assert!(in_steps(within(Duration::ZERO)).is_err());
+    }
+
+    #[test]
+    fn of_several_addresses_the_first_that_answers_is_taken() {
+        let gone = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let here = listener.local_addr().unwrap();
+        let stream = connect_any(&[gone, here], within(LONG)).unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), here);
+        let refused = connect_any(&[gone], within(LONG)).unwrap_err();
+        assert!(
+            matches!(&refused, Error::Io(error) if error.kind() == ErrorKind::ConnectionRefused)
+        );
+    }
+}
