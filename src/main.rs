@@ -94,6 +94,9 @@ fn serve(config: &Config, console: &Console) -> Result<i32, Failure> {
     for address in server.local_addrs().map_err(failure)? {
         info!("listening on http://{address}");
     }
+    for address in server.metrics_addrs().map_err(failure)? {
+        info!("metrics on http://{address}/metrics");
+    }
     let undelivered = server.run().map_err(failure)?;
     debug!("all tasks stopped");
     if undelivered > 0 {

@@ -133,6 +133,15 @@ pub const OPTIONS: &[Opt] = &[
         variable_in_trial: false,
         help: "PEM file of the authorities to trust for replies, instead of the built-in ones",
     },
+    Opt {
+        setting: Setting::MetricsListen,
+        flag: Some("--metrics-listen"),
+        variable: "TORRAP_METRICS_LISTEN",
+        value: "ADDRESSES",
+        default: "none",
+        variable_in_trial: false,
+        help: "list of host:port that serve /metrics for Prometheus, and the health checks",
+    },
 ];
 
 /// The option with a flag, given without its dashes.

@@ -75,6 +75,8 @@ pub struct Config {
     pub log_level: LevelFilter,
     /// Where to listen: `host:port` or `[IPv6]:port` as given, names not yet resolved.
     pub listen: Vec<String>,
+    /// Where to serve `/metrics`, in the same form; nowhere if empty.
+    pub metrics_listen: Vec<String>,
     /// From a command to its reply, in milliseconds; at most [`DELAY_MS_MAX`].
     pub delay_ms: u64,
     /// How far a request's timestamp may be from now, both ways, in milliseconds.
@@ -116,6 +118,10 @@ impl Config {
             signing_secrets,
             log_level: value(S::LogLevel, default::LOG_LEVEL)?.level()?,
             listen: value(S::Listen, default::LISTEN)?.addresses()?,
+            metrics_listen: match settings.given(S::MetricsListen)? {
+                Some(addresses) => addresses.addresses()?,
+                None => Vec::new(),
+            },
             delay_ms,
             tolerance_ms: value(S::Tolerance, default::TOLERANCE)?
                 .millis(TOLERANCE_MS_MIN..=TOLERANCE_MS_MAX)?,

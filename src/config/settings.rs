@@ -34,6 +34,8 @@ pub enum Setting {
     Drain,
     /// Authorities to trust.
     CaFile,
+    /// Addresses for those who watch.
+    MetricsListen,
 }
 
 /// All that was given, each with the name it was given under. Holds secrets, so it has no `Debug`.

@@ -32,6 +32,8 @@ enum Shortage {
 /// The door.
 #[derive(Debug)]
 pub(super) struct Admission {
+    /// The places, as an operator knows them.
+    places: &'static str,
     listeners: Vec<Listener>,
     /// Until when accepting pauses, and why.
     pause: Option<(Shortage, Tick)>,
@@ -39,16 +41,38 @@ pub(super) struct Admission {
     /// Accepted when all places were taken and busy. Only somebody who is there shows that places are
     /// short: an idle loop would not know whether anyone waits in the kernel.
     waiting: Option<TcpStream>,
+    counts: Counts,
+}
+
+/// What has happened at the door.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    /// Connections let in.
+    pub(super) accepted: u64,
+    /// Idle ones that others had to make room for.
+    pub(super) evicted: u64,
+    /// How often nobody was let in for a while.
+    pub(super) pauses: u64,
 }
 
 impl Admission {
-    pub(super) const fn new(listeners: Vec<Listener>) -> Self {
+    pub(super) const fn new(places: &'static str, listeners: Vec<Listener>) -> Self {
         Self {
+            places,
             listeners,
             pause: None,
             warned_at: None,
             waiting: None,
+            counts: Counts {
+                accepted: 0,
+                evicted: 0,
+                pauses: 0,
+            },
         }
+    }
+
+    pub(super) const fn counts(&self) -> Counts {
+        self.counts
     }
 
     pub(super) fn local_addrs(&self) -> io::Result<Vec<SocketAddr>> {
@@ -130,8 +154,8 @@ impl Admission {
                     .then(|| sessions.choose_idle(now))
                     .flatten();
                 match leaving {
-                    Some(idle) => sessions.close(idle),
-                    None => self.pause = Some((Shortage::Accepting, now.after(PAUSE_MS))),
+                    Some(idle) => self.evict(idle, sessions),
+                    None => self.begin_pause(Shortage::Accepting, now),
                 }
                 self.warn(now, &format_args!("cannot accept connections: {error}"));
             }
@@ -140,19 +164,28 @@ impl Admission {
 
     /// Gives an accepted connection a place, or lets it wait for one: nobody else is accepted then.
     fn seat(&mut self, stream: TcpStream, sessions: &mut Sessions, registry: &Registry, now: Tick) {
+        let places = self.places;
         if sessions.is_full() {
             let Some(idle) = sessions.choose_idle(now) else {
                 self.waiting = Some(stream);
-                self.pause = Some((Shortage::Places, now.after(PAUSE_MS)));
-                return self.warn(now, &"all of --max-connections are taken and busy");
+                self.begin_pause(Shortage::Places, now);
+                return self.warn(now, &format_args!("{places} are taken and busy"));
             };
-            sessions.close(idle);
-            self.warn(
-                now,
-                &"all of --max-connections are taken: closing idle ones",
-            );
+            self.evict(idle, sessions);
+            self.warn(now, &format_args!("{places} are taken: closing idle ones"));
         }
+        self.counts.accepted += 1;
         sessions.admit(stream, registry, now);
+    }
+
+    fn evict(&mut self, idle: u32, sessions: &mut Sessions) {
+        self.counts.evicted += 1;
+        sessions.close(idle);
+    }
+
+    const fn begin_pause(&mut self, shortage: Shortage, now: Tick) {
+        self.counts.pauses += 1;
+        self.pause = Some((shortage, now.after(PAUSE_MS)));
     }
 
     fn warn(&mut self, now: Tick, what: &dyn Display) {

@@ -8,7 +8,7 @@ use mio::{Interest, Registry};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::Error;
-use super::token::Source;
+use super::token::{Side, Source};
 
 /// Connections that the kernel keeps for us until they are accepted; it lowers this to its own limit.
 const BACKLOG: i32 = 4096;
@@ -32,17 +32,27 @@ pub(super) enum Accepted {
 
 impl Listener {
     /// Listens on every address of every setting; a name may have several.
-    pub(super) fn bind_all(addresses: &[String], registry: &Registry) -> Result<Vec<Self>, Error> {
+    pub(super) fn bind_all(
+        side: Side,
+        addresses: &[String],
+        registry: &Registry,
+    ) -> Result<Vec<Self>, Error> {
+        let option = match side {
+            Side::Front => "--listen",
+            Side::Watch => "--metrics-listen",
+        };
         let mut listeners: Vec<Self> = Vec::new();
         let mut bound: Vec<SocketAddr> = Vec::new();
         for text in addresses {
             let listen = |source| Error::Listen {
+                option,
                 address: text.clone(),
                 source,
             };
             let resolved: Vec<_> = text
                 .to_socket_addrs()
                 .map_err(|source| Error::Resolve {
+                    option,
                     address: text.clone(),
                     source,
                 })?
@@ -54,7 +64,7 @@ impl Listener {
                 if address.port() != 0 && bound.contains(address) {
                     continue;
                 }
-                let token = Source::Listener(listeners.len()).token();
+                let token = Source::Listener(side, listeners.len()).token();
                 match Self::bind(*address, registry, token) {
                     Ok(listener) => {
                         listeners.push(listener);

@@ -15,6 +15,7 @@ mod session;
 mod sessions;
 mod token;
 mod transport;
+mod watch;
 
 use std::io;
 use std::net::SocketAddr;
@@ -32,10 +33,12 @@ pub use self::error::Error;
 use self::listener::Listener;
 use self::senders::Senders;
 use self::sessions::Sessions;
-use self::token::Source;
+use self::token::{Side, Source};
+use self::watch::{View, Watch};
 use crate::bot::Bot;
 use crate::config::Config;
-use crate::time::{Now, Seconds, Tick};
+use crate::health::Readiness;
+use crate::time::{Now, Seconds, Tick, UnixTime};
 
 /// Events taken from the kernel at once.
 const EVENTS_PER_TURN: usize = 1024;
@@ -75,6 +78,9 @@ pub struct Server {
     sessions: Sessions,
     bot: Bot,
     senders: Senders,
+    /// The door of those who watch, if there is one.
+    watch: Option<Watch>,
+    started_at: UnixTime,
     clock: Clock,
     stopper: Stopper,
     drain_ms: u64,
@@ -91,21 +97,34 @@ impl Server {
     /// See [`Error`].
     pub fn bind(config: &Config) -> Result<Self, Error> {
         let clock = Clock::start();
-        let now = clock.now().tick;
+        let Now { tick: now, unix } = clock.now();
         let poll = Poll::new().map_err(Error::Loop)?;
         let waker = Waker::new(poll.registry(), Source::Waker.token()).map_err(Error::Loop)?;
         let stopper = Stopper {
             requested: Arc::default(),
             waker: Arc::new(waker),
         };
-        let (max_connections, senders) = admissible(config.max_connections, config.senders);
+        let watchers = if config.metrics_listen.is_empty() {
+            0
+        } else {
+            watch::CONNECTIONS_MAX
+        };
+        let (max_connections, senders) = admissible(
+            config.max_connections,
+            config.senders,
+            DESCRIPTORS_RESERVED + watchers,
+        );
         let agents = Agents::new(config, senders)?;
-        let listeners = Listener::bind_all(&config.listen, poll.registry())?;
+        let listeners = Listener::bind_all(Side::Front, &config.listen, poll.registry())?;
+        let limits = &config.limits;
+        let watch = Watch::bind(&config.metrics_listen, limits, poll.registry(), now)?;
         Ok(Self {
-            admission: Admission::new(listeners),
-            sessions: Sessions::new(config.limits.clone(), max_connections, now),
+            admission: Admission::new("all of --max-connections", listeners),
+            sessions: Sessions::new(Side::Front, limits.clone(), max_connections, now),
             bot: Bot::new(config, now),
             senders: Senders::new(agents, senders, stopper.waker.clone()),
+            watch,
+            started_at: unix,
             clock,
             poll,
             stopper,
@@ -121,6 +140,15 @@ impl Server {
     /// As the system says.
     pub fn local_addrs(&self) -> io::Result<Vec<SocketAddr>> {
         self.admission.local_addrs()
+    }
+
+    /// The addresses that serve `/metrics`, with the ports that the system chose.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn metrics_addrs(&self) -> io::Result<Vec<SocketAddr>> {
+        let watch = self.watch.as_ref();
+        watch.map_or_else(|| Ok(Vec::new()), Watch::local_addrs)
     }
 
     /// What stops this server.
@@ -139,6 +167,8 @@ impl Server {
         while !self.is_drained() {
             self.wait(&mut events)?;
             let now = self.clock.now();
+            // Without a sleep in between, the last turn ends where this one begins.
+            self.bot.counters_mut().note_answered(now.tick);
             self.sessions.begin_turn(now);
             self.note(&events, now);
             self.admission
@@ -148,6 +178,7 @@ impl Server {
             self.expire(now);
             self.sessions.transmit();
             self.dispatch(now);
+            self.show(now);
         }
         self.senders.stop();
         self.bot.handle_stop();
@@ -162,7 +193,11 @@ impl Server {
 
     /// Sleeps until readiness, a deadline or the waker; not at all while work is left.
     fn wait(&mut self, events: &mut Events) -> io::Result<()> {
-        let timeout = self.poll_timeout();
+        let timeout = if self.has_work() {
+            Some(Duration::ZERO)
+        } else {
+            self.sleep()
+        };
         match self.poll.poll(events, timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
                 events.clear();
@@ -172,32 +207,46 @@ impl Server {
         }
     }
 
-    fn poll_timeout(&self) -> Option<Duration> {
-        let has_work = self.sessions.has_work()
+    fn has_work(&self) -> bool {
+        self.sessions.has_work()
             || self.admission.has_work(&self.sessions)
-            || (self.bot.has_delivery() && self.senders.room() > 0);
-        if has_work {
-            return Some(Duration::ZERO);
-        }
+            || (self.bot.has_delivery() && self.senders.room() > 0)
+            || self.watch.as_ref().is_some_and(Watch::has_work)
+    }
+
+    /// How long to sleep: until the next deadline, if there is one.
+    fn sleep(&mut self) -> Option<Duration> {
         let deadlines = [
             self.sessions.poll_timeout(),
             self.bot.poll_timeout(),
             self.drain_until,
             self.grace_until,
             self.admission.poll_timeout(),
+            self.watch.as_ref().and_then(Watch::poll_timeout),
         ];
-        let next = deadlines.into_iter().flatten().min()?;
-        Some(Duration::from_millis(
-            next.millis_since(self.clock.now().tick),
-        ))
+        let next = deadlines.into_iter().flatten().min();
+        if next.is_none() && !self.bot.counters_mut().has_untimed() {
+            return None;
+        }
+        let now = self.clock.now().tick;
+        self.bot.counters_mut().note_answered(now);
+        next.map(|next| Duration::from_millis(next.millis_since(now)))
     }
 
     fn note(&mut self, events: &Events, now: Now) {
         for event in events {
             match Source::of(event.token()) {
                 Source::Waker => {}
-                Source::Listener(index) => self.admission.note(index),
-                Source::Session(key) => self.sessions.note(key, event),
+                Source::Listener(Side::Front, index) => self.admission.note(index),
+                Source::Session(Side::Front, key) => self.sessions.note(key, event),
+                Source::Listener(Side::Watch, index) => {
+                    self.watch.iter_mut().for_each(|w| w.note_listener(index));
+                }
+                Source::Session(Side::Watch, key) => {
+                    self.watch
+                        .iter_mut()
+                        .for_each(|w| w.note_session(key, event));
+                }
             }
         }
         if self.drain_until.is_none() && self.stopper.requested.load(Ordering::Acquire) {
@@ -217,6 +266,7 @@ impl Server {
         self.admission
             .close(&mut self.sessions, self.poll.registry(), now.tick);
         self.sessions.drain();
+        self.bot.set_readiness(Readiness::Draining);
         debug!("stopped slackbot");
     }
 
@@ -257,12 +307,27 @@ impl Server {
         }
         self.senders.submit();
     }
+
+    /// Serves those who watch, last of all: what they see is how the turn has left things.
+    fn show(&mut self, now: Now) {
+        let Some(watch) = &mut self.watch else {
+            return;
+        };
+        let mut view = View {
+            bot: &self.bot,
+            front: &self.sessions,
+            door: &self.admission,
+            senders: &self.senders,
+            started_at: self.started_at,
+        };
+        watch.turn(&mut view, self.poll.registry(), now);
+    }
 }
 
 /// How many connections and sender threads the descriptor limit admits, after it was raised as far as
 /// it may be. Senders get at most half: however slow the receivers, commands are still acknowledged.
-fn admissible(max_connections: usize, senders: usize) -> (usize, usize) {
-    let wanted = max_connections + senders + DESCRIPTORS_RESERVED;
+fn admissible(max_connections: usize, senders: usize, reserved: usize) -> (usize, usize) {
+    let wanted = max_connections + senders + reserved;
     let Ok((soft, hard)) = rlimit::getrlimit(rlimit::Resource::NOFILE) else {
         return (max_connections, senders);
     };
@@ -273,7 +338,7 @@ fn admissible(max_connections: usize, senders: usize) -> (usize, usize) {
     if limit >= wanted {
         return (max_connections, senders);
     }
-    let free = limit.saturating_sub(DESCRIPTORS_RESERVED);
+    let free = limit.saturating_sub(reserved);
     let admitted_senders = senders.min(free / 2).max(1);
     let admitted = max_connections
         .min(free.saturating_sub(admitted_senders))

@@ -83,6 +83,16 @@ impl Senders {
         (self.threads_max * 2).saturating_sub(self.outstanding)
     }
 
+    /// Deliveries handed over whose report is not in yet.
+    pub(super) const fn outstanding(&self) -> usize {
+        self.outstanding
+    }
+
+    /// Threads that live, and how many may.
+    pub(super) fn threads(&self) -> (usize, usize) {
+        (self.shared.lock().threads, self.threads_max)
+    }
+
     /// Adds a delivery to this turn's batch.
     pub(super) fn enqueue(&mut self, delivery: Delivery) {
         self.outstanding += 1;
@@ -176,6 +186,7 @@ impl Shared {
                 job,
                 outcome: Outcome::Unknown,
                 detail: "the HTTP client panicked".to_owned(),
+                took_ms: 0,
             }));
         }
     }
@@ -225,6 +236,7 @@ impl Shared {
                 job: delivery.job,
                 outcome: Outcome::Unsent,
                 detail: "no sender thread".to_owned(),
+                took_ms: 0,
             });
         }
     }

@@ -6,9 +6,27 @@ use std::net::Shutdown;
 use mio::net::TcpStream;
 
 use crate::bot::Bot;
-use crate::http::{CloseReason, Connection, Limits, Request, Staging};
+use crate::http::{self, CloseReason, Connection, Limits, Request, Response, Staging};
 use crate::slab::Key;
 use crate::time::{Now, Tick};
+
+/// Who answers the requests of sessions.
+pub(super) trait Service {
+    /// Answers a request.
+    fn handle_request(&mut self, request: &Request<'_>, now: Now) -> Response;
+    /// Takes note of a fault that the connection has answered by itself.
+    fn note_fault(&mut self, error: http::Error, now: Now);
+}
+
+impl Service for Bot {
+    fn handle_request(&mut self, request: &Request<'_>, now: Now) -> Response {
+        Self::handle_request(self, request, now)
+    }
+
+    fn note_fault(&mut self, error: http::Error, now: Now) {
+        Self::note_fault(self, error, now);
+    }
+}
 
 /// What a session's turn has left behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,7 +131,7 @@ impl Session {
         now: Now,
         limits: &Limits,
         staging: &mut Staging,
-        bot: &mut Bot,
+        service: &mut impl Service,
     ) -> Progress {
         if self.is_blocked() {
             return Progress::Waiting;
@@ -141,7 +159,7 @@ impl Session {
             }
         };
         let bytes = &mut buffer[..received];
-        let handler = |request: &Request<'_>| bot.handle_request(request, now);
+        let handler = |request: &Request<'_>| service.handle_request(request, now);
         self.connection
             .receive(bytes, now.tick, limits, staging, handler);
         if self.readable || self.connection.has_backlog() {

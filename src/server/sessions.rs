@@ -6,9 +6,8 @@ use std::ops::Range;
 use mio::net::TcpStream;
 use mio::{Interest, Registry};
 
-use super::session::{Progress, Session};
-use super::token::Source;
-use crate::bot::Bot;
+use super::session::{Progress, Service, Session};
+use super::token::{Side, Source};
 use crate::http::{CloseReason, Connection, Limits, Staging};
 use crate::slab::{Key, Slab};
 use crate::time::{Now, Tick};
@@ -33,6 +32,7 @@ const IDLE_CHOICES: usize = 4;
 
 /// The sessions, and a turn's work on them.
 pub(super) struct Sessions {
+    side: Side,
     limits: Limits,
     capacity: usize,
     slab: Slab<Session>,
@@ -52,8 +52,9 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    pub(super) fn new(limits: Limits, capacity: usize, now: Tick) -> Self {
+    pub(super) fn new(side: Side, limits: Limits, capacity: usize, now: Tick) -> Self {
         Self {
+            side,
             limits,
             capacity,
             slab: Slab::new(),
@@ -66,6 +67,16 @@ impl Sessions {
             staging: Staging::default(),
             staged: Vec::new(),
         }
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    /// How many there may be.
+    pub(super) const fn capacity(&self) -> usize {
+        self.capacity
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -107,7 +118,7 @@ impl Sessions {
             return;
         };
         session.timer = timer;
-        let token = Source::Session(key).token();
+        let token = Source::Session(self.side, key).token();
         let interest = Interest::READABLE | Interest::WRITABLE;
         if let Err(error) = registry.register(session.socket_mut(), token, interest) {
             log::debug!("cannot watch a connection: {error}");
@@ -179,7 +190,7 @@ impl Sessions {
     }
 
     /// Gives each active session one turn: one read, and the answers to what is complete.
-    pub(super) fn receive(&mut self, bot: &mut Bot, now: Now) {
+    pub(super) fn receive(&mut self, service: &mut impl Service, now: Now) {
         for _ in 0..self.active.len().min(SESSIONS_PER_TURN) {
             let Some(key) = self.active.pop_front() else {
                 break;
@@ -190,7 +201,7 @@ impl Sessions {
             session.queued = false;
             let start = self.staging.len();
             let (buffer, staging) = (&mut self.buffer, &mut self.staging);
-            match session.receive(buffer, now, &self.limits, staging, bot) {
+            match session.receive(buffer, now, &self.limits, staging, service) {
                 Progress::Waiting => {}
                 Progress::Again => {
                     session.queued = true;
@@ -201,12 +212,12 @@ impl Sessions {
                     continue;
                 }
             }
-            self.after(key, start, bot, now);
+            self.after(key, start, service, now);
         }
     }
 
     /// Ends what has lasted too long, as far as the budget goes.
-    pub(super) fn expire(&mut self, bot: &mut Bot, now: Now, budget: &mut usize) {
+    pub(super) fn expire(&mut self, service: &mut impl Service, now: Now, budget: &mut usize) {
         while let Some(key) = self.timers.expire(now.tick, budget) {
             let Some(session) = self.slab.get_mut(key) else {
                 continue;
@@ -223,12 +234,12 @@ impl Sessions {
             // The deadline has moved since the timer was set: that is all it costs to move it.
             session.armed = session.connection.deadline();
             session.timer = self.timers.schedule(session.armed, key);
-            self.after(key, start, bot, now);
+            self.after(key, start, service, now);
         }
     }
 
     /// Books what a session has staged from `start` on, and keeps its timer no later than its deadline.
-    fn after(&mut self, key: Key, start: usize, bot: &mut Bot, now: Now) {
+    fn after(&mut self, key: Key, start: usize, service: &mut impl Service, now: Now) {
         let Some(session) = self.slab.get_mut(key) else {
             return;
         };
@@ -244,7 +255,7 @@ impl Sessions {
         if end > start {
             self.staged.push((key, start..end));
             if let Some(CloseReason::Fault(error)) = session.connection.close_reason() {
-                bot.note_fault(error, now);
+                service.note_fault(error, now);
             }
         }
         let deadline = session.connection.deadline();

@@ -14,6 +14,7 @@ mod broken_log;
 mod idle;
 mod listening;
 mod log_levels;
+mod metrics;
 mod mistakes;
 mod printing;
 mod secrecy;

@@ -268,6 +268,7 @@ impl World {
             job,
             outcome: Outcome::Delivered,
             detail: String::new(),
+            took_ms: 0,
         };
         self.report(&report, 0);
     }

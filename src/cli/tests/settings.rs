@@ -39,6 +39,7 @@ fn shown(config: &Config, setting: Setting) -> String {
             .ca_file
             .as_ref()
             .map_or_else(|| "none".into(), |path| path.display().to_string()),
+        Setting::MetricsListen => config.metrics_listen.join(","),
     }
 }
 
@@ -176,6 +177,15 @@ const ROWS: &[Row] = &[
         default: "none",
         good: [("/etc/ssl/ca.pem", "/etc/ssl/ca.pem"), ("ca.pem", "ca.pem")],
         bad: &[],
+    },
+    Row {
+        setting: Setting::MetricsListen,
+        default: "",
+        good: [("[::1]:9100, a:0", "[::1]:9100,a:0"), ("a:1", "a:1")],
+        bad: &[(
+            "9100",
+            r#""9100" is not an address to listen on: the port is missing;"#,
+        )],
     },
 ];
 
