@@ -15,7 +15,7 @@ use log::{Level, debug, error, info, log_enabled, warn};
 use torrap::cli::{self, Invocation, Surroundings};
 use torrap::config::Config;
 use torrap::console::{Console, quiet_panics};
-use torrap::server::{self, Server, Stopper};
+use torrap::server::{self, Inherited, Instructions, Server, Stopper, Supervisor};
 use torrap::{manifest, trial};
 
 /// All done, or stopped gracefully with nothing left undelivered.
@@ -86,7 +86,11 @@ fn logged(config: &Config, run: impl FnOnce(&'static Console) -> Result<i32, Fai
 
 /// Runs the bot until it is stopped.
 fn serve(config: &Config, console: &Console) -> Result<i32, Failure> {
-    let mut server = Server::bind(config).map_err(server_failure)?;
+    // The variables are read first: taking the sockets clears some of them.
+    let names = std::env::var("LISTEN_FDNAMES").ok();
+    let inherited = Inherited::take(names.as_deref()).map_err(server_failure)?;
+    let mut server = Server::bind_or_inherit(config, inherited).map_err(server_failure)?;
+    server.supervise(supervisor()?);
     // Before anybody is told that it runs: whoever knows may stop it.
     catch_signals(server.stopper())?;
     info!("startup");
@@ -105,6 +109,25 @@ fn serve(config: &Config, console: &Console) -> Result<i32, Failure> {
     }
     info!("shutdown");
     Ok(if undelivered > 0 { FAILED } else { DONE })
+}
+
+/// The service manager that has started the process, if one has.
+fn supervisor() -> Result<Supervisor, Failure> {
+    let variable = |name| std::env::var_os(name);
+    let (socket, usec, pid) = (
+        variable("NOTIFY_SOCKET"),
+        variable("WATCHDOG_USEC"),
+        variable("WATCHDOG_PID"),
+    );
+    let instructions = Instructions {
+        notify_socket: socket.as_deref(),
+        watchdog_usec: usec.as_deref(),
+        watchdog_pid: pid.as_deref(),
+    };
+    Supervisor::follow(&instructions, std::process::id()).map_err(|error| {
+        let what = "NOTIFY_SOCKET: cannot follow the service manager";
+        failure(format!("{what} ({error}); unset it to run without one"))
+    })
 }
 
 /// The first signal asks for a graceful stop, the second ends the process.

@@ -26,6 +26,11 @@ pub enum Error {
         /// What the system says.
         source: io::Error,
     },
+    /// A descriptor that the service manager has passed cannot be listened on.
+    Inherited {
+        /// Its number among those that were passed.
+        index: usize,
+    },
     /// The file of certificate authorities cannot be used.
     CaFile {
         /// Which file.
@@ -50,7 +55,10 @@ impl Error {
     pub const fn is_usage(&self) -> bool {
         matches!(
             self,
-            Self::Resolve { .. } | Self::CaFile { .. } | Self::Proxy { .. }
+            Self::Resolve { .. }
+                | Self::Inherited { .. }
+                | Self::CaFile { .. }
+                | Self::Proxy { .. }
         )
     }
 }
@@ -86,6 +94,13 @@ impl fmt::Display for Error {
                 write!(
                     f,
                     "{option} {address}: cannot listen ({source}); choose another address or port"
+                )
+            }
+            Self::Inherited { index } => {
+                write!(
+                    f,
+                    "LISTEN_FDS: descriptor {index} of those passed is not a listening TCP socket; give \
+                     the socket unit ListenStream= with a port, and Accept=no"
                 )
             }
             Self::CaFile { path, reason } => {

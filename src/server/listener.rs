@@ -88,6 +88,21 @@ impl Listener {
         Ok(listeners)
     }
 
+    /// Takes over sockets that somebody else has bound.
+    pub(super) fn inherit_all(
+        side: Side,
+        sockets: Vec<std::net::TcpListener>,
+        registry: &Registry,
+    ) -> Result<Vec<Self>, Error> {
+        let numbered = sockets.into_iter().enumerate();
+        let taken = numbered.map(|(index, socket)| {
+            let socket = Socket::from(socket);
+            socket.set_tcp_nodelay(true)?;
+            Self::register(socket, registry, Source::Listener(side, index).token())
+        });
+        taken.collect::<io::Result<_>>().map_err(Error::Loop)
+    }
+
     fn bind(address: SocketAddr, registry: &Registry, token: mio::Token) -> io::Result<Self> {
         let socket = Socket::new(
             Domain::for_address(address),
@@ -105,6 +120,10 @@ impl Listener {
         socket.set_tcp_nodelay(true)?;
         socket.bind(&SockAddr::from(address))?;
         socket.listen(BACKLOG)?;
+        Self::register(socket, registry, token)
+    }
+
+    fn register(socket: Socket, registry: &Registry, token: mio::Token) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         let mut socket = TcpListener::from_std(socket.into());
         registry.register(&mut socket, token, Interest::READABLE)?;

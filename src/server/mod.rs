@@ -7,12 +7,15 @@
 mod admission;
 mod agent;
 mod clock;
+mod doors;
 mod error;
+mod inherited;
 mod listener;
 mod resolver;
 mod senders;
 mod session;
 mod sessions;
+mod supervisor;
 mod token;
 mod transport;
 mod watch;
@@ -29,10 +32,12 @@ use mio::{Events, Poll, Waker};
 use self::admission::Admission;
 use self::agent::Agents;
 use self::clock::Clock;
+use self::doors::{Doors, admissible};
 pub use self::error::Error;
-use self::listener::Listener;
+pub use self::inherited::Inherited;
 use self::senders::Senders;
 use self::sessions::Sessions;
+pub use self::supervisor::{Instructions, Supervisor};
 use self::token::{Side, Source};
 use self::watch::{View, Watch};
 use crate::bot::Bot;
@@ -81,6 +86,7 @@ pub struct Server {
     /// The door of those who watch, if there is one.
     watch: Option<Watch>,
     started_at: UnixTime,
+    supervisor: Supervisor,
     clock: Clock,
     stopper: Stopper,
     drain_ms: u64,
@@ -96,6 +102,14 @@ impl Server {
     /// # Errors
     /// See [`Error`].
     pub fn bind(config: &Config) -> Result<Self, Error> {
+        Self::bind_or_inherit(config, Inherited::default())
+    }
+
+    /// The same with sockets that were passed to the process, which take the place of addresses.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn bind_or_inherit(config: &Config, inherited: Inherited) -> Result<Self, Error> {
         let clock = Clock::start();
         let Now { tick: now, unix } = clock.now();
         let poll = Poll::new().map_err(Error::Loop)?;
@@ -104,7 +118,8 @@ impl Server {
             requested: Arc::default(),
             waker: Arc::new(waker),
         };
-        let watchers = if config.metrics_listen.is_empty() {
+        let doors = Doors::open(config, inherited, poll.registry())?;
+        let watchers = if doors.watch.is_empty() {
             0
         } else {
             watch::CONNECTIONS_MAX
@@ -115,15 +130,14 @@ impl Server {
             DESCRIPTORS_RESERVED + watchers,
         );
         let agents = Agents::new(config, senders)?;
-        let listeners = Listener::bind_all(Side::Front, &config.listen, poll.registry())?;
         let limits = &config.limits;
-        let watch = Watch::bind(&config.metrics_listen, limits, poll.registry(), now)?;
         Ok(Self {
-            admission: Admission::new("all of --max-connections", listeners),
+            admission: Admission::new("all of --max-connections", doors.front),
             sessions: Sessions::new(Side::Front, limits.clone(), max_connections, now),
             bot: Bot::new(config, now),
             senders: Senders::new(agents, senders, stopper.waker.clone()),
-            watch,
+            watch: Watch::open(doors.watch, limits, now),
+            supervisor: Supervisor::default(),
             started_at: unix,
             clock,
             poll,
@@ -132,6 +146,11 @@ impl Server {
             drain_until: None,
             grace_until: None,
         })
+    }
+
+    /// Tells this service manager from now on how things go.
+    pub fn supervise(&mut self, supervisor: Supervisor) {
+        self.supervisor = supervisor;
     }
 
     /// The addresses that the server listens on, with the ports that the system chose.
@@ -164,6 +183,7 @@ impl Server {
     /// The poll itself failed: nothing can be served any more.
     pub fn run(&mut self) -> io::Result<usize> {
         let mut events = Events::with_capacity(EVENTS_PER_TURN);
+        self.supervisor.tell_ready(self.clock.now().tick);
         while !self.is_drained() {
             self.wait(&mut events)?;
             let now = self.clock.now();
@@ -223,6 +243,7 @@ impl Server {
             self.grace_until,
             self.admission.poll_timeout(),
             self.watch.as_ref().and_then(Watch::poll_timeout),
+            self.supervisor.poll_timeout(),
         ];
         let next = deadlines.into_iter().flatten().min();
         if next.is_none() && !self.bot.counters_mut().has_untimed() {
@@ -259,6 +280,7 @@ impl Server {
         let pending = self.bot.pending();
         let patience = Seconds { ms: self.drain_ms };
         info!("stopping; replies pending: {pending}, waiting up to {patience} s");
+        self.supervisor.tell_stopping(pending, self.drain_ms);
         // The turn may have begun a while ago.
         let begin = self.clock.now().tick;
         self.drain_until = Some(begin.not_before(self.drain_ms));
@@ -310,6 +332,7 @@ impl Server {
 
     /// Serves those who watch, last of all: what they see is how the turn has left things.
     fn show(&mut self, now: Now) {
+        self.supervisor.handle_timeout(now.tick);
         let Some(watch) = &mut self.watch else {
             return;
         };
@@ -322,30 +345,4 @@ impl Server {
         };
         watch.turn(&mut view, self.poll.registry(), now);
     }
-}
-
-/// How many connections and sender threads the descriptor limit admits, after it was raised as far as
-/// it may be. Senders get at most half: however slow the receivers, commands are still acknowledged.
-fn admissible(max_connections: usize, senders: usize, reserved: usize) -> (usize, usize) {
-    let wanted = max_connections + senders + reserved;
-    let Ok((soft, hard)) = rlimit::getrlimit(rlimit::Resource::NOFILE) else {
-        return (max_connections, senders);
-    };
-    let target = hard.min(wanted as u64).max(soft);
-    let raised =
-        soft >= target || rlimit::setrlimit(rlimit::Resource::NOFILE, target, hard).is_ok();
-    let limit = usize::try_from(if raised { target } else { soft }).unwrap_or(usize::MAX);
-    if limit >= wanted {
-        return (max_connections, senders);
-    }
-    let free = limit.saturating_sub(reserved);
-    let admitted_senders = senders.min(free / 2).max(1);
-    let admitted = max_connections
-        .min(free.saturating_sub(admitted_senders))
-        .max(1);
-    warn!(
-        "--max-connections {max_connections} lowered to {admitted} and --senders {senders} to {admitted_senders}: \
-         the limit of open files is {limit}; raise it with ulimit -n or LimitNOFILE"
-    );
-    (admitted, admitted_senders)
 }

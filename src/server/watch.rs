@@ -8,7 +8,6 @@ use std::net::SocketAddr;
 
 use mio::Registry;
 
-use super::Error;
 use super::admission::Admission;
 use super::listener::Listener;
 use super::senders::Senders;
@@ -43,21 +42,12 @@ pub(super) struct View<'a> {
 }
 
 impl Watch {
-    /// Listens on all addresses; with none there is no such door.
-    pub(super) fn bind(
-        addresses: &[String],
-        limits: &Limits,
-        registry: &Registry,
-        now: Tick,
-    ) -> Result<Option<Self>, Error> {
-        if addresses.is_empty() {
-            return Ok(None);
-        }
-        let listeners = Listener::bind_all(Side::Watch, addresses, registry)?;
-        Ok(Some(Self {
+    /// The door with these listeners; without any there is none.
+    pub(super) fn open(listeners: Vec<Listener>, limits: &Limits, now: Tick) -> Option<Self> {
+        (!listeners.is_empty()).then(|| Self {
             admission: Admission::new("all places at --metrics-listen", listeners),
             sessions: Sessions::new(Side::Watch, limits.clone(), CONNECTIONS_MAX, now),
-        }))
+        })
     }
 
     pub(super) fn local_addrs(&self) -> io::Result<Vec<SocketAddr>> {

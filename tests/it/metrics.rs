@@ -93,10 +93,10 @@ fn commands_and_their_replies_are_counted_and_timed() {
         ("torrap_connections_accepted_total", 1.0),
         ("torrap_jobs_pending", 2.0),
         ("torrap_replies_delivered_total", 0.0),
-        ("torrap_sender_threads", 2.0),
     ] {
         assert_eq!(pending.get(sample), value, "{sample}");
     }
+    assert!(pending.get("torrap_sender_threads") >= 2.0);
     gate.open();
     let done = wait_for(&torrap, "torrap_replies_delivered_total", 2.0);
     for (sample, value) in [

@@ -20,6 +20,7 @@ mod printing;
 mod secrecy;
 mod stopping;
 mod story;
+mod supervised;
 mod support;
 mod trial;
 mod undelivered;
