@@ -8,6 +8,7 @@ mod admission;
 mod agent;
 mod clock;
 mod error;
+mod eviction;
 mod listener;
 mod resolver;
 mod senders;
@@ -142,7 +143,7 @@ impl Server {
             self.sessions.begin_turn(now);
             self.note(&events, now);
             self.admission
-                .accept(&mut self.sessions, self.poll.registry(), now.tick);
+                .accept(&mut self.sessions, &mut self.bot, self.poll.registry(), now);
             self.sessions.receive(&mut self.bot, now);
             self.collect();
             self.expire(now);
@@ -215,7 +216,7 @@ impl Server {
         self.drain_until = Some(begin.not_before(self.drain_ms));
         self.grace_until = Some(begin.not_before(STOP_GRACE_MS));
         self.admission
-            .close(&mut self.sessions, self.poll.registry(), now.tick);
+            .close(&mut self.sessions, &mut self.bot, self.poll.registry(), now);
         self.sessions.drain();
         debug!("stopped slackbot");
     }
