@@ -145,7 +145,7 @@ pub struct Standing<'a> {
     pub connections_max: usize,
     /// Client connections accepted.
     pub connections_accepted: u64,
-    /// Idle ones closed because others waited for a place or a descriptor.
+    /// Idle or stalled ones closed because others waited for a place or a descriptor.
     pub connections_evicted: u64,
     /// How often accepting paused for want of a place or a descriptor.
     pub accept_pauses: u64,
@@ -246,7 +246,7 @@ fn render_standing(standing: &Standing<'_>, page: &mut Exposition) {
         ),
         (
             "torrap_connections_evicted_total",
-            "Idle client connections closed because others waited for a place or a descriptor.",
+            "Idle or stalled client connections closed because others waited for a place or a descriptor.",
             s.connections_evicted,
         ),
         (

@@ -10,8 +10,9 @@ use mio::Registry;
 use mio::net::TcpStream;
 
 use super::listener::{Accepted, Listener, is_out_of_descriptors};
+use super::session::Service;
 use super::sessions::Sessions;
-use crate::time::Tick;
+use crate::time::{Now, Tick};
 
 /// Connections accepted from one listener in one turn.
 const ACCEPTS_PER_TURN: usize = 256;
@@ -98,15 +99,21 @@ impl Admission {
 
     /// Lets nobody in any more, but those who are connected already: closing the listener would reset
     /// them.
-    pub(super) fn close(&mut self, sessions: &mut Sessions, registry: &Registry, now: Tick) {
+    pub(super) fn close(
+        &mut self,
+        sessions: &mut Sessions,
+        service: &mut impl Service,
+        registry: &Registry,
+        now: Now,
+    ) {
         self.pause = None;
         if let Some(stream) = self.waiting.take().filter(|_| !sessions.is_full()) {
-            sessions.admit(stream, registry, now);
+            sessions.admit(stream, registry, now.tick);
         }
         for index in 0..self.listeners.len() {
             self.listeners[index].ready = true;
             while self.listeners[index].ready && !sessions.is_full() && self.pause.is_none() {
-                self.accept_one(index, sessions, registry, now);
+                self.accept_one(index, sessions, service, registry, now);
             }
         }
         self.listeners.clear();
@@ -119,22 +126,28 @@ impl Admission {
             .is_some_and(|(shortage, _)| shortage == Shortage::Accepting || sessions.is_full())
     }
 
-    /// Takes in waiting connections. When there is no room for them, those that have been idle
-    /// longest make some; when all are busy, the others wait in the kernel.
-    pub(super) fn accept(&mut self, sessions: &mut Sessions, registry: &Registry, now: Tick) {
-        let is_over = self.poll_timeout().is_some_and(|until| until <= now);
+    /// Takes in waiting connections. When there is no room for them, those that have stalled or been
+    /// idle longest make some; when all are busy, the others wait in the kernel.
+    pub(super) fn accept(
+        &mut self,
+        sessions: &mut Sessions,
+        service: &mut impl Service,
+        registry: &Registry,
+        now: Now,
+    ) {
+        let is_over = self.poll_timeout().is_some_and(|until| until <= now.tick);
         if self.is_paused(sessions) && !is_over {
             return;
         }
         self.pause = None;
         if let Some(stream) = self.waiting.take() {
-            self.seat(stream, sessions, registry, now);
+            self.seat(stream, sessions, service, registry, now);
         }
         for index in 0..self.listeners.len() {
             let mut budget = ACCEPTS_PER_TURN;
             while self.listeners[index].ready && budget > 0 && self.pause.is_none() {
                 budget -= 1;
-                self.accept_one(index, sessions, registry, now);
+                self.accept_one(index, sessions, service, registry, now);
             }
         }
     }
@@ -143,44 +156,51 @@ impl Admission {
         &mut self,
         index: usize,
         sessions: &mut Sessions,
+        service: &mut impl Service,
         registry: &Registry,
-        now: Tick,
+        now: Now,
     ) {
         match self.listeners[index].accept() {
-            Accepted::Stream(stream) => self.seat(stream, sessions, registry, now),
+            Accepted::Stream(stream) => self.seat(stream, sessions, service, registry, now),
             Accepted::Empty => {}
             Accepted::Exhausted(error) => {
-                let leaving = is_out_of_descriptors(&error)
-                    .then(|| sessions.choose_idle(now))
-                    .flatten();
-                match leaving {
-                    Some(idle) => self.evict(idle, sessions),
-                    None => self.begin_pause(Shortage::Accepting, now),
+                if is_out_of_descriptors(&error) && sessions.make_room(service, now) {
+                    self.counts.evicted += 1;
+                } else {
+                    self.begin_pause(Shortage::Accepting, now.tick);
                 }
-                self.warn(now, &format_args!("cannot accept connections: {error}"));
+                self.warn(
+                    now.tick,
+                    &format_args!("cannot accept connections: {error}"),
+                );
             }
         }
     }
 
     /// Gives an accepted connection a place, or lets it wait for one: nobody else is accepted then.
-    fn seat(&mut self, stream: TcpStream, sessions: &mut Sessions, registry: &Registry, now: Tick) {
+    fn seat(
+        &mut self,
+        stream: TcpStream,
+        sessions: &mut Sessions,
+        service: &mut impl Service,
+        registry: &Registry,
+        now: Now,
+    ) {
         let places = self.places;
         if sessions.is_full() {
-            let Some(idle) = sessions.choose_idle(now) else {
+            if !sessions.make_room(service, now) {
                 self.waiting = Some(stream);
-                self.begin_pause(Shortage::Places, now);
-                return self.warn(now, &format_args!("{places} are taken and busy"));
-            };
-            self.evict(idle, sessions);
-            self.warn(now, &format_args!("{places} are taken: closing idle ones"));
+                self.begin_pause(Shortage::Places, now.tick);
+                return self.warn(now.tick, &format_args!("{places} are taken and busy"));
+            }
+            self.counts.evicted += 1;
+            self.warn(
+                now.tick,
+                &format_args!("{places} are taken: closing those that have stalled or are idle"),
+            );
         }
         self.counts.accepted += 1;
-        sessions.admit(stream, registry, now);
-    }
-
-    fn evict(&mut self, idle: u32, sessions: &mut Sessions) {
-        self.counts.evicted += 1;
-        sessions.close(idle);
+        sessions.admit(stream, registry, now.tick);
     }
 
     const fn begin_pause(&mut self, shortage: Shortage, now: Tick) {

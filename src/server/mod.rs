@@ -9,6 +9,7 @@ mod agent;
 mod clock;
 mod doors;
 mod error;
+mod eviction;
 mod inherited;
 mod listener;
 mod resolver;
@@ -192,7 +193,7 @@ impl Server {
             self.sessions.begin_turn(now);
             self.note(&events, now);
             self.admission
-                .accept(&mut self.sessions, self.poll.registry(), now.tick);
+                .accept(&mut self.sessions, &mut self.bot, self.poll.registry(), now);
             self.sessions.receive(&mut self.bot, now);
             self.collect();
             self.expire(now);
@@ -286,7 +287,7 @@ impl Server {
         self.drain_until = Some(begin.not_before(self.drain_ms));
         self.grace_until = Some(begin.not_before(STOP_GRACE_MS));
         self.admission
-            .close(&mut self.sessions, self.poll.registry(), now.tick);
+            .close(&mut self.sessions, &mut self.bot, self.poll.registry(), now);
         self.sessions.drain();
         self.bot.set_readiness(Readiness::Draining);
         debug!("stopped slackbot");

@@ -39,6 +39,17 @@ pub(super) enum Progress {
     Over,
 }
 
+/// What may become of a session when somebody waits for its place. The ticks say since when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// At work, or only just done with it.
+    Busy,
+    /// Waits for a request, and long enough to go.
+    Idle(Tick),
+    /// Waits in vain, for the rest of a request, for its answers to be read or for the peer to close.
+    Stalled(Tick),
+}
+
 /// A socket, its connection's state, and what the kernel has told about both.
 #[derive(Debug)]
 pub(super) struct Session {
@@ -107,12 +118,24 @@ impl Session {
         self.is_blocked() || !(self.shut || self.connection.is_idle())
     }
 
-    /// Since when the session has had nothing to do, if it has nothing to do.
-    pub(super) const fn idle_since(&self, limits: &Limits) -> Option<Tick> {
-        if self.queued || self.is_blocked() {
-            return None;
+    /// How the session stands. Whoever trickles a request is not busy for that: it is the request as a
+    /// whole that has to come in time.
+    pub(super) fn standing(&self, now: Tick, limits: &Limits) -> Standing {
+        let since = self.connection.since(limits);
+        let has_lasted = |limit_ms| now >= since.after(limit_ms);
+        if self.is_blocked() || self.connection.is_incomplete() {
+            if has_lasted(limits.crowded_request_timeout_ms) {
+                return Standing::Stalled(since);
+            }
+        } else if has_lasted(limits.crowded_timeout_ms) {
+            if self.connection.close_reason().is_some() {
+                return Standing::Stalled(since);
+            }
+            if self.connection.is_idle() && !self.queued {
+                return Standing::Idle(since);
+            }
         }
-        self.connection.idle_since(limits)
+        Standing::Busy
     }
 
     /// Whether the kernel holds bytes of the client's that no event has told of yet.

@@ -6,9 +6,10 @@ use std::ops::Range;
 use mio::net::TcpStream;
 use mio::{Interest, Registry};
 
+use super::eviction::Evictor;
 use super::session::{Progress, Service, Session};
 use super::token::{Side, Source};
-use crate::http::{CloseReason, Connection, Limits, Staging};
+use crate::http::{self, CloseReason, Connection, Limits, Staging};
 use crate::slab::{Key, Slab};
 use crate::time::{Now, Tick};
 use crate::timing_wheel::TimingWheel;
@@ -24,12 +25,6 @@ const HELD_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// must not make the staging area grow with their number.
 const SESSIONS_PER_TURN: usize = 1024;
 
-/// Idle sessions that are compared when one of them must go.
-const IDLE_SAMPLE: usize = 16;
-
-/// How often another one is looked for when a request has just come in on the chosen one.
-const IDLE_CHOICES: usize = 4;
-
 /// The sessions, and a turn's work on them.
 pub(super) struct Sessions {
     side: Side,
@@ -43,8 +38,7 @@ pub(super) struct Sessions {
     active: VecDeque<Key>,
     /// Sessions whose socket takes bytes again.
     resumed: Vec<Key>,
-    /// Where the search for an idle session goes on.
-    hand: u32,
+    evictor: Evictor,
     buffer: Box<[u8]>,
     staging: Staging,
     /// Whose responses lie where in the staging area.
@@ -62,7 +56,7 @@ impl Sessions {
             held_bytes: 0,
             active: VecDeque::new(),
             resumed: Vec::new(),
-            hand: 0,
+            evictor: Evictor::default(),
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
             staging: Staging::default(),
             staged: Vec::new(),
@@ -126,46 +120,30 @@ impl Sessions {
         }
     }
 
-    /// The slot of a session that can go when somebody waits for its place: one that has been idle for
-    /// a while, and longest among a few. None that has a request in progress is ever chosen.
-    pub(super) fn choose_idle(&mut self, now: Tick) -> Option<u32> {
-        for _ in 0..IDLE_CHOICES {
-            let index = self.idle_longest(now)?;
-            if !self.slab.at(index)?.has_unread() {
-                return Some(index);
-            }
-        }
-        None
+    /// Makes room for somebody who waits, if a session may go for it.
+    pub(super) fn make_room(&mut self, service: &mut impl Service, now: Now) -> bool {
+        let Some(index) = self.evictor.choose(&self.slab, &self.limits, now.tick) else {
+            return false;
+        };
+        self.dismiss(index, service, now);
+        self.close(index);
+        true
     }
 
-    /// The hand goes round the slots from where it stopped: with many idle sessions a choice costs a
-    /// few steps, and everyone's turn comes.
-    fn idle_longest(&mut self, now: Tick) -> Option<u32> {
-        let end = self.slab.index_end();
-        let mut longest: Option<(Tick, u32)> = None;
-        let mut seen = 0;
-        for _ in 0..end {
-            self.hand = if self.hand + 1 < end {
-                self.hand + 1
-            } else {
-                0
-            };
-            let session = self.slab.at(self.hand);
-            let Some(since) = session.and_then(|session| session.idle_since(&self.limits)) else {
-                continue;
-            };
-            if now.millis_since(since) < self.limits.crowded_timeout_ms {
-                continue;
-            }
-            if longest.is_none_or(|(earliest, _)| since < earliest) {
-                longest = Some((since, self.hand));
-            }
-            seen += 1;
-            if seen == IDLE_SAMPLE {
-                break;
-            }
+    /// Tells the client of an incomplete request that it is given up, if the kernel takes that at once:
+    /// nobody waits for it to be read.
+    fn dismiss(&mut self, index: u32, service: &mut impl Service, now: Now) {
+        let Some(session) = self.slab.at_mut(index) else {
+            return;
+        };
+        if session.connection.is_incomplete() && !session.is_blocked() {
+            let start = self.staging.len();
+            session
+                .connection
+                .shed(now.tick, &self.limits, &mut self.staging);
+            service.note_fault(http::Error::Overloaded, now);
+            let _ = session.transmit(&self.staging.bytes()[start..]);
         }
-        longest.map(|(_, index)| index)
     }
 
     /// Takes note of an event. One for a session that is gone finds nothing.

@@ -77,7 +77,7 @@ impl Watch {
     pub(super) fn turn(&mut self, view: &mut View<'_>, registry: &Registry, now: Now) {
         self.sessions.begin_turn(now);
         self.admission
-            .accept(&mut self.sessions, registry, now.tick);
+            .accept(&mut self.sessions, view, registry, now);
         self.sessions.receive(view, now);
         let mut budget = EXPIRIES_PER_TURN;
         self.sessions.expire(view, now, &mut budget);

@@ -1,23 +1,35 @@
 //! All places are taken.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use torrap::trial::stand_in::Answer;
 
-use crate::http::{HEALTHZ, read_to_end};
+use super::Ending;
+use crate::http::pipelining::{flood, narrow};
+use crate::http::{HEALTHZ, read_to_end, responses};
 use crate::support::{Client, PATIENCE, Torrap};
 
 const PLACES: usize = 8;
 /// After which an idle connection makes room for another.
 const CROWDED_MS: u64 = 200;
 
+/// A bot with few places, which lets others wait for an idle one for so long, and never lets go of a
+/// request in progress.
 fn with_places(crowded_ms: u64) -> Torrap {
+    with_places_of(crowded_ms, 60_000)
+}
+
+fn with_places_of(crowded_ms: u64, crowded_request_ms: u64) -> Torrap {
     Torrap::with(
         |_| Answer::ok(),
         move |config| {
             config.max_connections = PLACES;
             config.limits.crowded_timeout_ms = crowded_ms;
+            config.limits.crowded_request_timeout_ms = crowded_request_ms;
+            config.limits.linger_timeout_ms = 60_000;
         },
     )
 }
@@ -153,6 +165,112 @@ fn whoever_is_busy_keeps_the_place_and_the_others_wait_their_turn() {
         assert_eq!(client.exchange(rest).status, 200, "busy client {number}");
     }
     assert_eq!(torrap.posts(PLACES + 2).len(), PLACES + 2);
+}
+
+#[test]
+fn the_request_that_has_stalled_longest_makes_room() {
+    let torrap = with_places_of(60_000, CROWDED_MS);
+    let request = torrap.signed("delllats");
+    let mut stalled = take_places(&torrap, PLACES - 1);
+    for (number, client) in stalled.iter_mut().enumerate() {
+        // Half a head, half a content. An answer from another connection: it has come.
+        client.send(
+            &request[..if number % 2 == 0 {
+                40
+            } else {
+                request.len() / 2
+            }],
+        );
+        assert_eq!(torrap.connect().exchange(HEALTHZ).status, 200);
+    }
+    let mut idle = torrap.connect();
+    assert_eq!(idle.exchange(HEALTHZ).status, 200);
+    assert_eq!(torrap.command("etal").status, 200);
+    let [refusal] = &responses(&read_to_end(&mut stalled[0]))[..] else {
+        panic!("one answer");
+    };
+    assert_eq!(refusal.status, 503);
+    assert_eq!(idle.exchange(HEALTHZ).status, 200, "an idle one went first");
+    for (number, client) in stalled.iter_mut().enumerate().skip(1) {
+        let sent = if number % 2 == 0 {
+            40
+        } else {
+            request.len() / 2
+        };
+        assert_eq!(
+            client.exchange(&request[sent..]).status,
+            200,
+            "client {number}"
+        );
+    }
+    assert_eq!(torrap.posts(PLACES - 1).len(), PLACES - 1);
+}
+
+/// Fills all places and shows that others are served nevertheless, though no limit but the crowded one
+/// would ever be reached.
+fn assert_lock_nobody_out(mut hold: impl FnMut(&Torrap) -> Vec<Client>) {
+    let torrap = with_places_of(CROWDED_MS, CROWDED_MS);
+    let held = hold(&torrap);
+    assert!(held.len() >= PLACES);
+    for _ in 0..3 {
+        assert_eq!(torrap.command("x").status, 200);
+    }
+    drop(held);
+    assert_eq!(torrap.posts(3).len(), 3);
+}
+
+#[test]
+fn half_heads_on_every_place_lock_nobody_out() {
+    assert_lock_nobody_out(|torrap| {
+        let mut clients: Vec<Client> = (0..3 * PLACES).map(|_| torrap.connect()).collect();
+        for client in &mut clients {
+            client.send(&HEALTHZ[..20]);
+        }
+        clients
+    });
+}
+
+#[test]
+fn clients_that_trickle_on_lock_nobody_out() {
+    let torrap = with_places_of(60_000, CROWDED_MS);
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let ending = Ending(&over);
+        for _ in 0..PLACES {
+            let mut client = torrap.connect();
+            client.send("GET / HTTP/1.1\r\nA: ");
+            scope.spawn(|| {
+                let mut client = client;
+                while !over.load(Ordering::Acquire) && client.stream.write_all(b"a").is_ok() {
+                    thread::park_timeout(Duration::from_millis(20));
+                }
+            });
+        }
+        assert_eq!(torrap.command("x").status, 200);
+        drop(ending);
+    });
+}
+
+#[test]
+fn clients_that_do_not_go_after_a_refusal_lock_nobody_out() {
+    assert_lock_nobody_out(|torrap| {
+        let mut clients: Vec<Client> = (0..PLACES).map(|_| torrap.connect()).collect();
+        for client in &mut clients {
+            assert_eq!(client.exchange("nonsense\r\n\r\n").status, 400);
+        }
+        clients
+    });
+}
+
+#[test]
+fn clients_that_do_not_read_lock_nobody_out() {
+    assert_lock_nobody_out(|torrap| {
+        let mut clients: Vec<Client> = (0..PLACES).map(|_| narrow(torrap.address)).collect();
+        for client in &mut clients {
+            flood(client, HEALTHZ.as_bytes());
+        }
+        clients
+    });
 }
 
 #[test]
