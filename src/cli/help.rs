@@ -45,6 +45,7 @@ fn option(opt: &Opt) -> String {
     let mut lines = match opt.flag {
         Some(flag) => {
             let flag = format!("{flag} {}", opt.value);
+            let flag = flag.trim_end();
             format!(
                 "  {flag:width$}{}",
                 opt.variable,
@@ -80,7 +81,10 @@ mod tests {
         let text = text();
         let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
         for opt in OPTIONS {
-            let flag = opt.flag.map(|flag| format!("{flag} {} ", opt.value));
+            let flag = opt.flag.map(|flag| match opt.value {
+                "" => format!("{flag} "),
+                value => format!("{flag} {value} "),
+            });
             let variable = match flag {
                 Some(_) => format!("{} ", opt.variable),
                 None => format!("{}={} ", opt.variable, opt.value),

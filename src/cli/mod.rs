@@ -101,7 +101,11 @@ where
             Long(name) => {
                 let opt = options::with_flag(name)
                     .ok_or_else(|| Error::no_option(&format!("--{name}"), line.command))?;
-                let value = parser.value().map_err(|_| Error::NoValue { opt })?;
+                let value = if opt.is_switch() {
+                    parser.optional_value().unwrap_or_else(|| "yes".into())
+                } else {
+                    parser.value().map_err(|_| Error::NoValue { opt })?
+                };
                 line.flags.push((opt, value));
             }
             Short(letter) => return Err(Error::no_option(&format!("-{letter}"), line.command)),

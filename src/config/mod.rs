@@ -52,6 +52,8 @@ pub mod default {
     pub const LOG_LEVEL: &str = "info";
     /// Of `--listen`.
     pub const LISTEN: &str = "localhost:8000";
+    /// Of every switch.
+    pub const NO: &str = "no";
     /// Of `--delay`, in seconds.
     pub const DELAY: &str = "5";
     /// Of `--tolerance`, in seconds.
@@ -77,6 +79,8 @@ pub struct Config {
     pub listen: Vec<String>,
     /// Where to serve `/metrics`, in the same form; nowhere if empty.
     pub metrics_listen: Vec<String>,
+    /// Whether other processes may listen on the same addresses.
+    pub reuse_port: bool,
     /// From a command to its reply, in milliseconds; at most [`DELAY_MS_MAX`].
     pub delay_ms: u64,
     /// How far a request's timestamp may be from now, both ways, in milliseconds.
@@ -122,6 +126,7 @@ impl Config {
                 Some(addresses) => addresses.addresses()?,
                 None => Vec::new(),
             },
+            reuse_port: value(S::ReusePort, default::NO)?.switch()?,
             delay_ms,
             tolerance_ms: value(S::Tolerance, default::TOLERANCE)?
                 .millis(TOLERANCE_MS_MIN..=TOLERANCE_MS_MAX)?,

@@ -36,6 +36,8 @@ pub enum Setting {
     CaFile,
     /// Addresses for those who watch.
     MetricsListen,
+    /// Whether addresses are shared.
+    ReusePort,
 }
 
 /// All that was given, each with the name it was given under. Holds secrets, so it has no `Debug`.

@@ -49,6 +49,9 @@ pub struct Limits {
     /// enough for a lost segment to be sent again, and less than the 3 s that Slack waits for an
     /// acknowledgement: whoever waits for the place is still served.
     pub crowded_request_timeout_ms: u64,
+    /// Between requests while the server stops, ms. Not none at all, for the sake of a request that is
+    /// on its way; and short, since a restart waits for it.
+    pub draining_timeout_ms: u64,
     /// For how long bytes are still read and dropped after the last answer, ms, so that a reset
     /// does not eat that answer (RFC 9112 section 9.6).
     pub linger_timeout_ms: u64,
@@ -67,6 +70,7 @@ impl Default for Limits {
             idle_timeout_ms: 120_000,
             crowded_timeout_ms: 1_000,
             crowded_request_timeout_ms: 2_000,
+            draining_timeout_ms: 500,
             linger_timeout_ms: 5_000,
             requests_per_turn_max: 64,
         }

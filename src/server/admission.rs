@@ -18,6 +18,9 @@ use crate::time::{Now, Tick};
 const ACCEPTS_PER_TURN: usize = 256;
 /// How long accepting pauses when there is no room and nobody can go, ms.
 const PAUSE_MS: u64 = 100;
+/// How long connections that have begun may take to be completed before a shared address is left, ms:
+/// several round trips to a proxy that is near.
+const HANDSHAKE_MS: u64 = 50;
 /// A shortage has at most one line in the log for so long, ms.
 const WARNING_PERIOD_MS: u64 = 10_000;
 
@@ -42,6 +45,8 @@ pub(super) struct Admission {
     /// Accepted when all places were taken and busy. Only somebody who is there shows that places are
     /// short: an idle loop would not know whether anyone waits in the kernel.
     waiting: Option<TcpStream>,
+    /// From when on nobody is let in any more.
+    leaving_at: Option<Tick>,
     counts: Counts,
 }
 
@@ -64,6 +69,7 @@ impl Admission {
             pause: None,
             warned_at: None,
             waiting: None,
+            leaving_at: None,
             counts: Counts {
                 accepted: 0,
                 evicted: 0,
@@ -94,12 +100,32 @@ impl Admission {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Tick> {
-        self.pause.map(|(_, until)| until)
+        let pause = self.pause.map(|(_, until)| until);
+        pause.into_iter().chain(self.leaving_at).min()
+    }
+
+    /// Lets nobody in any more: at once, or, if others share the addresses, when the connections that
+    /// have begun are complete. New ones then come to the others.
+    pub(super) fn leave(&mut self, is_shared: bool, now: Tick) {
+        let turned_away = |listener: &Listener| match listener.turn_away() {
+            Ok(()) => true,
+            Err(error) => {
+                warn!("a connection that begins just now may be reset: {error}");
+                false
+            }
+        };
+        let waits = is_shared && self.listeners.iter().all(turned_away);
+        self.leaving_at = Some(if waits { now.after(HANDSHAKE_MS) } else { now });
+    }
+
+    /// Whether nobody can be let in any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.listeners.is_empty()
     }
 
     /// Lets nobody in any more, but those who are connected already: closing the listener would reset
     /// them.
-    pub(super) fn close(
+    fn close(
         &mut self,
         sessions: &mut Sessions,
         service: &mut impl Service,
@@ -118,6 +144,7 @@ impl Admission {
         }
         self.listeners.clear();
         self.pause = None;
+        self.leaving_at = None;
     }
 
     /// A place that has become free ends the wait for one; of descriptors nobody tells.
@@ -135,6 +162,9 @@ impl Admission {
         registry: &Registry,
         now: Now,
     ) {
+        if self.leaving_at.is_some_and(|at| at <= now.tick) {
+            return self.close(sessions, service, registry, now);
+        }
         let is_over = self.poll_timeout().is_some_and(|until| until <= now.tick);
         if self.is_paused(sessions) && !is_over {
             return;

@@ -24,7 +24,7 @@ impl Doors {
     ) -> Result<Self, Error> {
         let open = |side, sockets: Vec<_>, addresses: &[String]| {
             if sockets.is_empty() {
-                Listener::bind_all(side, addresses, registry)
+                Listener::bind_all(side, addresses, config.reuse_port, registry)
             } else {
                 Listener::inherit_all(side, sockets, registry)
             }

@@ -35,6 +35,7 @@ impl Listener {
     pub(super) fn bind_all(
         side: Side,
         addresses: &[String],
+        is_shared: bool,
         registry: &Registry,
     ) -> Result<Vec<Self>, Error> {
         let option = match side {
@@ -65,7 +66,7 @@ impl Listener {
                     continue;
                 }
                 let token = Source::Listener(side, listeners.len()).token();
-                match Self::bind(*address, registry, token) {
+                match Self::bind(*address, is_shared, registry, token) {
                     Ok(listener) => {
                         listeners.push(listener);
                         bound.push(*address);
@@ -103,7 +104,12 @@ impl Listener {
         taken.collect::<io::Result<_>>().map_err(Error::Loop)
     }
 
-    fn bind(address: SocketAddr, registry: &Registry, token: mio::Token) -> io::Result<Self> {
+    fn bind(
+        address: SocketAddr,
+        is_shared: bool,
+        registry: &Registry,
+        token: mio::Token,
+    ) -> io::Result<Self> {
         let socket = Socket::new(
             Domain::for_address(address),
             Type::STREAM,
@@ -111,6 +117,9 @@ impl Listener {
         )?;
         // A restart must not wait for the connections of the process before it to time out.
         socket.set_reuse_address(true)?;
+        if is_shared {
+            socket.set_reuse_port(true)?;
+        }
         if address.is_ipv6() {
             // Each family has its own socket, whatever the system's default.
             socket.set_only_v6(true)?;
@@ -131,6 +140,42 @@ impl Listener {
             socket,
             ready: false,
         })
+    }
+
+    /// Lets no new connection begin here, while those that have begun can still be completed and
+    /// accepted. Whoever asks for one now asks again after a second, and is then heard by another
+    /// process that shares the address. Closing at once would reset those that the kernel has
+    /// already put into this socket's own queue.
+    ///
+    /// # Errors
+    /// The system has no such filter.
+    #[cfg(target_os = "linux")]
+    pub(super) fn turn_away(&self) -> io::Result<()> {
+        use socket2::{SockFilter, SockRef};
+        // Instructions of the classic packet filter (linux/filter.h); a TCP socket's begins to read at
+        // the TCP header, whose flags are its byte 13 (RFC 9293 section 3.1).
+        const LOAD_BYTE: u16 = 0x30;
+        const JUMP_IF_ANY_BIT: u16 = 0x45;
+        const RETURN: u16 = 0x06;
+        const FLAGS_AT: u32 = 13;
+        const SYN: u32 = 0x02;
+        const NOTHING: u32 = 0;
+        const EVERYTHING: u32 = u32::MAX;
+        SockRef::from(&self.socket).attach_filter(&[
+            SockFilter::new(LOAD_BYTE, 0, 0, FLAGS_AT),
+            SockFilter::new(JUMP_IF_ANY_BIT, 0, 1, SYN),
+            SockFilter::new(RETURN, 0, 0, NOTHING),
+            SockFilter::new(RETURN, 0, 0, EVERYTHING),
+        ])
+    }
+
+    /// Elsewhere there is no such filter, and the address is left at once.
+    ///
+    /// # Errors
+    /// Always.
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn turn_away(&self) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -178,4 +223,52 @@ pub(super) fn is_out_of_descriptors(error: &io::Error) -> bool {
 fn is_missing_family(error: &io::Error) -> bool {
     const EAFNOSUPPORT: i32 = if cfg!(target_os = "linux") { 97 } else { 47 };
     error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(EAFNOSUPPORT)
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use super::*;
+
+    /// A client whose first packet has been sent and not been answered.
+    fn begin(address: SocketAddr) -> Socket {
+        let client = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        client.set_nonblocking(true).unwrap();
+        let begun = client.connect(&address.into());
+        assert!(begun.is_err_and(|error| error.raw_os_error() == Some(libc::EINPROGRESS)));
+        client
+    }
+
+    /// Without the filter the old listener would complete the handshake, and reset it when it closes.
+    #[test]
+    fn who_is_turned_away_is_heard_by_another_process_that_shares_the_address() {
+        let poll = mio::Poll::new().unwrap();
+        let listen = |address| {
+            let token = Source::Listener(Side::Front, 0).token();
+            Listener::bind(address, true, poll.registry(), token).unwrap()
+        };
+        let mut old = listen("127.0.0.1:0".parse().unwrap());
+        let address = old.local_addr().unwrap();
+        let early = std::net::TcpStream::connect(address).unwrap();
+        old.turn_away().unwrap();
+        let late = begin(address);
+        assert!(
+            matches!(old.accept(), Accepted::Stream(_)),
+            "who is there is let in"
+        );
+        assert!(
+            matches!(old.accept(), Accepted::Empty),
+            "the late one is not"
+        );
+        let new = listen(address);
+        drop(old);
+        // The client asks again after a second.
+        let mut events = mio::Events::with_capacity(8);
+        let mut poll = poll;
+        let patience = std::time::Duration::from_secs(20);
+        poll.poll(&mut events, Some(patience)).unwrap();
+        let (accepted, peer) = new.socket.accept().unwrap();
+        assert_eq!(Some(peer), late.local_addr().unwrap().as_socket());
+        drop((accepted, early));
+    }
 }

@@ -90,6 +90,8 @@ pub struct Server {
     supervisor: Supervisor,
     clock: Clock,
     stopper: Stopper,
+    /// Whether others listen on the same addresses.
+    is_shared: bool,
     drain_ms: u64,
     /// When a graceful stop gives up waiting for replies, once one has begun.
     drain_until: Option<Tick>,
@@ -143,6 +145,7 @@ impl Server {
             clock,
             poll,
             stopper,
+            is_shared: config.reuse_port,
             drain_ms: config.drain_ms,
             drain_until: None,
             grace_until: None,
@@ -191,7 +194,7 @@ impl Server {
             // Without a sleep in between, the last turn ends where this one begins.
             self.bot.counters_mut().note_answered(now.tick);
             self.sessions.begin_turn(now);
-            self.note(&events, now);
+            self.note(&events);
             self.admission
                 .accept(&mut self.sessions, &mut self.bot, self.poll.registry(), now);
             self.sessions.receive(&mut self.bot, now);
@@ -255,7 +258,7 @@ impl Server {
         next.map(|next| Duration::from_millis(next.millis_since(now)))
     }
 
-    fn note(&mut self, events: &Events, now: Now) {
+    fn note(&mut self, events: &Events) {
         for event in events {
             match Source::of(event.token()) {
                 Source::Waker => {}
@@ -272,11 +275,11 @@ impl Server {
             }
         }
         if self.drain_until.is_none() && self.stopper.requested.load(Ordering::Acquire) {
-            self.begin_drain(now);
+            self.begin_drain();
         }
     }
 
-    fn begin_drain(&mut self, now: Now) {
+    fn begin_drain(&mut self) {
         debug!("received cancellation signal");
         let pending = self.bot.pending();
         let patience = Seconds { ms: self.drain_ms };
@@ -286,8 +289,7 @@ impl Server {
         let begin = self.clock.now().tick;
         self.drain_until = Some(begin.not_before(self.drain_ms));
         self.grace_until = Some(begin.not_before(STOP_GRACE_MS));
-        self.admission
-            .close(&mut self.sessions, &mut self.bot, self.poll.registry(), now);
+        self.admission.leave(self.is_shared, begin);
         self.sessions.drain();
         self.bot.set_readiness(Readiness::Draining);
         debug!("stopped slackbot");
@@ -297,7 +299,8 @@ impl Server {
         let Some(until) = self.drain_until else {
             return false;
         };
-        let is_settled = self.bot.pending() == 0 && !self.sessions.has_work();
+        let is_left = self.admission.is_closed() && !self.sessions.has_work();
+        let is_settled = is_left && self.bot.pending() == 0;
         let are_clients_served = self.grace_until.is_none() || self.sessions.owed() == 0;
         is_settled && are_clients_served || self.clock.now().tick >= until
     }

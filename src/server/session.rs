@@ -71,8 +71,6 @@ pub(super) struct Session {
     /// The kernel has told of the peer's FIN. It shares one edge with the data before it, so a short
     /// read must not be taken for the end of what there is to read.
     read_closed: bool,
-    /// The server is stopping: an idle connection is over once it is known to be idle.
-    is_draining: bool,
     /// Our own FIN is sent; what the peer still sends is dropped.
     shut: bool,
 }
@@ -90,7 +88,6 @@ impl Session {
             queued: false,
             readable: false,
             read_closed: false,
-            is_draining: false,
             shut: false,
         }
     }
@@ -101,10 +98,10 @@ impl Session {
         self.readable |= event.is_readable() || self.read_closed;
     }
 
-    /// Closes the connection with its next answer, or once a read has shown that it is idle.
-    pub(super) const fn drain(&mut self) {
-        self.connection.drain();
-        self.is_draining = true;
+    /// Closes the connection with its next answer, or when it has been idle for a moment, and looks
+    /// once more for what the client has sent.
+    pub(super) fn drain(&mut self, limits: &Limits) {
+        self.connection.drain(limits);
         self.readable = true;
     }
 
@@ -113,9 +110,10 @@ impl Session {
         !self.unsent.is_empty()
     }
 
-    /// Whether the client is still owed something: an answer, or the rest of one.
+    /// Whether the client of a stopping server is still owed something: an answer, the rest of one, or
+    /// a moment in which to send the request that it has begun.
     pub(super) const fn is_owed(&self) -> bool {
-        self.is_blocked() || !(self.shut || self.connection.is_idle())
+        self.is_blocked() || !self.shut
     }
 
     /// How the session stands. Whoever trickles a request is not busy for that: it is the request as a
@@ -171,12 +169,7 @@ impl Session {
                 }
                 Ok(len) => len,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    let is_over = self.is_draining && self.connection.is_idle();
-                    return if is_over {
-                        Progress::Over
-                    } else {
-                        Progress::Waiting
-                    };
+                    return Progress::Waiting;
                 }
                 Err(_) => return Progress::Over,
             }

@@ -39,6 +39,8 @@ pub(super) struct Sessions {
     /// Sessions whose socket takes bytes again.
     resumed: Vec<Key>,
     evictor: Evictor,
+    /// The server is stopping: who comes now comes for one request.
+    is_draining: bool,
     buffer: Box<[u8]>,
     staging: Staging,
     /// Whose responses lie where in the staging area.
@@ -57,6 +59,7 @@ impl Sessions {
             active: VecDeque::new(),
             resumed: Vec::new(),
             evictor: Evictor::default(),
+            is_draining: false,
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
             staging: Staging::default(),
             staged: Vec::new(),
@@ -112,6 +115,9 @@ impl Sessions {
             return;
         };
         session.timer = timer;
+        if self.is_draining {
+            session.drain(&self.limits);
+        }
         let token = Source::Session(self.side, key).token();
         let interest = Interest::READABLE | Interest::WRITABLE;
         if let Err(error) = registry.register(session.socket_mut(), token, interest) {
@@ -271,13 +277,15 @@ impl Sessions {
         self.staged = staged;
     }
 
-    /// Closes idle connections, and the others with their next answer. Each is looked at once more: a
-    /// request may lie in the kernel's buffer whose event has not been taken yet.
+    /// Closes connections that have been idle for a moment, and the others with their next answer. Each
+    /// is looked at once more: a request may lie in the kernel's buffer whose event has not been taken
+    /// yet.
     pub(super) fn drain(&mut self) {
+        self.is_draining = true;
         let keys: Vec<Key> = self.slab.iter().map(|(key, _)| key).collect();
         for key in keys {
             if let Some(session) = self.slab.get_mut(key) {
-                session.drain();
+                session.drain(&self.limits);
             }
             self.activate(key);
         }

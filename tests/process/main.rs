@@ -24,3 +24,4 @@ mod supervised;
 mod support;
 mod trial;
 mod undelivered;
+mod upgrade;

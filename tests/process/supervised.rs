@@ -18,7 +18,7 @@ use crate::support::{PATIENCE, Process, finish, torrap};
 const PASS: &str = "exec 3<&0 </dev/null; export LISTEN_PID=$$ LISTEN_FDS=1; exec \"$0\" \"$@\"";
 
 /// The bot with this descriptor passed to it.
-fn activated(passed: impl Into<OwnedFd>, origin: &str) -> Command {
+pub fn activated(passed: impl Into<OwnedFd>, origin: &str) -> Command {
     let mut command = Command::new("sh");
     command
         .args(["-c", PASS, env!("CARGO_BIN_EXE_torrap")])
