@@ -132,7 +132,7 @@ impl Server {
             config.senders,
             DESCRIPTORS_RESERVED + watchers,
         );
-        let agents = Agents::new(config, senders)?;
+        let agents = Agents::new(config)?;
         let limits = &config.limits;
         Ok(Self {
             admission: Admission::new("all of --max-connections", doors.front),
@@ -248,6 +248,7 @@ impl Server {
             self.admission.poll_timeout(),
             self.watch.as_ref().and_then(Watch::poll_timeout),
             self.supervisor.poll_timeout(),
+            self.senders.poll_timeout(),
         ];
         let next = deadlines.into_iter().flatten().min();
         if next.is_none() && !self.bot.counters_mut().has_untimed() {
@@ -307,6 +308,7 @@ impl Server {
 
     /// Takes in what came of the senders' attempts.
     fn collect(&mut self) {
+        self.senders.collect();
         while let Some(report) = self.senders.poll_report() {
             // It may be younger than this turn, and a wait that counts from it must not be shorter.
             self.bot.handle_outcome(&report, self.clock.now());
@@ -331,7 +333,7 @@ impl Server {
             };
             self.senders.enqueue(delivery);
         }
-        self.senders.submit();
+        self.senders.submit(now.tick);
     }
 
     /// Serves those who watch, last of all: what they see is how the turn has left things.
