@@ -37,7 +37,7 @@
 //!
 //! # Architecture invariants
 //!
-//! * **The shell is `server/`, `trial/`, `console/` and `main.rs`.** Nothing else opens a socket or a
+//! * **The shell is `server/`, `trial/`, `check/`, `console/` and `main.rs`.** Nothing else opens a socket or a
 //!   file, starts a thread, or reads a clock or the environment. `.clippy.toml` enforces it; each part
 //!   of the shell opens with one `#![allow]`.
 //! * **Dependencies point one way**: `server` → `bot` → `commands` → `slack`, and `bot` → `http`, `jobs`;
@@ -55,6 +55,7 @@
 //! * **A trait appears with its second implementation**, not before.
 
 pub mod bot;
+pub mod check;
 pub mod cli;
 pub mod commands;
 pub mod config;

@@ -16,7 +16,7 @@ use torrap::cli::{self, Invocation, Surroundings};
 use torrap::config::Config;
 use torrap::console::{Console, quiet_panics};
 use torrap::server::{self, Inherited, Instructions, Server, Stopper, Supervisor};
-use torrap::{manifest, trial};
+use torrap::{check, manifest, trial};
 
 /// All done, or stopped gracefully with nothing left undelivered.
 const DONE: i32 = 0;
@@ -49,10 +49,21 @@ fn main() {
     let code = match cli::parse(std::env::args_os().skip(1), &surroundings) {
         Ok(Invocation::Serve(config)) => logged(&config, |console| serve(&config, console)),
         Ok(Invocation::Try { text, config }) => logged(&config, |_| try_out(&text, &config)),
-        Ok(Invocation::Manifest { url }) => match manifest::render(&url) {
-            Ok(yaml) => print(&yaml),
-            Err(error) => complain(&error, USAGE),
-        },
+        Ok(Invocation::TryAt { url, text, config }) => {
+            logged(&config, |_| try_at(&url, &text, &config))
+        }
+        Ok(Invocation::Check { config }) => check(config),
+        Ok(Invocation::Manifest { url, is_link }) => {
+            let rendered = if is_link {
+                manifest::link(&url)
+            } else {
+                manifest::render(&url)
+            };
+            match rendered {
+                Ok(text) => print(&text),
+                Err(error) => complain(&error, USAGE),
+            }
+        }
         Ok(Invocation::Help(text) | Invocation::Version(text)) => print(&text),
         Err(error) => complain(&error, USAGE),
     };
@@ -168,6 +179,28 @@ fn try_out(text: &str, config: &Config) -> Result<i32, Failure> {
         Ok(false) => Ok(FAILED),
         Err(trial::Error::Server(error)) => Err(server_failure(error)),
         Err(error) => Err(failure(error)),
+    }
+}
+
+fn try_at(url: &str, text: &str, config: &Config) -> Result<i32, Failure> {
+    let url =
+        manifest::request_url(url).map_err(|error| (Box::new(error) as Box<dyn Display>, USAGE))?;
+    let mut out = io::stdout();
+    let is_terminal = out.is_terminal();
+    match trial::remote::run(&url, text, config, &mut out, is_terminal) {
+        Ok(true) => Ok(DONE),
+        Ok(false) => Ok(FAILED),
+        Err(trial::Error::Server(error)) => Err(server_failure(error)),
+        Err(error) => Err(failure(error)),
+    }
+}
+
+/// Looks at everything that the bot needs, and prints what it finds.
+fn check(config: Result<Config, String>) -> i32 {
+    let findings = check::run(config);
+    match print(&check::table(&findings)) {
+        DONE if findings.iter().all(check::Finding::is_good) => DONE,
+        _ => FAILED,
     }
 }
 

@@ -189,7 +189,7 @@ fn is_understood(args: &[&str]) -> bool {
     };
     let invocation = cli::parse(args, &surroundings);
     match &invocation {
-        Ok(cli::Invocation::Manifest { url }) => torrap::manifest::render(url).is_ok(),
+        Ok(cli::Invocation::Manifest { url, .. }) => torrap::manifest::render(url).is_ok(),
         Ok(_) => true,
         Err(error) => panic!("{error}"),
     }

@@ -16,7 +16,10 @@ Usage:
   torrap [serve] [OPTIONS]      run the bot
   torrap try [OPTIONS] [TEXT]   run it for one command, on a free port and against a
                                 stand-in for Slack: needs no Slack and no settings
+  torrap try --to URL [TEXT]    send a command to a running bot, signed as set
+  torrap check [OPTIONS]        find out whether the bot can run here with these settings
   torrap manifest URL           print the Slack app manifest (YAML) for a public https URL
+  torrap manifest --link URL    print the link that creates that app
   torrap --help, --version      print this, or the version
 
 Options, the variables that they beat, and the [defaults]. Durations are in seconds,

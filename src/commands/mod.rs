@@ -7,6 +7,10 @@ mod reverse;
 pub struct Command {
     /// As people type it, slash included.
     pub name: &'static str,
+    /// What it does, as Slack shows it while somebody types.
+    pub description: &'static str,
+    /// What may stand behind its name, shown likewise.
+    pub hint: &'static str,
     /// What to answer someone who asks how to use it, in Slack's markup.
     pub usage: &'static str,
     /// Takes the invocation's text as Slack delivered it and appends the reply's, both in Slack's
@@ -19,9 +23,11 @@ pub const COMMANDS: &[Command] = &[reverse::COMMAND];
 
 const _: () = assert!(!COMMANDS.is_empty());
 
+/// Most commands that a Slack app can have (the app manifest's schema).
+const COMMANDS_MAX: usize = 50;
 const _: () = assert!(
-    COMMANDS.len() < 256,
-    "a job keeps its command's position in one byte"
+    COMMANDS.len() <= COMMANDS_MAX,
+    "and a job keeps its command's position in one byte"
 );
 
 /// The position of the command called `name` in the table, or else of the first.
@@ -66,6 +72,12 @@ mod tests {
                     .all(|other| other.name != command.name)
             );
             assert!(command.usage.contains(command.name));
+            // The app manifest's limits, and what can stand in its YAML between double quotes.
+            let is_plain = |text: &str| !text.contains(['"', '\\', '\n']);
+            assert!(
+                (1..=2000).contains(&command.description.len()) && is_plain(command.description)
+            );
+            assert!((1..=1000).contains(&command.hint.len()) && is_plain(command.hint));
         }
     }
 

@@ -7,6 +7,8 @@ use crate::slack::markup::{self, Unit};
 
 pub(super) const COMMAND: Command = Command {
     name: "/torrap",
+    description: "Say some text backwards",
+    hint: "[text]",
     usage: "Give me some text and I'll say it backwards. Try `/torrap sdrawkcab si siht`: \
             a moment later I answer `this is backwards`.",
     run: reverse,

@@ -59,6 +59,14 @@ const DESCRIPTORS_RESERVED: usize = 16;
 /// enough for whoever is honest, and a stranger's one byte must not hold up a restart.
 const STOP_GRACE_MS: u64 = 3_000;
 
+/// The client that replies are posted with, for those who want to know whether it would work.
+///
+/// # Errors
+/// The authorities or the proxy of the settings cannot be used.
+pub(crate) fn client(config: &Config) -> Result<ureq::Agent, Error> {
+    Ok(Agents::new(config)?.make())
+}
+
 /// Asks a running server to stop, from any thread.
 #[derive(Clone, Debug)]
 pub struct Stopper {

@@ -10,6 +10,7 @@
 
 mod bot;
 mod broken_log;
+mod checking;
 #[cfg(target_os = "linux")]
 mod idle;
 mod listening;
