@@ -36,6 +36,7 @@ pub struct Bot {
     /// The same as text, to be put before the path of a reply's URL.
     origin_texts: Vec<String>,
     delay_ms: u64,
+    in_channel: bool,
     jobs: Jobs,
     refusals: Refusals,
     traffic: Tally<2>,
@@ -58,6 +59,7 @@ impl Bot {
             origins: config.reply_origins.clone(),
             origin_texts: config.reply_origins.iter().map(Origin::to_string).collect(),
             delay_ms: config.delay_ms,
+            in_channel: config.in_channel,
             jobs: Jobs::new(config.max_pending, now),
             refusals: Refusals::default(),
             traffic: Tally::new(TRAFFIC_PERIOD_MS, TRAFFIC_LINES_PER_PERIOD),

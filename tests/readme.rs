@@ -132,6 +132,14 @@ fn evaluate(expression: &str) -> Option<u64> {
 }
 
 #[test]
+fn the_worked_example_of_a_command_is_the_code() {
+    let source = read("src/commands/shout.rs");
+    let (code, _) = source.split_once("\n#[cfg(test)]").unwrap();
+    let block = format!("```rust\n{}\n```\n", code.trim_end());
+    assert!(read("README.md").contains(&block));
+}
+
+#[test]
 fn the_metrics_are_those_of_the_code() {
     let readme = read("README.md");
     let (_, section) = readme.split_once("## Watching it").unwrap();

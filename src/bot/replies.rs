@@ -6,7 +6,7 @@ use super::{Bot, REPLIES_DELIVERED, has_line};
 use crate::commands::COMMANDS;
 use crate::jobs::{ATTEMPTS_MAX, Abandoned, Outcome, State, Verdict};
 use crate::slab::Key;
-use crate::slack::message::{Message, Visibility};
+use crate::slack::message::Message;
 use crate::time::{Now, Seconds};
 
 /// A reply that is to be posted, once.
@@ -54,11 +54,12 @@ impl Bot {
                 }
             };
             self.reply.clear();
-            (COMMANDS[usize::from(job.command)].run)(job.text(), &mut self.reply);
+            let command = &COMMANDS[usize::from(job.command)];
+            (command.run)(job.text(), &mut self.reply);
             debug!("sending reply: {}", self.reply);
             let mut body = Vec::with_capacity(self.reply.len() + 16);
             Message {
-                visibility: Visibility::Default,
+                visibility: command.visibility_of_replies(self.in_channel),
                 text: &self.reply,
             }
             .append_json(&mut body);

@@ -160,6 +160,15 @@ pub const OPTIONS: &[Opt] = &[
         help: "share the addresses with other processes of the same user: one for each core, or \
                old and new during an upgrade",
     },
+    Opt {
+        setting: Setting::InChannel,
+        flag: Some("--in-channel"),
+        variable: "TORRAP_IN_CHANNEL",
+        value: "",
+        default: "no",
+        variable_in_trial: true,
+        help: "show the replies of every command to everyone in the conversation",
+    },
 ];
 
 /// The option with a flag, given without its dashes.

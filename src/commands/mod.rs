@@ -1,6 +1,9 @@
 //! The slash commands: one file for each, and the table that names them.
 
 mod reverse;
+mod shout;
+
+use crate::slack::message::Visibility;
 
 /// A slash command: what a row of the table says about it.
 #[derive(Clone, Copy, Debug)]
@@ -13,13 +16,27 @@ pub struct Command {
     pub hint: &'static str,
     /// What to answer someone who asks how to use it, in Slack's markup.
     pub usage: &'static str,
+    /// Who sees its replies, unless the settings show all of them to everybody.
+    pub visibility: Visibility,
     /// Takes the invocation's text as Slack delivered it and appends the reply's, both in Slack's
     /// markup.
     pub run: fn(&str, &mut String),
 }
 
+impl Command {
+    /// Who sees a reply. `in_channel` is what the settings say for all of them.
+    #[must_use]
+    pub const fn visibility_of_replies(&self, in_channel: bool) -> Visibility {
+        if in_channel {
+            Visibility::InChannel
+        } else {
+            self.visibility
+        }
+    }
+}
+
 /// Every command there is.
-pub const COMMANDS: &[Command] = &[reverse::COMMAND];
+pub const COMMANDS: &[Command] = &[reverse::COMMAND, shout::COMMAND];
 
 const _: () = assert!(!COMMANDS.is_empty());
 
@@ -58,6 +75,7 @@ mod tests {
     #[test]
     fn a_name_that_is_not_in_the_table_gets_the_first_command() {
         assert_eq!(COMMANDS[position("/torrap")].name, "/torrap");
+        assert_eq!(COMMANDS[position("/shout")].name, "/shout");
         assert_eq!(position("/backwards"), 0);
         assert_eq!(position(""), 0);
     }

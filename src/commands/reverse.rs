@@ -4,6 +4,7 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use super::Command;
 use crate::slack::markup::{self, Unit};
+use crate::slack::message::Visibility;
 
 pub(super) const COMMAND: Command = Command {
     name: "/torrap",
@@ -11,6 +12,7 @@ pub(super) const COMMAND: Command = Command {
     hint: "[text]",
     usage: "Give me some text and I'll say it backwards. Try `/torrap sdrawkcab si siht`: \
             a moment later I answer `this is backwards`.",
+    visibility: Visibility::Default,
     run: reverse,
 };
 

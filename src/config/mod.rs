@@ -83,6 +83,8 @@ pub struct Config {
     pub reuse_port: bool,
     /// From a command to its reply, in milliseconds; at most [`DELAY_MS_MAX`].
     pub delay_ms: u64,
+    /// Whether everyone in the conversation sees the replies of every command.
+    pub in_channel: bool,
     /// How far a request's timestamp may be from now, both ways, in milliseconds.
     pub tolerance_ms: u64,
     /// The only origins that a `response_url` may have. With none every command is refused.
@@ -126,6 +128,7 @@ impl Config {
                 Some(addresses) => addresses.addresses()?,
                 None => Vec::new(),
             },
+            in_channel: value(S::InChannel, default::NO)?.switch()?,
             reuse_port: value(S::ReusePort, default::NO)?.switch()?,
             delay_ms,
             tolerance_ms: value(S::Tolerance, default::TOLERANCE)?

@@ -38,6 +38,8 @@ pub enum Setting {
     MetricsListen,
     /// Whether addresses are shared.
     ReusePort,
+    /// Whether everybody sees replies.
+    InChannel,
 }
 
 /// All that was given, each with the name it was given under. Holds secrets, so it has no `Debug`.

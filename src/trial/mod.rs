@@ -83,6 +83,7 @@ pub fn run(
         start: Instant::now(),
         out,
         is_terminal,
+        in_channel: config.in_channel,
     };
     story.tell(
         "torrap",
@@ -141,6 +142,8 @@ struct Story<'a> {
     start: Instant,
     out: &'a mut dyn Write,
     is_terminal: bool,
+    /// Whether the bot shows replies to everybody.
+    in_channel: bool,
 }
 
 impl Story<'_> {
@@ -204,7 +207,7 @@ impl Story<'_> {
         if is_sure && post.at.duration_since(sent) < delay {
             return self.verdict(Err("the reply came too early".to_owned()));
         }
-        let expected = expected(text);
+        let expected = expected(text, self.in_channel);
         if post.content != expected || post.path != PATH || post.content_type != "application/json"
         {
             let expected = String::from_utf8_lossy(&expected).into_owned();
@@ -288,12 +291,12 @@ fn millis(duration: Duration) -> u64 {
 }
 
 /// The reply that a text must get.
-fn expected(text: &str) -> Vec<u8> {
+fn expected(text: &str, in_channel: bool) -> Vec<u8> {
     let (mut delivered, mut reply, mut json) = (String::new(), String::new(), Vec::new());
     markup::encode_into(text, &mut delivered);
     (commands::COMMANDS[0].run)(&delivered, &mut reply);
     Message {
-        visibility: Visibility::Default,
+        visibility: commands::COMMANDS[0].visibility_of_replies(in_channel),
         text: &reply,
     }
     .append_json(&mut json);

@@ -41,6 +41,7 @@ pub fn run(
         start: Instant::now(),
         out,
         is_terminal,
+        in_channel: config.in_channel,
     };
     let local = local_stand_in(&config.reply_origins)?;
     let (text, origin) = match &local {

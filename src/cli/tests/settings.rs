@@ -41,6 +41,7 @@ fn shown(config: &Config, setting: Setting) -> String {
             .map_or_else(|| "none".into(), |path| path.display().to_string()),
         Setting::MetricsListen => config.metrics_listen.join(","),
         Setting::ReusePort => config.reuse_port.to_string(),
+        Setting::InChannel => config.in_channel.to_string(),
     }
 }
 
