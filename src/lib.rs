@@ -33,6 +33,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! Around that stand the commands of the binary: [`cli`] reads its line, [`trial`] plays Slack, [`check`]
+//! looks whether the bot could run, [`manifest`] prints the app. What the loop counts is in [`metrics`],
+//! and served at a door of its own; [`health`] is what the others who watch are told.
+//!
 //! The README has the code map, the path of one request and all limits.
 //!
 //! # Architecture invariants
