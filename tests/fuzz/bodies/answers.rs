@@ -2,13 +2,21 @@
 //! never more often than Slack allows, and each job settles once.
 
 use super::input::Input;
-use torrap::jobs::{ATTEMPTS_MAX, Abandoned, Jobs, NewJob, Outcome, Verdict};
+use torrap::jobs::{ATTEMPTS_MAX, Abandoned, Jobs, NewJob, Outcome, Verdict, answer};
 use torrap::slab::Key;
 use torrap::time::{Now, Tick, UnixTime};
 
-/// The body: a clock, when the job expires, and an outcome for each attempt.
+/// The body: a clock, when the job expires, and an outcome for each attempt; or an answer and the
+/// path that it may repeat.
 pub fn check(bytes: &[u8]) {
     let mut input = Input::new(bytes);
+    match input.byte() % 2 {
+        0 => check_attempts(input),
+        _ => check_excerpt(input),
+    }
+}
+
+fn check_attempts(mut input: Input<'_>) {
     let mut now = Now {
         tick: Tick(u64::from(input.u32())),
         unix: UnixTime(input.u64() >> input.of(&[0, 20, 23, 40])),
@@ -74,14 +82,18 @@ fn assert_waits_until(jobs: &mut Jobs, key: Key, at: Tick) {
 
 fn outcome(input: &mut Input<'_>, now: UnixTime) -> Outcome {
     match input.byte() % 8 {
-        0 => Outcome::Delivered,
-        1 => Outcome::Rejected { status: 404 },
+        0 => answer::outcome(200 + u16::from(input.byte() % 100), None),
+        1 => answer::outcome(
+            input.of(&[101, 199, 300, 302, 404, 410, 430, 499, 600]),
+            Some(b"1"),
+        ),
         2 => Outcome::Unsent,
         3 => Outcome::Unknown,
-        kind => Outcome::Unavailable {
-            status: 503,
-            retry_after: retry_after(kind, input, now),
-        },
+        kind => {
+            let status = input.of(&[408, 429, 500, 503, 599]);
+            let field = retry_after(kind, input, now);
+            answer::outcome(status, field.as_deref().map(str::as_bytes))
+        }
     }
 }
 
@@ -164,6 +176,41 @@ fn check_verdict(verdict: Verdict, outcome: &Outcome, attempt: u8, expires_at: T
     }
 }
 
+/// However much of an answer was read, what the log shows of it is short, and of the path's parts
+/// none, nor the beginning of one at its end.
+fn check_excerpt(mut input: Input<'_>) {
+    let marks = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/?&=-_%.";
+    let path: String = input
+        .some()
+        .iter()
+        .map(|b| char::from(marks[usize::from(*b) % 70]))
+        .collect();
+    let times = usize::from(input.byte() % 16);
+    let words = input.some();
+    let (cut, tail) = (input.byte(), input.rest());
+    let mut answer = [words, &path.as_bytes().repeat(times), tail].concat();
+    answer.truncate(answer.len() - usize::from(cut).min(answer.len()));
+    let shown = answer::excerpt(&answer, &format!("https://hooks.slack.com/{path}"));
+    assert!(shown.len() <= 100);
+    let lower = shown.to_ascii_lowercase();
+    for part in path
+        .to_ascii_lowercase()
+        .split(['/', '?', '&', '='])
+        .filter(|part| part.len() >= 8)
+    {
+        assert!(!lower.contains(part), "{shown:?} has {part:?}");
+        let begins = (8..part.len()).any(|len| lower.ends_with(&part[..len]));
+        assert!(
+            !begins || shown.len() > 90,
+            "{shown:?} ends in the beginning of {part:?}"
+        );
+    }
+    // What has nothing of the path is shown as it is.
+    let plain = answer::excerpt(words, "https://hooks.slack.com");
+    let text = String::from_utf8_lossy(words);
+    assert!(text.starts_with(&*plain) && plain.len() + 4 > text.len().min(100));
+}
+
 /// Each outcome at each attempt, with little time left and with much.
 pub fn seeds() -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();
@@ -197,6 +244,21 @@ pub fn seeds() -> Vec<Vec<u8>> {
         ];
         let field = [&[1, 1, 5, value.len() as u8], value.as_bytes()].concat();
         seeds.push([&clock, &*field].concat());
+    }
+    for cut in 0..20 {
+        let path = [
+            [1, 24].as_slice(),
+            &b"commands/T1DC2JH3J/39770".map(|b| b ^ cut),
+        ]
+        .concat();
+        seeds.push(
+            [
+                &path[..],
+                &[cut, 4, b'n', b'o', b' ', 0xc3, cut],
+                b"found".as_slice(),
+            ]
+            .concat(),
+        );
     }
     seeds
 }

@@ -90,6 +90,7 @@ pub fn feed(wire: &[u8], sizes: &[usize], limits: &Limits) -> Seen {
                 requests.push(asked);
                 response
             });
+            check_interim(staging.bytes());
             answers.extend_from_slice(staging.bytes());
             piece.clear();
             let answered = requests.len() - before;
@@ -117,6 +118,13 @@ pub fn feed(wire: &[u8], sizes: &[usize], limits: &Limits) -> Seen {
         closed,
         idle: connection.is_idle(),
     }
+}
+
+/// 100 is for whom waits: nothing of what he was to send is there yet, let alone an answer to it.
+fn check_interim(staged: &[u8]) {
+    let mut interim = staged.windows(CONTINUE.len()).enumerate();
+    let first = interim.find(|(_, window)| *window == CONTINUE);
+    assert!(first.is_none_or(|(at, _)| at + CONTINUE.len() == staged.len()));
 }
 
 fn check_limits(

@@ -304,7 +304,7 @@ fn trailer_fault(line: &[u8]) -> Option<ChunkFault> {
     let is_token = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b);
     let is_field = !name.is_empty()
         && name.iter().all(is_token)
-        && (colon.is_some() || !line.ends_with(b"\r\n"))
+        && (colon.is_some() || text.len() == line.len())
         && text.iter().all(|b| !b.is_ascii_control() || *b == b'\t');
     (!is_field && !text.is_empty()).then_some(ChunkFault::NoFieldInTrailer)
 }
