@@ -188,7 +188,8 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let long = [
         format!("0\r\n{}\r\n", "A: b\r\n".repeat(13)),
         format!("64\r\n{}\r\n0\r\n\r\n", "x".repeat(100)),
-        "1;xy\r\na\r\n".repeat(12),
+        format!("64\r\n{}\r\n1\r\na", "x".repeat(100)),
+        "1;xy\r\na\r\n".repeat(14),
         format!("1;{}\r\na\r\n0\r\n\r\n", "x".repeat(90)),
     ];
     let all = WIRES.iter().copied().chain(long.iter().map(String::as_str));

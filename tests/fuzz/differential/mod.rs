@@ -7,6 +7,7 @@
 
 mod differences;
 mod peer;
+pub mod whatwg;
 mod wires;
 
 use crate::bodies::wire::feed;
@@ -133,7 +134,7 @@ fn shortest(most: usize, holds: impl Fn(usize) -> bool) -> usize {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::{difference, seeds};
+    use super::{difference, seeds, whatwg};
     use crate::bodies::near::near;
 
     #[test]
@@ -141,6 +142,17 @@ mod tests {
         near(&seeds(), 10_000).for_each(|wire| {
             difference(&wire);
         });
+    }
+
+    #[test]
+    fn a_browser_reads_urls_as_we_do() {
+        let seeds = whatwg::seeds();
+        let near = near(&seeds, 10_000);
+        seeds
+            .iter()
+            .cloned()
+            .chain(near)
+            .for_each(|url| whatwg::check(&url));
     }
 
     #[test]
