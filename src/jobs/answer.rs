@@ -40,8 +40,11 @@ pub fn excerpt(answer: &[u8], url: &str) -> String {
     for secret in secrets() {
         text = without(&text, secret);
     }
-    for secret in secrets() {
-        text.truncate(text.len() - begun(&text, secret));
+    while let Some(len) = secrets()
+        .map(|secret| begun(&text, secret))
+        .find(|len| *len > 0)
+    {
+        text.truncate(text.len() - len);
     }
     let end = (0..=text.len().min(EXCERPT_BYTES))
         .rev()
@@ -102,6 +105,10 @@ mod tests {
         let url = format!("https://h/{}", "x1".repeat(1000));
         let body = "x1".repeat(1500);
         assert_eq!(excerpt(body.as_bytes(), &url), "…");
+        assert_eq!(
+            excerpt(&[b'a'; 58], "https://h/aaaaaaaaaaaaaaaaab"),
+            "aaaaaaa"
+        );
     }
 
     #[test]
