@@ -22,6 +22,8 @@ pub fn seeds() -> Vec<Vec<u8>> {
         .map(|line| format!("{line}\r\nHost: h\r\nContent-Length: 2\r\n\r\nab{NEXT}"));
     let wires = connection::WIRES.iter().map(|wire| (*wire).to_owned());
     let others = [
+        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nno-field\r"
+            .to_owned(),
         "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nno field".to_owned(),
         format!(
             "GET /{} HTTP/1.1\r\nHost: x\r\n\r\n{NEXT}",
