@@ -148,6 +148,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         "&&a=1&b&=2&=&c=3=4&",
         "%63ommand=%2Ft&te%78t=a+b%26%C3%A9%&text=2",
         "text=%&text=%f&text=%fg&text=%+1&text=%%41",
+        "a%3Db=1&a=b&a%3Db",
         "ssl_check=1",
         "ssl_check=1&token=x",
         "token=x&ssl%5fcheck=1&",
