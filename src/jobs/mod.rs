@@ -12,6 +12,7 @@
 //! The table knows of no thread and no clock. A job stays in it while a sender has it, so that a
 //! sender that dies loses nothing.
 
+pub mod answer;
 mod payload;
 mod retry;
 
