@@ -89,13 +89,14 @@ fn the_limits_are_those_of_the_code() {
     }
 }
 
-/// `16 KiB`, `30 s` or `8,192`; durations in milliseconds.
+/// `16 KiB`, `30 s`, `100 ms` or `8,192`; durations in milliseconds.
 fn documented(value: &str) -> Option<u64> {
     let (number, unit) = value.split_once(' ').unwrap_or((value, ""));
     let unit = match unit {
         "" => 1,
         "KiB" => 1024,
         "MiB" => 1024 * 1024,
+        "ms" => 1,
         "s" => 1000,
         "min" => 60 * 1000,
         _ => return None,

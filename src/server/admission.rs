@@ -17,7 +17,7 @@ use crate::time::{Now, Tick};
 /// Connections accepted from one listener in one turn.
 const ACCEPTS_PER_TURN: usize = 256;
 /// How long accepting pauses when there is no room and nobody can go, ms.
-const PAUSE_MS: u64 = 100;
+const PAUSE_MS: u64 = 20;
 /// A shortage has at most one line in the log for so long, ms.
 const WARNING_PERIOD_MS: u64 = 10_000;
 

@@ -104,20 +104,17 @@ impl Session {
     /// whole that has to come in time.
     pub(super) fn standing(&self, now: Tick, limits: &Limits) -> Standing {
         let since = self.connection.since(limits);
-        let has_lasted = |limit_ms| now >= since.after(limit_ms);
-        if self.is_blocked() || self.connection.is_incomplete() {
-            if has_lasted(limits.crowded_request_timeout_ms) {
-                return Standing::Stalled(since);
-            }
-        } else if has_lasted(limits.crowded_timeout_ms) {
-            if self.connection.close_reason().is_some() {
-                return Standing::Stalled(since);
-            }
-            if self.connection.is_idle() && !self.queued {
-                return Standing::Idle(since);
-            }
+        if now < since.after(limits.crowded_timeout_ms) {
+            return Standing::Busy;
         }
-        Standing::Busy
+        let is_closing = self.connection.close_reason().is_some();
+        if self.is_blocked() || self.connection.is_incomplete() || is_closing {
+            Standing::Stalled(since)
+        } else if self.connection.is_idle() && !self.queued {
+            Standing::Idle(since)
+        } else {
+            Standing::Busy
+        }
     }
 
     /// Whether the kernel holds bytes of the client's that no event has told of yet.
