@@ -22,6 +22,13 @@ const READ_BYTES: usize = 64 * 1024;
 /// then not held: this bounds what strangers can make us keep, and only they notice it.
 const HELD_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// Bytes read of a session that has only just become readable: more than a command ever has.
+const READ_FIRST_BYTES: usize = 16 * 1024;
+
+/// Sessions with more to read than that, or with more requests than one turn answers, that get another
+/// turn of the loop. However many they are, and whatever they send, a command does not wait for them.
+const BULK_SESSIONS_PER_TURN: usize = 16;
+
 /// Sessions that have their turn before the answers of all of them go out: a flood on every connection
 /// must not make the staging area grow with their number.
 const SESSIONS_PER_TURN: usize = 1024;
@@ -34,8 +41,10 @@ pub(super) struct Sessions {
     timers: TimingWheel<Key>,
     /// Bytes of incomplete requests that all sessions hold.
     held_bytes: usize,
-    /// Sessions with something to read or to answer.
+    /// Sessions with something to read.
     active: VecDeque<Key>,
+    /// Sessions that have had a turn and have still something to read or to answer.
+    bulk: VecDeque<Key>,
     /// Sessions whose socket takes bytes again.
     resumed: Vec<Key>,
     evictor: Evictor,
@@ -54,6 +63,7 @@ impl Sessions {
             timers: TimingWheel::new(now),
             held_bytes: 0,
             active: VecDeque::new(),
+            bulk: VecDeque::new(),
             resumed: Vec::new(),
             evictor: Evictor::default(),
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
@@ -68,7 +78,7 @@ impl Sessions {
 
     /// Whether some session needs a turn at once.
     pub(super) fn has_work(&self) -> bool {
-        !self.active.is_empty()
+        !(self.active.is_empty() && self.bulk.is_empty())
     }
 
     /// How many clients are still owed something.
@@ -156,31 +166,39 @@ impl Sessions {
         }
     }
 
-    /// Gives each active session one turn: one read, and the answers to what is complete.
+    /// Gives each active session one turn, and some of those that have had theirs another: one read, and
+    /// the answers to what is complete.
     pub(super) fn receive(&mut self, bot: &mut Bot, now: Now) {
+        // None has two in one: what it is owed for the first goes out before it may be closed by the next.
+        let bulk = self.bulk.len().min(BULK_SESSIONS_PER_TURN);
         for _ in 0..self.active.len().min(SESSIONS_PER_TURN) {
-            let Some(key) = self.active.pop_front() else {
-                break;
-            };
-            let Some(session) = self.slab.get_mut(key) else {
-                continue;
-            };
-            session.queued = false;
-            let start = self.staging.len();
-            let (buffer, staging) = (&mut self.buffer, &mut self.staging);
-            match session.receive(buffer, now, &self.limits, staging, bot) {
-                Progress::Waiting => {}
-                Progress::Again => {
-                    session.queued = true;
-                    self.active.push_back(key);
-                }
-                Progress::Over => {
-                    self.remove(key);
-                    continue;
-                }
+            if let Some(key) = self.active.pop_front() {
+                self.receive_one(key, READ_FIRST_BYTES, bot, now);
             }
-            self.after(key, start, bot, now);
         }
+        for _ in 0..bulk {
+            if let Some(key) = self.bulk.pop_front() {
+                self.receive_one(key, READ_BYTES, bot, now);
+            }
+        }
+    }
+
+    fn receive_one(&mut self, key: Key, bytes_max: usize, bot: &mut Bot, now: Now) {
+        let Some(session) = self.slab.get_mut(key) else {
+            return;
+        };
+        session.queued = false;
+        let start = self.staging.len();
+        let (buffer, staging) = (&mut self.buffer[..bytes_max], &mut self.staging);
+        match session.receive(buffer, now, &self.limits, staging, bot) {
+            Progress::Waiting => {}
+            Progress::Again => {
+                session.queued = true;
+                self.bulk.push_back(key);
+            }
+            Progress::Over => return self.remove(key),
+        }
+        self.after(key, start, bot, now);
     }
 
     /// Ends what has lasted too long, as far as the budget goes.
