@@ -100,7 +100,7 @@ impl Server {
             waker: Arc::new(waker),
         };
         let (max_connections, senders) = admissible(config.max_connections, config.senders);
-        let agents = Agents::new(config, senders)?;
+        let agents = Agents::new(config)?;
         let listeners = Listener::bind_all(&config.listen, poll.registry())?;
         Ok(Self {
             admission: Admission::new(listeners),
@@ -186,6 +186,7 @@ impl Server {
             self.drain_until,
             self.grace_until,
             self.admission.poll_timeout(),
+            self.senders.poll_timeout(),
         ];
         let next = deadlines.into_iter().flatten().min()?;
         Some(Duration::from_millis(
@@ -232,6 +233,7 @@ impl Server {
 
     /// Takes in what came of the senders' attempts.
     fn collect(&mut self) {
+        self.senders.collect();
         while let Some(report) = self.senders.poll_report() {
             // It may be younger than this turn, and a wait that counts from it must not be shorter.
             self.bot.handle_outcome(&report, self.clock.now());
@@ -256,7 +258,7 @@ impl Server {
             };
             self.senders.enqueue(delivery);
         }
-        self.senders.submit();
+        self.senders.submit(now.tick);
     }
 }
 
