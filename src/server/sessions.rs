@@ -22,12 +22,13 @@ const READ_BYTES: usize = 288 * 1024;
 /// then not held: this bounds what strangers can make us keep, and only they notice it.
 const HELD_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// Bytes read of a session that has only just become readable: more than a command ever has.
-const READ_FIRST_BYTES: usize = 16 * 1024;
-
-/// Sessions with more to read than that, or with more requests than one turn answers, that get another
-/// turn of the loop. However many they are, and whatever they send, a command does not wait for them.
+/// Sessions in one turn that may have that much read. However many have as much to send, and whatever
+/// it is, a command does not wait for them.
 const BULK_SESSIONS_PER_TURN: usize = 16;
+
+/// Bytes read of a session that has only just become readable when there are more: what a command
+/// ever has.
+const READ_FIRST_BYTES: usize = 16 * 1024;
 
 /// Sessions that have their turn before the answers of all of them go out: a flood on every connection
 /// must not make the staging area grow with their number.
@@ -171,9 +172,14 @@ impl Sessions {
     pub(super) fn receive(&mut self, bot: &mut Bot, now: Now) {
         // None has two in one: what it is owed for the first goes out before it may be closed by the next.
         let bulk = self.bulk.len().min(BULK_SESSIONS_PER_TURN);
+        let first_bytes = if self.active.len() <= BULK_SESSIONS_PER_TURN {
+            READ_BYTES
+        } else {
+            READ_FIRST_BYTES
+        };
         for _ in 0..self.active.len().min(SESSIONS_PER_TURN) {
             if let Some(key) = self.active.pop_front() {
-                self.receive_one(key, READ_FIRST_BYTES, bot, now);
+                self.receive_one(key, first_bytes, bot, now);
             }
         }
         for _ in 0..bulk {

@@ -15,7 +15,7 @@ const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 /// For what was opened to be given back: sender threads go after 10 s of idleness.
 const PATIENCE: Duration = Duration::from_secs(25);
 /// What may stay: the allocator keeps some, and so do tables that have grown.
-const KEPT_MIB_MAX: f64 = 16.0;
+const KEPT_MIB_MAX: f64 = 32.0;
 
 pub struct Server {
     child: Child,
