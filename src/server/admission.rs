@@ -6,11 +6,11 @@ use std::io;
 use std::net::SocketAddr;
 
 use log::warn;
-use mio::Registry;
-use mio::net::TcpStream;
+use mio::net::TcpListener;
 
 use super::listener::{Accepted, Listener, is_out_of_descriptors};
 use super::sessions::Sessions;
+use super::socket::{Accept, Socket};
 use crate::bot::Bot;
 use crate::time::{Now, Tick};
 
@@ -31,29 +31,30 @@ enum Shortage {
 }
 
 /// The door.
-#[derive(Debug)]
-pub(super) struct Admission {
-    listeners: Vec<Listener>,
+pub(super) struct Admission<A: Accept> {
+    listeners: Vec<Listener<A>>,
     /// Until when accepting pauses, and why.
     pause: Option<(Shortage, Tick)>,
     warned_at: Option<Tick>,
     /// Accepted when all places were taken and busy. Only somebody who is there shows that places are
     /// short: an idle loop would not know whether anyone waits in the kernel.
-    waiting: Option<TcpStream>,
+    waiting: Option<A::Socket>,
 }
 
-impl Admission {
-    pub(super) const fn new(listeners: Vec<Listener>) -> Self {
+impl Admission<TcpListener> {
+    pub(super) fn local_addrs(&self) -> io::Result<Vec<SocketAddr>> {
+        self.listeners.iter().map(Listener::local_addr).collect()
+    }
+}
+
+impl<A: Accept> Admission<A> {
+    pub(super) const fn new(listeners: Vec<Listener<A>>) -> Self {
         Self {
             listeners,
             pause: None,
             warned_at: None,
             waiting: None,
         }
-    }
-
-    pub(super) fn local_addrs(&self) -> io::Result<Vec<SocketAddr>> {
-        self.listeners.iter().map(Listener::local_addr).collect()
     }
 
     /// Takes note of connections that wait.
@@ -64,7 +65,7 @@ impl Admission {
     }
 
     /// Whether somebody may wait and could be let in at once.
-    pub(super) fn has_work(&self, sessions: &Sessions) -> bool {
+    pub(super) fn has_work(&self, sessions: &Sessions<A::Socket>) -> bool {
         !self.is_paused(sessions)
             && (self.waiting.is_some() || self.listeners.iter().any(|listener| listener.ready))
     }
@@ -77,9 +78,9 @@ impl Admission {
     /// them.
     pub(super) fn close(
         &mut self,
-        sessions: &mut Sessions,
+        sessions: &mut Sessions<A::Socket>,
         bot: &mut Bot,
-        registry: &Registry,
+        registry: &<A::Socket as Socket>::Registry,
         now: Now,
     ) {
         self.pause = None;
@@ -97,7 +98,7 @@ impl Admission {
     }
 
     /// A place that has become free ends the wait for one; of descriptors nobody tells.
-    fn is_paused(&self, sessions: &Sessions) -> bool {
+    fn is_paused(&self, sessions: &Sessions<A::Socket>) -> bool {
         self.pause
             .is_some_and(|(shortage, _)| shortage == Shortage::Accepting || sessions.is_full())
     }
@@ -106,9 +107,9 @@ impl Admission {
     /// idle longest make some; when all are busy, the others wait in the kernel.
     pub(super) fn accept(
         &mut self,
-        sessions: &mut Sessions,
+        sessions: &mut Sessions<A::Socket>,
         bot: &mut Bot,
-        registry: &Registry,
+        registry: &<A::Socket as Socket>::Registry,
         now: Now,
     ) {
         let is_over = self.poll_timeout().is_some_and(|until| until <= now.tick);
@@ -131,9 +132,9 @@ impl Admission {
     fn accept_one(
         &mut self,
         index: usize,
-        sessions: &mut Sessions,
+        sessions: &mut Sessions<A::Socket>,
         bot: &mut Bot,
-        registry: &Registry,
+        registry: &<A::Socket as Socket>::Registry,
         now: Now,
     ) {
         match self.listeners[index].accept() {
@@ -154,10 +155,10 @@ impl Admission {
     /// Gives an accepted connection a place, or lets it wait for one: nobody else is accepted then.
     fn seat(
         &mut self,
-        stream: TcpStream,
-        sessions: &mut Sessions,
+        stream: A::Socket,
+        sessions: &mut Sessions<A::Socket>,
         bot: &mut Bot,
-        registry: &Registry,
+        registry: &<A::Socket as Socket>::Registry,
         now: Now,
     ) {
         if sessions.is_full() {

@@ -14,6 +14,7 @@ mod resolver;
 mod senders;
 mod session;
 mod sessions;
+mod socket;
 mod token;
 mod transport;
 
@@ -24,6 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use log::{debug, info, warn};
+use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Poll, Waker};
 
 use self::admission::Admission;
@@ -33,6 +35,7 @@ pub use self::error::Error;
 use self::listener::Listener;
 use self::senders::Senders;
 use self::sessions::Sessions;
+use self::socket::Readiness;
 use self::token::Source;
 use crate::bot::Bot;
 use crate::config::Config;
@@ -72,8 +75,8 @@ impl Stopper {
 /// The bot with its sockets.
 pub struct Server {
     poll: Poll,
-    admission: Admission,
-    sessions: Sessions,
+    admission: Admission<TcpListener>,
+    sessions: Sessions<TcpStream>,
     bot: Bot,
     senders: Senders,
     clock: Clock,
@@ -199,7 +202,7 @@ impl Server {
             match Source::of(event.token()) {
                 Source::Waker => {}
                 Source::Listener(index) => self.admission.note(index),
-                Source::Session(key) => self.sessions.note(key, event),
+                Source::Session(key) => self.sessions.note(key, Readiness::of(event)),
             }
         }
         if self.drain_until.is_none() && self.stopper.requested.load(Ordering::Acquire) {

@@ -3,11 +3,9 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use mio::net::TcpStream;
-use mio::{Interest, Registry};
-
 use super::eviction::Evictor;
 use super::session::{Progress, Session};
+use super::socket::{Readiness, Socket};
 use super::token::Source;
 use crate::bot::Bot;
 use crate::http::{self, CloseReason, Connection, Limits, Staging};
@@ -35,10 +33,10 @@ const READ_FIRST_BYTES: usize = 16 * 1024;
 const SESSIONS_PER_TURN: usize = 1024;
 
 /// The sessions, and a turn's work on them.
-pub(super) struct Sessions {
+pub(super) struct Sessions<S> {
     limits: Limits,
     capacity: usize,
-    slab: Slab<Session>,
+    slab: Slab<Session<S>>,
     timers: TimingWheel<Key>,
     /// Bytes of incomplete requests that all sessions hold.
     held_bytes: usize,
@@ -55,7 +53,7 @@ pub(super) struct Sessions {
     staged: Vec<(Key, Range<usize>)>,
 }
 
-impl Sessions {
+impl<S: Socket> Sessions<S> {
     pub(super) fn new(limits: Limits, capacity: usize, now: Tick) -> Self {
         Self {
             limits,
@@ -99,7 +97,7 @@ impl Sessions {
     }
 
     /// Takes in a connection that was accepted.
-    pub(super) fn admit(&mut self, socket: TcpStream, registry: &Registry, now: Tick) {
+    pub(super) fn admit(&mut self, socket: S, registry: &S::Registry, now: Tick) {
         let connection = Connection::new(now, &self.limits);
         let deadline = connection.deadline();
         // The timer needs the session's key and the session the timer's.
@@ -113,8 +111,7 @@ impl Sessions {
         };
         session.timer = timer;
         let token = Source::Session(key).token();
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        if let Err(error) = registry.register(session.socket_mut(), token, interest) {
+        if let Err(error) = session.socket_mut().watch(registry, token) {
             log::debug!("cannot watch a connection: {error}");
             self.remove(key);
         }
@@ -147,15 +144,15 @@ impl Sessions {
     }
 
     /// Takes note of an event. One for a session that is gone finds nothing.
-    pub(super) fn note(&mut self, key: Key, event: &mio::event::Event) {
+    pub(super) fn note(&mut self, key: Key, event: Readiness) {
         let Some(session) = self.slab.get_mut(key) else {
             return;
         };
         session.note(event);
-        if event.is_writable() && session.is_blocked() {
+        if event.writable && session.is_blocked() {
             self.resumed.push(key);
         }
-        if event.is_readable() || event.is_read_closed() || event.is_error() {
+        if event.readable || event.closed {
             self.activate(key);
         }
     }
