@@ -8,7 +8,7 @@ use log::{Level, debug, info, log_enabled};
 
 use crate::commands::{self, COMMANDS};
 use crate::config::Config;
-use crate::health::{self, Readiness};
+use crate::health::{self, Condition};
 use crate::http::{self, Request, Response, Status};
 use crate::jobs::{Jobs, LIFETIME_MS, NewJob};
 use crate::metrics::{self, Counters, Standing};
@@ -41,7 +41,7 @@ pub struct Bot {
     refusals: Refusals,
     traffic: Tally<2>,
     counters: Counters,
-    readiness: Readiness,
+    condition: Condition,
     scratch: Scratch,
     reply: String,
 }
@@ -64,7 +64,7 @@ impl Bot {
             refusals: Refusals::default(),
             traffic: Tally::new(TRAFFIC_PERIOD_MS, TRAFFIC_LINES_PER_PERIOD),
             counters: Counters::default(),
-            readiness: Readiness::default(),
+            condition: Condition::default(),
             scratch: Scratch::default(),
             reply: String::new(),
         }
@@ -77,7 +77,7 @@ impl Bot {
             ("GET", "/slack") if is_certificate_check(request) => Response::empty(Status::Ok),
             (_, "/slack") => self.not_allowed(request, "POST", now),
             ("GET" | "HEAD", "/healthz") => health::alive(now),
-            ("GET" | "HEAD", "/readyz") => health::ready(self.readiness),
+            ("GET" | "HEAD", "/readyz") => health::ready(self.condition),
             (_, "/healthz" | "/readyz") => self.not_allowed(request, "GET, HEAD", now),
             ("OPTIONS", "*") => Response::allowing(Status::Ok, "GET, HEAD, POST, OPTIONS"),
             // A tunnel through us is a method that no resource of ours has.
@@ -214,14 +214,14 @@ impl Bot {
     }
 
     /// Says on `/readyz` from now on whether the bot can keep its promises.
-    pub const fn set_readiness(&mut self, readiness: Readiness) {
-        self.readiness = readiness;
+    pub const fn set_condition(&mut self, condition: Condition) {
+        self.condition = condition;
     }
 
     /// What is said on `/readyz`.
     #[must_use]
-    pub const fn readiness(&self) -> Readiness {
-        self.readiness
+    pub const fn condition(&self) -> Condition {
+        self.condition
     }
 
     /// What has been counted, and for the shell to count on.
@@ -233,7 +233,7 @@ impl Bot {
     #[must_use]
     pub fn metrics(&self, shell: Standing<'_>, now: Now) -> String {
         let standing = Standing {
-            is_ready: self.readiness == Readiness::Ready,
+            is_ready: self.condition == Condition::Ready,
             jobs_pending: self.jobs.len(),
             jobs_max: self.jobs.capacity(),
             oldest_pending_ms: self.jobs.oldest_age_ms(now.tick),

@@ -5,7 +5,7 @@ use crate::time::Now;
 
 /// Whether the bot can keep its promises.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Readiness {
+pub enum Condition {
     /// It takes commands and answers them.
     #[default]
     Ready,
@@ -15,7 +15,7 @@ pub enum Readiness {
     JournalFailing,
 }
 
-impl Readiness {
+impl Condition {
     const fn reason(self) -> &'static str {
         match self {
             Self::Ready => "ready",
@@ -34,9 +34,9 @@ pub fn alive(now: Now) -> Response {
 
 /// 200 if commands should be sent here, else 503.
 #[must_use]
-pub fn ready(readiness: Readiness) -> Response {
-    let is_ready = readiness == Readiness::Ready;
-    let reason = readiness.reason();
+pub fn ready(condition: Condition) -> Response {
+    let is_ready = condition == Condition::Ready;
+    let reason = condition.reason();
     let json = format!("{{\"ready\":{is_ready},\"reason\":\"{reason}\"}}");
     let status = if is_ready {
         Status::Ok
@@ -56,24 +56,24 @@ mod tests {
 
     #[test]
     fn only_who_is_ready_says_200() {
-        for (readiness, status, json) in [
+        for (condition, status, json) in [
             (
-                Readiness::Ready,
+                Condition::Ready,
                 Status::Ok,
                 r#"{"ready":true,"reason":"ready"}"#,
             ),
             (
-                Readiness::Draining,
+                Condition::Draining,
                 Status::ServiceUnavailable,
                 r#"{"ready":false,"reason":"draining"}"#,
             ),
             (
-                Readiness::JournalFailing,
+                Condition::JournalFailing,
                 Status::ServiceUnavailable,
                 r#"{"ready":false,"reason":"journal failing"}"#,
             ),
         ] {
-            let response = ready(readiness);
+            let response = ready(condition);
             assert_eq!(response.status, status);
             assert_eq!(response.content, Content::Json(json.as_bytes().to_vec()));
         }

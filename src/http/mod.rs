@@ -42,13 +42,11 @@ pub struct Limits {
     /// Between requests, ms. Longer than the 90 s for which cloudflared keeps a connection for
     /// reuse, since a proxy may not retry a POST that raced with our close.
     pub idle_timeout_ms: u64,
-    /// Between requests, or after the last answer, while others wait for a place, ms. Not none at all:
-    /// a connection in use is idle for moments, too.
+    /// For a head, for content, for answers to be read, after the last answer and between requests while
+    /// others wait for a place, ms. Not none at all: a request may come in two segments, and a
+    /// connection in use is idle for moments. Not much, either: those who wait in the kernel are
+    /// served in their order, and Slack waits for 3 s.
     pub crowded_timeout_ms: u64,
-    /// For a head, for content, or for answers to be read while others wait for a place, ms. Long
-    /// enough for a lost segment to be sent again, and less than the 3 s that Slack waits for an
-    /// acknowledgement: whoever waits for the place is still served.
-    pub crowded_request_timeout_ms: u64,
     /// Between requests while the server stops, ms. Not none at all, for the sake of a request that is
     /// on its way; and short, since a restart waits for it.
     pub draining_timeout_ms: u64,
@@ -68,8 +66,7 @@ impl Default for Limits {
             head_timeout_ms: 30_000,
             content_timeout_ms: 30_000,
             idle_timeout_ms: 120_000,
-            crowded_timeout_ms: 1_000,
-            crowded_request_timeout_ms: 2_000,
+            crowded_timeout_ms: 100,
             draining_timeout_ms: 500,
             linger_timeout_ms: 5_000,
             requests_per_turn_max: 64,

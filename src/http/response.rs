@@ -68,8 +68,8 @@ pub enum Content {
     Empty,
     /// `application/json`.
     Json(Vec<u8>),
-    /// Text of another type, which is named first.
-    Text(&'static str, Vec<u8>),
+    /// Plain text in the format of Prometheus.
+    Text(Vec<u8>),
 }
 
 /// A response without what the connection decides: Date, Connection, whether content is sent at all.
@@ -104,12 +104,12 @@ impl Response {
         }
     }
 
-    /// A 200 with text of this type.
+    /// A 200 with text.
     #[must_use]
-    pub const fn text(media_type: &'static str, content: Vec<u8>) -> Self {
+    pub const fn text(content: Vec<u8>) -> Self {
         Self {
             status: Status::Ok,
-            content: Content::Text(media_type, content),
+            content: Content::Text(content),
             allow: None,
         }
     }
@@ -225,7 +225,7 @@ impl Staging {
         let (media_type, content) = match &response.content {
             Content::Empty => return out.extend_from_slice(b"\r\nContent-Length: 0\r\n\r\n"),
             Content::Json(content) => ("application/json", content),
-            Content::Text(media_type, content) => (*media_type, content),
+            Content::Text(content) => ("text/plain; version=0.0.4; charset=utf-8", content),
         };
         out.extend_from_slice(b"\r\nContent-Type: ");
         out.extend_from_slice(media_type.as_bytes());

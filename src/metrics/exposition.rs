@@ -6,9 +6,6 @@ use std::fmt::{Display, Write};
 use super::Histogram;
 use crate::time::Seconds;
 
-/// The Content-Type that says so.
-pub const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-
 /// A page of metrics, written family by family. Names and labels are ours, so that nothing needs to
 /// be escaped.
 #[derive(Debug, Default)]

@@ -8,7 +8,6 @@ mod exposition;
 mod histogram;
 mod page;
 
-pub use exposition::MEDIA_TYPE;
 pub use histogram::Histogram;
 pub use page::{Standing, render};
 

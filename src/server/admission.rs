@@ -6,18 +6,18 @@ use std::io;
 use std::net::SocketAddr;
 
 use log::warn;
-use mio::Registry;
-use mio::net::TcpStream;
+use mio::net::TcpListener;
 
 use super::listener::{Accepted, Listener, is_out_of_descriptors};
 use super::session::Service;
 use super::sessions::Sessions;
+use super::socket::{Accept, Socket};
 use crate::time::{Now, Tick};
 
 /// Connections accepted from one listener in one turn.
 const ACCEPTS_PER_TURN: usize = 256;
 /// How long accepting pauses when there is no room and nobody can go, ms.
-const PAUSE_MS: u64 = 100;
+const PAUSE_MS: u64 = 20;
 /// How long connections that have begun may take to be completed before a shared address is left, ms:
 /// several round trips to a proxy that is near.
 const HANDSHAKE_MS: u64 = 50;
@@ -34,17 +34,16 @@ enum Shortage {
 }
 
 /// The door.
-#[derive(Debug)]
-pub(super) struct Admission {
+pub(super) struct Admission<A: Accept> {
     /// The places, as an operator knows them.
     places: &'static str,
-    listeners: Vec<Listener>,
+    listeners: Vec<Listener<A>>,
     /// Until when accepting pauses, and why.
     pause: Option<(Shortage, Tick)>,
     warned_at: Option<Tick>,
     /// Accepted when all places were taken and busy. Only somebody who is there shows that places are
     /// short: an idle loop would not know whether anyone waits in the kernel.
-    waiting: Option<TcpStream>,
+    waiting: Option<A::Socket>,
     /// From when on nobody is let in any more.
     leaving_at: Option<Tick>,
     counts: Counts,
@@ -55,14 +54,20 @@ pub(super) struct Admission {
 pub(super) struct Counts {
     /// Connections let in.
     pub(super) accepted: u64,
-    /// Idle ones that others had to make room for.
+    /// Idle or stalled ones that others had to make room for.
     pub(super) evicted: u64,
     /// How often nobody was let in for a while.
     pub(super) pauses: u64,
 }
 
-impl Admission {
-    pub(super) const fn new(places: &'static str, listeners: Vec<Listener>) -> Self {
+impl Admission<TcpListener> {
+    pub(super) fn local_addrs(&self) -> io::Result<Vec<SocketAddr>> {
+        self.listeners.iter().map(Listener::local_addr).collect()
+    }
+}
+
+impl<A: Accept> Admission<A> {
+    pub(super) const fn new(places: &'static str, listeners: Vec<Listener<A>>) -> Self {
         Self {
             places,
             listeners,
@@ -82,10 +87,6 @@ impl Admission {
         self.counts
     }
 
-    pub(super) fn local_addrs(&self) -> io::Result<Vec<SocketAddr>> {
-        self.listeners.iter().map(Listener::local_addr).collect()
-    }
-
     /// Takes note of connections that wait.
     pub(super) fn note(&mut self, index: usize) {
         if let Some(listener) = self.listeners.get_mut(index) {
@@ -94,7 +95,7 @@ impl Admission {
     }
 
     /// Whether somebody may wait and could be let in at once.
-    pub(super) fn has_work(&self, sessions: &Sessions) -> bool {
+    pub(super) fn has_work(&self, sessions: &Sessions<A::Socket>) -> bool {
         !self.is_paused(sessions)
             && (self.waiting.is_some() || self.listeners.iter().any(|listener| listener.ready))
     }
@@ -107,7 +108,7 @@ impl Admission {
     /// Lets nobody in any more: at once, or, if others share the addresses, when the connections that
     /// have begun are complete. New ones then come to the others.
     pub(super) fn leave(&mut self, is_shared: bool, now: Tick) {
-        let turned_away = |listener: &Listener| match listener.turn_away() {
+        let turned_away = |listener: &Listener<A>| match listener.turn_away() {
             Ok(()) => true,
             Err(error) => {
                 warn!("a connection that begins just now may be reset: {error}");
@@ -127,9 +128,9 @@ impl Admission {
     /// them.
     fn close(
         &mut self,
-        sessions: &mut Sessions,
+        sessions: &mut Sessions<A::Socket>,
         service: &mut impl Service,
-        registry: &Registry,
+        registry: &<A::Socket as Socket>::Registry,
         now: Now,
     ) {
         self.pause = None;
@@ -148,7 +149,7 @@ impl Admission {
     }
 
     /// A place that has become free ends the wait for one; of descriptors nobody tells.
-    fn is_paused(&self, sessions: &Sessions) -> bool {
+    fn is_paused(&self, sessions: &Sessions<A::Socket>) -> bool {
         self.pause
             .is_some_and(|(shortage, _)| shortage == Shortage::Accepting || sessions.is_full())
     }
@@ -157,9 +158,9 @@ impl Admission {
     /// idle longest make some; when all are busy, the others wait in the kernel.
     pub(super) fn accept(
         &mut self,
-        sessions: &mut Sessions,
+        sessions: &mut Sessions<A::Socket>,
         service: &mut impl Service,
-        registry: &Registry,
+        registry: &<A::Socket as Socket>::Registry,
         now: Now,
     ) {
         if self.leaving_at.is_some_and(|at| at <= now.tick) {
@@ -185,9 +186,9 @@ impl Admission {
     fn accept_one(
         &mut self,
         index: usize,
-        sessions: &mut Sessions,
+        sessions: &mut Sessions<A::Socket>,
         service: &mut impl Service,
-        registry: &Registry,
+        registry: &<A::Socket as Socket>::Registry,
         now: Now,
     ) {
         match self.listeners[index].accept() {
@@ -210,10 +211,10 @@ impl Admission {
     /// Gives an accepted connection a place, or lets it wait for one: nobody else is accepted then.
     fn seat(
         &mut self,
-        stream: TcpStream,
-        sessions: &mut Sessions,
+        stream: A::Socket,
+        sessions: &mut Sessions<A::Socket>,
         service: &mut impl Service,
-        registry: &Registry,
+        registry: &<A::Socket as Socket>::Registry,
         now: Now,
     ) {
         let places = self.places;

@@ -2,6 +2,7 @@
 
 use log::warn;
 use mio::Registry;
+use mio::net::TcpListener;
 
 use super::Error;
 use super::inherited::Inherited;
@@ -11,8 +12,8 @@ use crate::config::Config;
 
 /// The listeners of both doors.
 pub(super) struct Doors {
-    pub(super) front: Vec<Listener>,
-    pub(super) watch: Vec<Listener>,
+    pub(super) front: Vec<Listener<TcpListener>>,
+    pub(super) watch: Vec<Listener<TcpListener>>,
 }
 
 impl Doors {

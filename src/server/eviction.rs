@@ -1,6 +1,7 @@
 //! Who has to go when somebody waits for a place.
 
 use super::session::{Session, Standing};
+use super::socket::Socket;
 use crate::http::Limits;
 use crate::slab::Slab;
 use crate::time::Tick;
@@ -21,9 +22,9 @@ pub(super) struct Evictor {
 impl Evictor {
     /// The slot of a session that can go: of a few that have stalled, otherwise of a few that are idle,
     /// the one for which that is longest. None that is at work is ever chosen.
-    pub(super) fn choose(
+    pub(super) fn choose<S: Socket>(
         &mut self,
-        sessions: &Slab<Session>,
+        sessions: &Slab<Session<S>>,
         limits: &Limits,
         now: Tick,
     ) -> Option<u32> {
@@ -37,9 +38,9 @@ impl Evictor {
     }
 
     /// Whether the chosen one is idle, and its slot.
-    fn longest(
+    fn longest<S: Socket>(
         &mut self,
-        sessions: &Slab<Session>,
+        sessions: &Slab<Session<S>>,
         limits: &Limits,
         now: Tick,
     ) -> Option<(bool, u32)> {

@@ -3,11 +3,12 @@
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 
-use mio::net::{TcpListener, TcpStream};
+use mio::net::TcpListener;
 use mio::{Interest, Registry};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::Error;
+use super::socket::Accept;
 use super::token::{Side, Source};
 
 /// Connections that the kernel keeps for us until they are accepted; it lowers this to its own limit.
@@ -15,22 +16,22 @@ const BACKLOG: i32 = 4096;
 
 /// A listening socket and whether connections may wait on it.
 #[derive(Debug)]
-pub(super) struct Listener {
-    socket: TcpListener,
+pub(super) struct Listener<A> {
+    socket: A,
     /// Edge-triggered readiness is told once: it holds until accepting has found nothing.
     pub(super) ready: bool,
 }
 
 /// What accepting came to.
-pub(super) enum Accepted {
-    Stream(TcpStream),
+pub(super) enum Accepted<S> {
+    Stream(S),
     /// Nobody waits.
     Empty,
     /// Out of descriptors or memory, as a rule: to be tried again later.
     Exhausted(io::Error),
 }
 
-impl Listener {
+impl Listener<TcpListener> {
     /// Listens on every address of every setting; a name may have several.
     pub(super) fn bind_all(
         side: Side,
@@ -142,50 +143,21 @@ impl Listener {
         })
     }
 
-    /// Lets no new connection begin here, while those that have begun can still be completed and
-    /// accepted. Whoever asks for one now asks again after a second, and is then heard by another
-    /// process that shares the address. Closing at once would reset those that the kernel has
-    /// already put into this socket's own queue.
-    ///
-    /// # Errors
-    /// The system has no such filter.
-    #[cfg(target_os = "linux")]
-    pub(super) fn turn_away(&self) -> io::Result<()> {
-        use socket2::{SockFilter, SockRef};
-        // Instructions of the classic packet filter (linux/filter.h); a TCP socket's begins to read at
-        // the TCP header, whose flags are its byte 13 (RFC 9293 section 3.1).
-        const LOAD_BYTE: u16 = 0x30;
-        const JUMP_IF_ANY_BIT: u16 = 0x45;
-        const RETURN: u16 = 0x06;
-        const FLAGS_AT: u32 = 13;
-        const SYN: u32 = 0x02;
-        const NOTHING: u32 = 0;
-        const EVERYTHING: u32 = u32::MAX;
-        SockRef::from(&self.socket).attach_filter(&[
-            SockFilter::new(LOAD_BYTE, 0, 0, FLAGS_AT),
-            SockFilter::new(JUMP_IF_ANY_BIT, 0, 1, SYN),
-            SockFilter::new(RETURN, 0, 0, NOTHING),
-            SockFilter::new(RETURN, 0, 0, EVERYTHING),
-        ])
-    }
-
-    /// Elsewhere there is no such filter, and the address is left at once.
-    ///
-    /// # Errors
-    /// Always.
-    #[cfg(not(target_os = "linux"))]
-    pub(super) fn turn_away(&self) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-
     pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
     }
+}
 
-    pub(super) fn accept(&mut self) -> Accepted {
+impl<A: Accept> Listener<A> {
+    /// See [`Accept::turn_away`].
+    pub(super) fn turn_away(&self) -> io::Result<()> {
+        self.socket.turn_away()
+    }
+
+    pub(super) fn accept(&mut self) -> Accepted<A::Socket> {
         loop {
             match self.socket.accept() {
-                Ok((stream, _)) => return Accepted::Stream(stream),
+                Ok(stream) => return Accepted::Stream(stream),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.ready = false;
                     return Accepted::Empty;

@@ -16,6 +16,7 @@ mod resolver;
 mod senders;
 mod session;
 mod sessions;
+mod socket;
 mod supervisor;
 mod token;
 mod transport;
@@ -28,6 +29,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use log::{debug, info, warn};
+use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Poll, Waker};
 
 use self::admission::Admission;
@@ -38,12 +40,13 @@ pub use self::error::Error;
 pub use self::inherited::Inherited;
 use self::senders::Senders;
 use self::sessions::Sessions;
+use self::socket::Readiness;
 pub use self::supervisor::{Instructions, Supervisor};
 use self::token::{Side, Source};
 use self::watch::{View, Watch};
 use crate::bot::Bot;
 use crate::config::Config;
-use crate::health::Readiness;
+use crate::health::Condition;
 use crate::time::{Now, Seconds, Tick, UnixTime};
 
 /// Events taken from the kernel at once.
@@ -88,8 +91,8 @@ impl Stopper {
 /// The bot with its sockets.
 pub struct Server {
     poll: Poll,
-    admission: Admission,
-    sessions: Sessions,
+    admission: Admission<TcpListener>,
+    sessions: Sessions<TcpStream>,
     bot: Bot,
     senders: Senders,
     /// The door of those who watch, if there is one.
@@ -272,14 +275,14 @@ impl Server {
             match Source::of(event.token()) {
                 Source::Waker => {}
                 Source::Listener(Side::Front, index) => self.admission.note(index),
-                Source::Session(Side::Front, key) => self.sessions.note(key, event),
+                Source::Session(Side::Front, key) => self.sessions.note(key, Readiness::of(event)),
                 Source::Listener(Side::Watch, index) => {
                     self.watch.iter_mut().for_each(|w| w.note_listener(index));
                 }
                 Source::Session(Side::Watch, key) => {
                     self.watch
                         .iter_mut()
-                        .for_each(|w| w.note_session(key, event));
+                        .for_each(|w| w.note_session(key, Readiness::of(event)));
                 }
             }
         }
@@ -300,7 +303,7 @@ impl Server {
         self.grace_until = Some(begin.not_before(STOP_GRACE_MS));
         self.admission.leave(self.is_shared, begin);
         self.sessions.drain();
-        self.bot.set_readiness(Readiness::Draining);
+        self.bot.set_condition(Condition::Draining);
         debug!("stopped slackbot");
     }
 

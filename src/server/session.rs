@@ -1,10 +1,8 @@
 //! An accepted socket and the HTTP connection on it.
 
-use std::io::{self, Read, Write};
-use std::net::Shutdown;
+use std::io;
 
-use mio::net::TcpStream;
-
+use super::socket::{Readiness, Socket};
 use crate::bot::Bot;
 use crate::http::{self, CloseReason, Connection, Limits, Request, Response, Staging};
 use crate::slab::Key;
@@ -52,8 +50,8 @@ pub(super) enum Standing {
 
 /// A socket, its connection's state, and what the kernel has told about both.
 #[derive(Debug)]
-pub(super) struct Session {
-    socket: TcpStream,
+pub(super) struct Session<S> {
+    socket: S,
     pub(super) connection: Connection,
     /// What [`Connection::held_bytes`] was when it was last added up.
     pub(super) held_bytes: usize,
@@ -75,8 +73,8 @@ pub(super) struct Session {
     shut: bool,
 }
 
-impl Session {
-    pub(super) const fn new(socket: TcpStream, connection: Connection, timer: Key) -> Self {
+impl<S: Socket> Session<S> {
+    pub(super) const fn new(socket: S, connection: Connection, timer: Key) -> Self {
         let armed = connection.deadline();
         Self {
             socket,
@@ -93,9 +91,9 @@ impl Session {
     }
 
     /// Takes note of an event.
-    pub(super) fn note(&mut self, event: &mio::event::Event) {
-        self.read_closed |= event.is_read_closed() || event.is_error();
-        self.readable |= event.is_readable() || self.read_closed;
+    pub(super) const fn note(&mut self, event: Readiness) {
+        self.read_closed |= event.closed;
+        self.readable |= event.readable || event.closed;
     }
 
     /// Closes the connection with its next answer, or when it has been idle for a moment, and looks
@@ -120,20 +118,17 @@ impl Session {
     /// whole that has to come in time.
     pub(super) fn standing(&self, now: Tick, limits: &Limits) -> Standing {
         let since = self.connection.since(limits);
-        let has_lasted = |limit_ms| now >= since.after(limit_ms);
-        if self.is_blocked() || self.connection.is_incomplete() {
-            if has_lasted(limits.crowded_request_timeout_ms) {
-                return Standing::Stalled(since);
-            }
-        } else if has_lasted(limits.crowded_timeout_ms) {
-            if self.connection.close_reason().is_some() {
-                return Standing::Stalled(since);
-            }
-            if self.connection.is_idle() && !self.queued {
-                return Standing::Idle(since);
-            }
+        if now < since.after(limits.crowded_timeout_ms) {
+            return Standing::Busy;
         }
-        Standing::Busy
+        let is_closing = self.connection.close_reason().is_some();
+        if self.is_blocked() || self.connection.is_incomplete() || is_closing {
+            Standing::Stalled(since)
+        } else if self.connection.is_idle() && !self.queued {
+            Standing::Idle(since)
+        } else {
+            Standing::Busy
+        }
     }
 
     /// Whether the kernel holds bytes of the client's that no event has told of yet.
@@ -141,7 +136,7 @@ impl Session {
         self.socket.peek(&mut [0]).is_ok_and(|len| len > 0)
     }
 
-    pub(super) fn socket_mut(&mut self) -> &mut TcpStream {
+    pub(super) const fn socket_mut(&mut self) -> &mut S {
         &mut self.socket
     }
 
@@ -245,7 +240,7 @@ impl Session {
     /// (RFC 9112 section 9.6).
     fn finish(&mut self) -> io::Result<()> {
         if !self.is_blocked() && !self.shut && self.connection.close_reason().is_some() {
-            self.socket.shutdown(Shutdown::Write)?;
+            self.socket.half_close()?;
             self.shut = true;
         }
         Ok(())

@@ -3,11 +3,9 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use mio::net::TcpStream;
-use mio::{Interest, Registry};
-
 use super::eviction::Evictor;
 use super::session::{Progress, Service, Session};
+use super::socket::{Readiness, Socket};
 use super::token::{Side, Source};
 use crate::http::{self, CloseReason, Connection, Limits, Staging};
 use crate::slab::{Key, Slab};
@@ -21,21 +19,31 @@ const READ_BYTES: usize = 288 * 1024;
 /// then not held: this bounds what strangers can make us keep, and only they notice it.
 const HELD_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// Sessions in one turn that may have that much read. However many have as much to send, and whatever
+/// it is, a command does not wait for them.
+const BULK_SESSIONS_PER_TURN: usize = 16;
+
+/// Bytes read of a session that has only just become readable when there are more: what a command
+/// ever has.
+const READ_FIRST_BYTES: usize = 16 * 1024;
+
 /// Sessions that have their turn before the answers of all of them go out: a flood on every connection
 /// must not make the staging area grow with their number.
 const SESSIONS_PER_TURN: usize = 1024;
 
 /// The sessions, and a turn's work on them.
-pub(super) struct Sessions {
+pub(super) struct Sessions<S> {
     side: Side,
     limits: Limits,
     capacity: usize,
-    slab: Slab<Session>,
+    slab: Slab<Session<S>>,
     timers: TimingWheel<Key>,
     /// Bytes of incomplete requests that all sessions hold.
     held_bytes: usize,
-    /// Sessions with something to read or to answer.
+    /// Sessions with something to read.
     active: VecDeque<Key>,
+    /// Sessions that have had a turn and have still something to read or to answer.
+    bulk: VecDeque<Key>,
     /// Sessions whose socket takes bytes again.
     resumed: Vec<Key>,
     evictor: Evictor,
@@ -47,7 +55,7 @@ pub(super) struct Sessions {
     staged: Vec<(Key, Range<usize>)>,
 }
 
-impl Sessions {
+impl<S: Socket> Sessions<S> {
     pub(super) fn new(side: Side, limits: Limits, capacity: usize, now: Tick) -> Self {
         Self {
             side,
@@ -57,6 +65,7 @@ impl Sessions {
             timers: TimingWheel::new(now),
             held_bytes: 0,
             active: VecDeque::new(),
+            bulk: VecDeque::new(),
             resumed: Vec::new(),
             evictor: Evictor::default(),
             is_draining: false,
@@ -82,7 +91,7 @@ impl Sessions {
 
     /// Whether some session needs a turn at once.
     pub(super) fn has_work(&self) -> bool {
-        !self.active.is_empty()
+        !(self.active.is_empty() && self.bulk.is_empty())
     }
 
     /// How many clients are still owed something.
@@ -102,7 +111,7 @@ impl Sessions {
     }
 
     /// Takes in a connection that was accepted.
-    pub(super) fn admit(&mut self, socket: TcpStream, registry: &Registry, now: Tick) {
+    pub(super) fn admit(&mut self, socket: S, registry: &S::Registry, now: Tick) {
         let connection = Connection::new(now, &self.limits);
         let deadline = connection.deadline();
         // The timer needs the session's key and the session the timer's.
@@ -119,8 +128,7 @@ impl Sessions {
             session.drain(&self.limits);
         }
         let token = Source::Session(self.side, key).token();
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        if let Err(error) = registry.register(session.socket_mut(), token, interest) {
+        if let Err(error) = session.socket_mut().watch(registry, token) {
             log::debug!("cannot watch a connection: {error}");
             self.remove(key);
         }
@@ -153,15 +161,15 @@ impl Sessions {
     }
 
     /// Takes note of an event. One for a session that is gone finds nothing.
-    pub(super) fn note(&mut self, key: Key, event: &mio::event::Event) {
+    pub(super) fn note(&mut self, key: Key, event: Readiness) {
         let Some(session) = self.slab.get_mut(key) else {
             return;
         };
         session.note(event);
-        if event.is_writable() && session.is_blocked() {
+        if event.writable && session.is_blocked() {
             self.resumed.push(key);
         }
-        if event.is_readable() || event.is_read_closed() || event.is_error() {
+        if event.readable || event.closed {
             self.activate(key);
         }
     }
@@ -173,31 +181,44 @@ impl Sessions {
         }
     }
 
-    /// Gives each active session one turn: one read, and the answers to what is complete.
+    /// Gives each active session one turn, and some of those that have had theirs another: one read, and
+    /// the answers to what is complete.
     pub(super) fn receive(&mut self, service: &mut impl Service, now: Now) {
+        // None has two in one: what it is owed for the first goes out before it may be closed by the next.
+        let bulk = self.bulk.len().min(BULK_SESSIONS_PER_TURN);
+        let first_bytes = if self.active.len() <= BULK_SESSIONS_PER_TURN {
+            READ_BYTES
+        } else {
+            READ_FIRST_BYTES
+        };
         for _ in 0..self.active.len().min(SESSIONS_PER_TURN) {
-            let Some(key) = self.active.pop_front() else {
-                break;
-            };
-            let Some(session) = self.slab.get_mut(key) else {
-                continue;
-            };
-            session.queued = false;
-            let start = self.staging.len();
-            let (buffer, staging) = (&mut self.buffer, &mut self.staging);
-            match session.receive(buffer, now, &self.limits, staging, service) {
-                Progress::Waiting => {}
-                Progress::Again => {
-                    session.queued = true;
-                    self.active.push_back(key);
-                }
-                Progress::Over => {
-                    self.remove(key);
-                    continue;
-                }
+            if let Some(key) = self.active.pop_front() {
+                self.receive_one(key, first_bytes, service, now);
             }
-            self.after(key, start, service, now);
         }
+        for _ in 0..bulk {
+            if let Some(key) = self.bulk.pop_front() {
+                self.receive_one(key, READ_BYTES, service, now);
+            }
+        }
+    }
+
+    fn receive_one(&mut self, key: Key, bytes_max: usize, service: &mut impl Service, now: Now) {
+        let Some(session) = self.slab.get_mut(key) else {
+            return;
+        };
+        session.queued = false;
+        let start = self.staging.len();
+        let (buffer, staging) = (&mut self.buffer[..bytes_max], &mut self.staging);
+        match session.receive(buffer, now, &self.limits, staging, service) {
+            Progress::Waiting => {}
+            Progress::Again => {
+                session.queued = true;
+                self.bulk.push_back(key);
+            }
+            Progress::Over => return self.remove(key),
+        }
+        self.after(key, start, service, now);
     }
 
     /// Ends what has lasted too long, as far as the budget goes.

@@ -7,17 +7,19 @@ use std::io;
 use std::net::SocketAddr;
 
 use mio::Registry;
+use mio::net::{TcpListener, TcpStream};
 
 use super::admission::Admission;
 use super::listener::Listener;
 use super::senders::Senders;
 use super::session::Service;
 use super::sessions::Sessions;
+use super::socket::Readiness;
 use super::token::Side;
 use crate::bot::Bot;
 use crate::health;
 use crate::http::{self, Limits, Request, Response, Status};
-use crate::metrics::{MEDIA_TYPE, Standing};
+use crate::metrics::Standing;
 use crate::slab::Key;
 use crate::time::{Now, Tick, UnixTime};
 
@@ -28,22 +30,26 @@ const EXPIRIES_PER_TURN: usize = 64;
 
 /// The sockets of those who watch.
 pub(super) struct Watch {
-    admission: Admission,
-    sessions: Sessions,
+    admission: Admission<TcpListener>,
+    sessions: Sessions<TcpStream>,
 }
 
 /// What they are shown.
 pub(super) struct View<'a> {
     pub(super) bot: &'a Bot,
-    pub(super) front: &'a Sessions,
-    pub(super) door: &'a Admission,
+    pub(super) front: &'a Sessions<TcpStream>,
+    pub(super) door: &'a Admission<TcpListener>,
     pub(super) senders: &'a Senders,
     pub(super) started_at: UnixTime,
 }
 
 impl Watch {
     /// The door with these listeners; without any there is none.
-    pub(super) fn open(listeners: Vec<Listener>, limits: &Limits, now: Tick) -> Option<Self> {
+    pub(super) fn open(
+        listeners: Vec<Listener<TcpListener>>,
+        limits: &Limits,
+        now: Tick,
+    ) -> Option<Self> {
         (!listeners.is_empty()).then(|| Self {
             admission: Admission::new("all places at --metrics-listen", listeners),
             sessions: Sessions::new(Side::Watch, limits.clone(), CONNECTIONS_MAX, now),
@@ -58,7 +64,7 @@ impl Watch {
         self.admission.note(index);
     }
 
-    pub(super) fn note_session(&mut self, key: Key, event: &mio::event::Event) {
+    pub(super) fn note_session(&mut self, key: Key, event: Readiness) {
         self.sessions.note(key, event);
     }
 
@@ -90,10 +96,10 @@ impl Service for View<'_> {
         match (request.method, request.path) {
             ("GET" | "HEAD", "/metrics") => {
                 let page = self.bot.metrics(self.standing(), now);
-                Response::text(MEDIA_TYPE, page.into_bytes())
+                Response::text(page.into_bytes())
             }
             ("GET" | "HEAD", "/healthz") => health::alive(now),
-            ("GET" | "HEAD", "/readyz") => health::ready(self.bot.readiness()),
+            ("GET" | "HEAD", "/readyz") => health::ready(self.bot.condition()),
             (_, "/metrics" | "/healthz" | "/readyz") => {
                 Response::allowing(Status::MethodNotAllowed, "GET, HEAD")
             }

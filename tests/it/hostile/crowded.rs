@@ -16,19 +16,13 @@ const PLACES: usize = 8;
 /// After which an idle connection makes room for another.
 const CROWDED_MS: u64 = 200;
 
-/// A bot with few places, which lets others wait for an idle one for so long, and never lets go of a
-/// request in progress.
+/// A bot with few places, which lets go of whoever has done nothing for so long when others wait.
 fn with_places(crowded_ms: u64) -> Torrap {
-    with_places_of(crowded_ms, 60_000)
-}
-
-fn with_places_of(crowded_ms: u64, crowded_request_ms: u64) -> Torrap {
     Torrap::with(
         |_| Answer::ok(),
         move |config| {
             config.max_connections = PLACES;
             config.limits.crowded_timeout_ms = crowded_ms;
-            config.limits.crowded_request_timeout_ms = crowded_request_ms;
             config.limits.linger_timeout_ms = 60_000;
         },
     )
@@ -128,7 +122,7 @@ fn without_need_no_idle_connection_is_closed() {
 
 #[test]
 fn whoever_is_busy_keeps_the_place_and_the_others_wait_their_turn() {
-    let torrap = with_places(1);
+    let torrap = with_places(60_000);
     let request = torrap.signed("ysub");
     let half = request.len() / 2;
     let mut busy = take_places(&torrap, PLACES);
@@ -152,64 +146,44 @@ fn whoever_is_busy_keeps_the_place_and_the_others_wait_their_turn() {
     // One of them goes: the place is free, at once.
     drop(busy.pop());
     assert_eq!(late.receive().status, 200);
-    // One that becomes idle makes room, too.
-    let mut later = torrap.connect();
-    later.send(torrap.signed("retal"));
-    drop(late);
-    assert_eq!(later.receive().status, 200);
-    let mut last = torrap.connect();
-    last.send(torrap.signed("tsal"));
-    assert_eq!(last.receive().status, 200);
     for (number, client) in busy.iter_mut().enumerate() {
         let rest = &request[if number % 2 == 0 { 40 } else { half }..];
         assert_eq!(client.exchange(rest).status, 200, "busy client {number}");
     }
-    assert_eq!(torrap.posts(PLACES + 2).len(), PLACES + 2);
+    assert_eq!(torrap.posts(PLACES).len(), PLACES);
 }
 
 #[test]
 fn the_request_that_has_stalled_longest_makes_room() {
-    let torrap = with_places_of(60_000, CROWDED_MS);
+    let torrap = with_places(1);
     let request = torrap.signed("delllats");
-    let mut stalled = take_places(&torrap, PLACES - 1);
+    let half = request.len() / 2;
+    let mut idle = take_places(&torrap, 2);
+    let mut stalled = take_places(&torrap, PLACES - 2);
     for (number, client) in stalled.iter_mut().enumerate() {
-        // Half a head, half a content. An answer from another connection: it has come.
-        client.send(
-            &request[..if number % 2 == 0 {
-                40
-            } else {
-                request.len() / 2
-            }],
-        );
-        assert_eq!(torrap.connect().exchange(HEALTHZ).status, 200);
+        client.send(&request[..if number % 2 == 0 { 40 } else { half }]);
+        // An answer on another connection: it has come. The first has been idle for longer than any.
+        assert_eq!(idle[1].exchange(HEALTHZ).status, 200);
     }
-    let mut idle = torrap.connect();
-    assert_eq!(idle.exchange(HEALTHZ).status, 200);
     assert_eq!(torrap.command("etal").status, 200);
     let [refusal] = &responses(&read_to_end(&mut stalled[0]))[..] else {
         panic!("one answer");
     };
     assert_eq!(refusal.status, 503);
-    assert_eq!(idle.exchange(HEALTHZ).status, 200, "an idle one went first");
-    for (number, client) in stalled.iter_mut().enumerate().skip(1) {
-        let sent = if number % 2 == 0 {
-            40
-        } else {
-            request.len() / 2
-        };
-        assert_eq!(
-            client.exchange(&request[sent..]).status,
-            200,
-            "client {number}"
-        );
+    for client in &mut idle {
+        assert_eq!(client.exchange(HEALTHZ).status, 200, "an idle one went");
     }
-    assert_eq!(torrap.posts(PLACES - 1).len(), PLACES - 1);
+    for (number, client) in stalled.iter_mut().enumerate().skip(1) {
+        let rest = &request[if number % 2 == 0 { 40 } else { half }..];
+        assert_eq!(client.exchange(rest).status, 200, "client {number}");
+    }
+    assert_eq!(torrap.posts(PLACES - 2).len(), PLACES - 2);
 }
 
 /// Fills all places and shows that others are served nevertheless, though no limit but the crowded one
 /// would ever be reached.
 fn assert_lock_nobody_out(mut hold: impl FnMut(&Torrap) -> Vec<Client>) {
-    let torrap = with_places_of(CROWDED_MS, CROWDED_MS);
+    let torrap = with_places(CROWDED_MS);
     let held = hold(&torrap);
     assert!(held.len() >= PLACES);
     for _ in 0..3 {
@@ -232,7 +206,7 @@ fn half_heads_on_every_place_lock_nobody_out() {
 
 #[test]
 fn clients_that_trickle_on_lock_nobody_out() {
-    let torrap = with_places_of(60_000, CROWDED_MS);
+    let torrap = with_places(CROWDED_MS);
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
         let ending = Ending(&over);
