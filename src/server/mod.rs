@@ -8,11 +8,13 @@ mod admission;
 mod agent;
 mod clock;
 mod error;
+mod eviction;
 mod listener;
 mod resolver;
 mod senders;
 mod session;
 mod sessions;
+mod socket;
 mod token;
 mod transport;
 
@@ -23,6 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use log::{debug, info, warn};
+use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Poll, Waker};
 
 use self::admission::Admission;
@@ -32,6 +35,7 @@ pub use self::error::Error;
 use self::listener::Listener;
 use self::senders::Senders;
 use self::sessions::Sessions;
+use self::socket::Readiness;
 use self::token::Source;
 use crate::bot::Bot;
 use crate::config::Config;
@@ -71,8 +75,8 @@ impl Stopper {
 /// The bot with its sockets.
 pub struct Server {
     poll: Poll,
-    admission: Admission,
-    sessions: Sessions,
+    admission: Admission<TcpListener>,
+    sessions: Sessions<TcpStream>,
     bot: Bot,
     senders: Senders,
     clock: Clock,
@@ -142,7 +146,7 @@ impl Server {
             self.sessions.begin_turn(now);
             self.note(&events, now);
             self.admission
-                .accept(&mut self.sessions, self.poll.registry(), now.tick);
+                .accept(&mut self.sessions, &mut self.bot, self.poll.registry(), now);
             self.sessions.receive(&mut self.bot, now);
             self.collect();
             self.expire(now);
@@ -198,7 +202,7 @@ impl Server {
             match Source::of(event.token()) {
                 Source::Waker => {}
                 Source::Listener(index) => self.admission.note(index),
-                Source::Session(key) => self.sessions.note(key, event),
+                Source::Session(key) => self.sessions.note(key, Readiness::of(event)),
             }
         }
         if self.drain_until.is_none() && self.stopper.requested.load(Ordering::Acquire) {
@@ -216,7 +220,7 @@ impl Server {
         self.drain_until = Some(begin.not_before(self.drain_ms));
         self.grace_until = Some(begin.not_before(STOP_GRACE_MS));
         self.admission
-            .close(&mut self.sessions, self.poll.registry(), now.tick);
+            .close(&mut self.sessions, &mut self.bot, self.poll.registry(), now);
         self.sessions.drain();
         debug!("stopped slackbot");
     }
