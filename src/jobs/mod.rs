@@ -12,12 +12,14 @@
 //! The table knows of no thread and no clock. A job stays in it while a sender has it, so that a
 //! sender that dies loses nothing.
 
+pub mod answer;
+mod payload;
 mod retry;
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
-pub use retry::{ATTEMPTS_MAX, Abandoned, LIFETIME_MS, Outcome, Verdict};
+use self::payload::Payload;
+pub use self::retry::{ATTEMPTS_MAX, Abandoned, LIFETIME_MS, Outcome, Verdict};
 
 use crate::slab::{Key, Slab};
 use crate::time::{Now, Tick};
@@ -52,9 +54,7 @@ pub enum State {
 /// A reply that is owed.
 #[derive(Debug)]
 pub struct Job {
-    /// The `response_url`'s path, then the text: one allocation, shared with the sender.
-    payload: Arc<[u8]>,
-    path_len: u16,
+    payload: Payload,
     /// Which of the commands.
     pub command: u8,
     /// Which of the allowed origins.
@@ -87,17 +87,13 @@ impl Job {
     /// Path and query of the `response_url`.
     #[must_use]
     pub fn path(&self) -> &str {
-        self.utf8(0..usize::from(self.path_len))
+        self.payload.path()
     }
 
     /// The text as Slack delivered it.
     #[must_use]
     pub fn text(&self) -> &str {
-        self.utf8(usize::from(self.path_len)..self.payload.len())
-    }
-
-    fn utf8(&self, range: std::ops::Range<usize>) -> &str {
-        std::str::from_utf8(&self.payload[range]).expect("a payload is made of two str")
+        self.payload.text()
     }
 }
 
@@ -109,8 +105,6 @@ pub struct Jobs {
     capacity: usize,
     /// Bytes of all payloads together.
     payload_bytes: usize,
-    /// Where a payload is put together before it gets its own allocation of the right size.
-    scratch: Vec<u8>,
 }
 
 impl Jobs {
@@ -123,7 +117,6 @@ impl Jobs {
             ready: VecDeque::new(),
             capacity,
             payload_bytes: 0,
-            scratch: Vec::new(),
         }
     }
 
@@ -144,20 +137,16 @@ impl Jobs {
     /// # Errors
     /// [`Full`] when as many are owed as are allowed.
     pub fn schedule(&mut self, new: NewJob<'_>) -> Result<Key, Full> {
-        let path_len = u16::try_from(new.path.len()).map_err(|_| Full)?;
         let bytes = self.payload_bytes + new.path.len() + new.text.len();
         if self.table.len() >= self.capacity
             || bytes > self.capacity.saturating_mul(PAYLOAD_BYTES_MEAN_MAX)
         {
             return Err(Full);
         }
+        let payload = Payload::new(new.path, new.text).ok_or(Full)?;
         self.payload_bytes = bytes;
-        self.scratch.clear();
-        self.scratch.extend_from_slice(new.path.as_bytes());
-        self.scratch.extend_from_slice(new.text.as_bytes());
         let key = self.table.insert(Job {
-            payload: Arc::from(self.scratch.as_slice()),
-            path_len,
+            payload,
             command: new.command,
             origin: new.origin,
             attempts: 0,
