@@ -59,7 +59,7 @@ enum Verdict<'a> {
 /// RFC 9112, section 7.1, line by line; what is refused is refused at the first byte that shows it.
 fn decode<'a>(coded: &'a [u8], limits: &Limits) -> Verdict<'a> {
     let mut content = Vec::new();
-    let mut overhead = Budget(limits.content_bytes_max, Error::ContentTooLarge);
+    let mut overhead = Budget(limits.head_bytes_max, Error::ContentTooLarge);
     let mut rest = coded;
     let decoded = (|| {
         loop {
@@ -69,6 +69,8 @@ fn decode<'a>(coded: &'a [u8], limits: &Limits) -> Verdict<'a> {
             }
             let (chunk, after) = rest.split_at(size.min(rest.len()));
             content.extend_from_slice(chunk);
+            // Content pays for as much that is none.
+            overhead.0 += chunk.len();
             rest = after;
             for expected in b"\r\n" {
                 let byte = next(&mut rest)?;
@@ -76,7 +78,7 @@ fn decode<'a>(coded: &'a [u8], limits: &Limits) -> Verdict<'a> {
                 overhead.spend()?;
             }
         }
-        trailer(&mut rest, limits, &mut overhead)
+        trailer(&mut rest, limits)
     })();
     match decoded {
         Ok(()) => Verdict::Complete { content, rest },
@@ -142,7 +144,10 @@ fn size_line(
             // A CR ends the line, so an LF comes next; and an LF comes after nothing else.
             refuse_unless((byte == b'\n') == line[..line.len() - 1].ends_with(b"\r"))?;
         }
-        overhead.spend()?;
+        // The line feed before the trailer counts for its limit.
+        if byte != b'\n' || size > 0 {
+            overhead.spend()?;
+        }
         if byte == b'\n' {
             return Ok(usize::try_from(size).expect("not beyond the limit"));
         }
@@ -150,7 +155,7 @@ fn size_line(
 }
 
 /// `*( field-line CRLF ) CRLF`, where nobody looks at the fields' values.
-fn trailer(rest: &mut &[u8], limits: &Limits, overhead: &mut Budget) -> Result<(), Stop> {
+fn trailer(rest: &mut &[u8], limits: &Limits) -> Result<(), Stop> {
     // The empty line, and the line feed before the trailer, count for its limit as well.
     let mut left = Budget(limits.head_bytes_max, Error::FieldsTooLarge);
     left.spend()?;
@@ -171,7 +176,6 @@ fn trailer(rest: &mut &[u8], limits: &Limits, overhead: &mut Budget) -> Result<(
             if line != b"\r\n" {
                 left.spend()?;
             }
-            overhead.spend()?;
         }
         if line == b"\r\n" {
             return Ok(());
