@@ -14,6 +14,8 @@ mod resolver;
 mod senders;
 mod session;
 mod sessions;
+#[cfg(test)]
+mod simulation;
 mod socket;
 mod token;
 mod transport;
