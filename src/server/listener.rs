@@ -137,10 +137,7 @@ impl Listener<TcpListener> {
         socket.set_nonblocking(true)?;
         let mut socket = TcpListener::from_std(socket.into());
         registry.register(&mut socket, token, Interest::READABLE)?;
-        Ok(Self {
-            socket,
-            ready: false,
-        })
+        Ok(Self::of(socket))
     }
 
     pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -149,6 +146,13 @@ impl Listener<TcpListener> {
 }
 
 impl<A: Accept> Listener<A> {
+    pub(super) const fn of(socket: A) -> Self {
+        Self {
+            socket,
+            ready: false,
+        }
+    }
+
     /// See [`Accept::turn_away`].
     pub(super) fn turn_away(&self) -> io::Result<()> {
         self.socket.turn_away()

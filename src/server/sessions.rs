@@ -112,7 +112,10 @@ impl<S: Socket> Sessions<S> {
 
     /// Takes in a connection that was accepted.
     pub(super) fn admit(&mut self, socket: S, registry: &S::Registry, now: Tick) {
-        let connection = Connection::new(now, &self.limits);
+        let mut connection = Connection::new(now, &self.limits);
+        if self.is_draining {
+            connection.drain(&self.limits);
+        }
         let deadline = connection.deadline();
         // The timer needs the session's key and the session the timer's.
         let placeholder = Key::from_parts(u32::MAX, 0);
@@ -124,9 +127,6 @@ impl<S: Socket> Sessions<S> {
             return;
         };
         session.timer = timer;
-        if self.is_draining {
-            session.drain(&self.limits);
-        }
         let token = Source::Session(self.side, key).token();
         if let Err(error) = session.socket_mut().watch(registry, token) {
             log::debug!("cannot watch a connection: {error}");
@@ -263,6 +263,14 @@ impl<S: Socket> Sessions<S> {
                 service.note_fault(error, now);
             }
         }
+        self.hasten(key);
+    }
+
+    /// Keeps a session's timer no later than its deadline.
+    fn hasten(&mut self, key: Key) {
+        let Some(session) = self.slab.get_mut(key) else {
+            return;
+        };
         let deadline = session.connection.deadline();
         if deadline < session.armed {
             self.timers.cancel(session.timer);
@@ -308,6 +316,7 @@ impl<S: Socket> Sessions<S> {
             if let Some(session) = self.slab.get_mut(key) {
                 session.drain(&self.limits);
             }
+            self.hasten(key);
             self.activate(key);
         }
     }
@@ -324,5 +333,39 @@ impl<S: Socket> Sessions<S> {
         if self.slab.contains(key) {
             self.close(key.index());
         }
+    }
+}
+
+#[cfg(test)]
+impl<S: Socket> Sessions<S> {
+    pub(super) fn contains(&self, key: Key) -> bool {
+        self.slab.contains(key)
+    }
+
+    /// What holds between any two turns.
+    pub(super) fn check(&self) {
+        assert!(
+            self.slab.len() <= self.capacity,
+            "more than there are places"
+        );
+        assert_eq!(self.timers.len(), self.slab.len(), "one timer each");
+        assert!(self.staged.is_empty() && self.resumed.is_empty());
+        let held = self.slab.iter().map(|(_, session)| session.held_bytes);
+        assert_eq!(held.sum::<usize>(), self.held_bytes);
+        assert!(self.held_bytes <= HELD_BYTES_MAX);
+        for (key, session) in self.slab.iter() {
+            let turns = self.active.iter().chain(&self.bulk);
+            let turns = turns.filter(|waiting| **waiting == key).count();
+            assert_eq!(turns, usize::from(session.queued));
+            assert_eq!(session.held_bytes, session.connection.held_bytes());
+            assert!(session.armed <= session.connection.deadline());
+        }
+    }
+
+    /// What is left when everybody has gone.
+    pub(super) fn check_empty(&self) {
+        assert!(self.slab.is_empty(), "a session is left");
+        assert!(self.timers.is_empty(), "a timer is left");
+        assert_eq!(self.held_bytes, 0);
     }
 }
