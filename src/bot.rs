@@ -1,11 +1,15 @@
 //! The bot without its sockets: requests, time and outcomes in; responses and deliveries out.
 
+mod owed;
+
 use log::{Level, debug, info, log_enabled, warn};
+
+pub use owed::{Change, Owed, busy};
 
 use crate::commands::{self, COMMANDS};
 use crate::config::Config;
 use crate::http::{self, Request, Response, Status};
-use crate::jobs::{ATTEMPTS_MAX, Abandoned, Jobs, LIFETIME_MS, NewJob, Outcome, State, Verdict};
+use crate::jobs::{Abandoned, Jobs, LIFETIME_MS, NewJob, Outcome, Verdict};
 use crate::refusals::{Refusal, Refusals};
 use crate::slab::Key;
 use crate::slack::invocation::{self, Invocation, Scratch};
@@ -58,6 +62,8 @@ pub struct Bot {
     traffic: Tally<2>,
     scratch: Scratch,
     reply: String,
+    /// What a journal has not been told yet; none without one.
+    changes: Option<Vec<Change>>,
 }
 
 impl Bot {
@@ -78,6 +84,7 @@ impl Bot {
             traffic: Tally::new(TRAFFIC_PERIOD_MS, TRAFFIC_LINES_PER_PERIOD),
             scratch: Scratch::default(),
             reply: String::new(),
+            changes: None,
         }
     }
 
@@ -184,16 +191,22 @@ impl Bot {
         match scheduled {
             Ok(key) => {
                 debug!("thinking...");
+                if let Some(changes) = &mut self.changes {
+                    changes.push(Change::Accepted { job: key, due });
+                }
                 if has_line(&mut self.traffic, COMMANDS_ACCEPTED, now) {
                     let (number, bytes) = (key.generation(), invocation.text.len());
                     let delay = Seconds { ms: self.delay_ms };
                     info!("command {number}: {bytes} bytes of text, reply in {delay} s");
                 }
-                Ok(Response::empty(Status::Ok))
+                Ok(Response {
+                    is_promise: self.changes.is_some(),
+                    ..Response::empty(Status::Ok)
+                })
             }
             Err(full) => {
                 self.refuse(full.into(), request, now);
-                Ok(ephemeral("I am busy, please try again in a moment."))
+                Ok(busy())
             }
         }
     }
@@ -236,6 +249,7 @@ impl Bot {
                 Ok(job) => job,
                 Err(reason) => {
                     warn!("command {}: not answered, {reason}", key.generation());
+                    self.note_change(Change::Settled { job: key });
                     continue;
                 }
             };
@@ -261,7 +275,9 @@ impl Bot {
     pub fn handle_outcome(&mut self, report: &Report, now: Now) {
         let number = report.job.generation();
         let detail = &report.detail;
-        match self.jobs.handle_outcome(report.job, &report.outcome, now) {
+        let verdict = self.jobs.handle_outcome(report.job, &report.outcome, now);
+        self.note_verdict(report.job, verdict);
+        match verdict {
             Some(Verdict::Settled) => {
                 debug!("successfully sent reply");
                 if has_line(&mut self.traffic, REPLIES_DELIVERED, now) {
@@ -282,26 +298,6 @@ impl Bot {
             }
             None => {}
         }
-    }
-
-    /// How many replies are owed.
-    #[must_use]
-    pub fn pending(&self) -> usize {
-        self.jobs.len()
-    }
-
-    /// One line for each reply that is owed.
-    pub fn undelivered(&self) -> impl Iterator<Item = String> {
-        self.jobs.iter().map(|(key, job)| {
-            let state = match job.state {
-                State::Scheduled if job.attempts == 0 => "still thinking",
-                State::Scheduled => "waiting for its next attempt",
-                State::Ready => "waiting for a sender",
-                State::Sending => "being sent",
-            };
-            let (number, attempts) = (key.generation(), job.attempts);
-            format!("command {number}: not answered, {state}; {attempts} of {ATTEMPTS_MAX} attempts made")
-        })
     }
 
     /// Notes a fault that [`http::Connection`] has answered by itself.

@@ -34,10 +34,12 @@ pub enum Refusal {
     TooLate,
     /// The table of jobs is full: 200, and the person is asked to try again.
     Busy,
+    /// The journal cannot be written: 200, and the person is asked to try again.
+    NotKept,
 }
 
 /// How many kinds [`Refusal::kind`] tells apart.
-const KINDS: usize = 8;
+const KINDS: usize = 9;
 
 impl Refusal {
     const fn kind(self) -> usize {
@@ -50,6 +52,7 @@ impl Refusal {
             Self::Http(_) => 5,
             Self::Busy => 6,
             Self::TooLate => 7,
+            Self::NotKept => 8,
         }
     }
 
@@ -62,6 +65,7 @@ impl Refusal {
         "HTTP fault",
         "busy",
         "too late",
+        "not kept",
     ];
 }
 
@@ -86,6 +90,7 @@ impl fmt::Display for Refusal {
             Self::Busy => {
                 f.write_str("200: busy, as many jobs are pending as --max-pending allows")
             }
+            Self::NotKept => f.write_str("200: busy, the journal cannot be written"),
         }
     }
 }

@@ -96,6 +96,7 @@ fn documented(value: &str) -> Option<u64> {
         "" => 1,
         "KiB" => 1024,
         "MiB" => 1024 * 1024,
+        "ms" => 1,
         "s" => 1000,
         "min" => 60 * 1000,
         _ => return None,

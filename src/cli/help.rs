@@ -17,6 +17,7 @@ Usage:
   torrap try [OPTIONS] [TEXT]   run it for one command, on a free port and against a
                                 stand-in for Slack: needs no Slack and no settings
   torrap manifest URL           print the Slack app manifest (YAML) for a public https URL
+  torrap journal DIR [--jobs]   print what a journal holds, and each job that is owed
   torrap --help, --version      print this, or the version
 
 Options, the variables that they beat, and the [defaults]. Durations are in seconds,

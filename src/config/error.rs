@@ -76,6 +76,8 @@ pub enum Expected {
     Origin(OriginError),
     /// A path of a file.
     Path,
+    /// A path of a directory.
+    Directory,
 }
 
 impl fmt::Display for Error {
@@ -146,6 +148,7 @@ impl fmt::Display for Expected {
                 )
             }
             Self::Path => f.write_str("a path; give the path of a PEM file"),
+            Self::Directory => f.write_str("a path; give the path of a directory"),
         }
     }
 }

@@ -12,6 +12,7 @@
 //! The table knows of no thread and no clock. A job stays in it while a sender has it, so that a
 //! sender that dies loses nothing.
 
+mod restored;
 mod retry;
 
 use std::collections::VecDeque;
@@ -63,7 +64,8 @@ pub struct Job {
     pub attempts: u8,
     /// Where it stands.
     pub state: State,
-    expires_at: Tick,
+    /// When the `response_url` stops serving.
+    pub expires_at: Tick,
 }
 
 /// What is needed to make a job.
@@ -109,6 +111,8 @@ pub struct Jobs {
     capacity: usize,
     /// Bytes of all payloads together.
     payload_bytes: usize,
+    /// How many are with a sender.
+    sending: usize,
     /// Where a payload is put together before it gets its own allocation of the right size.
     scratch: Vec<u8>,
 }
@@ -123,6 +127,7 @@ impl Jobs {
             ready: VecDeque::new(),
             capacity,
             payload_bytes: 0,
+            sending: 0,
             scratch: Vec::new(),
         }
     }
@@ -144,14 +149,19 @@ impl Jobs {
     /// # Errors
     /// [`Full`] when as many are owed as are allowed.
     pub fn schedule(&mut self, new: NewJob<'_>) -> Result<Key, Full> {
-        let path_len = u16::try_from(new.path.len()).map_err(|_| Full)?;
         let bytes = self.payload_bytes + new.path.len() + new.text.len();
         if self.table.len() >= self.capacity
             || bytes > self.capacity.saturating_mul(PAYLOAD_BYTES_MEAN_MAX)
         {
             return Err(Full);
         }
-        self.payload_bytes = bytes;
+        self.insert(new).ok_or(Full)
+    }
+
+    /// `None` if its path is longer than any path.
+    fn insert(&mut self, new: NewJob<'_>) -> Option<Key> {
+        let path_len = u16::try_from(new.path.len()).ok()?;
+        self.payload_bytes += new.path.len() + new.text.len();
         self.scratch.clear();
         self.scratch.extend_from_slice(new.path.as_bytes());
         self.scratch.extend_from_slice(new.text.as_bytes());
@@ -165,7 +175,7 @@ impl Jobs {
             expires_at: new.expires_at,
         });
         self.wheel.schedule(new.due, key);
-        Ok(key)
+        Some(key)
     }
 
     /// Makes ready what is due by now, as far as the budget goes.
@@ -193,7 +203,10 @@ impl Jobs {
     /// The next job that waits for a sender: its attempt begins. `Err` is one that waited too long;
     /// it is no longer owed.
     pub fn poll_ready(&mut self, now: Tick) -> Option<(Key, Result<&Job, Abandoned>)> {
-        let key = self.ready.pop_front()?;
+        let mut key = self.ready.pop_front()?;
+        while !self.table.contains(key) {
+            key = self.ready.pop_front()?; // one that was withdrawn
+        }
         if self.ready.is_empty() {
             self.ready.shrink_to(READY_KEPT);
         }
@@ -204,6 +217,7 @@ impl Jobs {
         let job = self.table.get_mut(key)?;
         job.state = State::Sending;
         job.attempts += 1;
+        self.sending += 1;
         Some((key, Ok(job)))
     }
 
@@ -213,6 +227,7 @@ impl Jobs {
             .table
             .get_mut(key)
             .filter(|job| job.state == State::Sending)?;
+        self.sending -= 1;
         let seed = key.to_u64();
         let verdict = retry::judge(outcome, job.attempts, job.expires_at, seed, now);
         match verdict {

@@ -7,7 +7,9 @@
 mod admission;
 mod agent;
 mod clock;
+mod directory;
 mod error;
+mod journal;
 mod listener;
 mod resolver;
 mod senders;
@@ -28,12 +30,14 @@ use mio::{Events, Poll, Waker};
 use self::admission::Admission;
 use self::agent::Agents;
 use self::clock::Clock;
-pub use self::error::Error;
+pub use self::error::{Error, JournalError};
+use self::journal::Keeper;
+pub use self::journal::inspect as inspect_journal;
 use self::listener::Listener;
 use self::senders::Senders;
 use self::sessions::Sessions;
 use self::token::Source;
-use crate::bot::Bot;
+use crate::bot::{self, Bot};
 use crate::config::Config;
 use crate::time::{Now, Seconds, Tick};
 
@@ -49,6 +53,9 @@ const DESCRIPTORS_RESERVED: usize = 16;
 /// How long a stop waits for requests that are incomplete and for clients that do not read, ms: long
 /// enough for whoever is honest, and a stranger's one byte must not hold up a restart.
 const STOP_GRACE_MS: u64 = 3_000;
+/// With a journal, how long a stop waits for those, and for what came of the attempts that have begun: an
+/// attempt whose outcome is not known is made again.
+const KEPT_DRAIN_MS: u64 = 500;
 
 /// Asks a running server to stop, from any thread.
 #[derive(Clone, Debug)]
@@ -75,6 +82,7 @@ pub struct Server {
     sessions: Sessions,
     bot: Bot,
     senders: Senders,
+    journal: Option<Keeper>,
     clock: Clock,
     stopper: Stopper,
     drain_ms: u64,
@@ -101,10 +109,14 @@ impl Server {
         let (max_connections, senders) = admissible(config.max_connections, config.senders);
         let agents = Agents::new(config, senders)?;
         let listeners = Listener::bind_all(&config.listen, poll.registry())?;
+        let mut bot = Bot::new(config, now);
+        let keep = |path| Keeper::open(path, &mut bot, clock.now());
+        let journal = config.journal.as_deref().map(keep).transpose()?;
         Ok(Self {
             admission: Admission::new(listeners),
             sessions: Sessions::new(config.limits.clone(), max_connections, now),
-            bot: Bot::new(config, now),
+            bot,
+            journal,
             senders: Senders::new(agents, senders, stopper.waker.clone()),
             clock,
             poll,
@@ -146,12 +158,19 @@ impl Server {
             self.sessions.receive(&mut self.bot, now);
             self.collect();
             self.expire(now);
+            self.commit(now);
             self.sessions.transmit();
             self.dispatch(now);
         }
         self.senders.stop();
         self.bot.handle_stop();
-        Ok(self.bot.pending())
+        let pending = self.bot.pending();
+        let Some(journal) = &mut self.journal else {
+            return Ok(pending);
+        };
+        journal.finish(&mut self.bot, self.clock.now());
+        info!("replies left to the next start: {pending}");
+        Ok(0)
     }
 
     /// One line for each reply that [`Self::run`] left undelivered. There may be more of them than a
@@ -175,7 +194,7 @@ impl Server {
     fn poll_timeout(&self) -> Option<Duration> {
         let has_work = self.sessions.has_work()
             || self.admission.has_work(&self.sessions)
-            || (self.bot.has_delivery() && self.senders.room() > 0);
+            || (self.bot.has_delivery() && self.senders.room() > 0 && !self.leaves_rest());
         if has_work {
             return Some(Duration::ZERO);
         }
@@ -185,6 +204,7 @@ impl Server {
             self.drain_until,
             self.grace_until,
             self.admission.poll_timeout(),
+            self.journal.as_ref().and_then(Keeper::poll_timeout),
         ];
         let next = deadlines.into_iter().flatten().min()?;
         Some(Duration::from_millis(
@@ -208,12 +228,17 @@ impl Server {
     fn begin_drain(&mut self, now: Now) {
         debug!("received cancellation signal");
         let pending = self.bot.pending();
-        let patience = Seconds { ms: self.drain_ms };
+        // What a journal keeps need not be waited for.
+        let (drain_ms, grace_ms) = match self.journal {
+            Some(_) => (KEPT_DRAIN_MS.min(self.drain_ms), KEPT_DRAIN_MS),
+            None => (self.drain_ms, STOP_GRACE_MS),
+        };
+        let patience = Seconds { ms: drain_ms };
         info!("stopping; replies pending: {pending}, waiting up to {patience} s");
         // The turn may have begun a while ago.
         let begin = self.clock.now().tick;
-        self.drain_until = Some(begin.not_before(self.drain_ms));
-        self.grace_until = Some(begin.not_before(STOP_GRACE_MS));
+        self.drain_until = Some(begin.not_before(drain_ms));
+        self.grace_until = Some(begin.not_before(grace_ms));
         self.admission
             .close(&mut self.sessions, self.poll.registry(), now.tick);
         self.sessions.drain();
@@ -224,9 +249,18 @@ impl Server {
         let Some(until) = self.drain_until else {
             return false;
         };
-        let is_settled = self.bot.pending() == 0 && !self.sessions.has_work();
+        let owed = match self.journal {
+            Some(_) => self.bot.sending(),
+            None => self.bot.pending(),
+        };
+        let is_settled = owed == 0 && !self.sessions.has_work();
         let are_clients_served = self.grace_until.is_none() || self.sessions.owed() == 0;
         is_settled && are_clients_served || self.clock.now().tick >= until
+    }
+
+    /// Whether it is stopping, and what no sender has yet is left to the next start.
+    const fn leaves_rest(&self) -> bool {
+        self.journal.is_some() && self.drain_until.is_some()
     }
 
     /// Takes in what came of the senders' attempts.
@@ -247,8 +281,25 @@ impl Server {
         self.bot.handle_timeout(now, &mut budget);
     }
 
+    /// Makes durable what the turn has accepted, before it is acknowledged. What else is to be answered
+    /// does not wait for the disk.
+    fn commit(&mut self, now: Now) {
+        let Some(journal) = &mut self.journal else {
+            return;
+        };
+        if self.sessions.has_promises() {
+            self.sessions.transmit_free();
+        }
+        if !journal.commit(&mut self.bot, now) {
+            self.sessions.break_promises(&bot::busy());
+        }
+    }
+
     /// Hands due replies to the senders, as many as they have room for.
     fn dispatch(&mut self, now: Now) {
+        if self.leaves_rest() {
+            return;
+        }
         for _ in 0..self.senders.room().min(DISPATCHES_PER_TURN) {
             let Some(delivery) = self.bot.poll_delivery(now) else {
                 break;

@@ -9,7 +9,7 @@ use mio::{Interest, Registry};
 use super::session::{Progress, Session};
 use super::token::Source;
 use crate::bot::Bot;
-use crate::http::{CloseReason, Connection, Limits, Staging};
+use crate::http::{CloseReason, Connection, Limits, Response, Staging};
 use crate::slab::{Key, Slab};
 use crate::time::{Now, Tick};
 use crate::timing_wheel::TimingWheel;
@@ -48,7 +48,16 @@ pub(super) struct Sessions {
     buffer: Box<[u8]>,
     staging: Staging,
     /// Whose responses lie where in the staging area.
-    staged: Vec<(Key, Range<usize>)>,
+    staged: Vec<Staged>,
+}
+
+/// A session's responses of one turn.
+struct Staged {
+    key: Key,
+    range: Range<usize>,
+    /// Whether they wait for what the turn has promised to be durable: they hold a promise, or may stand
+    /// behind one.
+    is_held: bool,
 }
 
 impl Sessions {
@@ -201,7 +210,8 @@ impl Sessions {
                     continue;
                 }
             }
-            self.after(key, start, bot, now);
+            let is_held = self.staging.has_promise_since(start);
+            self.after(key, start, is_held, bot, now);
         }
     }
 
@@ -223,12 +233,13 @@ impl Sessions {
             // The deadline has moved since the timer was set: that is all it costs to move it.
             session.armed = session.connection.deadline();
             session.timer = self.timers.schedule(session.armed, key);
-            self.after(key, start, bot, now);
+            let is_held = self.has_promises();
+            self.after(key, start, is_held, bot, now);
         }
     }
 
     /// Books what a session has staged from `start` on, and keeps its timer no later than its deadline.
-    fn after(&mut self, key: Key, start: usize, bot: &mut Bot, now: Now) {
+    fn after(&mut self, key: Key, start: usize, is_held: bool, bot: &mut Bot, now: Now) {
         let Some(session) = self.slab.get_mut(key) else {
             return;
         };
@@ -242,7 +253,11 @@ impl Sessions {
         self.held_bytes += session.held_bytes;
         let end = self.staging.len();
         if end > start {
-            self.staged.push((key, start..end));
+            self.staged.push(Staged {
+                key,
+                range: start..end,
+                is_held,
+            });
             if let Some(CloseReason::Fault(error)) = session.connection.close_reason() {
                 bot.note_fault(error, now);
             }
@@ -271,15 +286,43 @@ impl Sessions {
         }
         self.resumed = resumed;
         let mut staged = std::mem::take(&mut self.staged);
-        for (key, range) in staged.drain(..) {
-            let Some(session) = self.slab.get_mut(key) else {
-                continue;
-            };
-            if session.transmit(&self.staging.bytes()[range]).is_err() {
-                self.remove(key);
-            }
+        for Staged { key, range, .. } in staged.drain(..) {
+            self.send(key, range);
         }
         self.staged = staged;
+    }
+
+    fn send(&mut self, key: Key, range: Range<usize>) {
+        let Some(session) = self.slab.get_mut(key) else {
+            return;
+        };
+        if session.transmit(&self.staging.bytes()[range]).is_err() {
+            self.remove(key);
+        }
+    }
+
+    /// Whether the turn has promised something that must be durable before it goes out.
+    pub(super) fn has_promises(&self) -> bool {
+        self.staging.has_promise_since(0)
+    }
+
+    /// Sends what need not wait for that.
+    pub(super) fn transmit_free(&mut self) {
+        let mut staged = std::mem::take(&mut self.staged);
+        staged.retain(|staged| {
+            if !staged.is_held {
+                self.send(staged.key, staged.range.clone());
+            }
+            staged.is_held
+        });
+        self.staged = staged;
+    }
+
+    /// It is not durable: says something else in place of each promise.
+    pub(super) fn break_promises(&mut self, instead: &Response) {
+        for staged in &mut self.staged {
+            staged.range = self.staging.break_promises(staged.range.clone(), instead);
+        }
     }
 
     /// Closes idle connections, and the others with their next answer. Each is looked at once more: a

@@ -1,0 +1,223 @@
+//! The segments as files: where a batch goes, and what to do when it cannot go there.
+//!
+//! | failed | then |
+//! | --- | --- |
+//! | write | the file is cut back to where it ended, and the next batch goes there; if that fails, too, the segment is given up |
+//! | sync | nobody knows what is on the disk, and no second sync would tell: the segment is given up, and the batch goes to a new one |
+//!
+//! A segment that is given up stays as it is; the header of the next one says how much of it counts. No
+//! segment is made before the names of all earlier ones are synced, so that no power cut can leave a gap.
+
+use std::{fmt, io};
+
+use super::header::{self, HEADER_BYTES, Header};
+use super::record::seal;
+use super::{Disk, SEGMENT_BYTES};
+
+/// What could not be done, and why.
+#[derive(Debug)]
+pub struct Failure {
+    /// What was tried.
+    pub what: &'static str,
+    /// What the system says.
+    pub error: io::Error,
+}
+
+impl Failure {
+    pub(super) fn of(what: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |error| Self { what, error }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot {}: {}", self.what, self.error)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// The writing end of the log.
+pub(super) struct Log<D: Disk> {
+    disk: D,
+    current: Option<Current<D::File>>,
+    /// The newest segment that was made, and how much of it counts once there is no `current`.
+    newest: u32,
+    end: u64,
+    /// Whether the names of all segments have been synced.
+    is_linked: bool,
+}
+
+struct Current<F> {
+    file: F,
+    /// How much of it counts; 0 before its header is written.
+    end: u64,
+    /// Whether something was written that no sync has followed.
+    is_dirty: bool,
+}
+
+/// Where a batch went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Written {
+    pub(super) segment: u32,
+    /// By how much the segment has grown.
+    pub(super) bytes: u64,
+}
+
+/// Room for a header, which every batch begins with: it is written if the batch is its segment's first.
+pub(super) const BATCH_FRONT: [u8; HEADER_BYTES] = [0; HEADER_BYTES];
+
+impl<D: Disk> Log<D> {
+    /// Goes on behind this segment, of which so much counts.
+    pub(super) const fn new(disk: D, newest: u32, end: u64) -> Self {
+        Self {
+            disk,
+            current: None,
+            newest,
+            end,
+            is_linked: false,
+        }
+    }
+
+    /// The number of the newest segment.
+    pub(super) const fn newest(&self) -> u32 {
+        self.newest
+    }
+
+    pub(super) const fn disk(&mut self) -> &mut D {
+        &mut self.disk
+    }
+
+    /// Writes a batch, which begins with [`BATCH_FRONT`], and syncs it if it is to be durable.
+    pub(super) fn commit(
+        &mut self,
+        batch: &mut [u8],
+        next_job: u64,
+        durable: bool,
+    ) -> Result<Written, Failure> {
+        let written = self.write(batch, next_job)?;
+        if !durable {
+            return Ok(written);
+        }
+        match self.sync() {
+            Ok(()) => Ok(written),
+            Err(_) => {
+                self.give_up(written.bytes);
+                let written = self.write(batch, next_job)?;
+                self.sync()
+                    .inspect_err(|_| self.give_up(written.bytes))
+                    .map(|()| written)
+            }
+        }
+    }
+
+    /// Syncs what no sync has followed yet, before an end.
+    pub(super) fn finish(&mut self) -> Result<(), Failure> {
+        self.sync()
+    }
+
+    fn write(&mut self, batch: &mut [u8], next_job: u64) -> Result<Written, Failure> {
+        if self
+            .current
+            .as_ref()
+            .is_none_or(|current| current.end >= SEGMENT_BYTES)
+        {
+            self.roll()?;
+        }
+        let current = self.current.as_mut().expect("a segment was just made");
+        seal(&mut batch[HEADER_BYTES..], self.newest);
+        let bytes = if current.end == 0 {
+            let header = Header {
+                segment: self.newest,
+                previous_end: self.end,
+                next_job,
+            };
+            batch[..HEADER_BYTES].copy_from_slice(&header.to_bytes());
+            &*batch
+        } else {
+            &batch[HEADER_BYTES..]
+        };
+        current.is_dirty = true;
+        if let Err(error) = self.disk.write(&mut current.file, current.end, bytes) {
+            if self.disk.truncate(&mut current.file, current.end).is_err() {
+                self.give_up(0);
+            }
+            return Err(Failure::of("write the journal")(error));
+        }
+        current.end += bytes.len() as u64;
+        Ok(Written {
+            segment: self.newest,
+            bytes: bytes.len() as u64,
+        })
+    }
+
+    /// Makes the next segment. The one before is synced as a whole first: only the newest can have holes.
+    fn roll(&mut self) -> Result<(), Failure> {
+        if let Some(current) = &mut self.current
+            && current.is_dirty
+            && self.disk.sync(&mut current.file).is_err()
+        {
+            // What it lacks are settled jobs at worst: everything else has had its own sync.
+            self.give_up(0);
+        }
+        if !self.is_linked {
+            self.link()?;
+        }
+        let number = self.newest + 1;
+        let file = self
+            .disk
+            .create(&header::name(number))
+            .map_err(Failure::of("make a segment of the journal"))?;
+        if let Some(full) = &self.current {
+            self.end = full.end;
+        }
+        self.newest = number;
+        self.is_linked = false;
+        self.current = Some(Current {
+            file,
+            end: 0,
+            is_dirty: false,
+        });
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), Failure> {
+        let Some(current) = &mut self.current else {
+            return Ok(());
+        };
+        if current.is_dirty {
+            self.disk
+                .sync(&mut current.file)
+                .map_err(Failure::of("sync the journal"))?;
+            current.is_dirty = false;
+        }
+        if self.is_linked { Ok(()) } else { self.link() }
+    }
+
+    fn link(&mut self) -> Result<(), Failure> {
+        self.disk
+            .sync_names()
+            .map_err(Failure::of("sync the journal's directory"))?;
+        self.is_linked = true;
+        Ok(())
+    }
+
+    /// Leaves the current segment for good, without the last bytes that were written to it.
+    fn give_up(&mut self, retracted: u64) {
+        if let Some(mut current) = self.current.take() {
+            self.end = current.end - retracted;
+            // Only for the sake of whoever looks: the next header says where it ends.
+            let _ = self.disk.truncate(&mut current.file, self.end);
+        }
+    }
+
+    /// Deletes a segment.
+    pub(super) fn remove(&mut self, segment: u32) -> Result<(), Failure> {
+        match self.disk.remove(&header::name(segment)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Failure::of("delete a segment of the journal")(error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
