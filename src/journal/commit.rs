@@ -1,7 +1,7 @@
 //! A turn's changes as one batch: written, synced if anything was accepted, and booked.
 
 use super::ledger::Ledger;
-use super::log::{BATCH_FRONT, Failure, Log};
+use super::log::{BATCH_FRONT, Failure, Log, Written};
 use super::record::{Entry, Record};
 use super::{Disk, JournalTime, LOG_BYTES_MIN, LOG_PER_LIVE_MAX};
 use crate::bot::{Bot, Change, Owed};
@@ -15,6 +15,9 @@ const RETRY_MS: u64 = 1_000;
 /// A batch moves at most twice its own size of old jobs, and this much besides.
 const MOVED_BYTES_PER_BATCH: usize = 64 * 1024;
 
+/// Outcomes that are written and not synced, before a batch of nothing else is synced as well.
+const UNSYNCED_BYTES_MAX: usize = 1024 * 1024;
+
 /// A batch's memory that is kept for the next one.
 const BATCH_BYTES_KEPT: usize = 1024 * 1024;
 
@@ -25,10 +28,10 @@ pub struct Journal<D: Disk> {
     pub(super) clock: JournalClock,
     /// The highest number that a job has had.
     pub(super) newest_job: u64,
-    /// When the last time record was written; none by this process.
-    stamped: Option<JournalTime>,
     /// Records of jobs that were settled, or whose attempt failed, and that are not written yet.
     pub(super) outcomes: Vec<u8>,
+    /// Such records that are written and not synced.
+    unsynced: Vec<u8>,
     /// The batch, with room for a header in front.
     batch: Vec<u8>,
     /// The jobs whose accepted records are in the batch: their keys, how long the records are, and when
@@ -81,8 +84,8 @@ impl<D: Disk> Journal<D> {
             ledger,
             clock,
             newest_job,
-            stamped: None,
             outcomes: Vec::new(),
+            unsynced: Vec::new(),
             batch: Vec::new(),
             booked: Vec::new(),
             changes: Vec::new(),
@@ -107,6 +110,7 @@ impl<D: Disk> Journal<D> {
             Err(Failure {
                 what: "write the journal",
                 error: std::io::Error::other("it has just failed; trying again within a second"),
+                is_segment_lost: false,
             })
         } else {
             self.stage_moves(bot);
@@ -126,6 +130,15 @@ impl<D: Disk> Journal<D> {
         result
     }
 
+    /// See [`Log::sync_left`]. If that fails, a power cut may bring back what was settled just before
+    /// the last process ended.
+    pub(super) fn sync_left(&mut self, has_gaps: bool) {
+        match self.log.sync_left(has_gaps) {
+            Ok(()) => self.counts.syncs += 1,
+            Err(failure) => ::log::warn!("journal: {failure}"),
+        }
+    }
+
     /// When [`Self::commit`] must be called though nothing has changed.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Tick> {
@@ -139,7 +152,10 @@ impl<D: Disk> Journal<D> {
     pub fn finish(&mut self, bot: &mut Bot, now: Now) -> Result<(), Failure> {
         self.retry_at = None;
         self.commit(bot, now)?;
-        self.log.finish()
+        self.log.finish()?;
+        // An empty batch tells the next process that all this was synced.
+        self.stage(bot, now);
+        self.write(now)
     }
 
     /// Whether the last batch could not be written.
@@ -171,18 +187,12 @@ impl<D: Disk> Journal<D> {
         self.batch.shrink_to(BATCH_BYTES_KEPT);
         self.batch.extend_from_slice(&BATCH_FRONT);
         let mut changes = bot.take_changes(std::mem::take(&mut self.changes));
-        let time = self.clock.at(now.tick);
-        if self
-            .stamped
-            .is_none_or(|stamped| stamped.0 / 1000 != time.0 / 1000)
-        {
-            let unix = now.unix;
-            Record::Time {
-                journal: time,
-                unix,
-            }
-            .append(&mut self.batch);
-        }
+        let begin = Record::Batch {
+            journal: self.clock.at(now.tick),
+            unix: now.unix,
+            synced: 0,
+        };
+        begin.append(&mut self.batch);
         for change in &changes {
             match *change {
                 Change::Accepted { job, due } => self.book(bot, job.index(), due),
@@ -245,28 +255,55 @@ impl<D: Disk> Journal<D> {
 
     fn write(&mut self, now: Now) -> Result<(), Failure> {
         self.batch.extend_from_slice(&self.outcomes);
-        let durable = !self.booked.is_empty();
+        let mut durable = !self.booked.is_empty() || self.unsynced.len() > UNSYNCED_BYTES_MAX;
         let next_job = self.newest_job + 1;
-        let written = self.log.commit(&mut self.batch, next_job, durable);
+        let mut result = self.log.commit(&mut self.batch, next_job, durable);
+        if result
+            .as_ref()
+            .is_err_and(|failure| failure.is_segment_lost)
+        {
+            // Never a second sync of the same file: everything that it may have lost goes to a new one.
+            let at = self.batch.len() - self.outcomes.len();
+            self.batch.splice(at..at, self.unsynced.iter().copied());
+            self.unsynced.append(&mut self.outcomes);
+            std::mem::swap(&mut self.unsynced, &mut self.outcomes);
+            durable = true;
+            result = self.log.commit(&mut self.batch, next_job, durable);
+        }
         self.ledger.extend_to(self.log.newest());
-        let written = written.inspect_err(|_| {
-            self.counts.failures += 1;
-            self.retry_at = Some(now.tick.after(RETRY_MS));
-        })?;
+        match result {
+            Ok(written) => {
+                self.note_written(written, durable);
+                Ok(())
+            }
+            Err(failure) => {
+                self.counts.failures += 1;
+                self.retry_at = Some(now.tick.after(RETRY_MS));
+                Err(failure)
+            }
+        }
+    }
+
+    fn note_written(&mut self, written: Written, durable: bool) {
         self.retry_at = None;
-        self.outcomes.clear();
-        self.outcomes.shrink_to(BATCH_BYTES_KEPT);
-        self.stamped = Some(self.clock.at(now.tick));
         self.ledger.grow(written.bytes);
         for (key, len, due) in &self.booked {
             self.ledger.put(key.index(), written.segment, *len, *due);
+        }
+        if durable {
+            self.unsynced.clear();
+            self.outcomes.clear();
+        } else {
+            self.unsynced.append(&mut self.outcomes);
+        }
+        for records in [&mut self.outcomes, &mut self.unsynced] {
+            records.shrink_to(BATCH_BYTES_KEPT);
         }
         self.counts.writes += 1;
         self.counts.syncs += u64::from(durable);
         self.counts.bytes += written.bytes;
         self.counts.peak_bytes = self.counts.peak_bytes.max(self.ledger.bytes());
         self.delete_dead();
-        Ok(())
     }
 
     /// Deletes what nothing owed stands in. One that cannot be deleted is found at the next start.

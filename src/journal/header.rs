@@ -5,9 +5,9 @@
 //! | magic | 6 | `torrap` |
 //! | version | 2 | of the format; all that stands behind it may be different in another one |
 //! | complement | 2 | of the version: a damaged version must not pass for an unknown one |
-//! | zero | 2 | |
+//! | synced | 2 | 1 if that part of the segment before was synced as a whole |
 //! | segment | 4 | its number, which is also its name |
-//! | previous end | 8 | what of the segment before it counts: what follows was never acknowledged |
+//! | previous end | 8 | how much of the segment before counts: what follows was never acknowledged |
 //! | next job | 8 | numbers from here on were not given out |
 //! | checksum | 4 | CRC-32 of all this |
 
@@ -27,6 +27,8 @@ pub(super) struct Header {
     pub(super) segment: u32,
     /// Where the segment before it ends for whoever reads it.
     pub(super) previous_end: u64,
+    /// Whether it was synced up to there: what is no record is damage then.
+    pub(super) is_previous_synced: bool,
     /// The first job number that no earlier segment has.
     pub(super) next_job: u64,
 }
@@ -48,6 +50,7 @@ impl Header {
         bytes[..6].copy_from_slice(MAGIC);
         bytes[6..8].copy_from_slice(&VERSION.to_le_bytes());
         bytes[8..10].copy_from_slice(&(!VERSION).to_le_bytes());
+        bytes[10] = u8::from(self.is_previous_synced);
         bytes[12..16].copy_from_slice(&self.segment.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.previous_end.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.next_job.to_le_bytes());
@@ -72,6 +75,7 @@ impl Header {
         let header = Self {
             segment,
             previous_end: long(16),
+            is_previous_synced: bytes[10] == 1,
             next_job: long(24),
         };
         if header.to_bytes() == *bytes {
@@ -101,6 +105,7 @@ mod tests {
     const HEADER: Header = Header {
         segment: 7,
         previous_end: 4_194_304,
+        is_previous_synced: true,
         next_job: 1 << 40,
     };
 

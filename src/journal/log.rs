@@ -11,7 +11,7 @@
 use std::{fmt, io};
 
 use super::header::{self, HEADER_BYTES, Header};
-use super::record::seal;
+use super::record::{seal, set_synced};
 use super::{Disk, SEGMENT_BYTES};
 
 /// What could not be done, and why.
@@ -21,11 +21,25 @@ pub struct Failure {
     pub what: &'static str,
     /// What the system says.
     pub error: io::Error,
+    /// Whether what was written before, and not synced yet, may be lost as well: the segment that it
+    /// stands in was given up.
+    pub(super) is_segment_lost: bool,
 }
 
 impl Failure {
     pub(super) fn of(what: &'static str) -> impl FnOnce(io::Error) -> Self {
-        move |error| Self { what, error }
+        move |error| Self {
+            what,
+            error,
+            is_segment_lost: false,
+        }
+    }
+
+    fn with_segment(self) -> Self {
+        Self {
+            is_segment_lost: true,
+            ..self
+        }
     }
 }
 
@@ -41,9 +55,11 @@ impl std::error::Error for Failure {}
 pub(super) struct Log<D: Disk> {
     disk: D,
     current: Option<Current<D::File>>,
-    /// The newest segment that was made, and how much of it counts once there is no `current`.
+    /// The newest segment that was made, and once there is no `current`, how much of it counts and
+    /// whether that was synced.
     newest: u32,
     end: u64,
+    is_end_synced: bool,
     /// Whether the names of all segments have been synced.
     is_linked: bool,
 }
@@ -52,8 +68,8 @@ struct Current<F> {
     file: F,
     /// How much of it counts; 0 before its header is written.
     end: u64,
-    /// Whether something was written that no sync has followed.
-    is_dirty: bool,
+    /// How much of it is synced.
+    synced: u64,
 }
 
 /// Where a batch went.
@@ -65,18 +81,31 @@ pub(super) struct Written {
 }
 
 /// Room for a header, which every batch begins with: it is written if the batch is its segment's first.
+/// Behind it stands the record that a batch begins with.
 pub(super) const BATCH_FRONT: [u8; HEADER_BYTES] = [0; HEADER_BYTES];
 
 impl<D: Disk> Log<D> {
-    /// Goes on behind this segment, of which so much counts.
+    /// Goes on behind this segment, of which so much counts. None of it was synced for all that is known.
     pub(super) const fn new(disk: D, newest: u32, end: u64) -> Self {
         Self {
             disk,
             current: None,
             newest,
             end,
+            is_end_synced: false,
             is_linked: false,
         }
+    }
+
+    /// Syncs the newest segment that an earlier process has left: what it has written, and what is
+    /// taken for settled now, must not come back after a power cut. `has_gaps` says that not all of it
+    /// is records even now.
+    pub(super) fn sync_left(&mut self, has_gaps: bool) -> Result<(), Failure> {
+        let file = self.disk.open(&header::name(self.newest));
+        file.and_then(|mut file| self.disk.sync(&mut file))
+            .map_err(Failure::of("sync what an earlier process has left"))?;
+        self.is_end_synced = !has_gaps;
+        Ok(())
     }
 
     /// The number of the newest segment.
@@ -96,19 +125,13 @@ impl<D: Disk> Log<D> {
         durable: bool,
     ) -> Result<Written, Failure> {
         let written = self.write(batch, next_job)?;
-        if !durable {
-            return Ok(written);
-        }
-        match self.sync() {
-            Ok(()) => Ok(written),
-            Err(_) => {
+        if durable {
+            self.sync().map_err(|failure| {
                 self.give_up(written.bytes);
-                let written = self.write(batch, next_job)?;
-                self.sync()
-                    .inspect_err(|_| self.give_up(written.bytes))
-                    .map(|()| written)
-            }
+                failure.with_segment()
+            })?;
         }
+        Ok(written)
     }
 
     /// Syncs what no sync has followed yet, before an end.
@@ -125,11 +148,14 @@ impl<D: Disk> Log<D> {
             self.roll()?;
         }
         let current = self.current.as_mut().expect("a segment was just made");
-        seal(&mut batch[HEADER_BYTES..], self.newest);
+        let records = &mut batch[HEADER_BYTES..];
+        set_synced(records, current.synced);
+        seal(records, self.newest);
         let bytes = if current.end == 0 {
             let header = Header {
                 segment: self.newest,
                 previous_end: self.end,
+                is_previous_synced: self.is_end_synced,
                 next_job,
             };
             batch[..HEADER_BYTES].copy_from_slice(&header.to_bytes());
@@ -137,12 +163,13 @@ impl<D: Disk> Log<D> {
         } else {
             &batch[HEADER_BYTES..]
         };
-        current.is_dirty = true;
         if let Err(error) = self.disk.write(&mut current.file, current.end, bytes) {
+            let failure = Failure::of("write the journal")(error);
             if self.disk.truncate(&mut current.file, current.end).is_err() {
                 self.give_up(0);
+                return Err(failure.with_segment());
             }
-            return Err(Failure::of("write the journal")(error));
+            return Err(failure);
         }
         current.end += bytes.len() as u64;
         Ok(Written {
@@ -154,11 +181,11 @@ impl<D: Disk> Log<D> {
     /// Makes the next segment. The one before is synced as a whole first: only the newest can have holes.
     fn roll(&mut self) -> Result<(), Failure> {
         if let Some(current) = &mut self.current
-            && current.is_dirty
-            && self.disk.sync(&mut current.file).is_err()
+            && current.synced < current.end
+            && let Err(error) = self.disk.sync(&mut current.file)
         {
-            // What it lacks are settled jobs at worst: everything else has had its own sync.
             self.give_up(0);
+            return Err(Failure::of("sync the journal")(error).with_segment());
         }
         if !self.is_linked {
             self.link()?;
@@ -169,14 +196,14 @@ impl<D: Disk> Log<D> {
             .create(&header::name(number))
             .map_err(Failure::of("make a segment of the journal"))?;
         if let Some(full) = &self.current {
-            self.end = full.end;
+            (self.end, self.is_end_synced) = (full.end, true);
         }
         self.newest = number;
         self.is_linked = false;
         self.current = Some(Current {
             file,
             end: 0,
-            is_dirty: false,
+            synced: 0,
         });
         Ok(())
     }
@@ -185,11 +212,11 @@ impl<D: Disk> Log<D> {
         let Some(current) = &mut self.current else {
             return Ok(());
         };
-        if current.is_dirty {
+        if current.synced < current.end {
             self.disk
                 .sync(&mut current.file)
                 .map_err(Failure::of("sync the journal"))?;
-            current.is_dirty = false;
+            current.synced = current.end;
         }
         if self.is_linked { Ok(()) } else { self.link() }
     }
@@ -206,6 +233,7 @@ impl<D: Disk> Log<D> {
     fn give_up(&mut self, retracted: u64) {
         if let Some(mut current) = self.current.take() {
             self.end = current.end - retracted;
+            self.is_end_synced = current.synced >= self.end;
             // Only for the sake of whoever looks: the next header says where it ends.
             let _ = self.disk.truncate(&mut current.file, self.end);
         }

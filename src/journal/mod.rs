@@ -71,6 +71,9 @@ pub trait Disk {
     /// Opens a file for reading, from its beginning.
     fn read(&mut self, name: &str) -> io::Result<Box<dyn Read + '_>>;
 
+    /// Opens a file for writing.
+    fn open(&mut self, name: &str) -> io::Result<Self::File>;
+
     /// Makes a new file, which must not be there yet.
     fn create(&mut self, name: &str) -> io::Result<Self::File>;
 

@@ -27,7 +27,7 @@ pub struct Recovery {
     pub damages: u64,
     /// See `damages`.
     pub damaged_bytes: u64,
-    /// Bytes of an unfinished write.
+    /// Bytes of unfinished writes.
     pub torn_bytes: u64,
     /// Damaged segments that were given a second name, for a look.
     pub kept_aside: Vec<String>,
@@ -78,6 +78,9 @@ impl<D: Disk> Journal<D> {
         };
         let log = Log::new(disk, newest, end);
         let mut journal = Self::new(log, ledger, clock, replay.newest_job);
+        if let Some(last) = replay.segments.last() {
+            journal.sync_left(last.torn_bytes + last.damaged_bytes > 0);
+        }
         journal.restore(replay.pending, bot, &mut recovery);
         bot.number_from(replay.newest_job + 1);
         bot.keep_changes();

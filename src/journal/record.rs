@@ -4,8 +4,8 @@
 //! | --- | --- | --- |
 //! | length | 4 | of the payload |
 //! | checksum | 4 | CRC-32 of the length and of all that follows, begun with the segment's number |
-//! | kind | 1 | 1 accepted, 2 settled, 3 attempt failed, 4 time |
-//! | number | 8 | of the job; of a time record, journal time |
+//! | kind | 1 | 1 accepted, 2 settled, 3 attempt failed, 4 a batch begins |
+//! | number | 8 | of the job; where a batch begins, journal time |
 //! | payload | | by kind |
 //!
 //! Numbers are little-endian. The checksum is begun with the segment's number so that a record in another
@@ -52,17 +52,19 @@ pub(super) enum Record<'a> {
         attempts: u8,
         due: JournalTime,
     },
-    /// What time it was when what follows was written, by both clocks.
-    Time {
+    /// A batch begins. What time it was, by both clocks, and how much of the segment had been synced:
+    /// in that part, whatever is no record is damage and no unfinished write.
+    Batch {
         journal: JournalTime,
         unix: UnixTime,
+        synced: u64,
     },
 }
 
 const ACCEPTED: u8 = 1;
 const SETTLED: u8 = 2;
 const FAILED: u8 = 3;
-const TIME: u8 = 4;
+const BATCH: u8 = 4;
 
 impl Record<'_> {
     /// Appends the record without its checksum, which [`seal`] fills in. Returns how long it is.
@@ -72,7 +74,7 @@ impl Record<'_> {
             Self::Accepted(number, _) => (ACCEPTED, *number),
             Self::Settled(number) => (SETTLED, *number),
             Self::Failed { number, .. } => (FAILED, *number),
-            Self::Time { journal, .. } => (TIME, journal.0),
+            Self::Batch { journal, .. } => (BATCH, journal.0),
         };
         out.extend_from_slice(&[0; 8]);
         out.push(kind);
@@ -84,7 +86,10 @@ impl Record<'_> {
                 out.push(*attempts);
                 out.extend_from_slice(&due.0.to_le_bytes());
             }
-            Self::Time { unix, .. } => out.extend_from_slice(&unix.0.to_le_bytes()),
+            Self::Batch { unix, synced, .. } => {
+                out.extend_from_slice(&unix.0.to_le_bytes());
+                out.extend_from_slice(&synced.to_le_bytes());
+            }
         }
         let len = out.len() - start;
         assert!(
@@ -111,9 +116,10 @@ impl<'a> Record<'a> {
                 attempts: reader.byte()?,
                 due: JournalTime(reader.number()?),
             },
-            TIME => Self::Time {
+            BATCH => Self::Batch {
                 journal: JournalTime(number),
                 unix: UnixTime(reader.number()?),
+                synced: reader.number()?,
             },
             _ => return None,
         };
@@ -193,12 +199,19 @@ pub(super) fn seal(batch: &mut [u8], segment: u32) {
     }
 }
 
+/// Says in the record that a batch begins with how much of the segment is synced.
+pub(super) fn set_synced(batch: &mut [u8], synced: u64) {
+    const AT: usize = HEAD_BYTES + 8;
+    debug_assert_eq!(batch[8], BATCH);
+    batch[AT..AT + 8].copy_from_slice(&synced.to_le_bytes());
+}
+
 /// How long the record that begins here is by its own account; `None` if the account cannot be true.
 pub(super) fn claimed_len(bytes: &[u8]) -> Option<usize> {
     let (payload, _) = bytes.split_first_chunk()?;
     let len = HEAD_BYTES.checked_add(u32::from_le_bytes(*payload) as usize)?;
     let kind = *bytes.get(8)?;
-    (len <= RECORD_BYTES_MAX && (ACCEPTED..=TIME).contains(&kind)).then_some(len)
+    (len <= RECORD_BYTES_MAX && (ACCEPTED..=BATCH).contains(&kind)).then_some(len)
 }
 
 /// Whether these bytes are one whole record of this segment.
@@ -237,9 +250,10 @@ mod tests {
                 attempts: 2,
                 due: JournalTime(9),
             },
-            Record::Time {
+            Record::Batch {
                 journal: JournalTime(1),
                 unix: UnixTime(2),
+                synced: 3,
             },
         ]
     }
@@ -257,6 +271,20 @@ mod tests {
             rest = &rest[len..];
         }
         assert!(rest.is_empty());
+    }
+
+    #[test]
+    fn how_much_is_synced_is_said_when_the_batch_is_written() {
+        let (journal, unix) = (JournalTime(1), UnixTime(2));
+        let batch = |synced| Record::Batch {
+            journal,
+            unix,
+            synced,
+        };
+        let mut bytes = Vec::new();
+        batch(0).append(&mut bytes);
+        set_synced(&mut bytes, 4711);
+        assert_eq!(Record::read(&bytes), Some(batch(4711)));
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub(super) struct Found {
     /// Places where something is that is no record, and how many bytes that is in all.
     pub(super) damages: u64,
     pub(super) damaged_bytes: u64,
-    /// Bytes of an unfinished write at its end, which was never acknowledged.
+    /// Bytes of unfinished writes, which were never acknowledged.
     pub(super) torn_bytes: u64,
 }
 
@@ -81,22 +81,19 @@ impl Replay {
             headers.push(read_header(disk, *number)?);
         }
         for (index, number) in numbers.iter().enumerate() {
-            let end = headers
-                .get(index + 1)
-                .map(|next| next.map(|next| next.previous_end));
-            replay.read_segment(disk, *number, headers[index], end)?;
+            let next = headers.get(index + 1).copied().flatten();
+            replay.read_segment(disk, *number, headers[index], next)?;
         }
         Ok(replay)
     }
 
-    /// `end` is where the segment ends by the account of the next one; `Some(None)` if that account is
-    /// damaged, `None` if there is no next one.
+    /// `next` is the header of the next segment, if there is one and it is intact.
     fn read_segment<D: Disk>(
         &mut self,
         disk: &mut D,
         number: u32,
         header: Option<Header>,
-        end: Option<Option<u64>>,
+        next: Option<Header>,
     ) -> Result<(), Error> {
         let mut found = Found {
             number,
@@ -105,28 +102,38 @@ impl Replay {
             damaged_bytes: 0,
             torn_bytes: 0,
         };
-        let limit = end.flatten().unwrap_or(u64::MAX);
+        let limit = next.map_or(u64::MAX, |next| next.previous_end);
         let mut file = open(disk, number)?.take(limit);
         let mut front = [0; HEADER_BYTES];
         let front_bytes = read_front(&mut file, &mut front);
-        if let Some(header) = header {
-            self.newest_job = self.newest_job.max(header.next_job.saturating_sub(1));
-        } else if front_bytes == HEADER_BYTES {
-            found.damages += 1;
-            found.damaged_bytes += HEADER_BYTES as u64;
+        let mut gaps = Gaps::default();
+        match header {
+            Some(header) => {
+                self.newest_job = self.newest_job.max(header.next_job.saturating_sub(1))
+            }
+            None => gaps.add(0, front_bytes as u64),
         }
         let mut scanner = Scanner::new(file, number, front_bytes as u64);
-        while let Some(piece) = scanner.next() {
-            match piece {
-                Piece::Record(record, len) => self.take(number, record, len),
-                Piece::Damage(bytes) => {
-                    found.damages += 1;
-                    found.damaged_bytes += bytes;
+        loop {
+            let at = scanner.offset();
+            match scanner.next() {
+                Some(Piece::Record(record, len)) => {
+                    if let Record::Batch { synced, .. } = record {
+                        gaps.know_synced(synced);
+                    }
+                    found.bytes = at + len as u64;
+                    self.take(number, record, len);
                 }
-                Piece::Tail(bytes) => found.torn_bytes = bytes,
+                Some(Piece::Damage(bytes) | Piece::Tail(bytes)) => gaps.add(at, bytes),
+                None => break,
             }
         }
-        found.bytes = scanner.offset() - found.torn_bytes;
+        if let Some(next) = next {
+            found.bytes = next.previous_end;
+            if next.is_previous_synced {
+                gaps.know_synced(u64::MAX);
+            }
+        }
         if let Some(error) = scanner.into_error() {
             ::log::warn!(
                 "journal: cannot read on in {}: {error}",
@@ -134,7 +141,9 @@ impl Replay {
             );
             found.damages += 1;
         }
-        found.settle_tail(end.is_none(), header.is_none());
+        found.damages += gaps.damages;
+        found.damaged_bytes = gaps.damaged_bytes;
+        found.torn_bytes = gaps.unknown.iter().map(|(_, bytes)| bytes).sum();
         self.segments.push(found);
         Ok(())
     }
@@ -166,24 +175,39 @@ impl Replay {
                     (pending.attempts, pending.due) = (attempts, due);
                 }
             }
-            Record::Time { journal, unix } => self.time = Some((journal, unix)),
+            Record::Batch { journal, unix, .. } => self.time = Some((journal, unix)),
         }
     }
 }
 
-impl Found {
-    /// Only the newest segment may end in an unfinished write; in another one, that is damage. A newest
-    /// one without a single record was never begun.
-    fn settle_tail(&mut self, is_newest: bool, is_headless: bool) {
-        let is_unborn = is_newest && is_headless && self.bytes <= HEADER_BYTES as u64;
-        if is_unborn {
-            self.torn_bytes += self.bytes;
-            (self.bytes, self.damages, self.damaged_bytes) = (0, 0, 0);
-        } else if !is_newest && self.torn_bytes > 0 {
+/// The places of a segment where something is that is no record.
+#[derive(Default)]
+struct Gaps {
+    /// How much of the segment is known to have been synced.
+    synced: u64,
+    /// Places in that part, and the bytes that they have in all.
+    damages: u64,
+    damaged_bytes: u64,
+    /// Those behind it, and their bytes: a power cut leaves such, where nothing was acknowledged yet.
+    unknown: Vec<(u64, u64)>,
+}
+
+impl Gaps {
+    fn add(&mut self, at: u64, bytes: u64) {
+        if at < self.synced {
             self.damages += 1;
-            self.damaged_bytes += self.torn_bytes;
-            self.bytes += self.torn_bytes;
-            self.torn_bytes = 0;
+            self.damaged_bytes += bytes;
+        } else if bytes > 0 {
+            self.unknown.push((at, bytes));
+        }
+    }
+
+    fn know_synced(&mut self, synced: u64) {
+        if synced > self.synced {
+            self.synced = synced;
+            for (at, bytes) in std::mem::take(&mut self.unknown) {
+                self.add(at, bytes);
+            }
         }
     }
 }

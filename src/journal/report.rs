@@ -138,10 +138,7 @@ impl fmt::Display for Report {
         writeln!(f, "commands taken so far: {}", self.replay.newest_job)?;
         match sum(|found| found.torn_bytes) {
             0 => {}
-            bytes => writeln!(
-                f,
-                "unfinished write at the end: {bytes} bytes, never acknowledged"
-            )?,
+            bytes => writeln!(f, "unfinished writes: {bytes} bytes, never acknowledged")?,
         }
         for found in self
             .replay

@@ -135,6 +135,10 @@ impl Disk for Directory {
         Ok(Box::new(File::open(self.path.join(name))?))
     }
 
+    fn open(&mut self, name: &str) -> io::Result<File> {
+        OpenOptions::new().write(true).open(self.path.join(name))
+    }
+
     fn create(&mut self, name: &str) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(FILE_MODE);

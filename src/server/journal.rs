@@ -52,7 +52,7 @@ impl Keeper {
         }
         if recovery.torn_bytes > 0 {
             let bytes = recovery.torn_bytes;
-            info!("journal: {bytes} bytes of an unfinished write, which was never acknowledged");
+            info!("journal: {bytes} bytes of unfinished writes, which were never acknowledged");
         }
         Ok(Self {
             journal,
