@@ -121,9 +121,14 @@ impl<D: Disk> Journal<D> {
             }
             result
         };
-        if result.is_err() {
-            for (key, ..) in &self.booked[..accepted] {
-                bot.withdraw(*key, now);
+        if let Err(failure) = &result {
+            for index in 0..accepted {
+                let key = self.booked[index].0;
+                bot.withdraw(key, now);
+                if failure.is_segment_lost {
+                    // It may stand in that segment nevertheless, where a restart would find it.
+                    Record::Settled(self.number(key)).append(&mut self.outcomes);
+                }
             }
         }
         self.booked.clear();
@@ -255,7 +260,9 @@ impl<D: Disk> Journal<D> {
 
     fn write(&mut self, now: Now) -> Result<(), Failure> {
         self.batch.extend_from_slice(&self.outcomes);
-        let mut durable = !self.booked.is_empty() || self.unsynced.len() > UNSYNCED_BYTES_MAX;
+        let mut durable = !self.booked.is_empty()
+            || self.unsynced.len() > UNSYNCED_BYTES_MAX
+            || self.is_oversized();
         let next_job = self.newest_job + 1;
         let mut result = self.log.commit(&mut self.batch, next_job, durable);
         if result
@@ -307,7 +314,13 @@ impl<D: Disk> Journal<D> {
     }
 
     /// Deletes what nothing owed stands in. One that cannot be deleted is found at the next start.
+    ///
+    /// Not before the newest segment's name is synced: a power cut may bring back some of what was
+    /// deleted, and it is by the gap in front of a newer one that this is noticed.
     fn delete_dead(&mut self) {
+        if !self.log.is_linked() {
+            return;
+        }
         while let Some(dead) = self.ledger.take_dead() {
             if let Err(failure) = self.log.remove(dead) {
                 ::log::warn!("journal: {failure}");

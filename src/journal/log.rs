@@ -113,6 +113,11 @@ impl<D: Disk> Log<D> {
         self.newest
     }
 
+    /// Whether the names of all segments have been synced.
+    pub(super) const fn is_linked(&self) -> bool {
+        self.is_linked
+    }
+
     pub(super) const fn disk(&mut self) -> &mut D {
         &mut self.disk
     }
