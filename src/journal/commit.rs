@@ -108,7 +108,7 @@ impl<D: Disk> Journal<D> {
             Ok(())
         } else if is_late {
             Err(Failure {
-                what: "write the journal",
+                what: "cannot write the journal",
                 error: std::io::Error::other("it has just failed; trying again within a second"),
                 is_segment_lost: false,
             })

@@ -17,7 +17,7 @@ use super::{Disk, SEGMENT_BYTES};
 /// What could not be done, and why.
 #[derive(Debug)]
 pub struct Failure {
-    /// What was tried.
+    /// What could not be done, as a sentence.
     pub what: &'static str,
     /// What the system says.
     pub error: io::Error,
@@ -45,7 +45,7 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot {}: {}", self.what, self.error)
+        write!(f, "{}: {}", self.what, self.error)
     }
 }
 
@@ -103,7 +103,7 @@ impl<D: Disk> Log<D> {
     pub(super) fn sync_left(&mut self, has_gaps: bool) -> Result<(), Failure> {
         let file = self.disk.open(&header::name(self.newest));
         file.and_then(|mut file| self.disk.sync(&mut file))
-            .map_err(Failure::of("sync what an earlier process has left"))?;
+            .map_err(Failure::of("cannot sync what an earlier process has left"))?;
         self.is_end_synced = !has_gaps;
         Ok(())
     }
@@ -169,7 +169,7 @@ impl<D: Disk> Log<D> {
             &batch[HEADER_BYTES..]
         };
         if let Err(error) = self.disk.write(&mut current.file, current.end, bytes) {
-            let failure = Failure::of("write the journal")(error);
+            let failure = Failure::of("cannot write the journal")(error);
             if self.disk.truncate(&mut current.file, current.end).is_err() {
                 self.give_up(0);
                 return Err(failure.with_segment());
@@ -190,7 +190,7 @@ impl<D: Disk> Log<D> {
             && let Err(error) = self.disk.sync(&mut current.file)
         {
             self.give_up(0);
-            return Err(Failure::of("sync the journal")(error).with_segment());
+            return Err(Failure::of("cannot sync the journal")(error).with_segment());
         }
         if !self.is_linked {
             self.link()?;
@@ -199,7 +199,7 @@ impl<D: Disk> Log<D> {
         let file = self
             .disk
             .create(&header::name(number))
-            .map_err(Failure::of("make a segment of the journal"))?;
+            .map_err(Failure::of("cannot make a segment of the journal"))?;
         if let Some(full) = &self.current {
             (self.end, self.is_end_synced) = (full.end, true);
         }
@@ -220,7 +220,7 @@ impl<D: Disk> Log<D> {
         if current.synced < current.end {
             self.disk
                 .sync(&mut current.file)
-                .map_err(Failure::of("sync the journal"))?;
+                .map_err(Failure::of("cannot sync the journal"))?;
             current.synced = current.end;
         }
         if self.is_linked { Ok(()) } else { self.link() }
@@ -229,7 +229,7 @@ impl<D: Disk> Log<D> {
     fn link(&mut self) -> Result<(), Failure> {
         self.disk
             .sync_names()
-            .map_err(Failure::of("sync the journal's directory"))?;
+            .map_err(Failure::of("cannot sync the journal's directory"))?;
         self.is_linked = true;
         Ok(())
     }
@@ -248,7 +248,7 @@ impl<D: Disk> Log<D> {
     pub(super) fn remove(&mut self, segment: u32) -> Result<(), Failure> {
         match self.disk.remove(&header::name(segment)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(Failure::of("delete a segment of the journal")(error))
+                Err(Failure::of("cannot delete a segment of the journal")(error))
             }
             _ => Ok(()),
         }

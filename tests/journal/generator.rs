@@ -1,7 +1,5 @@
 //! The only source of chance: the same seed makes the same run, on every machine.
 
-use std::ops::RangeInclusive;
-
 /// SplitMix64 (Steele, Lea and Flood, 2014).
 pub struct Generator(u64);
 
@@ -25,10 +23,6 @@ impl Generator {
 
     pub const fn index(&mut self, len: usize) -> usize {
         self.below(len as u64) as usize
-    }
-
-    pub fn between(&mut self, range: RangeInclusive<u64>) -> u64 {
-        range.start() + self.below(range.end() - range.start() + 1)
     }
 
     pub const fn percent(&mut self, chance: u64) -> bool {

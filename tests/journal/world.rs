@@ -6,6 +6,7 @@ use torrap::bot::Report;
 use torrap::jobs::{ATTEMPTS_MAX, LIFETIME_MS, Outcome};
 use torrap::time::Tick;
 
+use crate::command::{Command, Known};
 use crate::disk::FakeDisk;
 use crate::generator::Generator;
 use crate::process::{Answer, Process, config, report, signed};
@@ -22,42 +23,6 @@ pub struct Plan {
     pub crashes_again: bool,
     /// Whether the disk fails now and then.
     pub has_faults: bool,
-}
-
-/// What is known of a command from outside.
-#[derive(Debug, Default)]
-struct Command {
-    acknowledged: bool,
-    /// How many crashes there had been when it was answered "busy".
-    busy_at: Option<u64>,
-    due: u64,
-    expires: u64,
-    /// Attempts that began.
-    posts: u64,
-    /// Attempts that the receiver has answered for good.
-    finals: u64,
-    /// Crashes at which such an answer was not yet on the disk.
-    unknown: u64,
-    /// Crashes since it was accepted.
-    crashes: u64,
-    /// How well the outcome of the last final attempt is known.
-    known: Known,
-    failures: u64,
-    /// An outcome of it stands in a segment whose sync has failed at a start.
-    was_orphaned: bool,
-    /// No process lived while it could still be answered.
-    is_excused: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd)]
-enum Known {
-    #[default]
-    No,
-    Told,
-    Written,
-    /// Written, and never synced: that has failed.
-    Orphaned,
-    Durable,
 }
 
 pub struct World {
@@ -198,6 +163,11 @@ impl World {
         for command in outcomes.filter(|command| command.known != Known::No) {
             if counts.writes > writes.writes && command.known == Known::Told {
                 command.known = Known::Written;
+            }
+            if process.journal.is_failing() && command.known == Known::Written {
+                // Its segment may be lost, and it is written anew when the disk works again.
+                command.known = Known::Told;
+                command.was_orphaned = true;
             }
             if counts.syncs > writes.syncs && command.known == Known::Written {
                 command.known = Known::Durable;

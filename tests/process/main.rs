@@ -12,6 +12,8 @@ mod bot;
 mod broken_log;
 #[cfg(target_os = "linux")]
 mod idle;
+mod journal;
+mod kills;
 mod listening;
 mod log_levels;
 mod mistakes;
