@@ -25,7 +25,8 @@ enum State {
     DataLf,
     /// At the start of a trailer line; the empty one ends the message.
     TrailerStart,
-    Trailer,
+    TrailerName,
+    TrailerValue,
     TrailerEnd,
     /// The CR of the empty line has been seen.
     End,
@@ -111,9 +112,12 @@ impl Decoder {
             (State::DataCr, b'\r') => State::DataLf,
             (State::DataLf, b'\n') => State::Start,
             (State::TrailerStart, b'\r') => State::End,
-            (State::TrailerStart, byte) if is_name(byte) => State::Trailer,
-            (State::Trailer, b'\r') => State::TrailerEnd,
-            (State::Trailer, byte) if is_text(byte) => State::Trailer,
+            (State::TrailerStart | State::TrailerName, byte) if is_token(byte) => {
+                State::TrailerName
+            }
+            (State::TrailerName, b':') => State::TrailerValue,
+            (State::TrailerValue, b'\r') => State::TrailerEnd,
+            (State::TrailerValue, byte) if is_text(byte) => State::TrailerValue,
             (State::TrailerEnd, b'\n') => State::TrailerStart,
             (State::End, b'\n') => State::Done,
             _ => return Err(Error::AmbiguousFraming),
@@ -140,7 +144,11 @@ impl Decoder {
     fn count(&mut self, limits: &Limits) -> Result<(), Error> {
         if matches!(
             self.state,
-            State::TrailerStart | State::Trailer | State::TrailerEnd | State::End
+            State::TrailerStart
+                | State::TrailerName
+                | State::TrailerValue
+                | State::TrailerEnd
+                | State::End
         ) {
             self.trailer += 1;
             if self.trailer > limits.head_bytes_max {
@@ -160,9 +168,9 @@ const fn is_text(b: u8) -> bool {
     b == b'\t' || (b >= b' ' && b != 0x7f)
 }
 
-/// What a trailer line can start with: a token, and so no white space and no colon.
-const fn is_name(b: u8) -> bool {
-    b > b' ' && b < 0x7f && b != b':'
+/// What the name of a field is made of (RFC 9110 section 5.6.2).
+fn is_token(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || b"-_!#$%&'*+.^`|~".contains(&b)
 }
 
 #[cfg(test)]
@@ -244,6 +252,9 @@ mod tests {
             "0\r\n\rx",
             "0\r\n a: b\r\n",
             "0\r\n: b\r\n",
+            "0\r\nA\r\n\r\n",
+            "0\r\nA : b\r\n",
+            "0\r\nA(: b\r\n",
             "0\r\nA: b\n\r\n",
             "0\r\nA: b\r\r",
             "0\r\nA: \0\r\n",

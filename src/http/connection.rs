@@ -99,9 +99,11 @@ impl Connection {
             let mut buffer = std::mem::take(&mut self.buffer);
             buffer.extend_from_slice(input);
             let kept = self.process(&mut buffer, &mut turn);
-            if !kept.is_empty() {
+            if kept.start > 0 {
+                // A large request that has been answered leaves its room to nobody.
+                self.buffer = buffer[kept].to_vec();
+            } else if !kept.is_empty() {
                 buffer.truncate(kept.end);
-                buffer.drain(..kept.start);
                 self.buffer = buffer;
             }
         }

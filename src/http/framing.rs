@@ -140,8 +140,10 @@ const fn is_ows(b: u8) -> bool {
 /// Adds a Transfer-Encoding line to what the lines before it said.
 fn transfer_coding(value: &[u8], before: Option<TransferCoding>) -> TransferCoding {
     let mut coding = before;
-    for member in list(value).filter(|member| !member.is_empty()) {
+    for member in list(value) {
         coding = Some(match coding {
+            // An empty member is to be ignored (RFC 9110 section 5.6.1.2), and not everybody does.
+            _ if member.is_empty() => TransferCoding::Ambiguous,
             // chunked must be applied once and last (RFC 9112 section 7)
             Some(TransferCoding::Chunked | TransferCoding::Ambiguous) => TransferCoding::Ambiguous,
             None if member.eq_ignore_ascii_case(b"chunked") => TransferCoding::Chunked,
@@ -171,21 +173,23 @@ fn content_length(digits: &[u8], limits: &Limits) -> Result<usize, Error> {
 
 /// Whether a Host value is `uri-host [":" port]` (RFC 9110 section 7.2). Which host it is does not
 /// matter: tunnels keep the public name or rewrite it. Empty is allowed.
-fn is_host(value: &[u8]) -> bool {
-    let port_at = match value {
+pub(super) fn is_host(value: &[u8]) -> bool {
+    let (host, port) = match value {
         [b'[', ..] => match value.iter().position(|b| *b == b']') {
-            Some(end) => end + 1,
+            Some(end) => (&value[1..end], &value[end + 1..]),
             None => return false,
         },
-        _ => value.iter().position(|b| *b == b':').unwrap_or(value.len()),
+        _ => value.split_at(value.iter().position(|b| *b == b':').unwrap_or(value.len())),
     };
-    let (host, port) = value.split_at(port_at);
+    let is_literal = value.starts_with(b"[");
     let port_is_good =
         port.is_empty() || (port[0] == b':' && port[1..].iter().all(u8::is_ascii_digit));
     port_is_good
-        && host
-            .iter()
-            .all(|b| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%[]:".contains(b))
+        && host.iter().all(|b| {
+            b.is_ascii_alphanumeric()
+                || b"-._~!$&'()*+,;=%".contains(b)
+                || (is_literal && *b == b':')
+        })
 }
 
 #[cfg(test)]
@@ -240,7 +244,7 @@ mod tests {
 
     #[test]
     fn transfer_coding_is_chunked_alone_and_last() {
-        for good in ["chunked", "CHUNKED", " chunked\t", ", chunked ,"] {
+        for good in ["chunked", "CHUNKED", " chunked\t"] {
             let lines = format!("Transfer-Encoding: {good}\r\n");
             assert_eq!(post(&lines), Ok(Length::Chunked), "{good}");
         }
@@ -263,6 +267,8 @@ mod tests {
             "",
             ",",
             "chunked, chunked",
+            ", chunked",
+            "chunked,",
             "chunked, gzip",
             "chunked\r\nTransfer-Encoding: gzip",
         ] {
@@ -320,6 +326,7 @@ mod tests {
         }
         for bad in [
             "a b", "a/b", "u@h", "a?b", "x:8a", "[::1", "[::1]x", "x:1:2", "a#b", "\u{e9}", "a\\b",
+            "a[b", "a]", "[[]", "[]]", "[a/b]",
         ] {
             let head = format!("GET / HTTP/1.1\r\nHost: {bad}\r\n\r\n");
             assert_eq!(of(head.as_bytes()), Err(Error::BadHost), "{bad}");

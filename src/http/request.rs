@@ -4,6 +4,7 @@ use std::mem::MaybeUninit;
 
 use httparse::{Header, Status as Parsed};
 
+use super::framing::is_host;
 use super::{Error, FIELDS_MAX, Limits};
 
 /// The versions that torrap speaks.
@@ -159,21 +160,33 @@ fn version_fault(bytes: &[u8]) -> Error {
 
 /// Splits a request-target (RFC 9112 section 3.2) into path and query.
 fn split_target<'a>(method: &str, target: &'a str) -> Result<(&'a str, Option<&'a str>), Error> {
-    // The parser lets more through than RFC 3986 allows: `#` starts a fragment, which is never sent.
-    if target.bytes().any(|b| !b.is_ascii() || b == b'#') {
-        return Err(Error::Malformed);
-    }
     let origin_form = match target.as_bytes() {
+        // authority-form: there is nothing to connect to, and routing will say so
+        _ if method == "CONNECT" => return authority(target).map(|host| (host, None)),
         [b'/', ..] => target,
         b"*" if method == "OPTIONS" => return Ok((target, None)),
-        // authority-form: there is nothing to connect to, and routing will say so
-        _ if method == "CONNECT" => return Ok((target, None)),
         _ => path_of_absolute_form(target).ok_or(Error::Malformed)?,
     };
+    // The parser lets more through than RFC 3986 allows in a path or a query (sections 3.3, 3.4); a
+    // `#` among it would start a fragment, which is never sent.
+    if !origin_form.bytes().all(|byte| IS_PATH[usize::from(byte)]) {
+        return Err(Error::Malformed);
+    }
     Ok(match origin_form.split_once('?') {
         Some((path, query)) => (if path.is_empty() { "/" } else { path }, Some(query)),
         None => (origin_form, None),
     })
+}
+
+/// What CONNECT asks for: a host and a port (section 3.2.3).
+fn authority(target: &str) -> Result<&str, Error> {
+    let (host, _) = target.rsplit_once(':').ok_or(Error::Malformed)?;
+    let is_cut_right = !host.is_empty() && host.starts_with('[') == host.ends_with(']');
+    if is_cut_right && is_host(target.as_bytes()) {
+        Ok(target)
+    } else {
+        Err(Error::Malformed)
+    }
 }
 
 /// The path and query of `http://authority/path?query`, which any server must accept (section 3.2.2).
@@ -184,11 +197,28 @@ fn path_of_absolute_form(target: &str) -> Option<&str> {
     }
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
-    if authority.is_empty() || authority.contains('@') {
+    if authority.is_empty() || !is_host(authority.as_bytes()) {
         return None;
     }
     Some(if path.is_empty() { "/" } else { path })
 }
+
+/// The characters of a path or a query; whether two digits follow a `%` matters to nobody here.
+const IS_PATH: [bool; 256] = {
+    let mut is_path = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        is_path[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let marks = b"-._~!$&'()*+,;=:@/?%";
+    let mut index = 0;
+    while index < marks.len() {
+        is_path[marks[index] as usize] = true;
+        index += 1;
+    }
+    is_path
+};
 
 #[cfg(test)]
 mod tests {
@@ -234,9 +264,31 @@ mod tests {
             "http:///a",
             "http://u@h/",
             "/a#b",
+            "/a?b#c",
             "/\u{e9}",
+            "/a\"",
+            "/?<",
+            "/a\\b",
+            "http://[::1/",
+            "http://h\\x/",
+            "http://h:x/",
+            "http://h/|",
+            "http://h?^",
         ] {
             assert_eq!(target("GET", bad), Err(Error::Malformed), "{bad}");
+        }
+        for bad in [
+            "/",
+            "*",
+            "h",
+            ":1",
+            "http://h/",
+            "http://h:1",
+            "u@h:1",
+            "h:1/",
+            "h:x",
+        ] {
+            assert_eq!(target("CONNECT", bad), Err(Error::Malformed), "{bad}");
         }
     }
 

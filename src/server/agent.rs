@@ -7,8 +7,9 @@ use std::time::Duration;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
 use ureq::{Agent, ProxyProtocol, Timeout, http};
 
+use super::Error;
 use super::resolver::CachingResolver;
-use super::{Error, transport};
+use super::transport::SharedConnector;
 use crate::bot::{Delivery, Report};
 use crate::config::Config;
 use crate::jobs::Outcome;
@@ -30,17 +31,20 @@ const CA_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// ureq's buffers, each way; a reply is mostly smaller than a kilobyte.
 const BUFFER_BYTES: usize = 16 * 1024;
 
-/// Makes the agent that all sender threads share: one pool of connections, a place in it for each
-/// thread. ureq looks at the age of kept connections only when it is used, so an idle bot lets the whole
-/// agent go.
+/// Kept connections of one sender thread: replies go to one or two names.
+const KEPT_CONNECTIONS: usize = 2;
+
+/// Makes an agent for each sender thread. ureq goes through all connections of an agent for each request, so each
+/// keeps few; when a thread ends for want of work, its connections are closed with it.
 #[derive(Debug)]
 pub(super) struct Agents {
     config: ureq::config::Config,
+    connector: SharedConnector,
     resolver: CachingResolver,
 }
 
 impl Agents {
-    pub(super) fn new(config: &Config, senders: usize) -> Result<Self, Error> {
+    pub(super) fn new(config: &Config) -> Result<Self, Error> {
         let config = Agent::config_builder()
             .proxy(proxy(config)?)
             .max_redirects(0)
@@ -49,14 +53,15 @@ impl Agents {
             .timeout_connect(Some(CONNECT_TIMEOUT))
             .input_buffer_size(BUFFER_BYTES)
             .output_buffer_size(BUFFER_BYTES)
-            .max_idle_connections(senders)
-            .max_idle_connections_per_host(senders)
+            .max_idle_connections(KEPT_CONNECTIONS)
+            .max_idle_connections_per_host(1)
             .max_idle_age(IDLE_AGE)
             .user_agent(concat!("torrap/", env!("CARGO_PKG_VERSION")))
             .tls_config(TlsConfig::builder().root_certs(root_certs(config)?).build())
             .build();
         Ok(Self {
             config,
+            connector: SharedConnector::new(),
             resolver: CachingResolver::system(),
         })
     }
@@ -64,7 +69,7 @@ impl Agents {
     pub(super) fn make(&self) -> Agent {
         Agent::with_parts(
             self.config.clone(),
-            transport::connector(),
+            self.connector.clone(),
             self.resolver.clone(),
         )
     }
@@ -172,12 +177,14 @@ fn judge(mut response: http::Response<ureq::Body>, url: &str) -> (Outcome, Strin
         .take(ANSWER_BYTES_MAX)
         .read_to_end(&mut body);
     let status = response.status().as_u16();
+    if response.status().is_success() {
+        return (Outcome::Delivered, String::new());
+    }
     let mut detail = format!("status {status}");
-    if !response.status().is_success() && read.is_ok() && !body.is_empty() {
+    if read.is_ok() && !body.is_empty() {
         detail = format!("{detail}: {}", excerpt(&body, url));
     }
     let outcome = match status {
-        200..=299 => Outcome::Delivered,
         408 | 429 | 500..=599 => {
             let field = response.headers().get(http::header::RETRY_AFTER);
             let retry_after = field

@@ -89,7 +89,7 @@ impl Keeper {
             warn!("journal: {failure}; replies that were just posted may be posted again");
         }
         let counts = self.journal.counts();
-        debug!(
+        info!(
             "journal: accepted {}, writes {}, syncs {}, bytes {}, moved {}, failures {}, at most {} bytes",
             counts.accepted,
             counts.writes,

@@ -107,7 +107,7 @@ impl Server {
             waker: Arc::new(waker),
         };
         let (max_connections, senders) = admissible(config.max_connections, config.senders);
-        let agents = Agents::new(config, senders)?;
+        let agents = Agents::new(config)?;
         let listeners = Listener::bind_all(&config.listen, poll.registry())?;
         let mut bot = Bot::new(config, now);
         let keep = |path| Keeper::open(path, &mut bot, clock.now());
@@ -205,6 +205,7 @@ impl Server {
             self.grace_until,
             self.admission.poll_timeout(),
             self.journal.as_ref().and_then(Keeper::poll_timeout),
+            self.senders.poll_timeout(),
         ];
         let next = deadlines.into_iter().flatten().min()?;
         Some(Duration::from_millis(
@@ -265,6 +266,7 @@ impl Server {
 
     /// Takes in what came of the senders' attempts.
     fn collect(&mut self) {
+        self.senders.collect();
         while let Some(report) = self.senders.poll_report() {
             // It may be younger than this turn, and a wait that counts from it must not be shorter.
             self.bot.handle_outcome(&report, self.clock.now());
@@ -306,7 +308,7 @@ impl Server {
             };
             self.senders.enqueue(delivery);
         }
-        self.senders.submit();
+        self.senders.submit(now.tick);
     }
 }
 

@@ -15,7 +15,7 @@ use crate::time::{Now, Tick};
 use crate::timing_wheel::TimingWheel;
 
 /// Bytes read at once. One buffer serves all sessions; only incomplete requests are kept elsewhere.
-const READ_BYTES: usize = 64 * 1024;
+const READ_BYTES: usize = 288 * 1024;
 
 /// Bytes of incomplete requests held for all sessions together. Slack's usually arrive in one piece and are
 /// then not held: this bounds what strangers can make us keep, and only they notice it.

@@ -23,11 +23,48 @@ const TIMEOUT_STEP: Duration = Duration::from_millis(250);
 /// Room that ureq must find behind what is held; when there is less, that is sent first.
 const OUTPUT_ROOM_MIN: usize = 4 * 1024;
 
-/// ureq's own chain of connectors, with our sockets at its bottom.
-pub(super) fn connector() -> impl Connector<(), Out: Transport> {
-    ().chain(ConnectProxyConnector::default())
-        .chain(TcpConnector)
-        .chain(RustlsConnector::default())
+/// ureq's own chain of connectors, with our sockets at its bottom; shared by all agents, so that each can resume the
+/// TLS sessions of the others.
+#[derive(Clone, Debug)]
+pub(super) struct SharedConnector(Arc<dyn Connector<Out = Box<dyn Transport>>>);
+
+impl SharedConnector {
+    pub(super) fn new() -> Self {
+        let chain =
+            ().chain(ConnectProxyConnector::default())
+                .chain(TcpConnector)
+                .chain(RustlsConnector::default())
+                .chain(BoxingConnector);
+        Self(Arc::new(chain))
+    }
+}
+
+impl Connector for SharedConnector {
+    type Out = Box<dyn Transport>;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails<'_>,
+        chained: Option<()>,
+    ) -> Result<Option<Self::Out>, Error> {
+        self.0.connect(details, chained)
+    }
+}
+
+/// Gives whatever the chain has made the one type that it can be shared under.
+#[derive(Debug)]
+struct BoxingConnector;
+
+impl<In: Transport> Connector<In> for BoxingConnector {
+    type Out = Box<dyn Transport>;
+
+    fn connect(
+        &self,
+        _: &ConnectionDetails<'_>,
+        chained: Option<In>,
+    ) -> Result<Option<Self::Out>, Error> {
+        Ok(chained.map(Transport::boxed))
+    }
 }
 
 #[derive(Debug)]

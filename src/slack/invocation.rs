@@ -77,14 +77,10 @@ impl<'a> Invocation<'a> {
         scratch: &'a mut Scratch,
     ) -> Result<Self, Error> {
         let [mut command, mut text, mut response_url] = [None; 3];
-        for (name, value) in form::pairs(content.content()) {
-            let field = match field_of(name) {
-                Some(Field::Command) => &mut command,
-                Some(Field::Text) => &mut text,
-                Some(Field::ResponseUrl) => &mut response_url,
-                None => continue,
-            };
-            field.get_or_insert(value);
+        for pair in form::pairs(content.content()) {
+            command = command.or_else(|| pair.value_of("command"));
+            text = text.or_else(|| pair.value_of("text"));
+            response_url = response_url.or_else(|| pair.value_of("response_url"));
         }
         scratch.clear();
         let command = scratch.decode("command", command)?;
@@ -100,45 +96,19 @@ impl<'a> Invocation<'a> {
     }
 }
 
-/// The fields that matter.
-enum Field {
-    Command,
-    Text,
-    ResponseUrl,
-}
-
-/// Which field a raw name is, if it matters. Slack writes names plainly; whoever escapes them is
-/// understood as well, at his own cost.
-fn field_of(raw_name: &[u8]) -> Option<Field> {
-    match raw_name {
-        b"command" => Some(Field::Command),
-        b"text" => Some(Field::Text),
-        b"response_url" => Some(Field::ResponseUrl),
-        name if name.contains(&b'%') => [
-            ("command", Field::Command),
-            ("text", Field::Text),
-            ("response_url", Field::ResponseUrl),
-        ]
-        .into_iter()
-        .find_map(|(plain, field)| form::name_is(name, plain).then_some(field)),
-        _ => None,
-    }
-}
-
 /// Whether a form is exactly a certificate check, which Slack sends unsigned: `ssl_check` with the
 /// value `1` and no `command`. Anything looser was a way around the signature in other bots.
 #[must_use]
 pub fn is_certificate_check(content: &[u8]) -> bool {
     let mut checks = 0;
-    for (name, value) in form::pairs(content) {
-        if form::name_is(name, "command") {
+    for pair in form::pairs(content) {
+        if pair.value_of("command").is_some() {
             return false;
         }
-        if form::name_is(name, "ssl_check") {
-            if value != b"1" {
-                return false;
-            }
-            checks += 1;
+        match pair.value_of("ssl_check") {
+            Some(b"1") => checks += 1,
+            Some(_) => return false,
+            None => {}
         }
     }
     checks == 1

@@ -10,8 +10,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::crypto::ring;
 use rustls::pki_types::PrivateKeyDer;
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use torrap::trial::stand_in::{Answer, SlackStandIn, Stream};
+use rustls::{HandshakeKind, ServerConfig, ServerConnection, StreamOwned};
+use torrap::trial::stand_in::{Answer, Post, SlackStandIn, Stream};
 
 use crate::support::PATIENCE;
 
@@ -57,6 +57,15 @@ impl Authority {
 
     /// A stand-in whose certificate is for `name`, and what came of its handshakes.
     pub fn stand_in(&self, name: &str) -> (SlackStandIn, Handshakes) {
+        self.stand_in_answering(name, |_| Answer::ok())
+    }
+
+    /// The same with other answers.
+    pub fn stand_in_answering(
+        &self,
+        name: &str,
+        script: impl Fn(&Post) -> Answer + Send + Sync + 'static,
+    ) -> (SlackStandIn, Handshakes) {
         let (config, handshakes) = (self.server(name), Handshakes::default());
         let shaken = handshakes.clone();
         let wrap = move |mut socket: TcpStream| -> io::Result<Box<dyn Stream>> {
@@ -67,10 +76,10 @@ impl Authority {
                     return Err(error);
                 }
             }
-            shaken.push(Ok(()));
+            shaken.push(Ok(tls.handshake_kind()));
             Ok(Box::new(StreamOwned::new(tls, socket)))
         };
-        let stand_in = SlackStandIn::start_wrapped(|_| Answer::ok(), wrap).unwrap();
+        let stand_in = SlackStandIn::start_wrapped(script, wrap).unwrap();
         (stand_in, handshakes)
     }
 }
@@ -81,8 +90,8 @@ impl Drop for Authority {
     }
 }
 
-/// What came of a handshake.
-type Outcome = Result<(), String>;
+/// What came of a handshake: whether it was a full one, or resumed an earlier session.
+type Outcome = Result<Option<HandshakeKind>, String>;
 
 /// What came of each handshake; a clone sees the same ones.
 #[derive(Clone, Default)]

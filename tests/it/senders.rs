@@ -91,6 +91,29 @@ fn no_more_replies_are_under_way_than_there_are_senders() {
     assert_eq!((posts.len(), connections.len()), (20, 3));
 }
 
+/// While replies are quick, few threads are at work; when they are not, all of them are.
+#[test]
+fn slow_receivers_put_all_senders_to_work() {
+    let gate = Gate::default();
+    let answers = gate.clone();
+    let torrap = Torrap::with(
+        move |_| {
+            answers.wait();
+            Answer::ok()
+        },
+        |config| config.senders = 20,
+    );
+    let mut client = torrap.connect();
+    let requests: Vec<_> = (0..30).map(|_| torrap.signed("abc")).collect();
+    client.send(requests.concat());
+    for _ in 0..30 {
+        assert_acknowledged(&client.receive());
+    }
+    assert_eq!(torrap.posts(20).len(), 20);
+    gate.open();
+    assert_eq!(torrap.settle().len(), 30);
+}
+
 /// The goal is 3 s with the default senders; here it is shown, since other work may run beside.
 #[test]
 fn a_thousand_replies_are_due_at_once() {

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use rustls::HandshakeKind;
 use torrap::Server;
 use torrap::config::{Config, Settings};
-use torrap::trial::stand_in::SlackStandIn;
+use torrap::trial::stand_in::{Answer, SlackStandIn};
 
 use crate::certificates::Authority;
+use crate::gate::Gate;
 use crate::slash_command::assert_acknowledged;
 use crate::support::Torrap;
 
@@ -32,7 +34,35 @@ fn replies_go_over_tls_to_whom_the_file_trusts_on_one_connection() {
     let posts = torrap.settle();
     let connections: BTreeSet<_> = posts.iter().map(|post| post.connection).collect();
     assert_eq!((posts.len(), connections.len()), (5, 1));
-    assert_eq!(handshakes.wait_for(1), [Ok(())]);
+    assert_eq!(handshakes.wait_for(1), [Ok(Some(HandshakeKind::Full))]);
+}
+
+/// Each sender thread has connections of its own, and all of them one memory of sessions.
+#[test]
+fn a_further_connection_resumes_the_session_of_the_first() {
+    let authority = Authority::create();
+    let gate = Gate::default();
+    let answers = gate.clone();
+    let (slack, handshakes) = authority.stand_in_answering("localhost", move |post| {
+        if post.path != "/first" {
+            answers.wait();
+        }
+        Answer::ok()
+    });
+    let origin = origin(&slack);
+    let file = authority.file.clone();
+    let torrap = Torrap::posting_to(slack, &origin, |config| config.ca_file = Some(file));
+    let mut client = torrap.connect();
+    assert_acknowledged(&client.exchange(torrap.signed_to("/first", "abc")));
+    torrap.log.wait_for(": answered", 1);
+    for _ in 0..2 {
+        assert_acknowledged(&client.exchange(torrap.signed_to("/further", "abc")));
+    }
+    let handshakes = handshakes.wait_for(2);
+    let kinds = [HandshakeKind::Full, HandshakeKind::Resumed];
+    assert_eq!(handshakes, kinds.map(|kind| Ok(Some(kind))));
+    gate.open();
+    assert_eq!(torrap.settle().len(), 3);
 }
 
 /// Nothing is posted to whoever cannot show a certificate that is trusted, and the reply stays owed.

@@ -392,6 +392,8 @@ fn a_connection_holds_bytes_only_while_a_request_is_incomplete() {
     assert_eq!(test.connection.buffer.capacity(), 0);
     test.receive(0, b"GET / HTTP/1.1\r\n");
     assert!(test.connection.buffer.capacity() > 0);
-    test.receive(0, b"Host: x\r\n\r\n");
-    assert_eq!(test.connection.buffer.capacity(), 0);
+    // The blank line after a large request needs none of its room.
+    let rest = format!("Host: x\r\nContent-Length: 9000\r\n\r\n{:9000}\r", "");
+    test.receive(0, rest.as_bytes());
+    assert!(test.connection.buffer.capacity() < 16);
 }

@@ -126,6 +126,8 @@ fn a_coding_other_than_chunked_alone_is_refused() {
     for ambiguous in [
         "",
         ",",
+        ", chunked",
+        "chunked,",
         "chunked, chunked",
         "chunked, gzip",
         "chunked, identity",

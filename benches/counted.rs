@@ -1,0 +1,81 @@
+//! The same work a given number of times, for tools that count instructions: see `benches/count`.
+//!
+//! usage: counted (accept | refuse | reply) COUNT
+
+use std::env::args;
+
+use torrap::bot::{Bot, Report};
+use torrap::config::{Config, Settings, SigningSecret};
+use torrap::http::{Connection, Limits, Request, Staging};
+use torrap::jobs::Outcome;
+use torrap::time::{Now, Tick, UnixTime};
+use torrap::trial::command;
+
+const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
+const URL: &str =
+    "https://hooks.slack.com/commands/T1DC2JH3J/397700885554/96rGlfmibIGlgcZRskXaIFfN";
+const SENT_SECS: u64 = 1_531_420_618;
+/// Commands that are accepted between two looks at what is due.
+const TURN: usize = 64;
+
+fn main() {
+    let given: Vec<String> = args().skip(1).collect();
+    let [work, count] = &given[..] else {
+        // `cargo bench` runs every bench, with arguments of its own.
+        return;
+    };
+    let count = count.parse().expect("a number");
+    match work.as_str() {
+        "accept" => accept(count, SECRET, false),
+        "refuse" => accept(count, "another secret", false),
+        "reply" => accept(count, SECRET, true),
+        _ => panic!("accept, refuse or reply"),
+    }
+}
+
+/// Takes in so many commands that are signed with `secret`, and delivers the replies if that is asked for.
+fn accept(count: usize, secret: &str, delivers: bool) {
+    log::set_max_level(log::LevelFilter::Off);
+    let mut now = Now {
+        tick: Tick(0),
+        unix: UnixTime(SENT_SECS * 1000),
+    };
+    let limits = Limits::default();
+    let mut bot = bot(now);
+    let mut connection = Connection::new(now.tick, &limits);
+    let mut staging = Staging::default();
+    let content = command::form("/torrap", "sdrawkcab si siht", URL);
+    let request = command::request(secret.as_bytes(), SENT_SECS, content.as_bytes());
+    let mut buffer = request.clone();
+    for number in 1..=count {
+        staging.begin(now.unix);
+        buffer.copy_from_slice(&request);
+        let handler = |request: &Request<'_>| bot.handle_request(request, now);
+        connection.receive(&mut buffer, now.tick, &limits, &mut staging, handler);
+        assert!(staging.bytes().starts_with(b"HTTP/1.1 "));
+        if delivers && number % TURN == 0 {
+            now.tick = now.tick.after(5_001);
+            deliver(&mut bot, now);
+        }
+    }
+}
+
+fn bot(now: Now) -> Bot {
+    let secret = SigningSecret::new(SECRET).expect("a good secret");
+    let mut config =
+        Config::from_settings(&Settings::default(), vec![secret]).expect("the defaults are good");
+    config.max_pending = 10_000_000;
+    Bot::new(&config, now.tick)
+}
+
+fn deliver(bot: &mut Bot, now: Now) {
+    bot.handle_timeout(now, &mut usize::MAX.clone());
+    while let Some(delivery) = bot.poll_delivery(now) {
+        let report = Report {
+            job: delivery.job,
+            outcome: Outcome::Delivered,
+            detail: String::new(),
+        };
+        bot.handle_outcome(&report, now);
+    }
+}

@@ -1,0 +1,247 @@
+//! A small pool of threads that post replies, each one attempt at a time.
+//!
+//! Whether and when there is another attempt is not decided here. A receiver that hangs holds up the
+//! thread that waits for it, and the others only when it holds up all of them.
+
+mod queue;
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use log::warn;
+use mio::Waker;
+
+use self::queue::{Next, Queue};
+use super::agent::{self, Agents};
+use crate::bot::{Delivery, Report};
+use crate::jobs::Outcome;
+use crate::time::Tick;
+
+/// A thread that has had nothing to do for so long ends.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// Threads that take deliveries as long as none is late: enough to keep a processor busy with a receiver that answers at
+/// once. More of them would then only take it from each other, and from the acknowledgements.
+const PROMPT_THREADS: usize = 8;
+/// A delivery that has waited in the queue for so long is late: its receivers are slow, and all threads are needed.
+const LATE_MS: u64 = 20;
+/// Deliveries made ahead for each thread, the one at hand included.
+const AHEAD: usize = 4;
+
+/// The loop's side of the pool.
+#[derive(Debug)]
+pub(super) struct Senders {
+    shared: Arc<Shared>,
+    threads_max: usize,
+    /// Deliveries handed over whose report is not in yet.
+    outstanding: usize,
+    /// When what waits in the queue will be late, if there are threads that could take it.
+    late_at: Option<Tick>,
+    /// Deliveries of this turn.
+    batch: Vec<Delivery>,
+    /// Reports of this turn.
+    reports: VecDeque<Report>,
+}
+
+/// What the threads share with the loop.
+#[derive(Debug)]
+struct Shared {
+    agents: Agents,
+    queue: Mutex<Queue>,
+    waker: Arc<Waker>,
+}
+
+impl Senders {
+    /// A pool of at most `threads_max` threads, none of which is started before it is needed.
+    pub(super) fn new(agents: Agents, threads_max: usize, waker: Arc<Waker>) -> Self {
+        let shared = Shared {
+            agents,
+            queue: Mutex::default(),
+            waker,
+        };
+        Self {
+            shared: Arc::new(shared),
+            threads_max,
+            outstanding: 0,
+            late_at: None,
+            batch: Vec::new(),
+            reports: VecDeque::new(),
+        }
+    }
+
+    /// How many more deliveries the queue takes.
+    pub(super) const fn room(&self) -> usize {
+        (self.threads_max * AHEAD).saturating_sub(self.outstanding)
+    }
+
+    /// When [`Self::submit`] must be called next, with or without deliveries.
+    pub(super) const fn poll_timeout(&self) -> Option<Tick> {
+        self.late_at
+    }
+
+    /// Adds a delivery to this turn's batch.
+    pub(super) fn enqueue(&mut self, delivery: Delivery) {
+        self.outstanding += 1;
+        self.batch.push(delivery);
+    }
+
+    /// Hands over the batch, wakes the threads that it needs and starts those that are missing.
+    pub(super) fn submit(&mut self, now: Tick) {
+        if self.batch.is_empty() && self.late_at.is_none() {
+            return;
+        }
+        let mut queue = self.shared.lock();
+        let batch = self.batch.drain(..);
+        queue
+            .deliveries
+            .extend(batch.map(|delivery| (now, delivery)));
+        let late_at = queue
+            .deliveries
+            .front()
+            .map(|(since, _)| since.after(LATE_MS));
+        let is_late = late_at.is_some_and(|late_at| late_at <= now);
+        queue.wanted = if is_late {
+            self.threads_max
+        } else {
+            PROMPT_THREADS.min(self.threads_max)
+        };
+        let (woken, missing) = queue.muster();
+        self.late_at = late_at.filter(|_| queue.at_work() < self.threads_max);
+        drop(queue);
+        for thread in woken.iter().rev() {
+            thread.unpark();
+        }
+        for started in 0..missing {
+            let shared = self.shared.clone();
+            let thread = thread::Builder::new().name("sender".to_owned());
+            if let Err(error) = thread.spawn(move || shared.serve()) {
+                warn!("cannot start a sender thread: {error}");
+                self.shared.forget_threads(missing - started);
+                break;
+            }
+        }
+    }
+
+    /// Takes in the reports that have come since the last turn.
+    pub(super) fn collect(&mut self) {
+        if self.outstanding > 0 {
+            std::mem::swap(&mut self.reports, &mut self.shared.lock().reports);
+        }
+    }
+
+    /// The next of them.
+    pub(super) fn poll_report(&mut self) -> Option<Report> {
+        let report = self.reports.pop_front()?;
+        self.outstanding -= 1;
+        Some(report)
+    }
+
+    /// Interrupts what is being sent and lets the threads end.
+    pub(super) fn stop(&mut self) {
+        let mut queue = self.shared.lock();
+        queue.closed = true;
+        queue.deliveries.clear();
+        let idle = std::mem::take(&mut queue.idle);
+        let agents = std::mem::take(&mut queue.agents);
+        drop(queue);
+        for thread in idle {
+            thread.unpark();
+        }
+        for agent in agents.into_values() {
+            agent.shutdown();
+        }
+    }
+}
+
+impl Drop for Senders {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Shared {
+    /// A queue is whole between any two statements: a panic elsewhere does not spoil it.
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A thread's life: one delivery after the other, until there was none for a while.
+    fn serve(&self) {
+        let thread = thread::current();
+        let agent = self.agents.make();
+        self.lock().agents.insert(thread.id(), agent.clone());
+        let mut report = None;
+        while let Some(delivery) = self.exchange(&thread, report) {
+            let job = delivery.job;
+            let attempt = catch_unwind(AssertUnwindSafe(|| agent::attempt(&agent, &delivery)));
+            report = Some(attempt.unwrap_or_else(|_| Report {
+                job,
+                outcome: Outcome::Unknown,
+                detail: "the HTTP client panicked".to_owned(),
+            }));
+        }
+    }
+
+    /// Hands in a report and takes the next delivery, waiting for it if need be; none when the thread is to end. When
+    /// the loop sees the report, the thread is either at work again or known to be idle: it is never taken for busy by
+    /// the delivery that follows.
+    fn exchange(&self, thread: &Thread, report: Option<Report>) -> Option<Delivery> {
+        let mut queue = self.lock();
+        let is_first = report.is_some() && queue.reports.is_empty();
+        queue.reports.extend(report);
+        let next = queue.next(thread, true);
+        drop(queue);
+        if is_first {
+            self.wake_loop();
+        }
+        match next {
+            Next::Deliver(delivery) => Some(delivery),
+            Next::Wait => self.wait(thread),
+            Next::End => None,
+        }
+    }
+
+    /// Waits, listed as idle, until there is a delivery, or for as long as a thread may be idle.
+    fn wait(&self, thread: &Thread) -> Option<Delivery> {
+        let until = Instant::now() + IDLE;
+        loop {
+            thread::park_timeout(until.saturating_duration_since(Instant::now()));
+            let may_wait = Instant::now() < until;
+            let mut queue = self.lock();
+            queue.forget_idle(thread);
+            match queue.next(thread, may_wait) {
+                Next::Deliver(delivery) => return Some(delivery),
+                Next::Wait => {}
+                Next::End => return None,
+            }
+        }
+    }
+
+    fn wake_loop(&self) {
+        // It fails only when the loop is gone, and then nobody wants to know.
+        let _ = self.waker.wake();
+    }
+
+    /// Threads that were counted and could not be started. If there is none at all, nobody would ever
+    /// take what is queued: it counts as not sent, and comes back after its backoff.
+    fn forget_threads(&self, count: usize) {
+        let mut queue = self.lock();
+        queue.threads -= count;
+        if queue.threads > 0 {
+            return;
+        }
+        let stranded = std::mem::take(&mut queue.deliveries);
+        queue
+            .reports
+            .extend(stranded.into_iter().map(|(_, delivery)| Report {
+                job: delivery.job,
+                outcome: Outcome::Unsent,
+                detail: "no sender thread".to_owned(),
+            }));
+        drop(queue);
+        self.wake_loop();
+    }
+}

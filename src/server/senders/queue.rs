@@ -1,0 +1,159 @@
+//! What the loop and the sender threads share, behind one lock: what is to be sent, what came of it, and who waits.
+
+use std::collections::{HashMap, VecDeque};
+use std::thread::{Thread, ThreadId};
+
+use ureq::Agent;
+
+use crate::bot::{Delivery, Report};
+use crate::time::Tick;
+
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    /// What waits, and since when.
+    pub(super) deliveries: VecDeque<(Tick, Delivery)>,
+    /// What the loop has not taken yet. Only the first of them wakes it.
+    pub(super) reports: VecDeque<Report>,
+    /// Threads that may be at work now.
+    pub(super) wanted: usize,
+    /// Threads that exist or are about to.
+    pub(super) threads: usize,
+    /// Those of them that wait, the latest on top. It is the next to be woken: its connection is the least likely to
+    /// have been closed, and the threads below have time to notice that they are not needed.
+    pub(super) idle: Vec<Thread>,
+    /// What the threads post with, to be interrupted at a stop.
+    pub(super) agents: HashMap<ThreadId, Agent>,
+    pub(super) closed: bool,
+}
+
+/// What a thread is to do.
+pub(super) enum Next {
+    Deliver(Delivery),
+    Wait,
+    End,
+}
+
+impl Queue {
+    pub(super) const fn at_work(&self) -> usize {
+        self.threads - self.idle.len()
+    }
+
+    /// The waiting threads to be woken for what is there to do, and how many are to be started beside them.
+    pub(super) fn muster(&mut self) -> (Vec<Thread>, usize) {
+        let more = self
+            .wanted
+            .saturating_sub(self.at_work())
+            .min(self.deliveries.len());
+        let woken = self.idle.split_off(self.idle.len().saturating_sub(more));
+        let missing = more - woken.len();
+        self.threads += missing;
+        (woken, missing)
+    }
+
+    /// The next delivery for a thread that is at work, unless there are enough of them without it.
+    fn take(&mut self) -> Option<Delivery> {
+        if self.at_work() > self.wanted {
+            return None;
+        }
+        self.deliveries.pop_front().map(|(_, delivery)| delivery)
+    }
+
+    /// What a thread is to do next that has just become free.
+    pub(super) fn next(&mut self, thread: &Thread, may_wait: bool) -> Next {
+        if let Some(delivery) = self.take() {
+            Next::Deliver(delivery)
+        } else if may_wait && !self.closed {
+            self.idle.push(thread.clone());
+            Next::Wait
+        } else {
+            self.threads -= 1;
+            self.agents.remove(&thread.id());
+            Next::End
+        }
+    }
+
+    /// A thread waits no longer; it may have been taken off the list when it was woken.
+    pub(super) fn forget_idle(&mut self, thread: &Thread) {
+        self.idle.retain(|idle| idle.id() != thread.id());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+    use crate::slab::Key;
+
+    fn delivery(number: u32) -> (Tick, Delivery) {
+        let delivery = Delivery {
+            job: Key::from_parts(number, 1),
+            url: String::new(),
+            body: Vec::new(),
+        };
+        (Tick(0), delivery)
+    }
+
+    /// A queue with so many deliveries, and threads of which so many are at work.
+    fn queue(deliveries: u32, at_work: usize, idle: usize, wanted: usize) -> Queue {
+        Queue {
+            deliveries: (0..deliveries).map(delivery).collect(),
+            wanted,
+            threads: at_work + idle,
+            idle: (0..idle).map(|_| other_thread()).collect(),
+            ..Queue::default()
+        }
+    }
+
+    fn other_thread() -> Thread {
+        thread::spawn(|| {}).thread().clone()
+    }
+
+    #[test]
+    fn the_latest_idle_threads_are_woken_before_new_ones_are_started() {
+        let mut queue = queue(3, 0, 2, 8);
+        let latest = queue.idle[1].id();
+        let (woken, missing) = queue.muster();
+        assert_eq!((woken.len(), missing, queue.at_work()), (2, 1, 3));
+        assert_eq!(woken[1].id(), latest);
+        let mut queue = self::queue(1, 0, 2, 8);
+        let latest = queue.idle[1].id();
+        let (woken, missing) = queue.muster();
+        assert_eq!((woken.len(), missing, queue.at_work()), (1, 0, 1));
+        assert_eq!(woken[0].id(), latest);
+    }
+
+    #[test]
+    fn no_more_threads_are_put_to_work_than_are_wanted_or_have_something_to_do() {
+        assert_eq!(queue(100, 3, 0, 8).muster().1, 5);
+        assert_eq!(queue(2, 3, 0, 8).muster().1, 2);
+        assert_eq!(queue(100, 8, 0, 8).muster().1, 0);
+        assert_eq!(queue(100, 64, 0, 8).muster().1, 0);
+    }
+
+    #[test]
+    fn a_thread_beyond_those_that_are_wanted_takes_nothing() {
+        let mut queue = queue(2, 9, 0, 8);
+        assert!(queue.take().is_none());
+        queue.wanted = 9;
+        assert!(queue.take().is_some());
+    }
+
+    #[test]
+    fn a_thread_that_finds_nothing_waits_once_and_ends_when_it_may_not() {
+        let mut queue = queue(0, 2, 1, 8);
+        let thread = queue.idle[0].clone();
+        queue.forget_idle(&thread);
+        queue.forget_idle(&thread);
+        assert_eq!((queue.idle.len(), queue.at_work()), (0, 3));
+        assert!(matches!(queue.next(&thread, true), Next::Wait));
+        assert_eq!((queue.idle.len(), queue.at_work()), (1, 2));
+        queue.forget_idle(&thread);
+        assert!(matches!(queue.next(&thread, false), Next::End));
+        queue.closed = true;
+        assert!(matches!(queue.next(&thread, true), Next::End));
+        assert_eq!((queue.threads, queue.at_work()), (1, 1));
+        queue.deliveries.push_back(delivery(0));
+        assert!(matches!(queue.next(&thread, false), Next::Deliver(_)));
+    }
+}
