@@ -1,4 +1,4 @@
-//! Slots with generational keys, in pages that are freed again once they stand empty.
+//! Slots with generational keys, in one table that grows and shrinks with the load.
 
 use std::num::NonZeroU32;
 
@@ -45,24 +45,21 @@ impl Key {
 
 /// Values in numbered slots: O(1) to insert, find and remove, and memory follows the load down.
 ///
-/// A value takes the lowest vacant slot, so that the high pages drain and can be freed. One empty
-/// page is kept, or a load that sways about a page boundary would allocate at every step.
+/// A value takes the lowest vacant slot, so that the table's upper end drains and can be cut off. The table is one
+/// allocation: a large one is the system's own mapping, which is moved when it grows and given back when it
+/// shrinks, whatever else lies on the heap. Small pieces would be kept there by any younger one above them.
 pub struct Slab<T> {
-    pages: Vec<Option<Box<Page<T>>>>,
-    /// One bit a page, set unless the page is full; set for pages that are freed or yet to come.
+    slots: Vec<Option<Occupant<T>>>,
+    /// One bit a slot, set if it is occupied.
+    occupied: Vec<u64>,
+    /// One bit a word of `occupied`, set unless it is full; set for words that are yet to come.
     vacancies: Vec<u64>,
     /// No word of `vacancies` before this one has a bit set.
     first_vacancy: usize,
-    spare: Option<Box<Page<T>>>,
     len: usize,
-    /// Of the next insertion. Counted for the whole slab, because a freed page forgets its own; a
+    /// Of the next insertion. Counted for the whole slab, because a slot that was cut off forgets its own; a
     /// stale key could only be taken for a live one exactly 2^32 - 1 insertions later.
     pub(crate) generation: NonZeroU32,
-}
-
-struct Page<T> {
-    occupied: u64,
-    slots: [Option<Occupant<T>>; PAGE_SLOTS],
 }
 
 /// `NonZeroU32` leaves room to say "vacant", so that a slot costs its value and four bytes.
@@ -71,11 +68,10 @@ struct Occupant<T> {
     value: T,
 }
 
-/// As many as a `u64` has bits: finding the vacant slot of a page is one instruction.
-const PAGE_SLOTS: usize = u64::BITS as usize;
-const PAGES_MAX: usize = (1 << 31) / PAGE_SLOTS;
-/// Pages that an empty slab's table may have room for: a light load does not allocate it anew.
-const TABLE_KEPT: usize = 4;
+const WORD_BITS: usize = u64::BITS as usize;
+const SLOTS_MAX: usize = 1 << 31;
+/// Room for so many slots is kept: a light load does not allocate the table anew.
+const SLOTS_KEPT: usize = 64;
 
 impl<T> Slab<T> {
     /// What one slot takes, its value included.
@@ -85,10 +81,10 @@ impl<T> Slab<T> {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            pages: Vec::new(),
+            slots: Vec::new(),
+            occupied: Vec::new(),
             vacancies: Vec::new(),
             first_vacancy: 0,
-            spare: None,
             len: 0,
             generation: NonZeroU32::MIN,
         }
@@ -106,10 +102,10 @@ impl<T> Slab<T> {
         self.len == 0
     }
 
-    /// How many slots there is memory for, the spare page included. Counts the pages.
+    /// How many slots there is memory for.
     #[must_use]
-    pub fn capacity_slots(&self) -> usize {
-        self.pages.iter().chain([&self.spare]).flatten().count() * PAGE_SLOTS
+    pub const fn capacity_slots(&self) -> usize {
+        self.slots.capacity()
     }
 
     /// Puts `value` into the lowest vacant slot.
@@ -118,19 +114,23 @@ impl<T> Slab<T> {
     ///
     /// With 2^31 values in it, the slab is full.
     pub fn insert(&mut self, value: T) -> Key {
-        let number = self.lowest_vacant_page();
-        let page = self.pages[number]
-            .get_or_insert_with(|| self.spare.take().unwrap_or_else(|| Box::new(Page::new())));
-        let slot = page.occupied.trailing_ones() as usize;
+        let word = self.lowest_vacant_word();
+        let index = word * WORD_BITS + self.occupied[word].trailing_ones() as usize;
         let generation = self.generation;
-        page.slots[slot] = Some(Occupant { generation, value });
-        page.occupied |= 1 << slot;
-        if page.occupied == u64::MAX {
-            self.vacancies[number / 64] &= !(1 << (number % 64));
+        let occupant = Some(Occupant { generation, value });
+        if index == self.slots.len() {
+            assert!(index < SLOTS_MAX, "a slab has at most 2^31 slots");
+            self.slots.push(occupant);
+        } else {
+            self.slots[index] = occupant;
+        }
+        self.occupied[word] |= 1 << (index % WORD_BITS);
+        if self.occupied[word] == u64::MAX {
+            self.vacancies[word / WORD_BITS] &= !(1 << (word % WORD_BITS));
         }
         self.generation = generation.checked_add(1).unwrap_or(NonZeroU32::MIN);
         self.len += 1;
-        Key::from_parts((number * PAGE_SLOTS + slot) as u32, generation.get())
+        Key::from_parts(index as u32, generation.get())
     }
 
     /// Whether `key` finds a value.
@@ -163,10 +163,7 @@ impl<T> Slab<T> {
 
     /// All values with their keys, in order of index.
     pub fn iter(&self) -> impl Iterator<Item = (Key, &T)> {
-        let slots = self.pages.iter().enumerate().flat_map(|(number, page)| {
-            let slots = page.iter().flat_map(|page| page.slots.iter().enumerate());
-            slots.map(move |(slot, occupant)| (number * PAGE_SLOTS + slot, occupant))
-        });
+        let slots = self.slots.iter().enumerate();
         slots.filter_map(|(index, occupant)| {
             let Occupant { generation, value } = occupant.as_ref()?;
             Some((Key::from_parts(index as u32, generation.get()), value))
@@ -175,7 +172,7 @@ impl<T> Slab<T> {
 
     /// No value stands at this index or a higher one.
     pub(crate) const fn index_end(&self) -> u32 {
-        (self.pages.len() * PAGE_SLOTS) as u32
+        self.slots.len() as u32
     }
 
     /// The key of the value at `index`.
@@ -196,31 +193,28 @@ impl<T> Slab<T> {
 
     /// Takes the value at `index`, whatever its generation.
     pub(crate) fn remove_at(&mut self, index: u32) -> Option<T> {
-        let (number, slot) = split(index);
-        let page = self.pages.get_mut(number)?.as_mut()?;
-        let occupant = page.slots[slot].take()?;
-        page.occupied &= !(1 << slot);
-        let emptied = page.occupied == 0;
-        self.vacancies[number / 64] |= 1 << (number % 64);
-        self.first_vacancy = self.first_vacancy.min(number / 64);
+        let index = index as usize;
+        let occupant = self.slots.get_mut(index)?.take()?;
+        let word = index / WORD_BITS;
+        self.occupied[word] &= !(1 << (index % WORD_BITS));
+        self.vacancies[word / WORD_BITS] |= 1 << (word % WORD_BITS);
+        self.first_vacancy = self.first_vacancy.min(word / WORD_BITS);
         self.len -= 1;
-        if emptied {
-            self.release(number);
+        if index + 1 == self.slots.len() {
+            self.cut_off();
         }
         Some(occupant.value)
     }
 
     fn occupant(&self, index: u32) -> Option<&Occupant<T>> {
-        let (number, slot) = split(index);
-        self.pages.get(number)?.as_ref()?.slots[slot].as_ref()
+        self.slots.get(index as usize)?.as_ref()
     }
 
     fn occupant_mut(&mut self, index: u32) -> Option<&mut Occupant<T>> {
-        let (number, slot) = split(index);
-        self.pages.get_mut(number)?.as_mut()?.slots[slot].as_mut()
+        self.slots.get_mut(index as usize)?.as_mut()
     }
 
-    fn lowest_vacant_page(&mut self) -> usize {
+    fn lowest_vacant_word(&mut self) -> usize {
         while self.vacancies.get(self.first_vacancy) == Some(&0) {
             self.first_vacancy += 1;
         }
@@ -228,26 +222,26 @@ impl<T> Slab<T> {
             self.vacancies.push(u64::MAX);
         }
         let bit = self.vacancies[self.first_vacancy].trailing_zeros() as usize;
-        let number = self.first_vacancy * 64 + bit;
-        if number == self.pages.len() {
-            assert!(number < PAGES_MAX, "a slab has at most 2^31 slots");
-            self.pages.push(None);
+        let word = self.first_vacancy * WORD_BITS + bit;
+        if word == self.occupied.len() {
+            self.occupied.push(0);
         }
-        number
+        word
     }
 
-    fn release(&mut self, number: usize) {
-        // Allocators give their heap back from its top: the page that lies lower pins less of it.
-        let page = self.pages[number].take();
-        if self.spare.is_none() || address(&page) < address(&self.spare) {
-            self.spare = page;
+    /// Takes the vacant slots off the upper end, and gives memory back when a quarter of it would do.
+    fn cut_off(&mut self) {
+        while let Some(None) = self.slots.last() {
+            self.slots.pop();
         }
-        while let Some(None) = self.pages.last() {
-            self.pages.pop();
-        }
-        // For the same reason: the tables were enlarged under load, so they lie high.
-        if self.is_empty() && self.pages.capacity() > TABLE_KEPT {
-            (self.pages, self.vacancies) = (Vec::new(), Vec::new());
+        let len = self.slots.len();
+        if len < self.slots.capacity() / 4 {
+            self.slots.shrink_to(SLOTS_KEPT.max(len * 2));
+            self.occupied.truncate(len.div_ceil(WORD_BITS));
+            self.occupied.shrink_to(len * 2 / WORD_BITS);
+            self.vacancies
+                .truncate(self.occupied.len().div_ceil(WORD_BITS));
+            self.first_vacancy = self.first_vacancy.min(self.vacancies.len());
         }
     }
 }
@@ -256,24 +250,6 @@ impl<T> Default for Slab<T> {
     fn default() -> Self {
         Self::new()
     }
-}
-
-impl<T> Page<T> {
-    const fn new() -> Self {
-        Self {
-            occupied: 0,
-            slots: [const { None }; PAGE_SLOTS],
-        }
-    }
-}
-
-fn address<T>(page: &Option<Box<Page<T>>>) -> Option<*const Page<T>> {
-    page.as_deref().map(std::ptr::from_ref)
-}
-
-/// Page and slot of an index.
-const fn split(index: u32) -> (usize, usize) {
-    (index as usize / PAGE_SLOTS, index as usize % PAGE_SLOTS)
 }
 
 #[cfg(test)]
@@ -315,35 +291,29 @@ mod tests {
         for stride in strides {
             let mut slab = Slab::new();
             let keys: Vec<_> = (0..10_000).map(|n| slab.insert(n)).collect();
-            assert_eq!(slab.capacity_slots(), 10_048);
-            let lowest = slab.pages.iter().map(address).min().flatten();
+            assert!(slab.capacity_slots() >= 10_000);
             for n in 0..keys.len() {
                 assert!(slab.remove(keys[n * stride % keys.len()]).is_some());
             }
-            assert_eq!(slab.capacity_slots(), PAGE_SLOTS, "stride {stride}");
-            assert_eq!(
-                address(&slab.spare),
-                lowest,
-                "stride {stride}: a higher page is kept"
-            );
-            assert!(
-                slab.pages.capacity() <= TABLE_KEPT,
-                "stride {stride}: the table is kept"
-            );
+            assert!(slab.capacity_slots() <= SLOTS_KEPT, "stride {stride}");
+            assert!(slab.occupied.capacity() <= 4, "stride {stride}");
             assert_eq!(slab.insert(0).index(), 0);
         }
     }
 
     #[test]
-    fn swaying_about_a_page_boundary_moves_the_spare_page_to_and_fro() {
+    fn swaying_about_any_size_does_not_allocate() {
         let mut slab = Slab::new();
-        (0..PAGE_SLOTS).for_each(|_| _ = slab.insert(0));
-        for _ in 0..3 {
-            let key = slab.insert(0);
-            assert_eq!(slab.capacity_slots(), 2 * PAGE_SLOTS);
-            slab.remove(key);
-            assert_eq!(slab.capacity_slots(), 2 * PAGE_SLOTS, "no spare was kept");
-            assert_eq!(slab.pages.len(), 1);
+        for count in 1..1_000 {
+            slab.insert(count);
+            let capacity = slab.capacity_slots();
+            for _ in 0..3 {
+                let key = slab.insert(0);
+                let grown = slab.capacity_slots();
+                slab.remove(key);
+                assert_eq!(slab.capacity_slots(), grown, "{count} slots");
+            }
+            assert!(slab.capacity_slots() <= 2 * capacity.max(4));
         }
     }
 

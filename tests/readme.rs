@@ -89,7 +89,7 @@ fn the_limits_are_those_of_the_code() {
     }
 }
 
-/// `16 KiB`, `30 s`, `20 ms` or `8,192`; durations in milliseconds.
+/// `16 KiB`, `30 s`, `100 ms` or `8,192`; durations in milliseconds.
 fn documented(value: &str) -> Option<u64> {
     let (number, unit) = value.split_once(' ').unwrap_or((value, ""));
     let unit = match unit {

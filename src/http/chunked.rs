@@ -154,9 +154,12 @@ impl Decoder {
             if self.trailer > limits.head_bytes_max {
                 return Err(Error::FieldsTooLarge);
             }
+            return Ok(());
         }
         self.overhead += 1;
-        if self.overhead > limits.content_bytes_max {
+        // As much as a head, and as much again as there is content: each byte of it costs more time
+        // than one of content, and nobody who means well sends much.
+        if self.overhead > limits.head_bytes_max + self.decoded {
             return Err(Error::ContentTooLarge);
         }
         Ok(())
@@ -295,10 +298,20 @@ mod tests {
     #[test]
     fn what_is_no_content_is_limited_too() {
         let limits = Limits::default();
-        let digits = "0".repeat(limits.content_bytes_max + 1);
+        let digits = "0".repeat(limits.head_bytes_max + 1);
         assert_eq!(decode(digits.as_bytes()), Err(Error::ContentTooLarge));
-        let extension = format!("1;{}", "a".repeat(limits.content_bytes_max));
+        let extension = format!("1;{}", "a".repeat(limits.head_bytes_max));
         assert_eq!(decode(extension.as_bytes()), Err(Error::ContentTooLarge));
+        // Five more for each byte of content, of which one is paid for by it.
+        let longest = limits.head_bytes_max / 4;
+        let chunks = |count| "1\r\na\r\n".repeat(count);
+        assert_eq!(decode(chunks(longest).as_bytes()), Ok(None));
+        assert_eq!(
+            decode(chunks(longest + 2).as_bytes()),
+            Err(Error::ContentTooLarge)
+        );
+        let chunks = "8\r\naaaaaaaa\r\n".repeat(limits.content_bytes_max / 8);
+        assert_eq!(decode(chunks.as_bytes()), Ok(None));
         let trailer = format!("0\r\n{}", "A: b\r\n".repeat(limits.head_bytes_max / 6 + 1));
         assert_eq!(decode(trailer.as_bytes()), Err(Error::FieldsTooLarge));
     }

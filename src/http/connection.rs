@@ -322,14 +322,17 @@ impl Connection {
         matches!(self.phase, Phase::Idle) && !self.backlog
     }
 
-    /// Since when the connection waits between two requests, if it does.
+    /// Whether part of a request has arrived.
     #[must_use]
-    pub const fn idle_since(&self, limits: &Limits) -> Option<Tick> {
-        if self.is_idle() {
-            Some(Tick(self.deadline.0.saturating_sub(limits.idle_timeout_ms)))
-        } else {
-            None
-        }
+    pub const fn is_incomplete(&self) -> bool {
+        matches!(self.phase, Phase::Head | Phase::Content { .. })
+    }
+
+    /// Since when the connection is in its phase, or had its last answer: bytes that complete nothing
+    /// do not count.
+    #[must_use]
+    pub const fn since(&self, limits: &Limits) -> Tick {
+        Tick(self.deadline.0.saturating_sub(self.timeout_ms(limits)))
     }
 
     /// Why the connection is closing, once it is: what arrives now is dropped.

@@ -44,8 +44,10 @@ pub struct Limits {
     /// Between requests, ms. Longer than the 90 s for which cloudflared keeps a connection for
     /// reuse, since a proxy may not retry a POST that raced with our close.
     pub idle_timeout_ms: u64,
-    /// Between requests while others wait for a place, ms. Not none at all: a connection in use is
-    /// idle for moments, too.
+    /// For a head, for content, for answers to be read, after the last answer and between requests while
+    /// others wait for a place, ms. Not none at all: a request may come in two segments, and a
+    /// connection in use is idle for moments. Not much, either: those who wait in the kernel are
+    /// served in their order, and Slack waits for 3 s.
     pub crowded_timeout_ms: u64,
     /// For how long bytes are still read and dropped after the last answer, ms, so that a reset
     /// does not eat that answer (RFC 9112 section 9.6).
@@ -63,7 +65,7 @@ impl Default for Limits {
             head_timeout_ms: 30_000,
             content_timeout_ms: 30_000,
             idle_timeout_ms: 120_000,
-            crowded_timeout_ms: 1_000,
+            crowded_timeout_ms: 100,
             linger_timeout_ms: 5_000,
             requests_per_turn_max: 64,
         }

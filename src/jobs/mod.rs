@@ -12,13 +12,15 @@
 //! The table knows of no thread and no clock. A job stays in it while a sender has it, so that a
 //! sender that dies loses nothing.
 
+pub mod answer;
+mod payload;
 mod restored;
 mod retry;
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
-pub use retry::{ATTEMPTS_MAX, Abandoned, LIFETIME_MS, Outcome, Verdict};
+use self::payload::Payload;
+pub use self::retry::{ATTEMPTS_MAX, Abandoned, LIFETIME_MS, Outcome, Verdict};
 
 use crate::slab::{Key, Slab};
 use crate::time::{Now, Tick};
@@ -53,9 +55,7 @@ pub enum State {
 /// A reply that is owed.
 #[derive(Debug)]
 pub struct Job {
-    /// The `response_url`'s path, then the text: one allocation, shared with the sender.
-    payload: Arc<[u8]>,
-    path_len: u16,
+    payload: Payload,
     /// Which of the commands.
     pub command: u8,
     /// Which of the allowed origins.
@@ -89,17 +89,13 @@ impl Job {
     /// Path and query of the `response_url`.
     #[must_use]
     pub fn path(&self) -> &str {
-        self.utf8(0..usize::from(self.path_len))
+        self.payload.path()
     }
 
     /// The text as Slack delivered it.
     #[must_use]
     pub fn text(&self) -> &str {
-        self.utf8(usize::from(self.path_len)..self.payload.len())
-    }
-
-    fn utf8(&self, range: std::ops::Range<usize>) -> &str {
-        std::str::from_utf8(&self.payload[range]).expect("a payload is made of two str")
+        self.payload.text()
     }
 }
 
@@ -113,8 +109,6 @@ pub struct Jobs {
     payload_bytes: usize,
     /// How many are with a sender.
     sending: usize,
-    /// Where a payload is put together before it gets its own allocation of the right size.
-    scratch: Vec<u8>,
 }
 
 impl Jobs {
@@ -128,7 +122,6 @@ impl Jobs {
             capacity,
             payload_bytes: 0,
             sending: 0,
-            scratch: Vec::new(),
         }
     }
 
@@ -160,14 +153,10 @@ impl Jobs {
 
     /// `None` if its path is longer than any path.
     fn insert(&mut self, new: NewJob<'_>) -> Option<Key> {
-        let path_len = u16::try_from(new.path.len()).ok()?;
+        let payload = Payload::new(new.path, new.text)?;
         self.payload_bytes += new.path.len() + new.text.len();
-        self.scratch.clear();
-        self.scratch.extend_from_slice(new.path.as_bytes());
-        self.scratch.extend_from_slice(new.text.as_bytes());
         let key = self.table.insert(Job {
-            payload: Arc::from(self.scratch.as_slice()),
-            path_len,
+            payload,
             command: new.command,
             origin: new.origin,
             attempts: 0,

@@ -6,17 +6,18 @@ use std::io;
 use std::net::SocketAddr;
 
 use log::warn;
-use mio::Registry;
-use mio::net::TcpStream;
+use mio::net::TcpListener;
 
 use super::listener::{Accepted, Listener, is_out_of_descriptors};
 use super::sessions::Sessions;
-use crate::time::Tick;
+use super::socket::{Accept, Socket};
+use crate::bot::Bot;
+use crate::time::{Now, Tick};
 
 /// Connections accepted from one listener in one turn.
 const ACCEPTS_PER_TURN: usize = 256;
 /// How long accepting pauses when there is no room and nobody can go, ms.
-const PAUSE_MS: u64 = 100;
+const PAUSE_MS: u64 = 20;
 /// A shortage has at most one line in the log for so long, ms.
 const WARNING_PERIOD_MS: u64 = 10_000;
 
@@ -30,29 +31,30 @@ enum Shortage {
 }
 
 /// The door.
-#[derive(Debug)]
-pub(super) struct Admission {
-    listeners: Vec<Listener>,
+pub(super) struct Admission<A: Accept> {
+    listeners: Vec<Listener<A>>,
     /// Until when accepting pauses, and why.
     pause: Option<(Shortage, Tick)>,
     warned_at: Option<Tick>,
     /// Accepted when all places were taken and busy. Only somebody who is there shows that places are
     /// short: an idle loop would not know whether anyone waits in the kernel.
-    waiting: Option<TcpStream>,
+    waiting: Option<A::Socket>,
 }
 
-impl Admission {
-    pub(super) const fn new(listeners: Vec<Listener>) -> Self {
+impl Admission<TcpListener> {
+    pub(super) fn local_addrs(&self) -> io::Result<Vec<SocketAddr>> {
+        self.listeners.iter().map(Listener::local_addr).collect()
+    }
+}
+
+impl<A: Accept> Admission<A> {
+    pub(super) const fn new(listeners: Vec<Listener<A>>) -> Self {
         Self {
             listeners,
             pause: None,
             warned_at: None,
             waiting: None,
         }
-    }
-
-    pub(super) fn local_addrs(&self) -> io::Result<Vec<SocketAddr>> {
-        self.listeners.iter().map(Listener::local_addr).collect()
     }
 
     /// Takes note of connections that wait.
@@ -63,7 +65,7 @@ impl Admission {
     }
 
     /// Whether somebody may wait and could be let in at once.
-    pub(super) fn has_work(&self, sessions: &Sessions) -> bool {
+    pub(super) fn has_work(&self, sessions: &Sessions<A::Socket>) -> bool {
         !self.is_paused(sessions)
             && (self.waiting.is_some() || self.listeners.iter().any(|listener| listener.ready))
     }
@@ -74,15 +76,21 @@ impl Admission {
 
     /// Lets nobody in any more, but those who are connected already: closing the listener would reset
     /// them.
-    pub(super) fn close(&mut self, sessions: &mut Sessions, registry: &Registry, now: Tick) {
+    pub(super) fn close(
+        &mut self,
+        sessions: &mut Sessions<A::Socket>,
+        bot: &mut Bot,
+        registry: &<A::Socket as Socket>::Registry,
+        now: Now,
+    ) {
         self.pause = None;
         if let Some(stream) = self.waiting.take().filter(|_| !sessions.is_full()) {
-            sessions.admit(stream, registry, now);
+            sessions.admit(stream, registry, now.tick);
         }
         for index in 0..self.listeners.len() {
             self.listeners[index].ready = true;
             while self.listeners[index].ready && !sessions.is_full() && self.pause.is_none() {
-                self.accept_one(index, sessions, registry, now);
+                self.accept_one(index, sessions, bot, registry, now);
             }
         }
         self.listeners.clear();
@@ -90,27 +98,33 @@ impl Admission {
     }
 
     /// A place that has become free ends the wait for one; of descriptors nobody tells.
-    fn is_paused(&self, sessions: &Sessions) -> bool {
+    fn is_paused(&self, sessions: &Sessions<A::Socket>) -> bool {
         self.pause
             .is_some_and(|(shortage, _)| shortage == Shortage::Accepting || sessions.is_full())
     }
 
-    /// Takes in waiting connections. When there is no room for them, those that have been idle
-    /// longest make some; when all are busy, the others wait in the kernel.
-    pub(super) fn accept(&mut self, sessions: &mut Sessions, registry: &Registry, now: Tick) {
-        let is_over = self.poll_timeout().is_some_and(|until| until <= now);
+    /// Takes in waiting connections. When there is no room for them, those that have stalled or been
+    /// idle longest make some; when all are busy, the others wait in the kernel.
+    pub(super) fn accept(
+        &mut self,
+        sessions: &mut Sessions<A::Socket>,
+        bot: &mut Bot,
+        registry: &<A::Socket as Socket>::Registry,
+        now: Now,
+    ) {
+        let is_over = self.poll_timeout().is_some_and(|until| until <= now.tick);
         if self.is_paused(sessions) && !is_over {
             return;
         }
         self.pause = None;
         if let Some(stream) = self.waiting.take() {
-            self.seat(stream, sessions, registry, now);
+            self.seat(stream, sessions, bot, registry, now);
         }
         for index in 0..self.listeners.len() {
             let mut budget = ACCEPTS_PER_TURN;
             while self.listeners[index].ready && budget > 0 && self.pause.is_none() {
                 budget -= 1;
-                self.accept_one(index, sessions, registry, now);
+                self.accept_one(index, sessions, bot, registry, now);
             }
         }
     }
@@ -118,41 +132,47 @@ impl Admission {
     fn accept_one(
         &mut self,
         index: usize,
-        sessions: &mut Sessions,
-        registry: &Registry,
-        now: Tick,
+        sessions: &mut Sessions<A::Socket>,
+        bot: &mut Bot,
+        registry: &<A::Socket as Socket>::Registry,
+        now: Now,
     ) {
         match self.listeners[index].accept() {
-            Accepted::Stream(stream) => self.seat(stream, sessions, registry, now),
+            Accepted::Stream(stream) => self.seat(stream, sessions, bot, registry, now),
             Accepted::Empty => {}
             Accepted::Exhausted(error) => {
-                let leaving = is_out_of_descriptors(&error)
-                    .then(|| sessions.choose_idle(now))
-                    .flatten();
-                match leaving {
-                    Some(idle) => sessions.close(idle),
-                    None => self.pause = Some((Shortage::Accepting, now.after(PAUSE_MS))),
+                if !(is_out_of_descriptors(&error) && sessions.make_room(bot, now)) {
+                    self.pause = Some((Shortage::Accepting, now.tick.after(PAUSE_MS)));
                 }
-                self.warn(now, &format_args!("cannot accept connections: {error}"));
+                self.warn(
+                    now.tick,
+                    &format_args!("cannot accept connections: {error}"),
+                );
             }
         }
     }
 
     /// Gives an accepted connection a place, or lets it wait for one: nobody else is accepted then.
-    fn seat(&mut self, stream: TcpStream, sessions: &mut Sessions, registry: &Registry, now: Tick) {
+    fn seat(
+        &mut self,
+        stream: A::Socket,
+        sessions: &mut Sessions<A::Socket>,
+        bot: &mut Bot,
+        registry: &<A::Socket as Socket>::Registry,
+        now: Now,
+    ) {
         if sessions.is_full() {
-            let Some(idle) = sessions.choose_idle(now) else {
+            if !sessions.make_room(bot, now) {
                 self.waiting = Some(stream);
-                self.pause = Some((Shortage::Places, now.after(PAUSE_MS)));
-                return self.warn(now, &"all of --max-connections are taken and busy");
-            };
-            sessions.close(idle);
+                self.pause = Some((Shortage::Places, now.tick.after(PAUSE_MS)));
+                return self.warn(now.tick, &"all of --max-connections are taken and busy");
+            }
             self.warn(
-                now,
-                &"all of --max-connections are taken: closing idle ones",
+                now.tick,
+                &"all of --max-connections are taken: closing those that have stalled or are idle",
             );
         }
-        sessions.admit(stream, registry, now);
+        sessions.admit(stream, registry, now.tick);
     }
 
     fn warn(&mut self, now: Tick, what: &dyn Display) {

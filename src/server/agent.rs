@@ -12,7 +12,7 @@ use super::resolver::CachingResolver;
 use super::transport::SharedConnector;
 use crate::bot::{Delivery, Report};
 use crate::config::Config;
-use crate::jobs::Outcome;
+use crate::jobs::{Outcome, answer};
 
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -22,10 +22,6 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 const IDLE_AGE: Duration = Duration::from_secs(30);
 /// Bytes read of an answer; more means a new connection for the next reply.
 const ANSWER_BYTES_MAX: u64 = 4096;
-/// Bytes of a refusing answer that go to the log.
-const EXCERPT_BYTES: usize = 100;
-/// A part of a URL's path that is shorter than this is no secret, and may be a word of the answer.
-const SECRET_BYTES_MIN: usize = 8;
 /// The system's own bundles have a few hundred KiB.
 const CA_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// ureq's buffers, each way; a reply is mostly smaller than a kilobyte.
@@ -177,62 +173,16 @@ fn judge(mut response: http::Response<ureq::Body>, url: &str) -> (Outcome, Strin
         .take(ANSWER_BYTES_MAX)
         .read_to_end(&mut body);
     let status = response.status().as_u16();
-    if response.status().is_success() {
-        return (Outcome::Delivered, String::new());
-    }
-    let mut detail = format!("status {status}");
-    if read.is_ok() && !body.is_empty() {
-        detail = format!("{detail}: {}", excerpt(&body, url));
-    }
-    let outcome = match status {
-        408 | 429 | 500..=599 => {
-            let field = response.headers().get(http::header::RETRY_AFTER);
-            let retry_after = field
-                .and_then(|value| value.to_str().ok())
-                .map(str::to_owned);
-            Outcome::Unavailable {
-                status,
-                retry_after,
-            }
-        }
-        _ => Outcome::Rejected { status },
+    let retry_after = response.headers().get(http::header::RETRY_AFTER);
+    let outcome = answer::outcome(status, retry_after.map(http::HeaderValue::as_bytes));
+    let detail = if outcome == Outcome::Delivered {
+        String::new()
+    } else if read.is_ok() && !body.is_empty() {
+        format!("status {status}: {}", answer::excerpt(&body, url))
+    } else {
+        format!("status {status}")
     };
     (outcome, detail)
-}
-
-/// The beginning of a refusing answer, for the log. Many servers repeat the URL that they refuse: its
-/// path is a secret, as a whole and in its parts.
-fn excerpt(body: &[u8], url: &str) -> String {
-    let mut text = String::from_utf8_lossy(body).into_owned();
-    let path = url.splitn(4, '/').nth(3).unwrap_or_default();
-    let parts = path
-        .split(['/', '?', '&', '='])
-        .filter(|part| part.len() >= SECRET_BYTES_MIN);
-    for secret in std::iter::once(path)
-        .chain(parts)
-        .filter(|secret| !secret.is_empty())
-    {
-        text = without(&text, secret);
-    }
-    let end = (0..=text.len().min(EXCERPT_BYTES))
-        .rev()
-        .find(|end| text.is_char_boundary(*end));
-    text.truncate(end.unwrap_or(0));
-    text
-}
-
-/// `text` with every occurrence of `secret`, in whatever case, replaced by an ellipsis.
-fn without(text: &str, secret: &str) -> String {
-    let (lower, secret) = (text.to_ascii_lowercase(), secret.to_ascii_lowercase());
-    let mut kept = String::with_capacity(text.len());
-    let mut at = 0;
-    for (found, _) in lower.match_indices(&secret) {
-        kept.push_str(&text[at..found]);
-        kept.push('…');
-        at = found + secret.len();
-    }
-    kept.push_str(&text[at..]);
-    kept
 }
 
 /// Tells what surely was not sent from what perhaps was. The detail never has the URL in it.
@@ -251,24 +201,4 @@ fn judge_error(error: &ureq::Error) -> (Outcome, String) {
         error => error.to_string(),
     };
     (outcome, detail)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const URL: &str =
-        "https://hooks.slack.com/commands/T1DC2JH3J/397700885554/96rGlfmibIGlgcZRskXaIFfN";
-
-    #[test]
-    fn an_excerpt_is_short_and_has_nothing_of_the_path() {
-        let body =
-            "The URL /commands/T1DC2JH3J/397700885554/96rGlfmibIGlgcZRskXaIFfN was not found";
-        assert_eq!(excerpt(body.as_bytes(), URL), "The URL /… was not found");
-        assert_eq!(excerpt(b"no 96rGlfmibIGlgcZRskXaIFfN", URL), "no …");
-        assert_eq!(excerpt(b"NO 96rglfmibiglgczrskxaiffn", URL), "NO …");
-        assert_eq!(excerpt(b"expired_url", URL), "expired_url");
-        assert_eq!(excerpt("é".repeat(200).as_bytes(), URL).len(), 100);
-        assert_eq!(excerpt(b"a/b", "http://h/"), "a/b");
-    }
 }

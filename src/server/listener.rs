@@ -3,11 +3,12 @@
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 
-use mio::net::{TcpListener, TcpStream};
+use mio::net::TcpListener;
 use mio::{Interest, Registry};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::Error;
+use super::socket::Accept;
 use super::token::Source;
 
 /// Connections that the kernel keeps for us until they are accepted; it lowers this to its own limit.
@@ -15,22 +16,22 @@ const BACKLOG: i32 = 4096;
 
 /// A listening socket and whether connections may wait on it.
 #[derive(Debug)]
-pub(super) struct Listener {
-    socket: TcpListener,
+pub(super) struct Listener<A> {
+    socket: A,
     /// Edge-triggered readiness is told once: it holds until accepting has found nothing.
     pub(super) ready: bool,
 }
 
 /// What accepting came to.
-pub(super) enum Accepted {
-    Stream(TcpStream),
+pub(super) enum Accepted<S> {
+    Stream(S),
     /// Nobody waits.
     Empty,
     /// Out of descriptors or memory, as a rule: to be tried again later.
     Exhausted(io::Error),
 }
 
-impl Listener {
+impl Listener<TcpListener> {
     /// Listens on every address of every setting; a name may have several.
     pub(super) fn bind_all(addresses: &[String], registry: &Registry) -> Result<Vec<Self>, Error> {
         let mut listeners: Vec<Self> = Vec::new();
@@ -107,11 +108,13 @@ impl Listener {
     pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
     }
+}
 
-    pub(super) fn accept(&mut self) -> Accepted {
+impl<A: Accept> Listener<A> {
+    pub(super) fn accept(&mut self) -> Accepted<A::Socket> {
         loop {
             match self.socket.accept() {
-                Ok((stream, _)) => return Accepted::Stream(stream),
+                Ok(stream) => return Accepted::Stream(stream),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.ready = false;
                     return Accepted::Empty;

@@ -9,12 +9,14 @@ mod agent;
 mod clock;
 mod directory;
 mod error;
+mod eviction;
 mod journal;
 mod listener;
 mod resolver;
 mod senders;
 mod session;
 mod sessions;
+mod socket;
 mod token;
 mod transport;
 
@@ -25,6 +27,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use log::{debug, info, warn};
+use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Poll, Waker};
 
 use self::admission::Admission;
@@ -36,6 +39,7 @@ pub use self::journal::inspect as inspect_journal;
 use self::listener::Listener;
 use self::senders::Senders;
 use self::sessions::Sessions;
+use self::socket::Readiness;
 use self::token::Source;
 use crate::bot::{self, Bot};
 use crate::config::Config;
@@ -78,8 +82,8 @@ impl Stopper {
 /// The bot with its sockets.
 pub struct Server {
     poll: Poll,
-    admission: Admission,
-    sessions: Sessions,
+    admission: Admission<TcpListener>,
+    sessions: Sessions<TcpStream>,
     bot: Bot,
     senders: Senders,
     journal: Option<Keeper>,
@@ -154,7 +158,7 @@ impl Server {
             self.sessions.begin_turn(now);
             self.note(&events, now);
             self.admission
-                .accept(&mut self.sessions, self.poll.registry(), now.tick);
+                .accept(&mut self.sessions, &mut self.bot, self.poll.registry(), now);
             self.sessions.receive(&mut self.bot, now);
             self.collect();
             self.expire(now);
@@ -218,7 +222,7 @@ impl Server {
             match Source::of(event.token()) {
                 Source::Waker => {}
                 Source::Listener(index) => self.admission.note(index),
-                Source::Session(key) => self.sessions.note(key, event),
+                Source::Session(key) => self.sessions.note(key, Readiness::of(event)),
             }
         }
         if self.drain_until.is_none() && self.stopper.requested.load(Ordering::Acquire) {
@@ -241,7 +245,7 @@ impl Server {
         self.drain_until = Some(begin.not_before(drain_ms));
         self.grace_until = Some(begin.not_before(grace_ms));
         self.admission
-            .close(&mut self.sessions, self.poll.registry(), now.tick);
+            .close(&mut self.sessions, &mut self.bot, self.poll.registry(), now);
         self.sessions.drain();
         debug!("stopped slackbot");
     }

@@ -1,10 +1,8 @@
 //! An accepted socket and the HTTP connection on it.
 
-use std::io::{self, Read, Write};
-use std::net::Shutdown;
+use std::io;
 
-use mio::net::TcpStream;
-
+use super::socket::{Readiness, Socket};
 use crate::bot::Bot;
 use crate::http::{CloseReason, Connection, Limits, Request, Staging};
 use crate::slab::Key;
@@ -21,10 +19,21 @@ pub(super) enum Progress {
     Over,
 }
 
+/// What may become of a session when somebody waits for its place. The ticks say since when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// At work, or only just done with it.
+    Busy,
+    /// Waits for a request, and long enough to go.
+    Idle(Tick),
+    /// Waits in vain, for the rest of a request, for its answers to be read or for the peer to close.
+    Stalled(Tick),
+}
+
 /// A socket, its connection's state, and what the kernel has told about both.
 #[derive(Debug)]
-pub(super) struct Session {
-    socket: TcpStream,
+pub(super) struct Session<S> {
+    socket: S,
     pub(super) connection: Connection,
     /// What [`Connection::held_bytes`] was when it was last added up.
     pub(super) held_bytes: usize,
@@ -48,8 +57,8 @@ pub(super) struct Session {
     shut: bool,
 }
 
-impl Session {
-    pub(super) const fn new(socket: TcpStream, connection: Connection, timer: Key) -> Self {
+impl<S: Socket> Session<S> {
+    pub(super) const fn new(socket: S, connection: Connection, timer: Key) -> Self {
         let armed = connection.deadline();
         Self {
             socket,
@@ -67,9 +76,9 @@ impl Session {
     }
 
     /// Takes note of an event.
-    pub(super) fn note(&mut self, event: &mio::event::Event) {
-        self.read_closed |= event.is_read_closed() || event.is_error();
-        self.readable |= event.is_readable() || self.read_closed;
+    pub(super) const fn note(&mut self, event: Readiness) {
+        self.read_closed |= event.closed;
+        self.readable |= event.readable || event.closed;
     }
 
     /// Closes the connection with its next answer, or once a read has shown that it is idle.
@@ -89,12 +98,21 @@ impl Session {
         self.is_blocked() || !(self.shut || self.connection.is_idle())
     }
 
-    /// Since when the session has had nothing to do, if it has nothing to do.
-    pub(super) const fn idle_since(&self, limits: &Limits) -> Option<Tick> {
-        if self.queued || self.is_blocked() {
-            return None;
+    /// How the session stands. Whoever trickles a request is not busy for that: it is the request as a
+    /// whole that has to come in time.
+    pub(super) fn standing(&self, now: Tick, limits: &Limits) -> Standing {
+        let since = self.connection.since(limits);
+        if now < since.after(limits.crowded_timeout_ms) {
+            return Standing::Busy;
         }
-        self.connection.idle_since(limits)
+        let is_closing = self.connection.close_reason().is_some();
+        if self.is_blocked() || self.connection.is_incomplete() || is_closing {
+            Standing::Stalled(since)
+        } else if self.connection.is_idle() && !self.queued {
+            Standing::Idle(since)
+        } else {
+            Standing::Busy
+        }
     }
 
     /// Whether the kernel holds bytes of the client's that no event has told of yet.
@@ -102,7 +120,7 @@ impl Session {
         self.socket.peek(&mut [0]).is_ok_and(|len| len > 0)
     }
 
-    pub(super) fn socket_mut(&mut self) -> &mut TcpStream {
+    pub(super) const fn socket_mut(&mut self) -> &mut S {
         &mut self.socket
     }
 
@@ -211,7 +229,7 @@ impl Session {
     /// (RFC 9112 section 9.6).
     fn finish(&mut self) -> io::Result<()> {
         if !self.is_blocked() && !self.shut && self.connection.close_reason().is_some() {
-            self.socket.shutdown(Shutdown::Write)?;
+            self.socket.half_close()?;
             self.shut = true;
         }
         Ok(())

@@ -3,13 +3,12 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use mio::net::TcpStream;
-use mio::{Interest, Registry};
-
+use super::eviction::Evictor;
 use super::session::{Progress, Session};
+use super::socket::{Readiness, Socket};
 use super::token::Source;
 use crate::bot::Bot;
-use crate::http::{CloseReason, Connection, Limits, Response, Staging};
+use crate::http::{self, CloseReason, Connection, Limits, Response, Staging};
 use crate::slab::{Key, Slab};
 use crate::time::{Now, Tick};
 use crate::timing_wheel::TimingWheel;
@@ -21,30 +20,33 @@ const READ_BYTES: usize = 288 * 1024;
 /// then not held: this bounds what strangers can make us keep, and only they notice it.
 const HELD_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// Sessions in one turn that may have that much read. However many have as much to send, and whatever
+/// it is, a command does not wait for them.
+const BULK_SESSIONS_PER_TURN: usize = 16;
+
+/// Bytes read of a session that has only just become readable when there are more: what a command
+/// ever has.
+const READ_FIRST_BYTES: usize = 16 * 1024;
+
 /// Sessions that have their turn before the answers of all of them go out: a flood on every connection
 /// must not make the staging area grow with their number.
 const SESSIONS_PER_TURN: usize = 1024;
 
-/// Idle sessions that are compared when one of them must go.
-const IDLE_SAMPLE: usize = 16;
-
-/// How often another one is looked for when a request has just come in on the chosen one.
-const IDLE_CHOICES: usize = 4;
-
 /// The sessions, and a turn's work on them.
-pub(super) struct Sessions {
+pub(super) struct Sessions<S> {
     limits: Limits,
     capacity: usize,
-    slab: Slab<Session>,
+    slab: Slab<Session<S>>,
     timers: TimingWheel<Key>,
     /// Bytes of incomplete requests that all sessions hold.
     held_bytes: usize,
-    /// Sessions with something to read or to answer.
+    /// Sessions with something to read.
     active: VecDeque<Key>,
+    /// Sessions that have had a turn and have still something to read or to answer.
+    bulk: VecDeque<Key>,
     /// Sessions whose socket takes bytes again.
     resumed: Vec<Key>,
-    /// Where the search for an idle session goes on.
-    hand: u32,
+    evictor: Evictor,
     buffer: Box<[u8]>,
     staging: Staging,
     /// Whose responses lie where in the staging area.
@@ -60,7 +62,7 @@ struct Staged {
     is_held: bool,
 }
 
-impl Sessions {
+impl<S: Socket> Sessions<S> {
     pub(super) fn new(limits: Limits, capacity: usize, now: Tick) -> Self {
         Self {
             limits,
@@ -69,8 +71,9 @@ impl Sessions {
             timers: TimingWheel::new(now),
             held_bytes: 0,
             active: VecDeque::new(),
+            bulk: VecDeque::new(),
             resumed: Vec::new(),
-            hand: 0,
+            evictor: Evictor::default(),
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
             staging: Staging::default(),
             staged: Vec::new(),
@@ -83,7 +86,7 @@ impl Sessions {
 
     /// Whether some session needs a turn at once.
     pub(super) fn has_work(&self) -> bool {
-        !self.active.is_empty()
+        !(self.active.is_empty() && self.bulk.is_empty())
     }
 
     /// How many clients are still owed something.
@@ -103,7 +106,7 @@ impl Sessions {
     }
 
     /// Takes in a connection that was accepted.
-    pub(super) fn admit(&mut self, socket: TcpStream, registry: &Registry, now: Tick) {
+    pub(super) fn admit(&mut self, socket: S, registry: &S::Registry, now: Tick) {
         let connection = Connection::new(now, &self.limits);
         let deadline = connection.deadline();
         // The timer needs the session's key and the session the timer's.
@@ -117,65 +120,48 @@ impl Sessions {
         };
         session.timer = timer;
         let token = Source::Session(key).token();
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        if let Err(error) = registry.register(session.socket_mut(), token, interest) {
+        if let Err(error) = session.socket_mut().watch(registry, token) {
             log::debug!("cannot watch a connection: {error}");
             self.remove(key);
         }
     }
 
-    /// The slot of a session that can go when somebody waits for its place: one that has been idle for
-    /// a while, and longest among a few. None that has a request in progress is ever chosen.
-    pub(super) fn choose_idle(&mut self, now: Tick) -> Option<u32> {
-        for _ in 0..IDLE_CHOICES {
-            let index = self.idle_longest(now)?;
-            if !self.slab.at(index)?.has_unread() {
-                return Some(index);
-            }
-        }
-        None
+    /// Makes room for somebody who waits, if a session may go for it.
+    pub(super) fn make_room(&mut self, bot: &mut Bot, now: Now) -> bool {
+        let Some(index) = self.evictor.choose(&self.slab, &self.limits, now.tick) else {
+            return false;
+        };
+        self.dismiss(index, bot, now);
+        self.close(index);
+        true
     }
 
-    /// The hand goes round the slots from where it stopped: with many idle sessions a choice costs a
-    /// few steps, and everyone's turn comes.
-    fn idle_longest(&mut self, now: Tick) -> Option<u32> {
-        let end = self.slab.index_end();
-        let mut longest: Option<(Tick, u32)> = None;
-        let mut seen = 0;
-        for _ in 0..end {
-            self.hand = if self.hand + 1 < end {
-                self.hand + 1
-            } else {
-                0
-            };
-            let session = self.slab.at(self.hand);
-            let Some(since) = session.and_then(|session| session.idle_since(&self.limits)) else {
-                continue;
-            };
-            if now.millis_since(since) < self.limits.crowded_timeout_ms {
-                continue;
-            }
-            if longest.is_none_or(|(earliest, _)| since < earliest) {
-                longest = Some((since, self.hand));
-            }
-            seen += 1;
-            if seen == IDLE_SAMPLE {
-                break;
-            }
+    /// Tells the client of an incomplete request that it is given up, if the kernel takes that at once:
+    /// nobody waits for it to be read.
+    fn dismiss(&mut self, index: u32, bot: &mut Bot, now: Now) {
+        let Some(session) = self.slab.at_mut(index) else {
+            return;
+        };
+        if session.connection.is_incomplete() && !session.is_blocked() {
+            let start = self.staging.len();
+            session
+                .connection
+                .shed(now.tick, &self.limits, &mut self.staging);
+            bot.note_fault(http::Error::Overloaded, now);
+            let _ = session.transmit(&self.staging.bytes()[start..]);
         }
-        longest.map(|(_, index)| index)
     }
 
     /// Takes note of an event. One for a session that is gone finds nothing.
-    pub(super) fn note(&mut self, key: Key, event: &mio::event::Event) {
+    pub(super) fn note(&mut self, key: Key, event: Readiness) {
         let Some(session) = self.slab.get_mut(key) else {
             return;
         };
         session.note(event);
-        if event.is_writable() && session.is_blocked() {
+        if event.writable && session.is_blocked() {
             self.resumed.push(key);
         }
-        if event.is_readable() || event.is_read_closed() || event.is_error() {
+        if event.readable || event.closed {
             self.activate(key);
         }
     }
@@ -187,32 +173,45 @@ impl Sessions {
         }
     }
 
-    /// Gives each active session one turn: one read, and the answers to what is complete.
+    /// Gives each active session one turn, and some of those that have had theirs another: one read, and
+    /// the answers to what is complete.
     pub(super) fn receive(&mut self, bot: &mut Bot, now: Now) {
+        // None has two in one: what it is owed for the first goes out before it may be closed by the next.
+        let bulk = self.bulk.len().min(BULK_SESSIONS_PER_TURN);
+        let first_bytes = if self.active.len() <= BULK_SESSIONS_PER_TURN {
+            READ_BYTES
+        } else {
+            READ_FIRST_BYTES
+        };
         for _ in 0..self.active.len().min(SESSIONS_PER_TURN) {
-            let Some(key) = self.active.pop_front() else {
-                break;
-            };
-            let Some(session) = self.slab.get_mut(key) else {
-                continue;
-            };
-            session.queued = false;
-            let start = self.staging.len();
-            let (buffer, staging) = (&mut self.buffer, &mut self.staging);
-            match session.receive(buffer, now, &self.limits, staging, bot) {
-                Progress::Waiting => {}
-                Progress::Again => {
-                    session.queued = true;
-                    self.active.push_back(key);
-                }
-                Progress::Over => {
-                    self.remove(key);
-                    continue;
-                }
+            if let Some(key) = self.active.pop_front() {
+                self.receive_one(key, first_bytes, bot, now);
             }
-            let is_held = self.staging.has_promise_since(start);
-            self.after(key, start, is_held, bot, now);
         }
+        for _ in 0..bulk {
+            if let Some(key) = self.bulk.pop_front() {
+                self.receive_one(key, READ_BYTES, bot, now);
+            }
+        }
+    }
+
+    fn receive_one(&mut self, key: Key, bytes_max: usize, bot: &mut Bot, now: Now) {
+        let Some(session) = self.slab.get_mut(key) else {
+            return;
+        };
+        session.queued = false;
+        let start = self.staging.len();
+        let (buffer, staging) = (&mut self.buffer[..bytes_max], &mut self.staging);
+        match session.receive(buffer, now, &self.limits, staging, bot) {
+            Progress::Waiting => {}
+            Progress::Again => {
+                session.queued = true;
+                self.bulk.push_back(key);
+            }
+            Progress::Over => return self.remove(key),
+        }
+        let is_held = self.staging.has_promise_since(start);
+        self.after(key, start, is_held, bot, now);
     }
 
     /// Ends what has lasted too long, as far as the budget goes.

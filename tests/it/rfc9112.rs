@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 fn sources_below(folder: &Path, sources: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() {
+        if path.is_dir() && !path.ends_with("target") {
             sources_below(&path, sources);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             sources.push(path);

@@ -172,7 +172,10 @@ impl Shared {
     fn serve(&self) {
         let thread = thread::current();
         let agent = self.agents.make();
-        self.lock().agents.insert(thread.id(), agent.clone());
+        let mut queue = self.lock();
+        queue.agents.insert(thread.id(), agent.clone());
+        queue.summoned -= 1;
+        drop(queue);
         let mut report = None;
         while let Some(delivery) = self.exchange(&thread, report) {
             let job = delivery.job;
@@ -230,6 +233,7 @@ impl Shared {
     fn forget_threads(&self, count: usize) {
         let mut queue = self.lock();
         queue.threads -= count;
+        queue.summoned -= count;
         if queue.threads > 0 {
             return;
         }

@@ -18,6 +18,8 @@ pub(super) struct Queue {
     pub(super) wanted: usize,
     /// Threads that exist or are about to.
     pub(super) threads: usize,
+    /// Those of them that were woken or started and have not come for a delivery yet.
+    pub(super) summoned: usize,
     /// Those of them that wait, the latest on top. It is the next to be woken: its connection is the least likely to
     /// have been closed, and the threads below have time to notice that they are not needed.
     pub(super) idle: Vec<Thread>,
@@ -43,10 +45,11 @@ impl Queue {
         let more = self
             .wanted
             .saturating_sub(self.at_work())
-            .min(self.deliveries.len());
+            .min(self.deliveries.len().saturating_sub(self.summoned));
         let woken = self.idle.split_off(self.idle.len().saturating_sub(more));
         let missing = more - woken.len();
         self.threads += missing;
+        self.summoned += more;
         (woken, missing)
     }
 
@@ -72,9 +75,12 @@ impl Queue {
         }
     }
 
-    /// A thread waits no longer; it may have been taken off the list when it was woken.
+    /// A thread waits no longer. If it is not listed, it was taken off the list when it was summoned.
     pub(super) fn forget_idle(&mut self, thread: &Thread) {
-        self.idle.retain(|idle| idle.id() != thread.id());
+        match self.idle.iter().position(|idle| idle.id() == thread.id()) {
+            Some(index) => _ = self.idle.remove(index),
+            None => self.summoned = self.summoned.saturating_sub(1),
+        }
     }
 }
 
@@ -116,6 +122,8 @@ mod tests {
         let (woken, missing) = queue.muster();
         assert_eq!((woken.len(), missing, queue.at_work()), (2, 1, 3));
         assert_eq!(woken[1].id(), latest);
+        let (woken, missing) = queue.muster();
+        assert_eq!((woken.len(), missing), (0, 0), "they are on their way");
         let mut queue = self::queue(1, 0, 2, 8);
         let latest = queue.idle[1].id();
         let (woken, missing) = queue.muster();
@@ -144,8 +152,10 @@ mod tests {
         let mut queue = queue(0, 2, 1, 8);
         let thread = queue.idle[0].clone();
         queue.forget_idle(&thread);
-        queue.forget_idle(&thread);
         assert_eq!((queue.idle.len(), queue.at_work()), (0, 3));
+        queue.summoned = 1;
+        queue.forget_idle(&thread);
+        assert_eq!((queue.summoned, queue.at_work()), (0, 3));
         assert!(matches!(queue.next(&thread, true), Next::Wait));
         assert_eq!((queue.idle.len(), queue.at_work()), (1, 2));
         queue.forget_idle(&thread);

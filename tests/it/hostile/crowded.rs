@@ -1,23 +1,29 @@
 //! All places are taken.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use torrap::trial::stand_in::Answer;
 
-use crate::http::{HEALTHZ, read_to_end};
+use super::Ending;
+use crate::http::pipelining::{flood, narrow};
+use crate::http::{HEALTHZ, read_to_end, responses};
 use crate::support::{Client, PATIENCE, Torrap};
 
 const PLACES: usize = 8;
 /// After which an idle connection makes room for another.
 const CROWDED_MS: u64 = 200;
 
+/// A bot with few places, which lets go of whoever has done nothing for so long when others wait.
 fn with_places(crowded_ms: u64) -> Torrap {
     Torrap::with(
         |_| Answer::ok(),
         move |config| {
             config.max_connections = PLACES;
             config.limits.crowded_timeout_ms = crowded_ms;
+            config.limits.linger_timeout_ms = 60_000;
         },
     )
 }
@@ -116,7 +122,7 @@ fn without_need_no_idle_connection_is_closed() {
 
 #[test]
 fn whoever_is_busy_keeps_the_place_and_the_others_wait_their_turn() {
-    let torrap = with_places(1);
+    let torrap = with_places(60_000);
     let request = torrap.signed("ysub");
     let half = request.len() / 2;
     let mut busy = take_places(&torrap, PLACES);
@@ -140,19 +146,105 @@ fn whoever_is_busy_keeps_the_place_and_the_others_wait_their_turn() {
     // One of them goes: the place is free, at once.
     drop(busy.pop());
     assert_eq!(late.receive().status, 200);
-    // One that becomes idle makes room, too.
-    let mut later = torrap.connect();
-    later.send(torrap.signed("retal"));
-    drop(late);
-    assert_eq!(later.receive().status, 200);
-    let mut last = torrap.connect();
-    last.send(torrap.signed("tsal"));
-    assert_eq!(last.receive().status, 200);
     for (number, client) in busy.iter_mut().enumerate() {
         let rest = &request[if number % 2 == 0 { 40 } else { half }..];
         assert_eq!(client.exchange(rest).status, 200, "busy client {number}");
     }
-    assert_eq!(torrap.posts(PLACES + 2).len(), PLACES + 2);
+    assert_eq!(torrap.posts(PLACES).len(), PLACES);
+}
+
+#[test]
+fn the_request_that_has_stalled_longest_makes_room() {
+    let torrap = with_places(1);
+    let request = torrap.signed("delllats");
+    let half = request.len() / 2;
+    let mut idle = take_places(&torrap, 2);
+    let mut stalled = take_places(&torrap, PLACES - 2);
+    for (number, client) in stalled.iter_mut().enumerate() {
+        client.send(&request[..if number % 2 == 0 { 40 } else { half }]);
+        // An answer on another connection: it has come. The first has been idle for longer than any.
+        assert_eq!(idle[1].exchange(HEALTHZ).status, 200);
+    }
+    assert_eq!(torrap.command("etal").status, 200);
+    let [refusal] = &responses(&read_to_end(&mut stalled[0]))[..] else {
+        panic!("one answer");
+    };
+    assert_eq!(refusal.status, 503);
+    for client in &mut idle {
+        assert_eq!(client.exchange(HEALTHZ).status, 200, "an idle one went");
+    }
+    for (number, client) in stalled.iter_mut().enumerate().skip(1) {
+        let rest = &request[if number % 2 == 0 { 40 } else { half }..];
+        assert_eq!(client.exchange(rest).status, 200, "client {number}");
+    }
+    assert_eq!(torrap.posts(PLACES - 2).len(), PLACES - 2);
+}
+
+/// Fills all places and shows that others are served nevertheless, though no limit but the crowded one
+/// would ever be reached.
+fn assert_lock_nobody_out(mut hold: impl FnMut(&Torrap) -> Vec<Client>) {
+    let torrap = with_places(CROWDED_MS);
+    let held = hold(&torrap);
+    assert!(held.len() >= PLACES);
+    for _ in 0..3 {
+        assert_eq!(torrap.command("x").status, 200);
+    }
+    drop(held);
+    assert_eq!(torrap.posts(3).len(), 3);
+}
+
+#[test]
+fn half_heads_on_every_place_lock_nobody_out() {
+    assert_lock_nobody_out(|torrap| {
+        let mut clients: Vec<Client> = (0..3 * PLACES).map(|_| torrap.connect()).collect();
+        for client in &mut clients {
+            client.send(&HEALTHZ[..20]);
+        }
+        clients
+    });
+}
+
+#[test]
+fn clients_that_trickle_on_lock_nobody_out() {
+    let torrap = with_places(CROWDED_MS);
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let ending = Ending(&over);
+        for _ in 0..PLACES {
+            let mut client = torrap.connect();
+            client.send("GET / HTTP/1.1\r\nA: ");
+            scope.spawn(|| {
+                let mut client = client;
+                while !over.load(Ordering::Acquire) && client.stream.write_all(b"a").is_ok() {
+                    thread::park_timeout(Duration::from_millis(20));
+                }
+            });
+        }
+        assert_eq!(torrap.command("x").status, 200);
+        drop(ending);
+    });
+}
+
+#[test]
+fn clients_that_do_not_go_after_a_refusal_lock_nobody_out() {
+    assert_lock_nobody_out(|torrap| {
+        let mut clients: Vec<Client> = (0..PLACES).map(|_| torrap.connect()).collect();
+        for client in &mut clients {
+            assert_eq!(client.exchange("nonsense\r\n\r\n").status, 400);
+        }
+        clients
+    });
+}
+
+#[test]
+fn clients_that_do_not_read_lock_nobody_out() {
+    assert_lock_nobody_out(|torrap| {
+        let mut clients: Vec<Client> = (0..PLACES).map(|_| narrow(torrap.address)).collect();
+        for client in &mut clients {
+            flood(client, HEALTHZ.as_bytes());
+        }
+        clients
+    });
 }
 
 #[test]

@@ -64,7 +64,7 @@ fn what_is_no_content_is_limited_too() {
     assert_refused(
         &torrap,
         coded(&format!("0\r\n{}", "A: b\r\n".repeat(100))),
-        413,
+        431,
     );
 }
 

@@ -1,0 +1,264 @@
+//! What a receiver answers and when a reply is tried again: never early, never after its expiry,
+//! never more often than Slack allows, and each job settles once.
+
+use super::input::Input;
+use torrap::jobs::{ATTEMPTS_MAX, Abandoned, Jobs, NewJob, Outcome, Verdict, answer};
+use torrap::slab::Key;
+use torrap::time::{Now, Tick, UnixTime};
+
+/// The body: a clock, when the job expires, and an outcome for each attempt; or an answer and the
+/// path that it may repeat.
+pub fn check(bytes: &[u8]) {
+    let mut input = Input::new(bytes);
+    match input.byte() % 2 {
+        0 => check_attempts(input),
+        _ => check_excerpt(input),
+    }
+}
+
+fn check_attempts(mut input: Input<'_>) {
+    let mut now = Now {
+        tick: Tick(u64::from(input.u32())),
+        unix: UnixTime(input.u64() >> input.of(&[0, 20, 23, 40])),
+    };
+    let expires_at = now
+        .tick
+        .after(u64::from(input.u32()) >> input.of(&[0, 11, 16, 22]));
+    let mut jobs = Jobs::new(1, now.tick);
+    let new = NewJob {
+        command: 0,
+        origin: 0,
+        path: "/x",
+        text: "y",
+        due: now.tick,
+        expires_at,
+    };
+    let key = jobs.schedule(new).expect("there is room for one");
+    for attempt in 1.. {
+        jobs.handle_timeout(now.tick, &mut 1_000);
+        let Some((taken, job)) = jobs.poll_ready(now.tick) else {
+            panic!("it is due and not ready");
+        };
+        assert_eq!(taken, key);
+        let Ok(job) = job else {
+            assert!(
+                now.tick >= expires_at && jobs.is_empty(),
+                "given up before its expiry"
+            );
+            return;
+        };
+        assert!(now.tick < expires_at, "tried after its expiry");
+        assert_eq!((job.attempts, job.path(), job.text()), (attempt, "/x", "y"));
+        assert!(attempt <= ATTEMPTS_MAX, "tried too often");
+        now.tick = now.tick.after(u64::from(input.byte()) * 40);
+        now.unix = UnixTime(now.unix.0.saturating_add(u64::from(input.byte()) * 40));
+        let outcome = outcome(&mut input, now.unix);
+        let verdict = jobs
+            .handle_outcome(key, &outcome, now)
+            .expect("it was being sent");
+        assert_eq!(
+            jobs.handle_outcome(key, &Outcome::Delivered, now),
+            None,
+            "counts once"
+        );
+        check_verdict(verdict, &outcome, attempt, expires_at, now);
+        let Verdict::RetryAt(at) = verdict else {
+            assert!(jobs.is_empty() && jobs.poll_timeout().is_none());
+            return;
+        };
+        assert_waits_until(&mut jobs, key, at);
+        now.tick = at.after(u64::from(input.byte()));
+    }
+}
+
+/// The job is there, and not ready, until that tick.
+fn assert_waits_until(jobs: &mut Jobs, key: Key, at: Tick) {
+    assert!(jobs.len() == 1 && !jobs.has_ready());
+    assert!(jobs.poll_timeout().is_some_and(|next| next <= at));
+    jobs.handle_timeout(Tick(at.0 - 1), &mut 1_000);
+    assert!(!jobs.has_ready(), "early");
+    assert!(jobs.iter().all(|(owed, _)| owed == key));
+}
+
+fn outcome(input: &mut Input<'_>, now: UnixTime) -> Outcome {
+    match input.byte() % 8 {
+        0 => answer::outcome(200 + u16::from(input.byte() % 100), None),
+        1 => answer::outcome(
+            input.of(&[101, 199, 300, 302, 404, 410, 430, 499, 600]),
+            Some(b"1"),
+        ),
+        2 => Outcome::Unsent,
+        3 => Outcome::Unknown,
+        kind => {
+            let status = input.of(&[408, 429, 500, 503, 599]);
+            let field = retry_after(kind, input, now);
+            answer::outcome(status, field.as_deref().map(str::as_bytes))
+        }
+    }
+}
+
+/// The field's value: none, anything, a number or a date.
+fn retry_after(kind: u8, input: &mut Input<'_>, now: UnixTime) -> Option<String> {
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    match kind {
+        4 => None,
+        5 => Some(text(input.some())),
+        6 => Some(format!(
+            "{}{}",
+            u32::from(input.byte()) * 8,
+            input.of(&["", " ", "\t", ".", "0"])
+        )),
+        _ => {
+            let secs = now.secs().saturating_add(u64::from(input.byte()) * 8);
+            // The calendar of HTTP ends with the year 9999.
+            let secs = secs.min(253_402_300_799);
+            let date = std::time::UNIX_EPOCH + std::time::Duration::from_secs(secs);
+            Some(httpdate::fmt_http_date(date))
+        }
+    }
+}
+
+/// What the field asks for, from now, in milliseconds: RFC 9110, section 10.2.3.
+fn asked_ms(outcome: &Outcome, now: UnixTime) -> u128 {
+    let Outcome::Unavailable {
+        retry_after: Some(value),
+        ..
+    } = outcome
+    else {
+        return 0;
+    };
+    let value = value.trim_matches([' ', '\t']);
+    if !value.is_empty() && value.chars().all(|c| c.is_ascii_digit()) {
+        let secs = value.parse::<u64>().unwrap_or(u64::MAX);
+        return u128::from(secs) * 1000;
+    }
+    let Ok(date) = httpdate::parse_http_date(value) else {
+        return 0;
+    };
+    let since = date
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    since.as_millis().saturating_sub(u128::from(now.0))
+}
+
+fn check_verdict(verdict: Verdict, outcome: &Outcome, attempt: u8, expires_at: Tick, now: Now) {
+    let final_verdict = match outcome {
+        Outcome::Delivered => Some(Verdict::Settled),
+        Outcome::Rejected { status } => Some(Verdict::Abandon(Abandoned::Rejected(*status))),
+        _ if attempt == ATTEMPTS_MAX => Some(Verdict::Abandon(Abandoned::AttemptsSpent)),
+        _ => None,
+    };
+    if let Some(final_verdict) = final_verdict {
+        return assert_eq!(verdict, final_verdict);
+    }
+    let asked = asked_ms(outcome, now.unix);
+    // A tick is the floor of its moment: one more, or the wait is a fraction too short.
+    let asked = if asked == 0 { 0 } else { asked + 1 };
+    let backoff = 1000_u128 << (attempt - 1);
+    let (least, most) = (backoff * 8 / 10, backoff * 12 / 10);
+    let left = u128::from(expires_at.millis_since(now.tick));
+    match verdict {
+        Verdict::RetryAt(at) => {
+            let wait = u128::from(at.millis_since(now.tick));
+            assert!(
+                wait >= asked && wait >= least,
+                "early: {wait} of {asked} and {least}"
+            );
+            assert!(
+                wait <= asked.max(most),
+                "late: {wait} of {asked} and {most}"
+            );
+            assert!(wait < left, "after its expiry");
+        }
+        Verdict::Abandon(Abandoned::WaitTooLong) => assert!(asked >= left),
+        Verdict::Abandon(Abandoned::Expired) => assert!(asked < left && most >= left),
+        verdict => panic!("{verdict:?}"),
+    }
+}
+
+/// However much of an answer was read, what the log shows of it is short, and of the path's parts
+/// none, nor the beginning of one at its end.
+fn check_excerpt(mut input: Input<'_>) {
+    let marks = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/?&=-_%.";
+    let path: String = input
+        .some()
+        .iter()
+        .map(|b| char::from(marks[usize::from(*b) % 70]))
+        .collect();
+    let times = usize::from(input.byte() % 16);
+    let words = input.some();
+    let (cut, tail) = (input.byte(), input.rest());
+    let mut answer = [words, &path.as_bytes().repeat(times), tail].concat();
+    answer.truncate(answer.len() - usize::from(cut).min(answer.len()));
+    let shown = answer::excerpt(&answer, &format!("https://hooks.slack.com/{path}"));
+    assert!(shown.len() <= 100);
+    let lower = shown.to_ascii_lowercase();
+    for part in path
+        .to_ascii_lowercase()
+        .split(['/', '?', '&', '='])
+        .filter(|part| part.len() >= 8)
+    {
+        assert!(!lower.contains(part), "{shown:?} has {part:?}");
+        let begins = (8..part.len()).any(|len| lower.ends_with(&part[..len]));
+        assert!(
+            !begins || shown.len() > 90,
+            "{shown:?} ends in the beginning of {part:?}"
+        );
+    }
+    // What has nothing of the path is shown as it is.
+    let plain = answer::excerpt(words, "https://hooks.slack.com");
+    let text = String::from_utf8_lossy(words);
+    assert!(text.starts_with(&*plain) && plain.len() + 4 > text.len().min(100));
+}
+
+/// Each outcome at each attempt, with little time left and with much.
+pub fn seeds() -> Vec<Vec<u8>> {
+    let mut seeds = Vec::new();
+    for shift in [0, 1, 2, 3] {
+        for last in 0..8 {
+            for failures in 0..5 {
+                let clock = [
+                    0, 0, 0, 9, 0, 0, 1, 0x64, 0x92, 0x41, 0, 0, 1, 0x20, 0, 0, 0, shift,
+                ];
+                let mut seed = clock.to_vec();
+                for _ in 0..failures {
+                    seed.extend([1, 1, 2 + failures % 2, 5]);
+                }
+                seed.extend([1, 1, last, 3, b'1', b'2', b' ']);
+                seeds.push(seed);
+            }
+        }
+    }
+    for value in [
+        "0",
+        "12",
+        "-5",
+        "soon",
+        "1.5",
+        "99999999999999999999999",
+        "",
+        " 30\t",
+    ] {
+        let clock = [
+            0, 0, 0, 9, 0, 0, 1, 0x64, 0x92, 0x41, 0, 0, 0, 0x1b, 0x77, 0x40, 0, 0,
+        ];
+        let field = [&[1, 1, 5, value.len() as u8], value.as_bytes()].concat();
+        seeds.push([&clock, &*field].concat());
+    }
+    for cut in 0..20 {
+        let path = [
+            [1, 24].as_slice(),
+            &b"commands/T1DC2JH3J/39770".map(|b| b ^ cut),
+        ]
+        .concat();
+        seeds.push(
+            [
+                &path[..],
+                &[cut, 4, b'n', b'o', b' ', 0xc3, cut],
+                b"found".as_slice(),
+            ]
+            .concat(),
+        );
+    }
+    seeds
+}

@@ -1,0 +1,39 @@
+//! What must hold for any bytes: the bodies of the fuzz targets, and the seeds that a fuzzer begins
+//! with. `tests/fuzz_corpus.rs` runs both without a fuzzer.
+#![allow(unreachable_pub)] // public to the targets, which are another crate; not so in that test
+
+pub mod answers;
+pub mod chunked;
+pub mod composed;
+pub mod connection;
+pub mod form;
+mod input;
+pub mod near;
+pub mod response_url;
+pub mod reversal;
+pub mod signature;
+pub mod timing_wheel;
+pub mod wire;
+
+/// A property and where a search for a counterexample begins.
+pub struct Body {
+    /// As its target and its folder of finds are called.
+    pub name: &'static str,
+    /// Panics on a counterexample.
+    pub check: fn(&[u8]),
+    /// Inputs that reach deep.
+    pub seeds: fn() -> Vec<Vec<u8>>,
+}
+
+macro_rules! bodies {
+    ($($name:ident)*) => {
+        /// All of them.
+        pub const BODIES: &[Body] = &[$(Body {
+            name: stringify!($name),
+            check: $name::check,
+            seeds: $name::seeds,
+        }),*];
+    };
+}
+
+bodies! { answers chunked composed connection form response_url reversal signature timing_wheel }

@@ -1,0 +1,277 @@
+//! The kinds of hostile clients. Each goes on until its time is over and says what it did.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
+
+use super::besieger::{Besieger, Random, is_quiet, reset, send_and_hear_out, send_without_end};
+
+pub struct Attack {
+    pub name: &'static str,
+    pub run: fn(&Besieger) -> String,
+}
+
+pub const ATTACKS: &[Attack] = &[
+    Attack {
+        name: "slow heads",
+        run: slow_heads,
+    },
+    Attack {
+        name: "slow contents",
+        run: slow_contents,
+    },
+    Attack {
+        name: "never reading",
+        run: never_reading,
+    },
+    Attack {
+        name: "half-closed",
+        run: half_closed,
+    },
+    Attack {
+        name: "resets",
+        run: resets,
+    },
+    Attack {
+        name: "idle crowd",
+        run: idle_crowd,
+    },
+    Attack {
+        name: "half heads",
+        run: half_heads,
+    },
+    Attack {
+        name: "churn",
+        run: churn,
+    },
+    Attack {
+        name: "pipelined floods",
+        run: pipelined_floods,
+    },
+    Attack {
+        name: "chunks without end",
+        run: chunks_without_end,
+    },
+    Attack {
+        name: "other protocols",
+        run: other_protocols,
+    },
+    Attack {
+        name: "random bytes",
+        run: random_bytes,
+    },
+    Attack {
+        name: "forged uploads",
+        run: forged_uploads,
+    },
+];
+
+const SECOND: Duration = Duration::from_secs(1);
+const GET: &str = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+const HEAD_CHUNKED: &str = "POST /slack HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+const HEAD_LARGE: &str = "POST /slack HTTP/1.1\r\nHost: x\r\nContent-Length: 262144\r\n\r\n";
+const CONTENT_BYTES: usize = 256 * 1024;
+
+/// A byte a second on each of many connections.
+fn trickle(besieger: &Besieger, count: usize, first: &str) -> String {
+    let mut crowd = besieger.crowd(count, first.as_bytes());
+    let mut bytes = 0;
+    while !besieger.is_over() {
+        bytes += crowd
+            .iter_mut()
+            .filter_map(|stream| stream.write(b"a").ok())
+            .sum::<usize>();
+        besieger.wait(SECOND);
+    }
+    format!("{} connections, {bytes} single bytes", crowd.len())
+}
+
+fn slow_heads(besieger: &Besieger) -> String {
+    trickle(besieger, 2_000, "GET / HTTP/1.1\r\nHost: x\r\nA: ")
+}
+
+fn slow_contents(besieger: &Besieger) -> String {
+    trickle(besieger, 1_000, HEAD_LARGE)
+}
+
+fn never_reading(besieger: &Besieger) -> String {
+    let mut crowd = besieger.crowd(100, b"");
+    let requests = GET.repeat(500);
+    let mut bytes = 0;
+    while !besieger.is_over() {
+        let mut write = |stream: &mut TcpStream| stream.write(requests.as_bytes()).ok();
+        bytes += crowd.iter_mut().filter_map(&mut write).sum::<usize>();
+        besieger.wait(Duration::from_millis(5));
+    }
+    format!(
+        "{} connections, {} MiB of requests",
+        crowd.len(),
+        bytes >> 20
+    )
+}
+
+fn half_closed(besieger: &Besieger) -> String {
+    let (request, mut held) = (besieger.request.as_bytes(), Vec::new());
+    let count = besieger.repeat(|number, mut stream| {
+        let _ = stream.write_all(&request[..number as usize % request.len()]);
+        let _ = stream.shutdown(Shutdown::Write);
+        held.push(stream);
+        if held.len() == 1_000 {
+            held.clear();
+        }
+    });
+    format!("{count} connections, cut at every byte")
+}
+
+fn resets(besieger: &Besieger) -> String {
+    let request = besieger.request.as_bytes();
+    let count = besieger.repeat(|number, mut stream| {
+        let _ = stream.write_all(&request[..number as usize % request.len()]);
+        reset(stream);
+    });
+    format!("{count} connections, cut at every byte")
+}
+
+fn idle_crowd(besieger: &Besieger) -> String {
+    let crowd = besieger.crowd(6_000, GET.as_bytes());
+    besieger.wait(SECOND * 3600);
+    format!("{} connections", crowd.len())
+}
+
+/// More than there are places, and whoever is thrown out comes back.
+fn half_heads(besieger: &Besieger) -> String {
+    let mut crowd = besieger.crowd(9_000, &GET.as_bytes()[..20]);
+    let mut count = crowd.len();
+    while !besieger.is_over() {
+        crowd.retain(is_quiet);
+        let again = besieger.crowd(9_000 - crowd.len(), &GET.as_bytes()[..20]);
+        count += again.len();
+        crowd.extend(again);
+        besieger.wait(Duration::from_millis(10));
+    }
+    format!("{count} connections, 9000 at once")
+}
+
+fn churn(besieger: &Besieger) -> String {
+    let count = besieger.repeat(|number, mut stream| match number % 4 {
+        0 => drop(stream),
+        1 => reset(stream),
+        2 => drop(stream.write_all(b"GET /x HTT")),
+        _ => {
+            let _ = stream.write_all(GET.as_bytes());
+            reset(stream);
+        }
+    });
+    format!("{count} connections")
+}
+
+fn pipelined_floods(besieger: &Besieger) -> String {
+    const BATCH: usize = 200;
+    let requests = "GET /x HTTP/1.1\r\nHost: x\r\n\r\n".repeat(BATCH);
+    let mut answered = 0;
+    let count = besieger.repeat(|_, mut stream| {
+        let mut answers = vec![0; BATCH * 200];
+        let mut flood = || -> std::io::Result<()> {
+            stream.write_all(b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n")?;
+            let len = stream.read(&mut answers)?;
+            while !besieger.is_over() {
+                stream.write_all(requests.as_bytes())?;
+                stream.read_exact(&mut answers[..len * BATCH])?;
+                answered += BATCH;
+            }
+            Ok(())
+        };
+        let _ = flood();
+    });
+    format!("{answered} requests on {count} connections, {BATCH} at once")
+}
+
+fn chunks_without_end(besieger: &Besieger) -> String {
+    const ENDLESS: [(&str, &str); 5] = [
+        ("", "0"),
+        ("1;", "a"),
+        ("", "1\r\na\r\n"),
+        ("0\r\n", "A: b\r\n"),
+        ("1 ", " "),
+    ];
+    let mut bytes = 0;
+    let count = besieger.repeat(|number, mut stream| {
+        let (begin, piece) = ENDLESS[number as usize % ENDLESS.len()];
+        let _ = write!(stream, "{HEAD_CHUNKED}{begin}");
+        bytes += send_without_end(&mut stream, piece.as_bytes(), 1 << 20);
+    });
+    format!("{count} connections, {} MiB", bytes >> 20)
+}
+
+fn other_protocols(besieger: &Besieger) -> String {
+    const HELLOS: [&[u8]; 7] = [
+        b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03", // TLS
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0",
+        b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c", // PROXY, version 2
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"EHLO example.com\r\n",
+        b"\0\0\0\0\0\0\0\0",
+    ];
+    let mut answers = 0;
+    let count = besieger.repeat(|number, stream| {
+        answers += send_and_hear_out(stream, HELLOS[number as usize % HELLOS.len()]);
+    });
+    format!("{count} hellos of {} protocols", HELLOS.len())
+}
+
+fn random_bytes(besieger: &Besieger) -> String {
+    const WORDS: [&str; 12] = [
+        "GET ",
+        "POST ",
+        "/slack",
+        " HTTP/1.1",
+        "\r\n",
+        "\r\n\r\n",
+        "Host: x",
+        ": ",
+        "Content-Length: ",
+        "Transfer-Encoding: chunked",
+        "5",
+        "Connection: close",
+    ];
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let count = besieger.repeat(|_, stream| {
+        let mut input = Vec::new();
+        for _ in 0..random.below(200) {
+            match random.below(10) {
+                0 => input.extend_from_slice(&random.next().to_le_bytes()),
+                _ => input.extend_from_slice(WORDS[random.below(WORDS.len())].as_bytes()),
+            }
+        }
+        send_and_hear_out(stream, &input);
+    });
+    format!("{count} connections")
+}
+
+/// As much as is taken, with a signature that has to be compared.
+fn forged_uploads(besieger: &Besieger) -> String {
+    let field = |name: &str| {
+        let line = besieger
+            .request
+            .lines()
+            .find(|line| line.starts_with(name))
+            .unwrap();
+        format!("{line}\r\n")
+    };
+    let fields = field("X-Slack-Signature") + &field("X-Slack-Request-Timestamp");
+    let head = HEAD_LARGE.replace("Host: x\r\n", &format!("Host: x\r\n{fields}"));
+    let upload = [head.into_bytes(), vec![b'a'; CONTENT_BYTES]].concat();
+    let mut refused = 0;
+    besieger.repeat(|_, mut stream| {
+        let mut answer = [0; 512];
+        while !besieger.is_over() && stream.write_all(&upload).is_ok() {
+            let len = stream.read(&mut answer).unwrap_or(0);
+            if !answer[..len].starts_with(b"HTTP/1.1 401") {
+                break;
+            }
+            refused += 1;
+        }
+    });
+    format!("{refused} uploads of 256 KiB")
+}

@@ -1,0 +1,156 @@
+//! The bot as a process, the stand-in for Slack that it replies to, and what the kernel knows about it.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use torrap::trial::command;
+use torrap::trial::stand_in::{Answer, SlackStandIn};
+
+const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
+/// For what was opened to be given back: sender threads go after 10 s of idleness.
+const PATIENCE: Duration = Duration::from_secs(25);
+/// What may stay: the allocator keeps some, and so do tables that have grown.
+const KEPT_MIB_MAX: f64 = 32.0;
+
+pub struct Server {
+    child: Child,
+    slack: SlackStandIn,
+    pub address: SocketAddr,
+}
+
+/// What a process holds.
+#[derive(Clone, Copy)]
+pub struct Usage {
+    pub descriptors: usize,
+    pub resident_mib: f64,
+}
+
+impl Server {
+    /// Starts the binary that lies beside this one's folder, below a limit of descriptors.
+    pub fn start(descriptors: u32) -> Self {
+        let example = std::env::current_exe().unwrap();
+        let binary: PathBuf = example.parent().unwrap().with_file_name("torrap");
+        assert!(
+            binary.exists(),
+            "no {}: cargo build --release",
+            binary.display()
+        );
+        let slack = SlackStandIn::start(|_| Answer::ok()).unwrap();
+        let script = format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"");
+        let mut child = Command::new("sh")
+            .args(["-c", &script])
+            .arg(binary)
+            .args([
+                "--listen",
+                "127.0.0.1:0",
+                "--delay",
+                "0",
+                "--reply-origin",
+                &slack.origin(),
+            ])
+            .env_clear()
+            .env("SLACK_SIGNING_SECRET", SECRET)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let listening = |line: &String| line.contains("listening on http://");
+        let line = log.by_ref().map_while(Result::ok).find(listening).unwrap();
+        let address = line.rsplit_once("http://").unwrap().1.parse().unwrap();
+        // Read on: a log that stalls would be another test.
+        thread::spawn(move || log.for_each(drop));
+        Self {
+            child,
+            slack,
+            address,
+        }
+    }
+
+    /// A signed request whose reply goes to the stand-in.
+    pub fn signed(&self, text: &str) -> String {
+        let response_url = format!("{}/commands/T0001/1/secret-path", self.slack.origin());
+        let form = command::form("/torrap", text, &response_url);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let request = command::request(SECRET.as_bytes(), now.as_secs(), form.as_bytes());
+        String::from_utf8(request).unwrap()
+    }
+
+    /// How many replies to the good client's commands are missing.
+    pub fn lost_replies(&self, commands: usize) -> Option<String> {
+        let is_reply = br#"{"text": "ping"}"#;
+        let count = || {
+            let posts = self.slack.posts();
+            posts.iter().filter(|post| post.content == is_reply).count()
+        };
+        let deadline = Instant::now() + PATIENCE;
+        while count() < commands && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(50));
+        }
+        let lost = commands - count().min(commands);
+        (lost > 0).then(|| format!("{lost} of {commands} replies are lost"))
+    }
+
+    pub fn usage(&self) -> Usage {
+        let descriptors = fs::read_dir(format!("/proc/{}/fd", self.child.id()));
+        Usage {
+            descriptors: descriptors.unwrap().count(),
+            resident_mib: self.status_mib("VmRSS:"),
+        }
+    }
+
+    /// The most memory it ever had.
+    pub fn peak_mib(&self) -> f64 {
+        self.status_mib("VmHWM:")
+    }
+
+    fn status_mib(&self, field: &str) -> f64 {
+        let mut status = String::new();
+        fs::File::open(format!("/proc/{}/status", self.child.id()))
+            .and_then(|mut file| file.read_to_string(&mut status))
+            .unwrap();
+        let value = status
+            .lines()
+            .find_map(|line| line.strip_prefix(field))
+            .unwrap();
+        value.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
+    }
+
+    /// Waits until it has no more descriptors than before.
+    pub fn settle(&self, before: Usage) -> Usage {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let usage = self.usage();
+            if usage.descriptors <= before.descriptors || Instant::now() > deadline {
+                return usage;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Usage {
+    pub fn not_given_back(self, before: Self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if self.descriptors > before.descriptors {
+            faults.push("descriptors are still open".to_owned());
+        }
+        if self.resident_mib > before.resident_mib + KEPT_MIB_MAX {
+            faults.push(format!("more than {KEPT_MIB_MAX} MiB are kept"));
+        }
+        faults
+    }
+}
