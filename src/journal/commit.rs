@@ -21,6 +21,9 @@ const UNSYNCED_BYTES_MAX: usize = 1024 * 1024;
 /// A batch's memory that is kept for the next one.
 const BATCH_BYTES_KEPT: usize = 1024 * 1024;
 
+/// The same for the lists of a batch's jobs.
+const JOBS_KEPT: usize = 4096;
+
 /// A journal that is open. What it does not tell about are the jobs themselves: the bot has them.
 pub struct Journal<D: Disk> {
     pub(super) log: Log<D>,
@@ -132,6 +135,7 @@ impl<D: Disk> Journal<D> {
             }
         }
         self.booked.clear();
+        self.booked.shrink_to(JOBS_KEPT);
         result
     }
 
@@ -221,6 +225,7 @@ impl<D: Disk> Journal<D> {
             }
         }
         changes.clear();
+        changes.shrink_to(JOBS_KEPT);
         self.changes = changes;
     }
 

@@ -234,14 +234,22 @@ impl<D: Disk> Log<D> {
         Ok(())
     }
 
-    /// Leaves the current segment for good, without the last bytes that were written to it.
+    /// Leaves the current segment for good, without the last bytes that were written to it. If nothing
+    /// of it counts its file goes, and its number to the next one: a disk that fails for a day must not
+    /// be littered with empty files, and the numbers must have no gap.
     fn give_up(&mut self, retracted: u64) {
-        if let Some(mut current) = self.current.take() {
-            self.end = current.end - retracted;
-            self.is_end_synced = current.synced >= self.end;
-            // Only for the sake of whoever looks: the next header says where it ends.
-            let _ = self.disk.truncate(&mut current.file, self.end);
+        let Some(mut current) = self.current.take() else {
+            return;
+        };
+        let end = current.end - retracted;
+        if end == 0 && self.remove(self.newest).is_ok() {
+            self.newest -= 1;
+            return;
         }
+        self.end = end;
+        self.is_end_synced = current.synced >= end;
+        // Only for the sake of whoever looks: the next header says where it ends.
+        let _ = self.disk.truncate(&mut current.file, end);
     }
 
     /// Deletes a segment.

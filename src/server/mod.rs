@@ -52,8 +52,8 @@ const EVENTS_PER_TURN: usize = 1024;
 const EXPIRIES_PER_TURN: usize = 4096;
 /// Replies composed and handed to the senders in one turn.
 const DISPATCHES_PER_TURN: usize = 256;
-/// Descriptors kept for what is no client: streams, the poll, listeners, name look-ups.
-const DESCRIPTORS_RESERVED: usize = 16;
+/// Descriptors kept for what is no client: streams, the poll, listeners, name look-ups, the journal.
+const DESCRIPTORS_RESERVED: usize = 20;
 /// How long a stop waits for requests that are incomplete and for clients that do not read, ms: long
 /// enough for whoever is honest, and a stranger's one byte must not hold up a restart.
 const STOP_GRACE_MS: u64 = 3_000;

@@ -306,3 +306,23 @@ fn an_unknown_format_is_refused_and_left_alone() {
     assert_eq!(disk.take_trace(), [""; 0]);
     assert_eq!(disk.content(FIRST), content);
 }
+
+/// A disk that fails for long is not littered, and what was acknowledged before stays.
+#[test]
+fn a_disk_that_fails_for_long_keeps_few_files() {
+    let disk = FakeDisk::new(5);
+    let mut process = start(&disk);
+    process.turn(0..3, START);
+    disk.with(|disk| disk.sync_faults = 100);
+    for second in 1..500 {
+        let unix = START + second * 2000;
+        assert_eq!(process.turn(9..10, unix), [Answer::Busy]);
+    }
+    assert!(disk.segments().len() <= 2, "{:?}", disk.segments());
+    disk.with(|disk| disk.sync_faults = 0);
+    let unix = START + 1_100_000;
+    assert_eq!(process.turn(10..11, unix), [Answer::Acknowledged]);
+    drop(process);
+    disk.cut_power();
+    assert_eq!(owed(&disk, unix), [0, 1, 2, 10]);
+}
