@@ -142,25 +142,26 @@ impl Decoder {
 
     /// Counts a byte that is not content: endless sizes, extensions and trailers are attacks, too.
     fn count(&mut self, limits: &Limits) -> Result<(), Error> {
-        if matches!(
-            self.state,
+        match self.state {
             State::TrailerStart
-                | State::TrailerName
-                | State::TrailerValue
-                | State::TrailerEnd
-                | State::End
-        ) {
-            self.trailer += 1;
-            if self.trailer > limits.head_bytes_max {
-                return Err(Error::FieldsTooLarge);
+            | State::TrailerName
+            | State::TrailerValue
+            | State::TrailerEnd
+            | State::End => {
+                self.trailer += 1;
+                if self.trailer > limits.head_bytes_max {
+                    return Err(Error::FieldsTooLarge);
+                }
             }
-            return Ok(());
-        }
-        self.overhead += 1;
-        // As much as a head, and as much again as there is content: each byte of it costs more time
-        // than one of content, and nobody who means well sends much.
-        if self.overhead > limits.head_bytes_max + self.decoded {
-            return Err(Error::ContentTooLarge);
+            State::Done => {}
+            _ => {
+                self.overhead += 1;
+                // As much as a head, and as much again as there is content: each byte of it costs more
+                // time than one of content, and nobody who means well sends much.
+                if self.overhead > limits.head_bytes_max + self.decoded {
+                    return Err(Error::ContentTooLarge);
+                }
+            }
         }
         Ok(())
     }

@@ -99,10 +99,7 @@ impl Listener<TcpListener> {
         socket.set_nonblocking(true)?;
         let mut socket = TcpListener::from_std(socket.into());
         registry.register(&mut socket, token, Interest::READABLE)?;
-        Ok(Self {
-            socket,
-            ready: false,
-        })
+        Ok(Self::of(socket))
     }
 
     pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -111,6 +108,13 @@ impl Listener<TcpListener> {
 }
 
 impl<A: Accept> Listener<A> {
+    pub(super) const fn of(socket: A) -> Self {
+        Self {
+            socket,
+            ready: false,
+        }
+    }
+
     pub(super) fn accept(&mut self) -> Accepted<A::Socket> {
         loop {
             match self.socket.accept() {

@@ -16,6 +16,8 @@ mod resolver;
 mod senders;
 mod session;
 mod sessions;
+#[cfg(test)]
+mod simulation;
 mod socket;
 mod token;
 mod transport;

@@ -350,3 +350,37 @@ impl<S: Socket> Sessions<S> {
         }
     }
 }
+
+#[cfg(test)]
+impl<S: Socket> Sessions<S> {
+    pub(super) fn contains(&self, key: Key) -> bool {
+        self.slab.contains(key)
+    }
+
+    /// What holds between any two turns.
+    pub(super) fn check(&self) {
+        assert!(
+            self.slab.len() <= self.capacity,
+            "more than there are places"
+        );
+        assert_eq!(self.timers.len(), self.slab.len(), "one timer each");
+        assert!(self.staged.is_empty() && self.resumed.is_empty());
+        let held = self.slab.iter().map(|(_, session)| session.held_bytes);
+        assert_eq!(held.sum::<usize>(), self.held_bytes);
+        assert!(self.held_bytes <= HELD_BYTES_MAX);
+        for (key, session) in self.slab.iter() {
+            let turns = self.active.iter().chain(&self.bulk);
+            let turns = turns.filter(|waiting| **waiting == key).count();
+            assert_eq!(turns, usize::from(session.queued));
+            assert_eq!(session.held_bytes, session.connection.held_bytes());
+            assert!(session.armed <= session.connection.deadline());
+        }
+    }
+
+    /// What is left when everybody has gone.
+    pub(super) fn check_empty(&self) {
+        assert!(self.slab.is_empty(), "a session is left");
+        assert!(self.timers.is_empty(), "a timer is left");
+        assert_eq!(self.held_bytes, 0);
+    }
+}

@@ -1,0 +1,47 @@
+//! What differs from seed to seed.
+
+use super::Generator;
+
+/// What a seed likes to happen.
+#[derive(Clone, Copy)]
+pub(super) struct Habits {
+    pub(super) places: usize,
+    pub(super) descriptors: usize,
+    /// Of each hundred system calls, so many go wrong in a way that means nothing.
+    pub(super) fault_percent: u64,
+    pub(super) delay_ms: u64,
+    /// Events are told some turns later.
+    pub(super) late_events: bool,
+    /// Of each hundred clients, so many never read.
+    pub(super) silent_percent: u64,
+}
+
+impl Habits {
+    /// Room for all, and nothing goes wrong.
+    pub(super) const fn calm() -> Self {
+        Self {
+            places: 1_000,
+            descriptors: 1_000,
+            fault_percent: 0,
+            delay_ms: 0,
+            late_events: false,
+            silent_percent: 0,
+        }
+    }
+
+    pub(super) fn draw(generator: &mut Generator) -> Self {
+        Self {
+            places: generator.pick(&[2, 5, 1_000, 1_000]),
+            descriptors: generator.pick(&[1, 4, 1_000, 1_000]),
+            fault_percent: generator.pick(&[0, 5, 30]),
+            delay_ms: generator.pick(&[0, 1, 200, 5_000]),
+            late_events: generator.percent(50),
+            silent_percent: generator.pick(&[0, 0, 30]),
+        }
+    }
+
+    /// Whether somebody may have to wait for a place, or to go for somebody else.
+    pub(super) const fn is_crowded(&self) -> bool {
+        self.places < 100 || self.descriptors < 100
+    }
+}

@@ -1,0 +1,149 @@
+//! The shell without a system: sessions, admission and bot go through the loop's phases on sockets that
+//! exist in memory, below a clock that a seeded generator turns, with faults at every edge.
+//!
+//! A failure prints its seed; `TORRAP_SEED=7` runs that one again, `TORRAP_SEEDS=20000` so many.
+
+mod client;
+#[path = "../../../tests/simulation/generator.rs"]
+#[allow(dead_code, unreachable_pub)] // the other simulation uses all of it
+mod generator;
+mod habits;
+mod network;
+mod senders;
+mod world;
+
+use generator::Generator;
+use habits::Habits;
+use world::World;
+
+const SEEDS: u64 = 256;
+const STEPS: usize = 300;
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
+/// Names the seed when a check fails.
+struct Replay(u64);
+
+impl Drop for Replay {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("to see it again: TORRAP_SEED={}", self.0);
+        }
+    }
+}
+
+#[test]
+fn every_complete_request_is_answered_and_all_is_given_back() {
+    let seeds = match number("TORRAP_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("TORRAP_SEEDS").unwrap_or(SEEDS),
+    };
+    let is_single = seeds.end - seeds.start == 1;
+    let mut met = std::collections::BTreeMap::<&str, u64>::new();
+    for seed in seeds {
+        let replay = Replay(seed);
+        let mut world = World::new(seed);
+        world.run(STEPS);
+        for (what, count) in world.finish() {
+            *met.entry(what).or_default() += count;
+        }
+        drop(replay);
+    }
+    println!("{met:#?}");
+    for what in [
+        "accepted commands",
+        "answers",
+        "commands delivered",
+        "descriptors ran out",
+        "events for closed sessions",
+        "evictions",
+        "senders that died",
+        "outcomes that never came",
+        "refusals for want of time",
+        "resets",
+        "stops",
+    ] {
+        assert!(
+            is_single || met.get(what).is_some_and(|count| *count > 0),
+            "not once: {what}"
+        );
+    }
+}
+
+/// However many send as much as they can, a command that comes in is answered in the same turn.
+#[test]
+fn a_command_does_not_wait_for_those_who_send_much() {
+    let mut world = World::with(1, Habits::calm());
+    let head = b"POST /slack HTTP/1.1\r\nHost: x\r\nContent-Length: 262144\r\n\r\n";
+    for _ in 0..300 {
+        let wire = world.network.borrow_mut().connect(usize::MAX);
+        world.network.borrow_mut().deliver(wire, head);
+    }
+    world.turn(true);
+    world.turn(true);
+    for wire in 0..300 {
+        world.network.borrow_mut().deliver(wire, &[b'a'; 200_000]);
+    }
+    world.turn(true);
+    let good = world.network.borrow_mut().connect(usize::MAX);
+    world.turn(true);
+    let request = world.signed("c1");
+    world.network.borrow_mut().deliver(good, &request);
+    world.network.borrow_mut().bytes_read = 0;
+    world.turn(true);
+    let answer = world.network.borrow_mut().take(good, 512);
+    assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{answer:?}");
+    let read = world.network.borrow().bytes_read;
+    assert!(read < 20 * 288 * 1024, "{read} bytes in one turn");
+}
+
+/// A connection is no longer idle when the kernel holds a request whose event has not been told.
+#[test]
+fn an_idle_session_with_a_request_at_the_door_keeps_its_place() {
+    let mut world = World::with(
+        1,
+        Habits {
+            places: 1,
+            ..Habits::calm()
+        },
+    );
+    let wire = world.network.borrow_mut().connect(usize::MAX);
+    world.turn(true);
+    world.turn(true);
+    world.advance(1_000);
+    let request = world.signed("c1");
+    // It arrives after the events of this turn were taken, and so does somebody else.
+    let events = world.network.borrow_mut().poll(true);
+    assert!(events.is_empty());
+    world.network.borrow_mut().deliver(wire, &request);
+    world.network.borrow_mut().connect(usize::MAX);
+    world.work(&events);
+    assert!(!world.network.borrow().wires[wire].closed, "it had to go");
+    world.turn(true);
+    let answer = world.network.borrow_mut().take(wire, 512);
+    assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{answer:?}");
+}
+
+/// Who waits for a place costs nothing until there is one, or time for another look.
+#[test]
+fn a_shortage_of_places_is_slept_through() {
+    let mut world = World::with(
+        1,
+        Habits {
+            places: 1,
+            ..Habits::calm()
+        },
+    );
+    for _ in 0..3 {
+        let wire = world.network.borrow_mut().connect(usize::MAX);
+        world.network.borrow_mut().deliver(wire, b"GET / HT");
+    }
+    for _ in 0..3 {
+        world.turn(true);
+    }
+    assert!(!world.has_work(), "it spins");
+    let wakes_at = world.poll_timeout().unwrap();
+    assert!(wakes_at > world.now.tick);
+}
