@@ -1,10 +1,13 @@
 //! The bot without its sockets: requests, time and outcomes in; responses and deliveries out.
 
+mod owed;
 mod replies;
 
 pub use replies::{Delivery, Report};
 
 use log::{Level, debug, info, log_enabled};
+
+pub use owed::{Change, Owed, busy};
 
 use crate::commands::{self, COMMANDS};
 use crate::config::Config;
@@ -44,6 +47,8 @@ pub struct Bot {
     condition: Condition,
     scratch: Scratch,
     reply: String,
+    /// What a journal has not been told yet; none without one.
+    changes: Option<Vec<Change>>,
 }
 
 impl Bot {
@@ -67,6 +72,7 @@ impl Bot {
             condition: Condition::default(),
             scratch: Scratch::default(),
             reply: String::new(),
+            changes: None,
         }
     }
 
@@ -176,16 +182,22 @@ impl Bot {
             Ok(key) => {
                 debug!("thinking...");
                 self.counters.note_accepted(now.tick);
+                if let Some(changes) = &mut self.changes {
+                    changes.push(Change::Accepted { job: key, due });
+                }
                 if has_line(&mut self.traffic, COMMANDS_ACCEPTED, now) {
                     let (number, bytes) = (key.generation(), invocation.text.len());
                     let delay = Seconds { ms: self.delay_ms };
                     info!("command {number}: {bytes} bytes of text, reply in {delay} s");
                 }
-                Ok(Response::empty(Status::Ok))
+                Ok(Response {
+                    is_promise: self.changes.is_some(),
+                    ..Response::empty(Status::Ok)
+                })
             }
             Err(full) => {
                 self.refuse(full.into(), request, now);
-                Ok(ephemeral("I am busy, please try again in a moment."))
+                Ok(busy())
             }
         }
     }
@@ -240,12 +252,6 @@ impl Bot {
             ..shell
         };
         metrics::render(&self.counters, &standing)
-    }
-
-    /// How many replies are owed.
-    #[must_use]
-    pub fn pending(&self) -> usize {
-        self.jobs.len()
     }
 
     /// Notes a fault that [`http::Connection`] has answered by itself.

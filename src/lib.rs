@@ -8,6 +8,9 @@
 //! when the job is due. Then the bot makes the reply and gives it out as a [`bot::Delivery`]; a sender
 //! thread posts it, once, and what came of that goes back to the bot as a [`bot::Report`].
 //!
+//! With a [`journal`], what was accepted in a turn is durable before it is acknowledged, and what an earlier
+//! process has left is owed again.
+//!
 //! Everything the bot knows is told to it: `handle_*` puts requests, time and outcomes in, `poll_*`
 //! takes deliveries and deadlines out, and `now` is an argument.
 //!
@@ -44,8 +47,8 @@
 //! * **The shell is `server/`, `trial/`, `check/`, `console/` and `main.rs`.** Nothing else opens a socket or a
 //!   file, starts a thread, or reads a clock or the environment. `.clippy.toml` enforces it; each part
 //!   of the shell opens with one `#![allow]`.
-//! * **Dependencies point one way**: `server` → `bot` → `commands` → `slack`, and `bot` → `http`, `jobs`;
-//!   `jobs` → `timing_wheel` → `slab`. `http`, `slack` and `jobs` do not know of each other.
+//! * **Dependencies point one way**: `server` → `journal` → `bot` → `commands` → `slack`, and `bot` → `http`,
+//!   `jobs`; `jobs` → `timing_wheel` → `slab`. `http`, `slack` and `jobs` do not know of each other.
 //! * **No statics and no thread-locals**, so that two servers in one process do not know of each other.
 //!   What the process has one of, its log and its signal handler, is installed by `main.rs`.
 //! * **The loop blocks in `poll` and nowhere else.** Name look-ups and everything else that may wait for
@@ -68,6 +71,7 @@ pub mod health;
 mod host;
 pub mod http;
 pub mod jobs;
+pub mod journal;
 pub mod manifest;
 pub mod metrics;
 pub mod refusals;

@@ -64,6 +64,7 @@ fn main() {
                 Err(error) => complain(&error, USAGE),
             }
         }
+        Ok(Invocation::Journal { directory, jobs }) => show_journal(&directory, jobs),
         Ok(Invocation::Help(text) | Invocation::Version(text)) => print(&text),
         Err(error) => complain(&error, USAGE),
     };
@@ -213,16 +214,35 @@ fn failure(error: impl Display + 'static) -> Failure {
     (Box::new(error), FAILED)
 }
 
+/// Prints what a journal holds, as long as somebody reads it.
+fn show_journal(directory: &Path, jobs: bool) -> i32 {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut written = Ok(());
+    let mut print = |text: &str| {
+        written = out.write_all(text.as_bytes());
+        written.is_ok()
+    };
+    if let Err(error) = server::inspect_journal(directory, jobs, &mut print) {
+        return complain(&error, if error.is_usage() { USAGE } else { FAILED });
+    }
+    let printed = written.and_then(|()| out.flush());
+    printed.map_or_else(|error| unprinted(&error), |()| DONE)
+}
+
 /// Prints to standard output; a reader that has gone away, as in `torrap --help | head`, is no error.
 fn print(text: &str) -> i32 {
     let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            let what = "cannot write to standard output";
-            complain(&format!("{what}: {error}; send it somewhere else"), FAILED)
-        }
-        _ => DONE,
+    let printed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    printed.map_or_else(|error| unprinted(&error), |()| DONE)
+}
+
+/// What it means that something could not be printed.
+fn unprinted(error: &io::Error) -> i32 {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return DONE;
     }
+    let what = "cannot write to standard output";
+    complain(&format!("{what}: {error}; send it somewhere else"), FAILED)
 }
 
 /// Says in one line on standard error what is wrong. If that cannot be written, the code must do.

@@ -34,11 +34,13 @@ pub enum Refusal {
     TooLate,
     /// The table of jobs is full: 200, and the person is asked to try again.
     Busy,
+    /// The journal cannot be written: 200, and the person is asked to try again.
+    NotKept,
 }
 
 impl Refusal {
     /// How many kinds [`Self::kind`] tells apart.
-    pub const KINDS: usize = 10;
+    pub const KINDS: usize = 11;
 
     /// The kind, as a number below [`Self::KINDS`].
     #[must_use]
@@ -55,6 +57,7 @@ impl Refusal {
             Self::Http(_) => 7,
             Self::Busy => 8,
             Self::TooLate => 9,
+            Self::NotKept => 10,
         }
     }
 
@@ -69,6 +72,7 @@ impl Refusal {
         "HTTP fault",
         "busy",
         "too late",
+        "not kept",
     ];
 
     /// The kinds as labels of a metric, in the order of their numbers.
@@ -99,6 +103,7 @@ impl fmt::Display for Refusal {
             Self::Busy => {
                 f.write_str("200: busy, as many jobs are pending as --max-pending allows")
             }
+            Self::NotKept => f.write_str("200: busy, the journal cannot be written"),
         }
     }
 }

@@ -37,6 +37,32 @@ impl UnixTime {
     }
 }
 
+/// As logs have it: `2026-11-24T07:05:01Z`.
+impl std::fmt::Display for UnixTime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (days, secs) = (self.secs() / 86_400, self.secs() % 86_400);
+        // Years begin in March here, so that the day of a leap year is their last; 146,097 days are
+        // 400 of them (Howard Hinnant, "chrono-compatible low-level date algorithms").
+        let since = days + 719_468;
+        let (era, day) = (since / 146_097, since % 146_097);
+        let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+        let day = day - (365 * year + year / 4 - year / 100);
+        let month = (5 * day + 2) / 153;
+        let date = day - (153 * month + 2) / 5 + 1;
+        let (month, next) = if month < 10 {
+            (month + 3, 0)
+        } else {
+            (month - 9, 1)
+        };
+        let year = era * 400 + year + next;
+        let (hour, minute, sec) = (secs / 3600, secs / 60 % 60, secs % 60);
+        write!(
+            f,
+            "{year:04}-{month:02}-{date:02}T{hour:02}:{minute:02}:{sec:02}Z"
+        )
+    }
+}
+
 /// The one reading of both clocks that a turn of the loop works with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Now {
@@ -73,6 +99,20 @@ mod tests {
     fn seconds_have_no_needless_zeros() {
         let shown = [0, 5_000, 200, 1_230, 1_234, 60_001].map(|ms| Seconds { ms }.to_string());
         assert_eq!(shown, ["0", "5", "0.2", "1.23", "1.234", "60.001"]);
+    }
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        for (secs, shown) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (951_868_800, "2000-03-01T00:00:00Z"),
+            (1_798_761_599, "2026-12-31T23:59:59Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+        ] {
+            assert_eq!(UnixTime(secs * 1000 + 999).to_string(), shown);
+        }
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use log::{debug, info, warn};
 
-use super::{Bot, REPLIES_DELIVERED, has_line};
+use super::{Bot, Change, REPLIES_DELIVERED, has_line};
 use crate::commands::COMMANDS;
-use crate::jobs::{ATTEMPTS_MAX, Abandoned, Outcome, State, Verdict};
+use crate::jobs::{Abandoned, Outcome, Verdict};
 use crate::slab::Key;
 use crate::slack::message::Message;
 use crate::time::{Now, Seconds};
@@ -50,6 +50,7 @@ impl Bot {
                 Err(reason) => {
                     self.counters.replies_abandoned[reason.kind()] += 1;
                     warn!("command {}: not answered, {reason}", key.generation());
+                    self.note_change(Change::Settled { job: key });
                     continue;
                 }
             };
@@ -81,6 +82,7 @@ impl Bot {
         if let (Some(verdict), Some(age_ms)) = (verdict, age_ms) {
             self.counters.note_attempt(verdict, report.took_ms, age_ms);
         }
+        self.note_verdict(report.job, verdict);
         match verdict {
             Some(Verdict::Settled) => {
                 debug!("successfully sent reply");
@@ -102,19 +104,5 @@ impl Bot {
             }
             None => {}
         }
-    }
-
-    /// One line for each reply that is owed.
-    pub fn undelivered(&self) -> impl Iterator<Item = String> {
-        self.jobs.iter().map(|(key, job)| {
-            let state = match job.state {
-                State::Scheduled if job.attempts == 0 => "still thinking",
-                State::Scheduled => "waiting for its next attempt",
-                State::Ready => "waiting for a sender",
-                State::Sending => "being sent",
-            };
-            let (number, attempts) = (key.generation(), job.attempts);
-            format!("command {number}: not answered, {state}; {attempts} of {ATTEMPTS_MAX} attempts made")
-        })
     }
 }

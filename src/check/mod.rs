@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // it looks at the outside world
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::config::Config;
@@ -55,9 +56,20 @@ pub fn run(config: Result<Config, String>) -> Vec<Finding> {
         verdict: Ok(format!("complete; signing secrets: {secrets}")),
     };
     findings.insert(0, settings);
+    if let Some(directory) = &config.journal {
+        findings.push(Finding {
+            what: "journal",
+            verdict: check_journal(directory),
+        });
+    }
+    // Looked at, and neither opened nor taken: a bot may be using it.
+    let without = Config {
+        journal: None,
+        ..config.clone()
+    };
     findings.push(Finding {
         what: "listen",
-        verdict: check_listening(&config),
+        verdict: check_listening(&without),
     });
     check_origins(&config, &mut findings);
     findings
@@ -98,6 +110,18 @@ fn check_signature() -> Result<String, String> {
         Err(error) => Err(format!(
             "Slack's own example is refused ({error}): this binary is broken; build it anew"
         )),
+    }
+}
+
+/// Reads the journal, if there is one yet.
+fn check_journal(directory: &Path) -> Result<String, String> {
+    let shown = directory.display();
+    if !directory.exists() {
+        return Ok(format!("{shown} does not exist yet; the bot makes it"));
+    }
+    match server::inspect_journal(directory, false, &mut |_| true) {
+        Ok(()) => Ok(format!("{shown} can be read; see `torrap journal`")),
+        Err(error) => Err(error.to_string()),
     }
 }
 

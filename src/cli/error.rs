@@ -68,6 +68,10 @@ pub enum Error {
     },
     /// `manifest` was given no URL.
     NoUrl,
+    /// `journal` was given no directory.
+    NoDirectory,
+    /// `--jobs` was given to another command than `journal`.
+    OnlyJournal,
     /// `try` was given nothing to reverse.
     BlankText,
     /// The line cannot be split into options and words.
@@ -84,6 +88,7 @@ impl Error {
         let flags = OPTIONS.iter().filter_map(|opt| opt.flag).chain([
             "--to",
             "--link",
+            "--jobs",
             "--help",
             "--version",
         ]);
@@ -170,6 +175,13 @@ impl fmt::Display for Error {
                 "manifest: the URL is missing; give the https URL that ngrok prints, \
                  such as `torrap manifest https://example.ngrok.app`",
             ),
+            Self::NoDirectory => f.write_str(
+                "journal: the directory is missing; give the one that the bot was given, \
+                 such as `torrap journal /var/lib/torrap`",
+            ),
+            Self::OnlyJournal => {
+                f.write_str("--jobs: an option of `torrap journal` only; leave it out")
+            }
             Self::BlankText => f.write_str("try: the text is blank; give some, or none at all"),
             Self::Syntax(error) => write!(f, "{error}; see `torrap --help`"),
         }

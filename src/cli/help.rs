@@ -20,6 +20,7 @@ Usage:
   torrap check [OPTIONS]        find out whether the bot can run here with these settings
   torrap manifest URL           print the Slack app manifest (YAML) for a public https URL
   torrap manifest --link URL    print the link that creates that app
+  torrap journal DIR [--jobs]   print what a journal holds, and each job that is owed
   torrap --help, --version      print this, or the version
 
 Options, the variables that they beat, and the [defaults]. Durations are in seconds,

@@ -10,9 +10,10 @@ mod tests;
 pub use error::Error;
 pub use options::{OPTIONS, Opt, rows};
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 use lexopt::Arg::{Long, Short, Value};
 
@@ -26,6 +27,12 @@ const TRIAL_LOG_LEVEL: &str = "warn";
 
 /// Where `torrap try` listens unless `--listen` says otherwise: a free port, this machine only.
 const TRIAL_LISTEN: &str = "127.0.0.1:0";
+
+/// Set by systemd for a unit with `StateDirectory=`: paths, separated by colons.
+const STATE_DIRECTORY: &str = "STATE_DIRECTORY";
+
+/// The flag of `torrap journal`, without its dashes.
+const JOBS: &str = "jobs";
 
 /// What the process was started to do.
 #[derive(Clone, Debug)]
@@ -61,6 +68,13 @@ pub enum Invocation {
         /// Print the link that creates the app, instead.
         is_link: bool,
     },
+    /// Print what a journal holds.
+    Journal {
+        /// Its directory.
+        directory: PathBuf,
+        /// Whether each job gets a line.
+        jobs: bool,
+    },
     /// Print this text.
     Help(String),
     /// Print this line.
@@ -83,10 +97,17 @@ enum Command {
     Try,
     Check,
     Manifest,
+    Journal,
 }
 
 impl Command {
-    const ALL: [Self; 4] = [Self::Serve, Self::Try, Self::Check, Self::Manifest];
+    const ALL: [Self; 5] = [
+        Self::Serve,
+        Self::Try,
+        Self::Check,
+        Self::Manifest,
+        Self::Journal,
+    ];
 
     const fn word(self) -> &'static str {
         match self {
@@ -94,6 +115,7 @@ impl Command {
             Self::Try => "try",
             Self::Check => "check",
             Self::Manifest => "manifest",
+            Self::Journal => "journal",
         }
     }
 }
@@ -120,6 +142,7 @@ where
                 line.to = Some(into_text(parser.value().map_err(|_| Error::NoTarget)?)?);
             }
             Long("link") => line.is_link = true,
+            Long(JOBS) => line.jobs = true,
             Long(name) => {
                 let opt = options::with_flag(name)
                     .ok_or_else(|| Error::no_option(&format!("--{name}"), line.command))?;
@@ -147,6 +170,8 @@ struct Line {
     to: Option<String>,
     /// `--link` of `manifest`.
     is_link: bool,
+    /// The one flag without a value, which belongs to `journal`.
+    jobs: bool,
 }
 
 impl Line {
@@ -176,11 +201,26 @@ impl Line {
                 command: Command::Manifest.word(),
             });
         }
+        if self.jobs && command != Command::Journal {
+            return Err(Error::OnlyJournal);
+        }
         match command {
             Command::Serve => self.into_config(surroundings).map(Invocation::Serve),
             Command::Check => self.into_check(surroundings),
             Command::Try => self.into_try(surroundings),
-            Command::Manifest => self.into_manifest(),
+            Command::Manifest => {
+                let is_link = self.is_link;
+                let url = self.into_only_word(Command::Manifest, Error::NoUrl)?;
+                Ok(Invocation::Manifest { url, is_link })
+            }
+            Command::Journal => {
+                let jobs = self.jobs;
+                let directory = self.into_only_word(Command::Journal, Error::NoDirectory)?;
+                Ok(Invocation::Journal {
+                    directory: directory.into(),
+                    jobs,
+                })
+            }
         }
     }
 
@@ -189,7 +229,12 @@ impl Line {
         if let Some(word) = self.words.into_iter().next() {
             return Err(Error::SuperfluousWord { word });
         }
-        let settings = gather(self.flags, surroundings, |_| true);
+        let mut settings = gather(self.flags, surroundings, |_| true);
+        if !settings.has(Setting::Journal)
+            && let Some(directory) = state_directory(surroundings)
+        {
+            settings.give(Setting::Journal, STATE_DIRECTORY, directory);
+        }
         let secrets = SigningSecret::from_settings(&settings, surroundings.read_file)?;
         let mut config = Config::from_settings(&settings, secrets)?;
         config.proxy = Proxy::from_variables(surroundings.variable);
@@ -234,23 +279,28 @@ impl Line {
         Ok(Invocation::Try { text, config })
     }
 
-    fn into_manifest(self) -> Result<Invocation, Error> {
+    /// The word of a command that takes one word and none of the bot's options.
+    fn into_only_word(self, command: Command, missing: Error) -> Result<String, Error> {
         if let Some((opt, _)) = self.flags.first() {
             return Err(Error::OptionOfServe {
                 option: opt.flag.unwrap_or(opt.variable),
-                command: Command::Manifest.word(),
+                command: command.word(),
             });
         }
         let mut words = self.words.into_iter();
-        let url = words.next().ok_or(Error::NoUrl)?;
+        let word = words.next().ok_or(missing)?;
         match words.next() {
             Some(word) => Err(Error::SuperfluousWord { word }),
-            None => Ok(Invocation::Manifest {
-                url,
-                is_link: self.is_link,
-            }),
+            None => Ok(word),
         }
     }
+}
+
+/// The directory that systemd has made for the service's state: the first, of several.
+fn state_directory(surroundings: &Surroundings<'_>) -> Option<OsString> {
+    let directories = (surroundings.variable)(STATE_DIRECTORY)?;
+    let first = directories.as_bytes().split(|b| *b == b':').next()?;
+    (!first.is_empty()).then(|| OsStr::from_bytes(first).to_owned())
 }
 
 /// Notes the variables that `heeds` lets through, then the flags, which beat them.

@@ -130,7 +130,16 @@ pub const OPTIONS: &[Opt] = &[
         value: "SECONDS",
         default: "the delay + 30",
         variable_in_trial: true,
-        help: "how long a graceful stop waits for pending jobs",
+        help: "how long a graceful stop waits for pending jobs; with a journal they are kept instead",
+    },
+    Opt {
+        setting: Setting::Journal,
+        flag: Some("--journal"),
+        variable: "TORRAP_JOURNAL",
+        value: "DIR",
+        default: "off, or systemd's $STATE_DIRECTORY",
+        variable_in_trial: false,
+        help: "directory of the journal: what was acknowledged is answered even after a crash",
     },
     Opt {
         setting: Setting::CaFile,

@@ -78,6 +78,8 @@ pub enum Expected {
     Origin(OriginError),
     /// A path of a file.
     Path,
+    /// A path of a directory.
+    Directory,
 }
 
 impl fmt::Display for Error {
@@ -149,6 +151,7 @@ impl fmt::Display for Expected {
                 )
             }
             Self::Path => f.write_str("a path; give the path of a PEM file"),
+            Self::Directory => f.write_str("a path; give the path of a directory"),
         }
     }
 }

@@ -97,6 +97,8 @@ pub struct Config {
     pub max_connections: usize,
     /// How long a graceful stop waits for pending jobs, in milliseconds.
     pub drain_ms: u64,
+    /// Directory of the journal; without one, what is pending is lost with the process.
+    pub journal: Option<PathBuf>,
     /// PEM file of the authorities to trust for replies, instead of the built-in ones.
     pub ca_file: Option<PathBuf>,
     /// The proxy that replies go through.
@@ -142,7 +144,8 @@ impl Config {
                 Some(drain) => drain.millis(0..=DRAIN_MS_MAX)?,
                 None => delay_ms + DRAIN_BEYOND_DELAY_MS,
             },
-            ca_file: settings.path(S::CaFile)?,
+            journal: settings.path(S::Journal, Expected::Directory)?,
+            ca_file: settings.path(S::CaFile, Expected::Path)?,
             proxy: None,
             limits: Limits::default(),
         })

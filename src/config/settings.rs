@@ -32,6 +32,8 @@ pub enum Setting {
     MaxConnections,
     /// How long a stop waits.
     Drain,
+    /// Where the journal is.
+    Journal,
     /// Authorities to trust.
     CaFile,
     /// Addresses for those who watch.
@@ -86,13 +88,17 @@ impl Settings {
     }
 
     /// A path may be any text that the system takes, not only UTF-8.
-    pub(super) fn path(&self, setting: Setting) -> Result<Option<PathBuf>, Error> {
+    pub(super) fn path(
+        &self,
+        setting: Setting,
+        expected: Expected,
+    ) -> Result<Option<PathBuf>, Error> {
         match self.given.get(&setting) {
             None => Ok(None),
             Some((name, path)) if path.is_empty() => Err(Error::Invalid {
                 name,
                 value: String::new(),
-                expected: Expected::Path,
+                expected,
             }),
             Some((_, path)) => Ok(Some(path.into())),
         }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-use super::error::Error;
+use super::error::{Error, Expected};
 use super::settings::{Setting, Settings};
 use super::value::entries;
 
@@ -46,7 +46,7 @@ impl SigningSecret {
         read_file: &dyn Fn(&Path) -> io::Result<Vec<u8>>,
     ) -> Result<Vec<Self>, Error> {
         let text = settings.given(Setting::SigningSecrets)?;
-        let path = settings.path(Setting::SigningSecretsFile)?;
+        let path = settings.path(Setting::SigningSecretsFile, Expected::Path)?;
         match (text, path) {
             (None, None) => Err(Error::SecretMissing),
             (Some(_), Some(_)) => Err(Error::SecretTwice),

@@ -5,7 +5,7 @@ use std::mem::discriminant;
 use super::chunked::Decoder;
 use super::framing::{self, Framing, Length};
 use super::request::{Request, Version, field_storage, parse_head};
-use super::response::Exchange;
+use super::staging::Exchange;
 use super::{Error, Limits, Response, Staging};
 use crate::time::Tick;
 

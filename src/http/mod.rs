@@ -18,10 +18,12 @@ mod connection;
 mod framing;
 mod request;
 mod response;
+mod staging;
 
 pub use connection::{CloseReason, Connection};
 pub use request::{Fields, Repeated, Request, Version};
-pub use response::{Content, Response, Staging, Status};
+pub use response::{Content, Response, Status};
+pub use staging::Staging;
 
 /// The most header fields a request may have.
 pub const FIELDS_MAX: usize = 64;

@@ -14,6 +14,7 @@
 
 pub mod answer;
 mod payload;
+mod restored;
 mod retry;
 
 use std::collections::VecDeque;
@@ -63,7 +64,8 @@ pub struct Job {
     pub attempts: u8,
     /// Where it stands.
     pub state: State,
-    expires_at: Tick,
+    /// When the `response_url` stops serving.
+    pub expires_at: Tick,
 }
 
 /// What is needed to make a job.
@@ -110,6 +112,8 @@ pub struct Jobs {
     capacity: usize,
     /// Bytes of all payloads together.
     payload_bytes: usize,
+    /// How many are with a sender.
+    sending: usize,
 }
 
 impl Jobs {
@@ -122,6 +126,7 @@ impl Jobs {
             ready: VecDeque::new(),
             capacity,
             payload_bytes: 0,
+            sending: 0,
         }
     }
 
@@ -148,8 +153,13 @@ impl Jobs {
         {
             return Err(Full);
         }
-        let payload = Payload::new(new.path, new.text).ok_or(Full)?;
-        self.payload_bytes = bytes;
+        self.insert(new).ok_or(Full)
+    }
+
+    /// `None` if its path is longer than any path.
+    fn insert(&mut self, new: NewJob<'_>) -> Option<Key> {
+        let payload = Payload::new(new.path, new.text)?;
+        self.payload_bytes += new.path.len() + new.text.len();
         let key = self.table.insert(Job {
             payload,
             command: new.command,
@@ -159,7 +169,7 @@ impl Jobs {
             expires_at: new.expires_at,
         });
         self.wheel.schedule(new.due, key);
-        Ok(key)
+        Some(key)
     }
 
     /// Makes ready what is due by now, as far as the budget goes.
@@ -187,7 +197,10 @@ impl Jobs {
     /// The next job that waits for a sender: its attempt begins. `Err` is one that waited too long;
     /// it is no longer owed.
     pub fn poll_ready(&mut self, now: Tick) -> Option<(Key, Result<&Job, Abandoned>)> {
-        let key = self.ready.pop_front()?;
+        let mut key = self.ready.pop_front()?;
+        while !self.table.contains(key) {
+            key = self.ready.pop_front()?; // one that was withdrawn
+        }
         if self.ready.is_empty() {
             self.ready.shrink_to(READY_KEPT);
         }
@@ -198,6 +211,7 @@ impl Jobs {
         let job = self.table.get_mut(key)?;
         job.state = State::Sending;
         job.attempts += 1;
+        self.sending += 1;
         Some((key, Ok(job)))
     }
 
@@ -207,6 +221,7 @@ impl Jobs {
             .table
             .get_mut(key)
             .filter(|job| job.state == State::Sending)?;
+        self.sending -= 1;
         let seed = key.to_u64();
         let verdict = retry::judge(outcome, job.attempts, job.expires_at, seed, now);
         match verdict {

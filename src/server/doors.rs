@@ -4,11 +4,16 @@ use log::warn;
 use mio::Registry;
 use mio::net::TcpListener;
 
-use super::Error;
 use super::inherited::Inherited;
 use super::listener::Listener;
 use super::token::Side;
+use super::{Error, watch};
 use crate::config::Config;
+
+/// Descriptors kept for what is no client: streams, the poll, listeners, name look-ups.
+const DESCRIPTORS_RESERVED: usize = 16;
+/// And with a journal: its directory, its lock, the segment that is written, the next one.
+const JOURNAL_DESCRIPTORS: usize = 4;
 
 /// The listeners of both doors.
 pub(super) struct Doors {
@@ -39,11 +44,19 @@ impl Doors {
 
 /// How many connections and sender threads the descriptor limit admits, after it was raised as far as
 /// it may be. Senders get at most half: however slow the receivers, commands are still acknowledged.
-pub(super) fn admissible(
-    max_connections: usize,
-    senders: usize,
-    reserved: usize,
-) -> (usize, usize) {
+pub(super) fn admissible(config: &Config, is_watched: bool) -> (usize, usize) {
+    let (max_connections, senders) = (config.max_connections, config.senders);
+    let for_journal = if config.journal.is_some() {
+        JOURNAL_DESCRIPTORS
+    } else {
+        0
+    };
+    let for_watch = if is_watched {
+        watch::CONNECTIONS_MAX
+    } else {
+        0
+    };
+    let reserved = DESCRIPTORS_RESERVED + for_journal + for_watch;
     let wanted = max_connections + senders + reserved;
     let Ok((soft, hard)) = rlimit::getrlimit(rlimit::Resource::NOFILE) else {
         return (max_connections, senders);

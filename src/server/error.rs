@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::{fmt, io};
 
 use crate::config::Shown;
+use crate::journal;
 
 /// Why a server could not be set up.
 #[derive(Debug)]
@@ -45,21 +46,64 @@ pub enum Error {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// The journal cannot be used.
+    Journal {
+        /// Its directory.
+        path: PathBuf,
+        /// Why not.
+        error: JournalError,
+    },
     /// The loop itself cannot be set up.
     Loop(io::Error),
+}
+
+/// Why a journal cannot be used.
+#[derive(Debug)]
+pub enum JournalError {
+    /// Another process uses it, and perhaps it has told its number.
+    Taken(Option<u32>),
+    /// The directory cannot be made or opened, or files cannot be made in it.
+    Unusable(io::Error),
+    /// What is in it cannot be used.
+    Unreadable(journal::Error),
+}
+
+impl fmt::Display for JournalError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Taken(None) => {
+                f.write_str("another torrap uses it; stop that one, or give each its own")
+            }
+            Self::Taken(Some(process)) => write!(
+                f,
+                "another torrap uses it (process {process}); stop that one, or give each its own"
+            ),
+            Self::Unusable(error) => write!(
+                f,
+                "cannot be used ({error}); give a directory of torrap's own"
+            ),
+            Self::Unreadable(error) => error.fmt(f),
+        }
+    }
 }
 
 impl Error {
     /// Whether it is the settings that are wrong, and not the state of the machine.
     #[must_use]
     pub const fn is_usage(&self) -> bool {
-        matches!(
-            self,
+        match self {
             Self::Resolve { .. }
-                | Self::Inherited { .. }
-                | Self::CaFile { .. }
-                | Self::Proxy { .. }
-        )
+            | Self::Inherited { .. }
+            | Self::CaFile { .. }
+            | Self::Proxy { .. } => true,
+            Self::Journal { error, .. } => match error {
+                JournalError::Taken(_) | JournalError::Unreadable(journal::Error::Io { .. }) => {
+                    false
+                }
+                JournalError::Unusable(_) | JournalError::Unreadable(_) => true,
+            },
+            Self::Listen { .. } | Self::Loop(_) => false,
+        }
     }
 }
 
@@ -116,6 +160,9 @@ impl fmt::Display for Error {
                     f,
                     "{variable}: {reason}; give one such as http://proxy.example:3128, or unset it"
                 )
+            }
+            Self::Journal { path, error } => {
+                write!(f, "--journal {}: {error}", Shown(&path.to_string_lossy()))
             }
             Self::Loop(source) => write!(f, "cannot start the event loop: {source}"),
         }

@@ -7,10 +7,12 @@
 mod admission;
 mod agent;
 mod clock;
+mod directory;
 mod doors;
 mod error;
 mod eviction;
 mod inherited;
+mod journal;
 mod listener;
 mod resolver;
 mod senders;
@@ -19,6 +21,7 @@ mod sessions;
 #[cfg(test)]
 mod simulation;
 mod socket;
+mod stopper;
 mod supervisor;
 mod token;
 mod transport;
@@ -26,11 +29,9 @@ mod watch;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use log::{debug, info, warn};
+use log::{debug, info};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Poll, Waker};
 
@@ -38,15 +39,18 @@ use self::admission::Admission;
 use self::agent::Agents;
 use self::clock::Clock;
 use self::doors::{Doors, admissible};
-pub use self::error::Error;
+pub use self::error::{Error, JournalError};
 pub use self::inherited::Inherited;
+use self::journal::Keeper;
+pub use self::journal::inspect as inspect_journal;
 use self::senders::Senders;
 use self::sessions::Sessions;
 use self::socket::Readiness;
+pub use self::stopper::Stopper;
 pub use self::supervisor::{Instructions, Supervisor};
 use self::token::{Side, Source};
 use self::watch::{View, Watch};
-use crate::bot::Bot;
+use crate::bot::{self, Bot};
 use crate::config::Config;
 use crate::health::Condition;
 use crate::time::{Now, Seconds, Tick, UnixTime};
@@ -58,11 +62,12 @@ const EVENTS_PER_TURN: usize = 1024;
 const EXPIRIES_PER_TURN: usize = 4096;
 /// Replies composed and handed to the senders in one turn.
 const DISPATCHES_PER_TURN: usize = 256;
-/// Descriptors kept for what is no client: streams, the poll, listeners, name look-ups.
-const DESCRIPTORS_RESERVED: usize = 16;
 /// How long a stop waits for requests that are incomplete and for clients that do not read, ms: long
 /// enough for whoever is honest, and a stranger's one byte must not hold up a restart.
 const STOP_GRACE_MS: u64 = 3_000;
+/// With a journal, how long a stop waits for those, and for what came of the attempts that have begun: an
+/// attempt whose outcome is not known is made again.
+const KEPT_DRAIN_MS: u64 = 500;
 
 /// The client that replies are posted with, for those who want to know whether it would work.
 ///
@@ -70,24 +75,6 @@ const STOP_GRACE_MS: u64 = 3_000;
 /// The authorities or the proxy of the settings cannot be used.
 pub(crate) fn client(config: &Config) -> Result<ureq::Agent, Error> {
     Ok(Agents::new(config)?.make())
-}
-
-/// Asks a running server to stop, from any thread.
-#[derive(Clone, Debug)]
-pub struct Stopper {
-    requested: Arc<AtomicBool>,
-    waker: Arc<Waker>,
-}
-
-impl Stopper {
-    /// Stops the server: it accepts no more, answers what it owes, and returns from
-    /// [`Server::run`].
-    pub fn stop(&self) {
-        self.requested.store(true, Ordering::Release);
-        if let Err(error) = self.waker.wake() {
-            warn!("cannot wake the loop: {error}");
-        }
-    }
 }
 
 /// The bot with its sockets.
@@ -101,6 +88,7 @@ pub struct Server {
     watch: Option<Watch>,
     started_at: UnixTime,
     supervisor: Supervisor,
+    journal: Option<Keeper>,
     clock: Clock,
     stopper: Stopper,
     /// Whether others listen on the same addresses.
@@ -130,28 +118,20 @@ impl Server {
         let Now { tick: now, unix } = clock.now();
         let poll = Poll::new().map_err(Error::Loop)?;
         let waker = Waker::new(poll.registry(), Source::Waker.token()).map_err(Error::Loop)?;
-        let stopper = Stopper {
-            requested: Arc::default(),
-            waker: Arc::new(waker),
-        };
+        let stopper = Stopper::new(waker);
         let doors = Doors::open(config, inherited, poll.registry())?;
-        let watchers = if doors.watch.is_empty() {
-            0
-        } else {
-            watch::CONNECTIONS_MAX
-        };
-        let (max_connections, senders) = admissible(
-            config.max_connections,
-            config.senders,
-            DESCRIPTORS_RESERVED + watchers,
-        );
+        let (max_connections, senders) = admissible(config, !doors.watch.is_empty());
         let agents = Agents::new(config)?;
         let limits = &config.limits;
+        let mut bot = Bot::new(config, now);
+        let keep = |path| Keeper::open(path, &mut bot, clock.now());
+        let journal = config.journal.as_deref().map(keep).transpose()?;
         Ok(Self {
             admission: Admission::new("all of --max-connections", doors.front),
             sessions: Sessions::new(Side::Front, limits.clone(), max_connections, now),
-            bot: Bot::new(config, now),
-            senders: Senders::new(agents, senders, stopper.waker.clone()),
+            bot,
+            journal,
+            senders: Senders::new(agents, senders, stopper.waker()),
             watch: Watch::open(doors.watch, limits, now),
             supervisor: Supervisor::default(),
             started_at: unix,
@@ -213,13 +193,20 @@ impl Server {
             self.sessions.receive(&mut self.bot, now);
             self.collect();
             self.expire(now);
+            self.commit(now);
             self.sessions.transmit();
             self.dispatch(now);
             self.show(now);
         }
         self.senders.stop();
         self.bot.handle_stop();
-        Ok(self.bot.pending())
+        let pending = self.bot.pending();
+        let Some(journal) = &mut self.journal else {
+            return Ok(pending);
+        };
+        journal.finish(&mut self.bot, self.clock.now());
+        info!("replies left to the next start: {pending}");
+        Ok(0)
     }
 
     /// One line for each reply that [`Self::run`] left undelivered. There may be more of them than a
@@ -247,7 +234,7 @@ impl Server {
     fn has_work(&self) -> bool {
         self.sessions.has_work()
             || self.admission.has_work(&self.sessions)
-            || (self.bot.has_delivery() && self.senders.room() > 0)
+            || (self.bot.has_delivery() && self.senders.room() > 0 && !self.leaves_rest())
             || self.watch.as_ref().is_some_and(Watch::has_work)
     }
 
@@ -261,6 +248,7 @@ impl Server {
             self.admission.poll_timeout(),
             self.watch.as_ref().and_then(Watch::poll_timeout),
             self.supervisor.poll_timeout(),
+            self.journal.as_ref().and_then(Keeper::poll_timeout),
             self.senders.poll_timeout(),
         ];
         let next = deadlines.into_iter().flatten().min();
@@ -288,7 +276,7 @@ impl Server {
                 }
             }
         }
-        if self.drain_until.is_none() && self.stopper.requested.load(Ordering::Acquire) {
+        if self.drain_until.is_none() && self.stopper.is_requested() {
             self.begin_drain();
         }
     }
@@ -296,13 +284,18 @@ impl Server {
     fn begin_drain(&mut self) {
         debug!("received cancellation signal");
         let pending = self.bot.pending();
-        let patience = Seconds { ms: self.drain_ms };
+        // What a journal keeps need not be waited for.
+        let (drain_ms, grace_ms) = match self.journal {
+            Some(_) => (KEPT_DRAIN_MS.min(self.drain_ms), KEPT_DRAIN_MS),
+            None => (self.drain_ms, STOP_GRACE_MS),
+        };
+        let patience = Seconds { ms: drain_ms };
         info!("stopping; replies pending: {pending}, waiting up to {patience} s");
-        self.supervisor.tell_stopping(pending, self.drain_ms);
+        self.supervisor.tell_stopping(pending, drain_ms);
         // The turn may have begun a while ago.
         let begin = self.clock.now().tick;
-        self.drain_until = Some(begin.not_before(self.drain_ms));
-        self.grace_until = Some(begin.not_before(STOP_GRACE_MS));
+        self.drain_until = Some(begin.not_before(drain_ms));
+        self.grace_until = Some(begin.not_before(grace_ms));
         self.admission.leave(self.is_shared, begin);
         self.sessions.drain();
         self.bot.set_condition(Condition::Draining);
@@ -313,10 +306,19 @@ impl Server {
         let Some(until) = self.drain_until else {
             return false;
         };
+        let owed = match self.journal {
+            Some(_) => self.bot.sending(),
+            None => self.bot.pending(),
+        };
         let is_left = self.admission.is_closed() && !self.sessions.has_work();
-        let is_settled = is_left && self.bot.pending() == 0;
+        let is_settled = is_left && owed == 0;
         let are_clients_served = self.grace_until.is_none() || self.sessions.owed() == 0;
         is_settled && are_clients_served || self.clock.now().tick >= until
+    }
+
+    /// Whether it is stopping, and what no sender has yet is left to the next start.
+    const fn leaves_rest(&self) -> bool {
+        self.journal.is_some() && self.drain_until.is_some()
     }
 
     /// Takes in what came of the senders' attempts.
@@ -338,8 +340,32 @@ impl Server {
         self.bot.handle_timeout(now, &mut budget);
     }
 
+    /// Makes durable what the turn has accepted, before it is acknowledged. What else is to be answered
+    /// does not wait for the disk.
+    fn commit(&mut self, now: Now) {
+        let Some(journal) = &mut self.journal else {
+            return;
+        };
+        if self.sessions.has_promises() {
+            self.sessions.transmit_free();
+        }
+        if !journal.commit(&mut self.bot, now) {
+            self.sessions.break_promises(&bot::busy());
+        }
+        if self.drain_until.is_none() {
+            self.bot
+                .set_condition(match journal.is_to_be_avoided(now.tick) {
+                    true => Condition::JournalFailing,
+                    false => Condition::Ready,
+                });
+        }
+    }
+
     /// Hands due replies to the senders, as many as they have room for.
     fn dispatch(&mut self, now: Now) {
+        if self.leaves_rest() {
+            return;
+        }
         for _ in 0..self.senders.room().min(DISPATCHES_PER_TURN) {
             let Some(delivery) = self.bot.poll_delivery(now) else {
                 break;
@@ -360,6 +386,7 @@ impl Server {
             front: &self.sessions,
             door: &self.admission,
             senders: &self.senders,
+            journal: self.journal.as_ref().map(Keeper::counters),
             started_at: self.started_at,
         };
         watch.turn(&mut view, self.poll.registry(), now);

@@ -1,5 +1,7 @@
 //! All sessions: who is admitted, who has its turn, who has lasted too long.
 
+mod sending;
+
 use std::collections::VecDeque;
 use std::ops::Range;
 
@@ -52,7 +54,16 @@ pub(super) struct Sessions<S> {
     buffer: Box<[u8]>,
     staging: Staging,
     /// Whose responses lie where in the staging area.
-    staged: Vec<(Key, Range<usize>)>,
+    staged: Vec<Staged>,
+}
+
+/// A session's responses of one turn.
+struct Staged {
+    key: Key,
+    range: Range<usize>,
+    /// Whether they wait for what the turn has promised to be durable: they hold a promise, or may stand
+    /// behind one.
+    is_held: bool,
 }
 
 impl<S: Socket> Sessions<S> {
@@ -218,7 +229,8 @@ impl<S: Socket> Sessions<S> {
             }
             Progress::Over => return self.remove(key),
         }
-        self.after(key, start, service, now);
+        let is_held = self.staging.has_promise_since(start);
+        self.after(key, start, is_held, service, now);
     }
 
     /// Ends what has lasted too long, as far as the budget goes.
@@ -239,12 +251,20 @@ impl<S: Socket> Sessions<S> {
             // The deadline has moved since the timer was set: that is all it costs to move it.
             session.armed = session.connection.deadline();
             session.timer = self.timers.schedule(session.armed, key);
-            self.after(key, start, service, now);
+            let is_held = self.has_promises();
+            self.after(key, start, is_held, service, now);
         }
     }
 
     /// Books what a session has staged from `start` on, and keeps its timer no later than its deadline.
-    fn after(&mut self, key: Key, start: usize, service: &mut impl Service, now: Now) {
+    fn after(
+        &mut self,
+        key: Key,
+        start: usize,
+        is_held: bool,
+        service: &mut impl Service,
+        now: Now,
+    ) {
         let Some(session) = self.slab.get_mut(key) else {
             return;
         };
@@ -258,7 +278,11 @@ impl<S: Socket> Sessions<S> {
         self.held_bytes += session.held_bytes;
         let end = self.staging.len();
         if end > start {
-            self.staged.push((key, start..end));
+            self.staged.push(Staged {
+                key,
+                range: start..end,
+                is_held,
+            });
             if let Some(CloseReason::Fault(error)) = session.connection.close_reason() {
                 service.note_fault(error, now);
             }
@@ -277,33 +301,6 @@ impl<S: Socket> Sessions<S> {
             session.armed = deadline;
             session.timer = self.timers.schedule(deadline, key);
         }
-    }
-
-    /// Sends what was staged in this turn, and what waited for sockets that take bytes again.
-    pub(super) fn transmit(&mut self) {
-        let mut resumed = std::mem::take(&mut self.resumed);
-        for key in resumed.drain(..) {
-            let Some(session) = self.slab.get_mut(key) else {
-                continue;
-            };
-            match session.flush() {
-                Err(_) => self.remove(key),
-                // Requests that were already buffered get their turn without a new event.
-                Ok(()) if !session.is_blocked() => self.activate(key),
-                Ok(()) => {}
-            }
-        }
-        self.resumed = resumed;
-        let mut staged = std::mem::take(&mut self.staged);
-        for (key, range) in staged.drain(..) {
-            let Some(session) = self.slab.get_mut(key) else {
-                continue;
-            };
-            if session.transmit(&self.staging.bytes()[range]).is_err() {
-                self.remove(key);
-            }
-        }
-        self.staged = staged;
     }
 
     /// Closes connections that have been idle for a moment, and the others with their next answer. Each

@@ -19,7 +19,7 @@ use super::token::Side;
 use crate::bot::Bot;
 use crate::health;
 use crate::http::{self, Limits, Request, Response, Status};
-use crate::metrics::Standing;
+use crate::metrics::{JournalCounters, Standing};
 use crate::slab::Key;
 use crate::time::{Now, Tick, UnixTime};
 
@@ -40,6 +40,7 @@ pub(super) struct View<'a> {
     pub(super) front: &'a Sessions<TcpStream>,
     pub(super) door: &'a Admission<TcpListener>,
     pub(super) senders: &'a Senders,
+    pub(super) journal: Option<&'a JournalCounters>,
     pub(super) started_at: UnixTime,
 }
 
@@ -114,7 +115,7 @@ impl Service for View<'_> {
 
 impl View<'_> {
     /// What the shell knows of how things stand; the bot adds the rest.
-    fn standing(&self) -> Standing<'static> {
+    fn standing(&self) -> Standing<'_> {
         let door = self.door.counts();
         let (sender_threads, sender_threads_max) = self.senders.threads();
         Standing {
@@ -127,6 +128,7 @@ impl View<'_> {
             sender_threads,
             sender_threads_max,
             deliveries_outstanding: self.senders.outstanding(),
+            journal: self.journal,
             ..Standing::default()
         }
     }

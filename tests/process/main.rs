@@ -13,6 +13,8 @@ mod broken_log;
 mod checking;
 #[cfg(target_os = "linux")]
 mod idle;
+mod journal;
+mod kills;
 mod listening;
 mod log_levels;
 mod metrics;

@@ -1,6 +1,7 @@
 //! The binary as a process of its own, with nothing of the developer's environment.
 
 use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
@@ -43,6 +44,31 @@ pub fn finish(command: &mut Command) -> Finished {
         code: output.status.code(),
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// A directory that is gone with the test.
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    /// The path of one that is not there yet.
+    pub fn new(name: &str) -> Self {
+        let name = format!("torrap-test-{}-{name}", std::process::id());
+        Self(std::env::temp_dir().join(name))
+    }
+
+    pub fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+
+    pub fn join(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 

@@ -107,6 +107,22 @@ fn unknown_words_are_named_and_the_nearest_suggested() {
             "--delay: not an option of `torrap manifest`; leave",
         ),
         (
+            &["journal"],
+            "journal: the directory is missing; give the one that the bot was given",
+        ),
+        (
+            &["journal", "a", "b"],
+            r#"unexpected argument "b"; see `torrap --help`"#,
+        ),
+        (
+            &["journal", "a", "--journal", "b"],
+            "--journal: not an option of `torrap journal`; leave",
+        ),
+        (
+            &["--jobs"],
+            "--jobs: an option of `torrap journal` only; leave it out",
+        ),
+        (
             &["try", " "],
             "try: the text is blank; give some, or none at all",
         ),
@@ -128,6 +144,7 @@ fn help_and_version_stand_anywhere_and_need_no_settings() {
         &["try"],
         &["try", "text"],
         &["manifest"],
+        &["journal"],
     ] {
         for (flag, start) in [
             ("--help", "A Slack slash command"),
@@ -155,6 +172,21 @@ fn the_manifests_url_is_handed_on() {
 }
 
 #[test]
+fn the_journals_directory_is_handed_on() {
+    for (args, expected) in [
+        (&["journal", "j"][..], false),
+        (&["--jobs", "journal", "j"], true),
+    ] {
+        let invocation = parse_in(&[], args).unwrap();
+        assert!(
+            matches!(&invocation, Invocation::Journal { directory, jobs }
+                if directory == Path::new("j") && *jobs == expected),
+            "{invocation:?}"
+        );
+    }
+}
+
+#[test]
 fn a_trial_takes_words_options_and_nothing_from_the_bots_world() {
     let text = |args: &[&str]| try_in(&[], args).unwrap().0;
     assert_eq!(text(&[]), "sdrawkcab si siht");
@@ -178,11 +210,14 @@ fn a_trial_takes_words_options_and_nothing_from_the_bots_world() {
         ("TORRAP_LISTEN", "0.0.0.0:80"),
         ("TORRAP_REPLY_ORIGINS", "wrong"),
         ("SSL_CERT_FILE", "/run/none"),
+        ("TORRAP_JOURNAL", "/run/none"),
+        ("STATE_DIRECTORY", "/run/none"),
         ("TORRAP_DELAY", "0.25"),
     ];
     let (_, config) = try_in(&of_the_bot, &[]).unwrap();
     assert_eq!(config.listen, ["127.0.0.1:0"]);
     assert_eq!((config.ca_file, config.delay_ms), (None, 250));
+    assert_eq!(config.journal, None);
 }
 
 #[test]

@@ -35,14 +35,16 @@ fn shown(config: &Config, setting: Setting) -> String {
         Setting::MaxPending => config.max_pending.to_string(),
         Setting::MaxConnections => config.max_connections.to_string(),
         Setting::Drain => config.drain_ms.to_string(),
-        Setting::CaFile => config
-            .ca_file
-            .as_ref()
-            .map_or_else(|| "none".into(), |path| path.display().to_string()),
+        Setting::Journal => shown_path(config.journal.as_ref()),
+        Setting::CaFile => shown_path(config.ca_file.as_ref()),
         Setting::MetricsListen => config.metrics_listen.join(","),
         Setting::ReusePort => config.reuse_port.to_string(),
         Setting::InChannel => config.in_channel.to_string(),
     }
+}
+
+fn shown_path(path: Option<&PathBuf>) -> String {
+    path.map_or_else(|| "none".into(), |path| path.display().to_string())
 }
 
 /// One setting that has a flag: what stands for its default, two good values with what they come
@@ -173,6 +175,12 @@ const ROWS: &[Row] = &[
         default: "35000",
         good: [("0", "0"), ("86400", "86400000")],
         bad: &[("86400.1", SECONDS_TO_DAY), ("never", SECONDS_TO_DAY)],
+    },
+    Row {
+        setting: Setting::Journal,
+        default: "none",
+        good: [("/var/lib/torrap", "/var/lib/torrap"), ("j", "j")],
+        bad: &[],
     },
     Row {
         setting: Setting::CaFile,
@@ -354,4 +362,29 @@ fn the_secret_comes_from_its_variable_or_a_file() {
         let line = serve(&variables).unwrap_err();
         assert!(line.starts_with(start), "{line}");
     }
+}
+
+#[test]
+fn the_journal_is_where_systemd_keeps_state_unless_told_otherwise() {
+    let of = |variables: &[_], args: &[_]| serve_in(variables, args).unwrap().journal;
+    let path = |path: &str| Some(PathBuf::from(path));
+    let systemd = |value| [("STATE_DIRECTORY", value)];
+    assert_eq!(
+        of(&systemd("/var/lib/torrap"), &[]),
+        path("/var/lib/torrap")
+    );
+    assert_eq!(
+        of(&systemd("/a:/b:/c"), &[]),
+        path("/a"),
+        "the first of several"
+    );
+    assert_eq!(of(&systemd(""), &[]), None);
+    assert_eq!(of(&systemd("/a"), &["--journal", "/j"]), path("/j"));
+    let both = [("STATE_DIRECTORY", "/a"), ("TORRAP_JOURNAL", "/j")];
+    assert_eq!(of(&both, &[]), path("/j"));
+    let error = serve_in(&[], &["--journal="]).unwrap_err();
+    assert_eq!(
+        error,
+        r#"--journal: "" is not a path; give the path of a directory"#
+    );
 }

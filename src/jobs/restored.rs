@@ -1,0 +1,47 @@
+//! What a journal does with the table: looks, takes back, puts in again.
+
+use std::num::NonZeroU32;
+
+use super::{Job, Jobs, NewJob};
+use crate::slab::Key;
+
+impl Jobs {
+    /// How many are with a sender.
+    pub(crate) const fn sending(&self) -> usize {
+        self.sending
+    }
+
+    /// The job in a slot.
+    pub(crate) fn at(&self, slot: u32) -> Option<(Key, &Job)> {
+        self.table
+            .key_at(slot)
+            .and_then(|key| Some((key, self.table.get(key)?)))
+    }
+
+    /// Forgets a job that was never promised to anybody.
+    pub(crate) fn withdraw(&mut self, key: Key) {
+        self.remove(key);
+    }
+
+    /// Takes on a job that was promised by an earlier process: whatever the capacity, with the attempts
+    /// that were made, and the generation that it had there.
+    pub(crate) fn restore(
+        &mut self,
+        new: NewJob<'_>,
+        attempts: u8,
+        generation: u32,
+    ) -> Option<Key> {
+        self.number_from(generation);
+        let key = self.insert(new)?;
+        self.table.get_mut(key)?.attempts = attempts;
+        Some(key)
+    }
+
+    /// The next job has this generation.
+    pub(crate) const fn number_from(&mut self, generation: u32) {
+        self.table.generation = match NonZeroU32::new(generation) {
+            Some(generation) => generation,
+            None => NonZeroU32::MIN,
+        };
+    }
+}

@@ -1,0 +1,373 @@
+//! A turn's changes as one batch: written, synced if anything was accepted, and booked.
+
+use super::ledger::Ledger;
+use super::log::{BATCH_FRONT, Failure, Log, Written};
+use super::record::{Entry, Record};
+use super::{Disk, JournalTime, LOG_BYTES_MIN, LOG_PER_LIVE_MAX};
+use crate::bot::{Bot, Change, Owed};
+use crate::slab::Key;
+use crate::time::{Now, Tick};
+
+/// After a failure the disk is left alone for so long, and every command is answered "busy": a disk that
+/// takes long to fail must not hold up the loop at each turn.
+const RETRY_MS: u64 = 1_000;
+
+/// A batch moves at most twice its own size of old jobs, and this much besides.
+const MOVED_BYTES_PER_BATCH: usize = 64 * 1024;
+
+/// Outcomes that are written and not synced, before a batch of nothing else is synced as well.
+const UNSYNCED_BYTES_MAX: usize = 1024 * 1024;
+
+/// A batch's memory that is kept for the next one.
+const BATCH_BYTES_KEPT: usize = 1024 * 1024;
+
+/// The same for the lists of a batch's jobs.
+const JOBS_KEPT: usize = 4096;
+
+/// A journal that is open. What it does not tell about are the jobs themselves: the bot has them.
+pub struct Journal<D: Disk> {
+    pub(super) log: Log<D>,
+    pub(super) ledger: Ledger,
+    pub(super) clock: JournalClock,
+    /// The highest number that a job has had.
+    pub(super) newest_job: u64,
+    /// Records of jobs that were settled, or whose attempt failed, and that are not written yet.
+    pub(super) outcomes: Vec<u8>,
+    /// Such records that are written and not synced.
+    unsynced: Vec<u8>,
+    /// The batch, with room for a header in front.
+    batch: Vec<u8>,
+    /// The jobs whose accepted records are in the batch: their keys, how long the records are, and when
+    /// they are due.
+    booked: Vec<(Key, usize, JournalTime)>,
+    changes: Vec<Change>,
+    /// After a failure, when the disk is tried again.
+    retry_at: Option<Tick>,
+    /// What was done so far.
+    counts: Counts,
+}
+
+/// What a journal has done since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Jobs whose acceptance is durable.
+    pub accepted: u64,
+    /// Batches written.
+    pub writes: u64,
+    /// Batches synced.
+    pub syncs: u64,
+    /// Bytes written.
+    pub bytes: u64,
+    /// Batches that could not be written or synced.
+    pub failures: u64,
+    /// Records written anew to free the segments they stood in.
+    pub moved: u64,
+    /// Bytes that the log has had at most.
+    pub peak_bytes: u64,
+}
+
+/// From the loop's ticks to journal time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct JournalClock {
+    pub(super) tick: Tick,
+    pub(super) journal: JournalTime,
+}
+
+impl JournalClock {
+    /// The journal time of a tick, also of one to come.
+    pub(super) const fn at(&self, tick: Tick) -> JournalTime {
+        JournalTime(self.journal.0.saturating_add(tick.millis_since(self.tick)))
+    }
+}
+
+impl<D: Disk> Journal<D> {
+    pub(super) fn new(log: Log<D>, ledger: Ledger, clock: JournalClock, newest_job: u64) -> Self {
+        Self {
+            log,
+            ledger,
+            clock,
+            newest_job,
+            outcomes: Vec::new(),
+            unsynced: Vec::new(),
+            batch: Vec::new(),
+            booked: Vec::new(),
+            changes: Vec::new(),
+            retry_at: None,
+            counts: Counts::default(),
+        }
+    }
+
+    /// Makes the turn's changes durable. What was accepted may be acknowledged afterwards; settled jobs
+    /// are only written, unless something accepted makes a sync worth while.
+    ///
+    /// # Errors
+    /// What was accepted is not durable, and no longer owed: the acknowledgements must not go out. What
+    /// was settled is written later.
+    pub fn commit(&mut self, bot: &mut Bot, now: Now) -> Result<(), Failure> {
+        self.stage(bot, now);
+        let accepted = self.booked.len();
+        let is_late = self.retry_at.is_some_and(|at| now.tick < at);
+        let result = if accepted == 0 && (is_late || !self.has_work()) {
+            Ok(())
+        } else if is_late {
+            Err(Failure {
+                what: "cannot write the journal",
+                error: std::io::Error::other("it has just failed; trying again within a second"),
+                is_segment_lost: false,
+            })
+        } else {
+            self.stage_moves(bot);
+            let result = self.write(now);
+            if result.is_ok() {
+                self.counts.accepted += accepted as u64;
+                self.counts.moved += (self.booked.len() - accepted) as u64;
+            }
+            result
+        };
+        if let Err(failure) = &result {
+            for index in 0..accepted {
+                let key = self.booked[index].0;
+                bot.withdraw(key, now);
+                if failure.is_segment_lost {
+                    // It may stand in that segment nevertheless, where a restart would find it.
+                    Record::Settled(self.number(key)).append(&mut self.outcomes);
+                }
+            }
+        }
+        self.booked.clear();
+        self.booked.shrink_to(JOBS_KEPT);
+        result
+    }
+
+    /// See [`Log::sync_left`]. If that fails, a power cut may bring back what was settled just before
+    /// the last process ended.
+    pub(super) fn sync_left(&mut self, has_gaps: bool) {
+        match self.log.sync_left(has_gaps) {
+            Ok(()) => self.counts.syncs += 1,
+            Err(failure) => ::log::warn!("journal: {failure}"),
+        }
+    }
+
+    /// When [`Self::commit`] must be called though nothing has changed.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Tick> {
+        self.has_work().then(|| self.retry_at.unwrap_or_default())
+    }
+
+    /// Writes and syncs what is left, before an end.
+    ///
+    /// # Errors
+    /// Replies that were just posted may be posted again by the next process.
+    pub fn finish(&mut self, bot: &mut Bot, now: Now) -> Result<(), Failure> {
+        self.retry_at = None;
+        self.commit(bot, now)?;
+        self.log.finish()?;
+        // An empty batch tells the next process that all this was synced.
+        self.stage(bot, now);
+        self.write(now)
+    }
+
+    /// Whether the last batch could not be written.
+    #[must_use]
+    pub const fn is_failing(&self) -> bool {
+        self.retry_at.is_some()
+    }
+
+    /// What was done so far.
+    #[must_use]
+    pub const fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Bytes of the log, and of what in it is owed.
+    #[must_use]
+    pub const fn bytes(&self) -> (u64, u64) {
+        (self.ledger.bytes(), self.ledger.live())
+    }
+
+    /// The files.
+    pub const fn disk(&mut self) -> &mut D {
+        self.log.disk()
+    }
+
+    /// Turns changes into records.
+    fn stage(&mut self, bot: &mut Bot, now: Now) {
+        self.batch.clear();
+        self.batch.shrink_to(BATCH_BYTES_KEPT);
+        self.batch.extend_from_slice(&BATCH_FRONT);
+        let mut changes = bot.take_changes(std::mem::take(&mut self.changes));
+        let begin = Record::Batch {
+            journal: self.clock.at(now.tick),
+            unix: now.unix,
+            synced: 0,
+        };
+        begin.append(&mut self.batch);
+        for change in &changes {
+            match *change {
+                Change::Accepted { job, due } => self.book(bot, job.index(), due),
+                Change::Failed { job, due } => {
+                    let Some((_, owed)) = bot.owed(job.index(), due).filter(|(key, _)| *key == job)
+                    else {
+                        continue; // it has been settled since
+                    };
+                    let record = Record::Failed {
+                        number: self.number(job),
+                        attempts: owed.attempts,
+                        due: self.clock.at(due),
+                    };
+                    record.append(&mut self.outcomes);
+                    self.ledger.postpone(job.index(), self.clock.at(due));
+                }
+                Change::Settled { job } => {
+                    Record::Settled(self.number(job)).append(&mut self.outcomes);
+                    self.ledger.remove(job.index());
+                }
+            }
+        }
+        changes.clear();
+        changes.shrink_to(JOBS_KEPT);
+        self.changes = changes;
+    }
+
+    /// Adds a job's accepted record to the batch.
+    fn book(&mut self, bot: &Bot, slot: u32, due: Tick) {
+        let Some((key, owed)) = bot.owed(slot, due) else {
+            return;
+        };
+        let number = self.number(key);
+        self.newest_job = self.newest_job.max(number);
+        let entry = entry(&owed, self.clock, self.clock.at(due));
+        let len = Record::Accepted(number, entry).append(&mut self.batch);
+        self.booked.push((key, len, entry.due));
+    }
+
+    /// While the log is too large, adds jobs of its oldest segment to the batch.
+    fn stage_moves(&mut self, bot: &Bot) {
+        if !self.is_oversized() {
+            return;
+        }
+        let budget = self.batch.len() * 2 + MOVED_BYTES_PER_BATCH;
+        let end = self.batch.len() + budget;
+        for slot in self.ledger.oldest_jobs() {
+            if self.batch.len() >= end {
+                break;
+            }
+            let Some((key, owed)) = bot.owed(slot, Tick(0)) else {
+                continue;
+            };
+            let number = number(key, self.newest_job);
+            let due = self.ledger.due(slot).unwrap_or_default();
+            let entry = entry(&owed, self.clock, due);
+            let len = Record::Accepted(number, entry).append(&mut self.batch);
+            self.booked.push((key, len, due));
+        }
+    }
+
+    fn write(&mut self, now: Now) -> Result<(), Failure> {
+        self.batch.extend_from_slice(&self.outcomes);
+        let mut durable = !self.booked.is_empty()
+            || self.unsynced.len() > UNSYNCED_BYTES_MAX
+            || self.is_oversized();
+        let next_job = self.newest_job + 1;
+        let mut result = self.log.commit(&mut self.batch, next_job, durable);
+        if result
+            .as_ref()
+            .is_err_and(|failure| failure.is_segment_lost)
+        {
+            // Never a second sync of the same file: everything that it may have lost goes to a new one.
+            let at = self.batch.len() - self.outcomes.len();
+            self.batch.splice(at..at, self.unsynced.iter().copied());
+            self.unsynced.append(&mut self.outcomes);
+            std::mem::swap(&mut self.unsynced, &mut self.outcomes);
+            durable = true;
+            result = self.log.commit(&mut self.batch, next_job, durable);
+        }
+        self.ledger.extend_to(self.log.newest());
+        match result {
+            Ok(written) => {
+                self.note_written(written, durable);
+                Ok(())
+            }
+            Err(failure) => {
+                self.counts.failures += 1;
+                self.retry_at = Some(now.tick.after(RETRY_MS));
+                Err(failure)
+            }
+        }
+    }
+
+    fn note_written(&mut self, written: Written, durable: bool) {
+        self.retry_at = None;
+        self.ledger.grow(written.bytes);
+        for (key, len, due) in &self.booked {
+            self.ledger.put(key.index(), written.segment, *len, *due);
+        }
+        if durable {
+            self.unsynced.clear();
+            self.outcomes.clear();
+        } else {
+            self.unsynced.append(&mut self.outcomes);
+        }
+        for records in [&mut self.outcomes, &mut self.unsynced] {
+            records.shrink_to(BATCH_BYTES_KEPT);
+        }
+        self.counts.writes += 1;
+        self.counts.syncs += u64::from(durable);
+        self.counts.bytes += written.bytes;
+        self.counts.peak_bytes = self.counts.peak_bytes.max(self.ledger.bytes());
+        self.delete_dead();
+    }
+
+    /// Deletes what nothing owed stands in. One that cannot be deleted is found at the next start.
+    ///
+    /// Not before the newest segment's name is synced: a power cut may bring back some of what was
+    /// deleted, and it is by the gap in front of a newer one that this is noticed.
+    fn delete_dead(&mut self) {
+        if !self.log.is_linked() {
+            return;
+        }
+        while let Some(dead) = self.ledger.take_dead() {
+            if let Err(failure) = self.log.remove(dead) {
+                ::log::warn!("journal: {failure}");
+            }
+        }
+        self.ledger.shrink();
+    }
+
+    fn has_work(&self) -> bool {
+        !self.outcomes.is_empty() || self.is_oversized()
+    }
+
+    /// Whether there is anything to be gained from moving jobs, and reason to.
+    fn is_oversized(&self) -> bool {
+        let bound = LOG_BYTES_MIN.max(self.ledger.live() * LOG_PER_LIVE_MAX);
+        self.ledger.has_old_segments() && self.ledger.bytes() > bound
+    }
+
+    fn number(&self, job: Key) -> u64 {
+        number(job, self.newest_job)
+    }
+}
+
+/// The number of a job: its key's generation is the lower half, and the upper one is that which comes
+/// nearest to the newest job's.
+fn number(job: Key, newest: u64) -> u64 {
+    const ERA: u64 = 1 << 32;
+    let here = newest & !(ERA - 1) | u64::from(job.generation());
+    let others = [here.checked_sub(ERA), here.checked_add(ERA)];
+    let all = others.into_iter().flatten().chain([here]);
+    all.min_by_key(|number| number.abs_diff(newest))
+        .unwrap_or(here)
+}
+
+fn entry<'a>(owed: &Owed<'a>, clock: JournalClock, due: JournalTime) -> Entry<'a> {
+    Entry {
+        due,
+        expires: clock.at(owed.expires_at),
+        attempts: owed.attempts,
+        command: owed.command,
+        origin: owed.origin,
+        path: owed.path,
+        text: owed.text,
+    }
+}

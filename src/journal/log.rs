@@ -1,0 +1,264 @@
+//! The segments as files: where a batch goes, and what to do when it cannot go there.
+//!
+//! | failed | then |
+//! | --- | --- |
+//! | write | the file is cut back to where it ended, and the next batch goes there; if that fails, too, the segment is given up |
+//! | sync | nobody knows what is on the disk, and no second sync would tell: the segment is given up, and the batch goes to a new one |
+//!
+//! A segment that is given up stays as it is; the header of the next one says how much of it counts. No
+//! segment is made before the names of all earlier ones are synced, so that no power cut can leave a gap.
+
+use std::{fmt, io};
+
+use super::header::{self, HEADER_BYTES, Header};
+use super::record::{seal, set_synced};
+use super::{Disk, SEGMENT_BYTES};
+
+/// What could not be done, and why.
+#[derive(Debug)]
+pub struct Failure {
+    /// What could not be done, as a sentence.
+    pub what: &'static str,
+    /// What the system says.
+    pub error: io::Error,
+    /// Whether what was written before, and not synced yet, may be lost as well: the segment that it
+    /// stands in was given up.
+    pub(super) is_segment_lost: bool,
+}
+
+impl Failure {
+    pub(super) fn of(what: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |error| Self {
+            what,
+            error,
+            is_segment_lost: false,
+        }
+    }
+
+    fn with_segment(self) -> Self {
+        Self {
+            is_segment_lost: true,
+            ..self
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what, self.error)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// The writing end of the log.
+pub(super) struct Log<D: Disk> {
+    disk: D,
+    current: Option<Current<D::File>>,
+    /// The newest segment that was made, and once there is no `current`, how much of it counts and
+    /// whether that was synced.
+    newest: u32,
+    end: u64,
+    is_end_synced: bool,
+    /// Whether the names of all segments have been synced.
+    is_linked: bool,
+}
+
+struct Current<F> {
+    file: F,
+    /// How much of it counts; 0 before its header is written.
+    end: u64,
+    /// How much of it is synced.
+    synced: u64,
+}
+
+/// Where a batch went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Written {
+    pub(super) segment: u32,
+    /// By how much the segment has grown.
+    pub(super) bytes: u64,
+}
+
+/// Room for a header, which every batch begins with: it is written if the batch is its segment's first.
+/// Behind it stands the record that a batch begins with.
+pub(super) const BATCH_FRONT: [u8; HEADER_BYTES] = [0; HEADER_BYTES];
+
+impl<D: Disk> Log<D> {
+    /// Goes on behind this segment, of which so much counts. None of it was synced for all that is known.
+    pub(super) const fn new(disk: D, newest: u32, end: u64) -> Self {
+        Self {
+            disk,
+            current: None,
+            newest,
+            end,
+            is_end_synced: false,
+            is_linked: false,
+        }
+    }
+
+    /// Syncs the newest segment that an earlier process has left: what it has written, and what is
+    /// taken for settled now, must not come back after a power cut. `has_gaps` says that not all of it
+    /// is records even now.
+    pub(super) fn sync_left(&mut self, has_gaps: bool) -> Result<(), Failure> {
+        let file = self.disk.open(&header::name(self.newest));
+        file.and_then(|mut file| self.disk.sync(&mut file))
+            .map_err(Failure::of("cannot sync what an earlier process has left"))?;
+        self.is_end_synced = !has_gaps;
+        Ok(())
+    }
+
+    /// The number of the newest segment.
+    pub(super) const fn newest(&self) -> u32 {
+        self.newest
+    }
+
+    /// Whether the names of all segments have been synced.
+    pub(super) const fn is_linked(&self) -> bool {
+        self.is_linked
+    }
+
+    pub(super) const fn disk(&mut self) -> &mut D {
+        &mut self.disk
+    }
+
+    /// Writes a batch, which begins with [`BATCH_FRONT`], and syncs it if it is to be durable.
+    pub(super) fn commit(
+        &mut self,
+        batch: &mut [u8],
+        next_job: u64,
+        durable: bool,
+    ) -> Result<Written, Failure> {
+        let written = self.write(batch, next_job)?;
+        if durable {
+            self.sync().map_err(|failure| {
+                self.give_up(written.bytes);
+                failure.with_segment()
+            })?;
+        }
+        Ok(written)
+    }
+
+    /// Syncs what no sync has followed yet, before an end.
+    pub(super) fn finish(&mut self) -> Result<(), Failure> {
+        self.sync()
+    }
+
+    fn write(&mut self, batch: &mut [u8], next_job: u64) -> Result<Written, Failure> {
+        if self
+            .current
+            .as_ref()
+            .is_none_or(|current| current.end >= SEGMENT_BYTES)
+        {
+            self.roll()?;
+        }
+        let current = self.current.as_mut().expect("a segment was just made");
+        let records = &mut batch[HEADER_BYTES..];
+        set_synced(records, current.synced);
+        seal(records, self.newest);
+        let bytes = if current.end == 0 {
+            let header = Header {
+                segment: self.newest,
+                previous_end: self.end,
+                is_previous_synced: self.is_end_synced,
+                next_job,
+            };
+            batch[..HEADER_BYTES].copy_from_slice(&header.to_bytes());
+            &*batch
+        } else {
+            &batch[HEADER_BYTES..]
+        };
+        if let Err(error) = self.disk.write(&mut current.file, current.end, bytes) {
+            let failure = Failure::of("cannot write the journal")(error);
+            if self.disk.truncate(&mut current.file, current.end).is_err() {
+                self.give_up(0);
+                return Err(failure.with_segment());
+            }
+            return Err(failure);
+        }
+        current.end += bytes.len() as u64;
+        Ok(Written {
+            segment: self.newest,
+            bytes: bytes.len() as u64,
+        })
+    }
+
+    /// Makes the next segment. The one before is synced as a whole first: only the newest can have holes.
+    fn roll(&mut self) -> Result<(), Failure> {
+        if let Some(current) = &mut self.current
+            && current.synced < current.end
+            && let Err(error) = self.disk.sync(&mut current.file)
+        {
+            self.give_up(0);
+            return Err(Failure::of("cannot sync the journal")(error).with_segment());
+        }
+        if !self.is_linked {
+            self.link()?;
+        }
+        let number = self.newest + 1;
+        let file = self
+            .disk
+            .create(&header::name(number))
+            .map_err(Failure::of("cannot make a segment of the journal"))?;
+        if let Some(full) = &self.current {
+            (self.end, self.is_end_synced) = (full.end, true);
+        }
+        self.newest = number;
+        self.is_linked = false;
+        self.current = Some(Current {
+            file,
+            end: 0,
+            synced: 0,
+        });
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), Failure> {
+        let Some(current) = &mut self.current else {
+            return Ok(());
+        };
+        if current.synced < current.end {
+            self.disk
+                .sync(&mut current.file)
+                .map_err(Failure::of("cannot sync the journal"))?;
+            current.synced = current.end;
+        }
+        if self.is_linked { Ok(()) } else { self.link() }
+    }
+
+    fn link(&mut self) -> Result<(), Failure> {
+        self.disk
+            .sync_names()
+            .map_err(Failure::of("cannot sync the journal's directory"))?;
+        self.is_linked = true;
+        Ok(())
+    }
+
+    /// Leaves the current segment for good, without the last bytes that were written to it. If nothing
+    /// of it counts its file goes, and its number to the next one: a disk that fails for a day must not
+    /// be littered with empty files, and the numbers must have no gap.
+    fn give_up(&mut self, retracted: u64) {
+        let Some(mut current) = self.current.take() else {
+            return;
+        };
+        let end = current.end - retracted;
+        if end == 0 && self.remove(self.newest).is_ok() {
+            self.newest -= 1;
+            return;
+        }
+        self.end = end;
+        self.is_end_synced = current.synced >= end;
+        // Only for the sake of whoever looks: the next header says where it ends.
+        let _ = self.disk.truncate(&mut current.file, end);
+    }
+
+    /// Deletes a segment.
+    pub(super) fn remove(&mut self, segment: u32) -> Result<(), Failure> {
+        match self.disk.remove(&header::name(segment)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Failure::of("cannot delete a segment of the journal")(error))
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! The beginning: what an earlier process has left becomes owed again.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::commit::{Journal, JournalClock};
+use super::header;
+use super::ledger::Ledger;
+use super::log::Log;
+use super::record::{Entry, Record};
+use super::replay::{Found, Pending, Replay, io_error};
+use super::{ASIDE_SUFFIX, Disk, Error, JournalTime, KEPT_ASIDE_MAX};
+use crate::bot::{Bot, Owed};
+use crate::jobs::LIFETIME_MS;
+use crate::time::{Now, Tick, UnixTime};
+
+/// What was found at the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// Jobs that are owed again.
+    pub pending: usize,
+    /// Jobs whose `response_url` has expired in the meantime.
+    pub expired: usize,
+    /// Jobs whose reply the settings no longer allow.
+    pub foreign: usize,
+    /// Damaged places, and the bytes that they have in all.
+    pub damages: u64,
+    /// See `damages`.
+    pub damaged_bytes: u64,
+    /// Bytes of unfinished writes.
+    pub torn_bytes: u64,
+    /// Damaged segments that were given a second name, for a look.
+    pub kept_aside: Vec<String>,
+}
+
+impl fmt::Display for Recovery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} replies owed from before", self.pending)?;
+        if self.expired > 0 {
+            write!(f, ", {} expired and not answered", self.expired)?;
+        }
+        if self.foreign > 0 {
+            write!(f, ", {} no longer allowed and not answered", self.foreign)?;
+        }
+        Ok(())
+    }
+}
+
+impl<D: Disk> Journal<D> {
+    /// Reads the log, has `bot` owe what it says is owed, and goes on behind it. From now on `bot`
+    /// notes its changes for [`Journal::commit`]. The directory must be nobody else's by now.
+    ///
+    /// # Errors
+    /// See [`Error`]. Damage is none: it is told of in the [`Recovery`].
+    pub fn open(mut disk: D, bot: &mut Bot, now: Now) -> Result<(Self, Recovery), Error> {
+        let replay = Replay::of(&mut disk)?;
+        for stale in &replay.stale {
+            let removed = disk.remove(&header::name(*stale));
+            removed.map_err(io_error("delete a segment that is in front of a gap"))?;
+        }
+        let mut recovery = Recovery::default();
+        keep_aside(&mut disk, &replay.segments, &mut recovery)?;
+        let mut ledger = Ledger::new(replay.segments.first().map_or(1, |first| first.number));
+        for found in &replay.segments {
+            recovery.damages += found.damages;
+            recovery.damaged_bytes += found.damaged_bytes;
+            recovery.torn_bytes += found.torn_bytes;
+            ledger.extend_to(found.number);
+            ledger.grow(found.bytes);
+        }
+        let (newest, end) = replay
+            .segments
+            .last()
+            .map_or((0, 0), |last| (last.number, last.bytes));
+        let clock = JournalClock {
+            tick: now.tick,
+            journal: resume(replay.time, now.unix),
+        };
+        let log = Log::new(disk, newest, end);
+        let mut journal = Self::new(log, ledger, clock, replay.newest_job);
+        if let Some(last) = replay.segments.last() {
+            journal.sync_left(last.torn_bytes + last.damaged_bytes > 0);
+        }
+        journal.restore(replay.pending, bot, &mut recovery);
+        bot.number_from(replay.newest_job + 1);
+        bot.keep_changes();
+        Ok((journal, recovery))
+    }
+
+    fn restore(&mut self, pending: BTreeMap<u64, Pending>, bot: &mut Bot, recovery: &mut Recovery) {
+        for (number, pending) in pending {
+            let Some(entry) = pending.entry() else {
+                continue;
+            };
+            let key = if entry.expires <= self.clock.journal {
+                recovery.expired += 1;
+                ::log::debug!("command {number}: not answered, its response_url has expired");
+                None
+            } else {
+                let key = bot.restore(number, &self.owed(&entry));
+                recovery.foreign += usize::from(key.is_none());
+                key
+            };
+            match key {
+                Some(key) => {
+                    recovery.pending += 1;
+                    self.ledger
+                        .put(key.index(), pending.segment, pending.bytes(), entry.due);
+                }
+                None => _ = Record::Settled(number).append(&mut self.outcomes),
+            }
+        }
+    }
+
+    fn owed<'a>(&self, entry: &Entry<'a>) -> Owed<'a> {
+        Owed {
+            command: entry.command,
+            origin: entry.origin,
+            path: entry.path,
+            text: entry.text,
+            attempts: entry.attempts,
+            due: self.tick(entry.due),
+            expires_at: self.tick(entry.expires),
+        }
+    }
+
+    /// The tick of a journal time; one that no job can wait for is nearer.
+    fn tick(&self, time: JournalTime) -> Tick {
+        let wait = time.0.saturating_sub(self.clock.journal.0);
+        self.clock.tick.not_before(wait.min(LIFETIME_MS))
+    }
+}
+
+/// Journal time at the start: on from the last one that was recorded, by as much as the time of day has
+/// moved forward. A clock that was set back has not moved.
+pub(super) fn resume(last: Option<(JournalTime, UnixTime)>, unix: UnixTime) -> JournalTime {
+    match last {
+        Some((journal, then)) => {
+            JournalTime(journal.0.saturating_add(unix.0.saturating_sub(then.0)))
+        }
+        None => JournalTime(unix.0),
+    }
+}
+
+/// Gives damaged segments a second name, as many as are allowed.
+fn keep_aside<D: Disk>(
+    disk: &mut D,
+    segments: &[Found],
+    recovery: &mut Recovery,
+) -> Result<(), Error> {
+    let names = disk.names().map_err(io_error("list the directory"))?;
+    let mut kept = names
+        .iter()
+        .filter(|name| name.ends_with(ASIDE_SUFFIX))
+        .count();
+    for found in segments.iter().filter(|found| found.damages > 0) {
+        let name = header::name(found.number);
+        let aside = format!("{name}{ASIDE_SUFFIX}");
+        let (places, bytes) = (found.damages, found.damaged_bytes);
+        ::log::warn!("journal: {name} is damaged in {places} places, {bytes} bytes are lost");
+        if names.contains(&aside) || kept >= KEPT_ASIDE_MAX {
+            continue;
+        }
+        match disk.keep_aside(&name, &aside) {
+            Ok(()) => {
+                kept += 1;
+                recovery.kept_aside.push(aside);
+            }
+            Err(error) => ::log::warn!("journal: cannot keep {name} aside: {error}"),
+        }
+    }
+    Ok(())
+}

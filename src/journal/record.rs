@@ -1,0 +1,349 @@
+//! One record of the log, as bytes.
+//!
+//! | field | bytes | |
+//! | --- | --- | --- |
+//! | length | 4 | of the payload |
+//! | checksum | 4 | CRC-32 of the length and of all that follows, begun with the segment's number |
+//! | kind | 1 | 1 accepted, 2 settled, 3 attempt failed, 4 a batch begins |
+//! | number | 8 | of the job; where a batch begins, journal time |
+//! | payload | | by kind |
+//!
+//! Numbers are little-endian. The checksum is begun with the segment's number so that a record in another
+//! segment than its own, left over or misplaced, never checks. No kind is 0: zeros are no record.
+
+use super::JournalTime;
+use crate::time::UnixTime;
+
+/// What stands before the payload.
+pub(super) const HEAD_BYTES: usize = 17;
+
+/// Longest record: the longest content that HTTP lets through has a quarter of this.
+pub(super) const RECORD_BYTES_MAX: usize = 1024 * 1024;
+
+/// What an accepted job needs to be answered by another process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// When its next attempt is due.
+    pub due: JournalTime,
+    /// When its `response_url` stops serving.
+    pub expires: JournalTime,
+    /// Attempts made whose outcome is known.
+    pub attempts: u8,
+    /// The command's name: its position may be another in the next version.
+    pub command: &'a str,
+    /// The origin of the `response_url`: the settings may have changed.
+    pub origin: &'a str,
+    /// Path and query of the `response_url`: a secret.
+    pub path: &'a str,
+    /// The text as Slack delivered it.
+    pub text: &'a str,
+}
+
+/// What a record says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Record<'a> {
+    /// A job is owed. Said once more by compaction; the last one counts.
+    Accepted(u64, Entry<'a>),
+    /// A job is owed no more.
+    Settled(u64),
+    /// An attempt has failed, and there is to be another.
+    Failed {
+        number: u64,
+        attempts: u8,
+        due: JournalTime,
+    },
+    /// A batch begins. What time it was, by both clocks, and how much of the segment had been synced:
+    /// in that part, whatever is no record is damage and no unfinished write.
+    Batch {
+        journal: JournalTime,
+        unix: UnixTime,
+        synced: u64,
+    },
+}
+
+const ACCEPTED: u8 = 1;
+const SETTLED: u8 = 2;
+const FAILED: u8 = 3;
+const BATCH: u8 = 4;
+
+impl Record<'_> {
+    /// Appends the record without its checksum, which [`seal`] fills in. Returns how long it is.
+    pub(super) fn append(&self, out: &mut Vec<u8>) -> usize {
+        let start = out.len();
+        let (kind, number) = match self {
+            Self::Accepted(number, _) => (ACCEPTED, *number),
+            Self::Settled(number) => (SETTLED, *number),
+            Self::Failed { number, .. } => (FAILED, *number),
+            Self::Batch { journal, .. } => (BATCH, journal.0),
+        };
+        out.extend_from_slice(&[0; 8]);
+        out.push(kind);
+        out.extend_from_slice(&number.to_le_bytes());
+        match self {
+            Self::Accepted(_, entry) => entry.append(out),
+            Self::Settled(_) => {}
+            Self::Failed { attempts, due, .. } => {
+                out.push(*attempts);
+                out.extend_from_slice(&due.0.to_le_bytes());
+            }
+            Self::Batch { unix, synced, .. } => {
+                out.extend_from_slice(&unix.0.to_le_bytes());
+                out.extend_from_slice(&synced.to_le_bytes());
+            }
+        }
+        let len = out.len() - start;
+        assert!(
+            len <= RECORD_BYTES_MAX,
+            "what HTTP lets through fits a record"
+        );
+        let payload = (len - HEAD_BYTES) as u32;
+        out[start..start + 4].copy_from_slice(&payload.to_le_bytes());
+        len
+    }
+}
+
+impl<'a> Record<'a> {
+    /// Reads a whole, sealed record. `None` if its payload is not what its kind has.
+    pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
+        let (head, payload) = bytes.split_at_checked(HEAD_BYTES)?;
+        let number = u64::from_le_bytes(head[9..].try_into().ok()?);
+        let mut reader = Reader(payload);
+        let record = match head[8] {
+            ACCEPTED => return Some(Self::Accepted(number, Entry::read(reader)?)),
+            SETTLED => Self::Settled(number),
+            FAILED => Self::Failed {
+                number,
+                attempts: reader.byte()?,
+                due: JournalTime(reader.number()?),
+            },
+            BATCH => Self::Batch {
+                journal: JournalTime(number),
+                unix: UnixTime(reader.number()?),
+                synced: reader.number()?,
+            },
+            _ => return None,
+        };
+        reader.0.is_empty().then_some(record)
+    }
+}
+
+impl<'a> Entry<'a> {
+    fn append(&self, out: &mut Vec<u8>) {
+        let short = |text: &str| u16::try_from(text.len()).expect("names and URLs are short");
+        out.extend_from_slice(&self.due.0.to_le_bytes());
+        out.extend_from_slice(&self.expires.0.to_le_bytes());
+        out.push(self.attempts);
+        for text in [self.command, self.origin, self.path] {
+            out.extend_from_slice(&short(text).to_le_bytes());
+        }
+        for text in [self.command, self.origin, self.path, self.text] {
+            out.extend_from_slice(text.as_bytes());
+        }
+    }
+
+    fn read(mut reader: Reader<'a>) -> Option<Self> {
+        let due = JournalTime(reader.number()?);
+        let expires = JournalTime(reader.number()?);
+        let attempts = reader.byte()?;
+        let [command, origin, path] = [reader.short()?, reader.short()?, reader.short()?];
+        Some(Self {
+            due,
+            expires,
+            attempts,
+            command: reader.text(command)?,
+            origin: reader.text(origin)?,
+            path: reader.text(path)?,
+            text: std::str::from_utf8(reader.0).ok()?,
+        })
+    }
+}
+
+/// What is left of a payload.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (taken, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*taken)
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        self.take().map(|[byte]| byte)
+    }
+
+    fn short(&mut self) -> Option<usize> {
+        self.take().map(u16::from_le_bytes).map(usize::from)
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        self.take().map(u64::from_le_bytes)
+    }
+
+    fn text(&mut self, len: usize) -> Option<&'a str> {
+        let (text, rest) = self.0.split_at_checked(len)?;
+        self.0 = rest;
+        std::str::from_utf8(text).ok()
+    }
+}
+
+/// Fills in the checksums of a batch of records that is about to be written to this segment.
+pub(super) fn seal(batch: &mut [u8], segment: u32) {
+    let mut rest = batch;
+    while !rest.is_empty() {
+        let len = claimed_len(rest).expect("a batch is made of whole records");
+        let (record, further) = rest.split_at_mut(len);
+        let checksum = checksum(record, segment);
+        record[4..8].copy_from_slice(&checksum.to_le_bytes());
+        rest = further;
+    }
+}
+
+/// Says in the record that a batch begins with how much of the segment is synced.
+pub(super) fn set_synced(batch: &mut [u8], synced: u64) {
+    const AT: usize = HEAD_BYTES + 8;
+    debug_assert_eq!(batch[8], BATCH);
+    batch[AT..AT + 8].copy_from_slice(&synced.to_le_bytes());
+}
+
+/// How long the record that begins here is by its own account; `None` if the account cannot be true.
+pub(super) fn claimed_len(bytes: &[u8]) -> Option<usize> {
+    let (payload, _) = bytes.split_first_chunk()?;
+    let len = HEAD_BYTES.checked_add(u32::from_le_bytes(*payload) as usize)?;
+    let kind = *bytes.get(8)?;
+    (len <= RECORD_BYTES_MAX && (ACCEPTED..=BATCH).contains(&kind)).then_some(len)
+}
+
+/// Whether these bytes are one whole record of this segment.
+pub(super) fn is_intact(record: &[u8], segment: u32) -> bool {
+    record.len() >= HEAD_BYTES && record[4..8] == checksum(record, segment).to_le_bytes()
+}
+
+fn checksum(record: &[u8], segment: u32) -> u32 {
+    let mut hasher = crc32fast::Hasher::new_with_initial(segment);
+    hasher.update(&record[..4]);
+    hasher.update(&record[8..]);
+    hasher.finalize()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const ENTRY: Entry<'_> = Entry {
+        due: JournalTime(1_591_158_020_123),
+        expires: JournalTime(u64::MAX),
+        attempts: 4,
+        command: "/torrap",
+        origin: "https://hooks.slack.com",
+        path: "/commands/é",
+        text: "text 👍",
+    };
+
+    fn all() -> [Record<'static>; 4] {
+        [
+            Record::Accepted(u64::MAX, ENTRY),
+            Record::Settled(7),
+            Record::Failed {
+                number: 8,
+                attempts: 2,
+                due: JournalTime(9),
+            },
+            Record::Batch {
+                journal: JournalTime(1),
+                unix: UnixTime(2),
+                synced: 3,
+            },
+        ]
+    }
+
+    #[test]
+    fn records_are_read_as_they_were_written() {
+        let mut batch = Vec::new();
+        let lens = all().map(|record| record.append(&mut batch));
+        seal(&mut batch, 3);
+        let mut rest = &batch[..];
+        for (record, len) in all().iter().zip(lens) {
+            assert_eq!(claimed_len(rest), Some(len));
+            assert!(is_intact(&rest[..len], 3));
+            assert_eq!(Record::read(&rest[..len]).as_ref(), Some(record));
+            rest = &rest[len..];
+        }
+        assert!(rest.is_empty());
+    }
+
+    #[test]
+    fn how_much_is_synced_is_said_when_the_batch_is_written() {
+        let (journal, unix) = (JournalTime(1), UnixTime(2));
+        let batch = |synced| Record::Batch {
+            journal,
+            unix,
+            synced,
+        };
+        let mut bytes = Vec::new();
+        batch(0).append(&mut bytes);
+        set_synced(&mut bytes, 4711);
+        assert_eq!(Record::read(&bytes), Some(batch(4711)));
+    }
+
+    #[test]
+    fn a_settled_job_costs_17_bytes() {
+        assert_eq!(Record::Settled(1).append(&mut Vec::new()), 17);
+        let fixed = HEAD_BYTES + 8 + 8 + 1 + 6;
+        let texts = "/torraphttps://hooks.slack.com/commands/étext 👍".len();
+        let len = Record::Accepted(1, ENTRY).append(&mut Vec::new());
+        assert_eq!(len, fixed + texts);
+    }
+
+    /// Rule 1: old bytes and misplaced blocks never check.
+    #[test]
+    fn a_record_checks_in_its_own_segment_alone() {
+        let mut record = Vec::new();
+        Record::Accepted(1, ENTRY).append(&mut record);
+        seal(&mut record, 5);
+        for other in (0..1000).filter(|number| *number != 5) {
+            assert!(!is_intact(&record, other), "{other}");
+        }
+    }
+
+    #[test]
+    fn every_flipped_bit_is_noticed() {
+        let mut record = Vec::new();
+        Record::Accepted(1, ENTRY).append(&mut record);
+        seal(&mut record, 5);
+        for bit in 0..record.len() * 8 {
+            record[bit / 8] ^= 1 << (bit % 8);
+            assert!(!is_intact(&record, 5), "bit {bit}");
+            record[bit / 8] ^= 1 << (bit % 8);
+        }
+        assert!(is_intact(&record, 5));
+    }
+
+    #[test]
+    fn zeros_are_no_record() {
+        assert_eq!(claimed_len(&[0; 64]), None);
+        assert_eq!(claimed_len(&[]), None);
+        assert_eq!(claimed_len(&[0; 8]), None);
+    }
+
+    #[test]
+    fn a_payload_of_the_wrong_length_is_no_record() {
+        for record in all() {
+            let mut bytes = Vec::new();
+            record.append(&mut bytes);
+            let is_text = matches!(record, Record::Accepted(..));
+            bytes.push(b'x');
+            assert_eq!(Record::read(&bytes).is_some(), is_text);
+            bytes.truncate(bytes.len() - 2);
+            assert_eq!(Record::read(&bytes), None, "half of its emoji is gone");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = (Record::read(&bytes), claimed_len(&bytes), is_intact(&bytes, 1));
+        }
+    }
+}

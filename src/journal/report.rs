@@ -1,0 +1,163 @@
+//! What a journal holds, for people: no texts, and no path of a `response_url`.
+
+use std::fmt;
+use std::io;
+
+use super::open::resume;
+use super::record::Entry;
+use super::replay::{Found, Replay};
+use super::{ASIDE_SUFFIX, Disk, Error, JournalTime};
+use crate::time::{Seconds, UnixTime};
+
+/// How often a log is read again whose segments went while it was read.
+const READINGS_MAX: usize = 16;
+
+/// What a journal holds at some moment.
+pub struct Report {
+    replay: Replay,
+    aside: Vec<String>,
+    now: UnixTime,
+    journal_now: JournalTime,
+}
+
+/// Reads a journal without changing anything, be there a bot that writes to it or not.
+///
+/// # Errors
+/// It cannot be read, or is of an unknown format.
+pub fn inspect<D: Disk>(disk: &mut D, now: UnixTime) -> Result<Report, Error> {
+    for _ in 1..READINGS_MAX {
+        match Report::read(disk, now) {
+            Err(Error::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => {}
+            result => return result,
+        }
+    }
+    Report::read(disk, now)
+}
+
+impl Report {
+    fn read<D: Disk>(disk: &mut D, now: UnixTime) -> Result<Self, Error> {
+        let replay = Replay::of(disk)?;
+        let names = disk.names().unwrap_or_default();
+        let is_aside = |name: &String| name.ends_with(ASIDE_SUFFIX);
+        let mut aside: Vec<String> = names.into_iter().filter(is_aside).collect();
+        aside.sort_unstable();
+        Ok(Self {
+            journal_now: resume(replay.time, now),
+            replay,
+            aside,
+            now,
+        })
+    }
+
+    /// One line for each job that is owed, in the order in which they were accepted.
+    pub fn jobs(&self) -> impl Iterator<Item = String> {
+        self.replay.pending.iter().filter_map(|(number, pending)| {
+            let entry = pending.entry()?;
+            Some(format!(
+                "command {number}: {}, expires {}, attempts made: {}, {} to {}, {} bytes of text",
+                self.due(&entry),
+                self.unix(entry.expires),
+                entry.attempts,
+                printable(entry.command),
+                printable(entry.origin),
+                entry.text.len(),
+            ))
+        })
+    }
+
+    fn due(&self, entry: &Entry<'_>) -> String {
+        let at = self.unix(entry.due);
+        if entry.expires <= self.journal_now {
+            format!("due {at}, expired")
+        } else if entry.due <= self.journal_now {
+            format!("due {at}, now")
+        } else {
+            let ms = entry.due.0 - self.journal_now.0;
+            format!(
+                "due {at}, in {} s",
+                Seconds {
+                    ms: ms.next_multiple_of(1000)
+                }
+            )
+        }
+    }
+
+    /// What the time of day will be at some journal time if nobody sets the clock, or was if nobody did.
+    fn unix(&self, time: JournalTime) -> UnixTime {
+        let ahead = time.0.saturating_sub(self.journal_now.0);
+        let behind = self.journal_now.0.saturating_sub(time.0);
+        UnixTime(self.now.0.saturating_add(ahead).saturating_sub(behind))
+    }
+
+    fn write_pending(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let entries = || {
+            self.replay
+                .pending
+                .values()
+                .filter_map(|pending| pending.entry())
+        };
+        let count =
+            |test: &dyn Fn(&Entry<'_>) -> bool| entries().filter(|entry| test(entry)).count();
+        let expired = count(&|entry| entry.expires <= self.journal_now);
+        let due = count(&|entry| entry.due <= self.journal_now) - expired;
+        writeln!(f, "owed: {}", self.replay.pending.len() - expired)?;
+        writeln!(f, "  due now: {due}")?;
+        writeln!(
+            f,
+            "  with failed attempts: {}",
+            count(&|entry| entry.attempts > 0)
+        )?;
+        writeln!(f, "expired and not answered: {expired}")?;
+        if let Some((number, _)) = self.replay.pending.first_key_value() {
+            writeln!(f, "oldest: command {number}")?;
+        }
+        let next = entries()
+            .map(|entry| entry.due)
+            .filter(|due| *due > self.journal_now)
+            .min();
+        match next {
+            Some(due) => writeln!(f, "next due: {}", self.unix(due)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_pending(f)?;
+        let sum = |of: fn(&Found) -> u64| self.replay.segments.iter().map(of).sum::<u64>();
+        let segments = self.replay.segments.len();
+        writeln!(
+            f,
+            "log: {} bytes in {segments} segments",
+            sum(|found| found.bytes)
+        )?;
+        if let Some((_, unix)) = self.replay.time {
+            writeln!(f, "last written: {unix}")?;
+        }
+        writeln!(f, "commands taken so far: {}", self.replay.newest_job)?;
+        match sum(|found| found.torn_bytes) {
+            0 => {}
+            bytes => writeln!(f, "unfinished writes: {bytes} bytes, never acknowledged")?,
+        }
+        for found in self
+            .replay
+            .segments
+            .iter()
+            .filter(|found| found.damages > 0)
+        {
+            let name = super::header::name(found.number);
+            let (places, bytes) = (found.damages, found.damaged_bytes);
+            writeln!(f, "damaged: {name}, {places} places, {bytes} bytes lost")?;
+        }
+        for aside in &self.aside {
+            writeln!(f, "kept aside: {}", printable(aside))?;
+        }
+        Ok(())
+    }
+}
+
+/// Names come from a file that anybody may have written: no control characters on a terminal.
+fn printable(text: &str) -> impl fmt::Display {
+    text.escape_debug()
+}

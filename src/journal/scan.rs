@@ -1,0 +1,262 @@
+//! Reads a segment record by record, past whatever is damaged, through a window of bounded size.
+
+use std::io::{self, Read};
+
+use super::record::{HEAD_BYTES, RECORD_BYTES_MAX, Record, claimed_len, is_intact};
+
+/// Bytes asked for at once.
+const READ_BYTES: usize = 256 * 1024;
+
+/// What stands at some place of a segment.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Piece<'a> {
+    /// An intact record, and how long it is.
+    Record(Record<'a>, usize),
+    /// So many bytes that are no record, and a record behind them.
+    Damage(u64),
+    /// So many bytes that are no record, up to the end.
+    Tail(u64),
+}
+
+/// A place in a segment. It keeps at most two records of the longest kind and one read in memory.
+pub(super) struct Scanner<R> {
+    source: R,
+    segment: u32,
+    window: Vec<u8>,
+    /// Where in the window the next piece begins, and where that is in the file.
+    start: usize,
+    offset: u64,
+    is_exhausted: bool,
+    /// What ended the reading before the end of the file.
+    error: Option<io::Error>,
+}
+
+impl<R: Read> Scanner<R> {
+    /// Begins to read what stands `offset` bytes behind the beginning of this segment.
+    pub(super) const fn new(source: R, segment: u32, offset: u64) -> Self {
+        Self {
+            source,
+            segment,
+            window: Vec::new(),
+            start: 0,
+            offset,
+            is_exhausted: false,
+            error: None,
+        }
+    }
+
+    /// The next piece; `None` at the end.
+    pub(super) fn next(&mut self) -> Option<Piece<'_>> {
+        let Some(len) = self.record_at(0) else {
+            return self.skip_damage();
+        };
+        let start = self.start;
+        self.advance(len);
+        // It is read a second time because a borrow that is returned cannot be given up before.
+        let record = Record::read(&self.window[start..start + len])?;
+        Some(Piece::Record(record, len))
+    }
+
+    /// Where the next piece begins.
+    pub(super) const fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Why not all of the file could be read, if so.
+    pub(super) fn into_error(self) -> Option<io::Error> {
+        self.error
+    }
+
+    /// Goes on to the next record, wherever it begins.
+    fn skip_damage(&mut self) -> Option<Piece<'_>> {
+        let begin = self.offset;
+        // If only the inside is damaged, the next record is where the length says. Looking there
+        // first keeps what people have typed from being searched for records.
+        if let Some(len) = claimed_len(self.rest(HEAD_BYTES))
+            && (self.record_at(len).is_some() || self.ends_after(len))
+        {
+            self.advance(len);
+        } else {
+            while !self.rest(HEAD_BYTES).is_empty() {
+                self.advance(1);
+                if self.record_at(0).is_some() {
+                    break;
+                }
+            }
+        }
+        match self.offset - begin {
+            0 => None,
+            skipped if self.rest(1).is_empty() => Some(Piece::Tail(skipped)),
+            skipped => Some(Piece::Damage(skipped)),
+        }
+    }
+
+    /// The length of the record that begins `ahead` bytes further on, if one does.
+    fn record_at(&mut self, ahead: usize) -> Option<usize> {
+        let segment = self.segment;
+        let head = self.rest(ahead + HEAD_BYTES);
+        let len = claimed_len(head.get(ahead..)?)?;
+        let record = self.rest(ahead + len).get(ahead..ahead + len)?;
+        (is_intact(record, segment) && Record::read(record).is_some()).then_some(len)
+    }
+
+    fn ends_after(&mut self, len: usize) -> bool {
+        self.rest(len + 1).len() == len
+    }
+
+    fn advance(&mut self, len: usize) {
+        self.start += len;
+        self.offset += len as u64;
+    }
+
+    /// What is left, at least `wanted` bytes of it unless the end comes before.
+    fn rest(&mut self, wanted: usize) -> &[u8] {
+        debug_assert!(wanted <= 2 * RECORD_BYTES_MAX + 1);
+        while self.window.len() - self.start < wanted && !self.is_exhausted {
+            self.fill();
+        }
+        &self.window[self.start..]
+    }
+
+    fn fill(&mut self) {
+        if self.start >= READ_BYTES {
+            self.window.drain(..self.start);
+            self.start = 0;
+        }
+        let end = self.window.len();
+        self.window.resize(end + READ_BYTES, 0);
+        let read = match self.source.read(&mut self.window[end..]) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                self.window.truncate(end);
+                return;
+            }
+            Ok(read) => read,
+            Err(error) => {
+                self.error = Some(error);
+                0
+            }
+        };
+        self.window.truncate(end + read);
+        self.is_exhausted = read == 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::seal;
+    use super::*;
+    use proptest::prelude::*;
+
+    const SEGMENT: u32 = 3;
+
+    fn sealed(numbers: impl IntoIterator<Item = u64>) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for number in numbers {
+            Record::Settled(number).append(&mut bytes);
+        }
+        seal(&mut bytes, SEGMENT);
+        bytes
+    }
+
+    /// The numbers of the records found, and the bytes of damage and of the tail.
+    fn scan(bytes: &[u8]) -> (Vec<u64>, Vec<u64>, u64) {
+        let mut scanner = Scanner::new(bytes, SEGMENT, 0);
+        let (mut numbers, mut damage, mut tail) = (Vec::new(), Vec::new(), 0);
+        while let Some(piece) = scanner.next() {
+            match piece {
+                Piece::Record(Record::Settled(number), 17) => numbers.push(number),
+                Piece::Record(..) => panic!("{piece:?}"),
+                Piece::Damage(bytes) => damage.push(bytes),
+                Piece::Tail(bytes) => tail = bytes,
+            }
+        }
+        assert_eq!(scanner.offset(), bytes.len() as u64);
+        (numbers, damage, tail)
+    }
+
+    #[test]
+    fn all_records_are_found_in_a_window_that_does_not_grow() {
+        let bytes = sealed(0..100_000);
+        let mut scanner = Scanner::new(&bytes[..], SEGMENT, 0);
+        let mut count = 0;
+        while let Some(piece) = scanner.next() {
+            assert_eq!(piece, Piece::Record(Record::Settled(count), 17));
+            count += 1;
+        }
+        assert_eq!(count, 100_000);
+        assert!(scanner.window.capacity() <= 4 * READ_BYTES);
+    }
+
+    #[test]
+    fn a_torn_tail_loses_nothing_else() {
+        let bytes = sealed(0..3);
+        for cut in 0..17 {
+            let (numbers, damage, tail) = scan(&bytes[..34 + cut]);
+            assert_eq!((numbers, damage, tail), (vec![0, 1], vec![], cut as u64));
+        }
+    }
+
+    #[test]
+    fn any_flipped_bit_loses_its_record_alone() {
+        let mut bytes = sealed(0..5);
+        for bit in 34 * 8..51 * 8 {
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let (numbers, damage, tail) = scan(&bytes);
+            assert_eq!(numbers, [0, 1, 3, 4], "bit {bit}");
+            assert_eq!((damage, tail), (vec![17], 0), "bit {bit}");
+            bytes[bit / 8] ^= 1 << (bit % 8);
+        }
+    }
+
+    #[test]
+    fn what_people_type_is_not_searched_for_records() {
+        let entry = super::super::Entry {
+            due: super::super::JournalTime(0),
+            expires: super::super::JournalTime(0),
+            attempts: 0,
+            command: "",
+            origin: "",
+            path: "",
+            text: "",
+        };
+        let mut bytes = Vec::new();
+        let len = Record::Accepted(1, entry).append(&mut bytes);
+        // Such a record as text of another, whose checksum is damaged.
+        bytes.extend_from_slice(&sealed([66]));
+        bytes[0] += 17;
+        bytes.extend_from_slice(&sealed([2]));
+        let (numbers, damage, _) = scan(&bytes);
+        assert_eq!((numbers, damage), (vec![2], vec![len as u64 + 17]));
+    }
+
+    proptest! {
+        #[test]
+        fn holes_lose_what_they_hit_and_nothing_else(
+            count in 1..200_u64,
+            holes in prop::collection::vec((0..3400_usize, 1..60_usize, any::<u8>()), 0..5),
+        ) {
+            let mut bytes = sealed(0..count);
+            let intact = bytes.clone();
+            for (at, len, fill) in holes {
+                let end = (at + len).min(bytes.len());
+                bytes[at.min(end)..end].fill(fill);
+            }
+            let expected: Vec<u64> = (0..count)
+                .filter(|n| {
+                    let record = *n as usize * 17..(*n as usize + 1) * 17;
+                    bytes[record.clone()] == intact[record]
+                })
+                .collect();
+            let (numbers, damage, tail) = scan(&bytes);
+            let lost: u64 = damage.iter().sum::<u64>() + tail;
+            prop_assert_eq!(lost, (count - expected.len() as u64) * 17);
+            prop_assert_eq!(numbers, expected);
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
+            let mut scanner = Scanner::new(&bytes[..], SEGMENT, 0);
+            while scanner.next().is_some() {}
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The directory of a journal: its lock and its files.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use crate::journal::Disk;
+
+/// Whoever has this file locked has the directory to himself; his process number is in it.
+const LOCK: &str = "lock";
+
+/// Nobody else may look: the `response_url`s are secrets.
+const DIRECTORY_MODE: u32 = 0o700;
+const FILE_MODE: u32 = 0o600;
+
+/// How often the lock is tried again, and how long after each time.
+const LOCK_TRIES: u32 = 20;
+const LOCK_WAIT: Duration = Duration::from_millis(10);
+
+/// Why a directory cannot be had.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// Another process has it, and perhaps it has told its number.
+    Taken(Option<u32>),
+    /// It cannot be made, or files cannot be made in it.
+    Unusable(io::Error),
+}
+
+/// A directory with the files of a journal.
+#[derive(Debug)]
+pub(super) struct Directory {
+    path: PathBuf,
+    /// The directory itself, to sync it.
+    handle: File,
+    /// Held as long as this lives, unless this is only to be read.
+    _lock: Option<File>,
+}
+
+impl Directory {
+    /// Makes the directory if need be and takes it for this process alone.
+    pub(super) fn take(path: &Path) -> Result<Self, Refused> {
+        let unusable = Refused::Unusable;
+        match DirBuilder::new().mode(DIRECTORY_MODE).create(path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(unusable(error));
+            }
+            _ => {}
+        }
+        let mut directory = Self::look_at(path).map_err(unusable)?;
+        let mut lock = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(FILE_MODE)
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(path.join(LOCK))
+            .map_err(unusable)?;
+        match lock_patiently(&lock) {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(Refused::Taken(directory.holder())),
+            Err(TryLockError::Error(error)) => return Err(unusable(error)),
+        }
+        // For people only: the lock is what counts, and a full disk is no reason not to start.
+        let _ = lock.set_len(0);
+        let _ = writeln!(lock, "{}", std::process::id());
+        directory._lock = Some(lock);
+        Ok(directory)
+    }
+
+    /// The directory as it is, to be read.
+    pub(super) fn look_at(path: &Path) -> io::Result<Self> {
+        let handle = File::open(path)?;
+        if !handle.metadata()?.is_dir() {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            handle,
+            _lock: None,
+        })
+    }
+
+    /// Whether other users may look into the directory; what it is then.
+    pub(super) fn open_mode(&self) -> Option<u32> {
+        let mode = self.handle.metadata().ok()?.mode() & 0o777;
+        (mode & 0o077 != 0).then_some(mode)
+    }
+
+    /// The process that has the directory to itself. `Some(None)` if it has not told its number.
+    pub(super) fn user(&self) -> Option<Option<u32>> {
+        let lock = File::open(self.path.join(LOCK)).ok()?;
+        // A shared lock, and for a moment only: a bot that starts just now is not told that
+        // somebody else has the directory.
+        match lock.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => Some(self.holder()),
+            _ => None,
+        }
+    }
+
+    fn holder(&self) -> Option<u32> {
+        let mut text = String::new();
+        let lock = File::open(self.path.join(LOCK)).ok()?;
+        lock.take(16).read_to_string(&mut text).ok()?;
+        text.trim().parse().ok()
+    }
+}
+
+/// Whoever only looks who has the directory has it locked for a moment; so has one that is just ending.
+fn lock_patiently(lock: &File) -> Result<(), TryLockError> {
+    for _ in 0..LOCK_TRIES {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_WAIT),
+            result => return result,
+        }
+    }
+    lock.try_lock()
+}
+
+impl Disk for Directory {
+    type File = File;
+
+    fn names(&mut self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.path)? {
+            names.extend(entry?.file_name().into_string());
+        }
+        Ok(names)
+    }
+
+    fn read(&mut self, name: &str) -> io::Result<Box<dyn Read + '_>> {
+        Ok(Box::new(File::open(self.path.join(name))?))
+    }
+
+    fn open(&mut self, name: &str) -> io::Result<File> {
+        OpenOptions::new().write(true).open(self.path.join(name))
+    }
+
+    fn create(&mut self, name: &str) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true).mode(FILE_MODE);
+        options.open(self.path.join(name))
+    }
+
+    fn write(&mut self, file: &mut File, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        file.write_all_at(bytes, offset)
+    }
+
+    fn truncate(&mut self, file: &mut File, len: u64) -> io::Result<()> {
+        file.set_len(len)
+    }
+
+    fn sync(&mut self, file: &mut File) -> io::Result<()> {
+        file.sync_data()
+    }
+
+    fn sync_names(&mut self) -> io::Result<()> {
+        self.handle.sync_all()
+    }
+
+    fn remove(&mut self, name: &str) -> io::Result<()> {
+        fs::remove_file(self.path.join(name))
+    }
+
+    fn keep_aside(&mut self, name: &str, aside: &str) -> io::Result<()> {
+        match fs::hard_link(self.path.join(name), self.path.join(aside)) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            result => result,
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Crashes at every step, on disks that work and on disks that do not.
+
+use crate::number;
+use crate::world::{Plan, World};
+
+/// Seeds whose every step is the last of some run, and seeds that crash wherever they will.
+const STEPWISE_SEEDS: u64 = 1;
+const SEEDS: u64 = 40;
+
+/// Names the run when a check fails.
+struct Replay(u64, Plan);
+
+impl Drop for Replay {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("to see it again: TORRAP_SEED={}; {:?}", self.0, self.1);
+        }
+    }
+}
+
+#[derive(Default)]
+struct Sums {
+    runs: u64,
+    steps: u64,
+    acknowledged: u64,
+    repeated: u64,
+}
+
+impl Sums {
+    fn run(&mut self, seed: u64, plan: Plan) -> u64 {
+        let replay = Replay(seed, plan);
+        let mut world = World::new(seed, plan);
+        world.run();
+        drop(replay);
+        let steps = world.disk.with(|disk| disk.steps);
+        self.runs += 1;
+        self.steps += steps;
+        self.acknowledged += world.acknowledged;
+        self.repeated += world.repeated;
+        steps
+    }
+
+    fn print(&self) {
+        let Self {
+            runs,
+            steps,
+            acknowledged,
+            repeated,
+        } = self;
+        eprintln!(
+            "{runs} runs, {steps} steps: {acknowledged} acknowledged, {repeated} answered again"
+        );
+        assert!(*acknowledged > 0);
+    }
+}
+
+fn seeds(default: u64) -> std::ops::Range<u64> {
+    match number("TORRAP_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("TORRAP_SEEDS").unwrap_or(default),
+    }
+}
+
+#[test]
+fn a_crash_at_any_step_loses_nothing() {
+    let mut sums = Sums::default();
+    for seed in seeds(STEPWISE_SEEDS) {
+        for has_faults in [false, true] {
+            let plan = Plan {
+                turns: 12,
+                crash_at: None,
+                crashes_again: false,
+                has_faults,
+            };
+            let steps = sums.run(seed, plan);
+            for step in 1..=steps {
+                sums.run(
+                    seed,
+                    Plan {
+                        crash_at: Some(step),
+                        crashes_again: seed % 2 == 1,
+                        ..plan
+                    },
+                );
+            }
+        }
+    }
+    sums.print();
+}
+
+#[test]
+fn many_crashes_lose_nothing() {
+    let mut sums = Sums::default();
+    for seed in seeds(SEEDS) {
+        let plan = Plan {
+            turns: 100,
+            crash_at: Some(1 + seed % 300),
+            crashes_again: true,
+            has_faults: seed % 2 == 1,
+        };
+        sums.run(seed, plan);
+    }
+    sums.print();
+}

@@ -1,0 +1,20 @@
+//! The journal on a disk that a seeded generator fails, fills, tears and cuts the power of.
+//!
+//! A failure prints its seed. `TORRAP_SEED=7` runs that one again, `TORRAP_SEEDS=20000` runs so many.
+#![allow(clippy::disallowed_methods)] // the seeds come from the environment
+#![allow(clippy::unwrap_used)] // a test may fail
+#![allow(unreachable_pub)] // nobody else reaches into a test
+
+mod command;
+mod crashes;
+mod disk;
+mod generator;
+mod process;
+mod restarts;
+mod rules;
+mod world;
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().expect("a seed or a number of seeds"))
+}

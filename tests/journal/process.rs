@@ -1,0 +1,187 @@
+//! The bot with its journal and without sockets or threads, one turn of its loop at a time.
+
+use std::ops::Range;
+
+use torrap::bot::{self, Bot, Delivery, Report};
+use torrap::config::{Config, Settings, SigningSecret};
+use torrap::http::{Connection, Limits, Staging};
+use torrap::journal::{Error, Journal, Recovery};
+use torrap::slack::response_url::Origin;
+use torrap::time::{Now, Tick, UnixTime};
+use torrap::trial::command;
+
+use crate::disk::FakeDisk;
+
+const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
+pub const ORIGIN: &str = "https://hooks.slack.com";
+
+/// What one life of the process has in memory.
+pub struct Process {
+    pub bot: Bot,
+    pub journal: Journal<FakeDisk>,
+    staging: Staging,
+    limits: Limits,
+    /// The time of day at its start.
+    start: u64,
+    staged: Vec<(Range<usize>, bool)>,
+}
+
+/// What a client got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    Acknowledged,
+    Busy,
+    Other,
+}
+
+pub fn config(delay_ms: u64) -> Config {
+    let secret = SigningSecret::new(SECRET).unwrap();
+    let mut config = Config::from_settings(&Settings::default(), vec![secret]).unwrap();
+    config.reply_origins = vec![Origin::parse(ORIGIN).unwrap()];
+    config.delay_ms = delay_ms;
+    config
+}
+
+/// A signed command, whose `response_url` tells it from others.
+pub fn signed(number: u64, text: &str, unix_ms: u64) -> Vec<u8> {
+    let content = command::form("/torrap", text, &format!("{ORIGIN}/{number}"));
+    command::request(SECRET.as_bytes(), unix_ms / 1000, content.as_bytes())
+}
+
+impl Process {
+    /// Starts on what is on the disk; `unix` is the time of day.
+    pub fn start(disk: &FakeDisk, config: &Config, unix: u64) -> Result<(Self, Recovery), Error> {
+        let now = Now {
+            tick: Tick(0),
+            unix: UnixTime(unix),
+        };
+        let mut bot = Bot::new(config, now.tick);
+        let (journal, recovery) = Journal::open(disk.clone(), &mut bot, now)?;
+        let process = Self {
+            bot,
+            journal,
+            staging: Staging::default(),
+            limits: Limits::default(),
+            start: unix,
+            staged: Vec::new(),
+        };
+        Ok((process, recovery))
+    }
+
+    /// The reading of both clocks after so many ms; `unix` need not go with them.
+    pub fn now(&self, elapsed: u64, unix: u64) -> Now {
+        Now {
+            tick: Tick(elapsed),
+            unix: UnixTime(unix),
+        }
+    }
+
+    /// The same if nobody has set the clock.
+    pub fn at(&self, unix: u64) -> Now {
+        self.now(unix - self.start, unix)
+    }
+
+    pub fn begin(&mut self, now: Now) {
+        self.staging.begin(now.unix);
+        self.staged.clear();
+    }
+
+    /// What one connection has sent; its answers are staged.
+    pub fn receive(&mut self, mut bytes: Vec<u8>, now: Now) {
+        let mut connection = Connection::new(now.tick, &self.limits);
+        let start = self.staging.len();
+        let bot = &mut self.bot;
+        let handler = |request: &torrap::http::Request<'_>| bot.handle_request(request, now);
+        connection.receive(
+            &mut bytes,
+            now.tick,
+            &self.limits,
+            &mut self.staging,
+            handler,
+        );
+        let is_held = self.staging.has_promise_since(start);
+        self.staged.push((start..self.staging.len(), is_held));
+    }
+
+    pub fn settle(&mut self, report: &Report, now: Now) {
+        self.bot.handle_outcome(report, now);
+    }
+
+    /// Makes ready what is due, and commits.
+    pub fn commit(&mut self, now: Now) -> bool {
+        self.bot.handle_timeout(now, &mut 10_000);
+        if self.journal.commit(&mut self.bot, now).is_ok() {
+            return true;
+        }
+        for (range, _) in &mut self.staged {
+            *range = self.staging.break_promises(range.clone(), &bot::busy());
+        }
+        false
+    }
+
+    /// What the connections got, in the order of their calls of `receive`.
+    pub fn transmit(&mut self) -> Vec<Vec<Answer>> {
+        let answers =
+            |(range, _): &(Range<usize>, bool)| read(&self.staging.bytes()[range.clone()]);
+        self.staged.iter().map(answers).collect()
+    }
+
+    pub fn dispatch(&mut self, now: Now) -> Option<Delivery> {
+        self.bot.poll_delivery(now)
+    }
+
+    /// A whole turn in which one connection sends these commands.
+    pub fn turn(&mut self, numbers: Range<u64>, unix: u64) -> Vec<Answer> {
+        let now = self.at(unix);
+        self.begin(now);
+        let requests = numbers.flat_map(|number| signed(number, "olleh", unix));
+        self.receive(requests.collect(), now);
+        self.commit(now);
+        self.transmit().remove(0)
+    }
+
+    /// A whole turn in which everything that is due is delivered; how many that were.
+    pub fn deliver(&mut self, unix: u64) -> usize {
+        let now = self.at(unix);
+        self.bot.handle_timeout(now, &mut 10_000_000);
+        let mut delivered = 0;
+        while let Some(delivery) = self.dispatch(now) {
+            let report = report(delivery.job, torrap::jobs::Outcome::Delivered);
+            self.settle(&report, now);
+            delivered += 1;
+        }
+        self.commit(now);
+        delivered
+    }
+}
+
+pub fn report(job: torrap::slab::Key, outcome: torrap::jobs::Outcome) -> Report {
+    Report {
+        job,
+        outcome,
+        detail: String::new(),
+        took_ms: 0,
+    }
+}
+
+fn read(mut bytes: &[u8]) -> Vec<Answer> {
+    let mut answers = Vec::new();
+    while !bytes.is_empty() {
+        let end = bytes
+            .windows(4)
+            .position(|four| four == b"\r\n\r\n")
+            .unwrap()
+            + 4;
+        let head = std::str::from_utf8(&bytes[..end]).unwrap();
+        let (_, length) = head.split_once("Content-Length: ").unwrap();
+        let length: usize = length.lines().next().unwrap().parse().unwrap();
+        let content = std::str::from_utf8(&bytes[end..end + length]).unwrap();
+        answers.push(match (head.starts_with("HTTP/1.1 200 "), content) {
+            (true, "") => Answer::Acknowledged,
+            (true, content) if content.contains("I am busy") => Answer::Busy,
+            _ => Answer::Other,
+        });
+        bytes = &bytes[end + length..];
+    }
+    answers
+}

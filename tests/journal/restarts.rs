@@ -1,0 +1,121 @@
+//! From one life of the process to the next: times, numbers, attempts, and what people are shown.
+
+use torrap::jobs::Outcome;
+use torrap::journal::inspect;
+use torrap::time::{Tick, UnixTime};
+
+use crate::disk::FakeDisk;
+use crate::process::{Answer, Process, config, report, signed};
+use crate::rules::{START, owed, start, start_at};
+
+#[test]
+fn what_has_expired_meanwhile_is_not_answered_and_forgotten() {
+    let disk = FakeDisk::new(1);
+    start(&disk).turn(0..2, START);
+    let later = START + 31 * 60 * 1000;
+    let (mut process, recovery) = Process::start(&disk, &config(1000), later).unwrap();
+    assert_eq!((process.bot.pending(), recovery.expired), (0, 2));
+    process.turn(9..10, later);
+    drop(process);
+    let (_, recovery) = Process::start(&disk, &config(1000), later).unwrap();
+    assert_eq!(
+        (recovery.pending, recovery.expired),
+        (1, 0),
+        "it is told once"
+    );
+}
+
+#[test]
+fn attempts_are_counted_on_and_due_times_kept() {
+    let disk = FakeDisk::new(1);
+    let mut process = start(&disk);
+    process.turn(0..1, START);
+    for (attempt, unix) in [(1, START + 1500), (2, START + 4000)] {
+        let now = process.at(unix);
+        process.bot.handle_timeout(now, &mut 100);
+        let delivery = process.dispatch(now).unwrap();
+        process.settle(&report(delivery.job, Outcome::Unsent), now);
+        process.commit(now);
+        drop(process);
+        process = start_at(&disk, unix);
+        let (_, owed) = process.bot.owed(0, Tick(0)).unwrap();
+        assert_eq!(owed.attempts, attempt);
+        assert_eq!(process.deliver(unix + 700), 0, "not before its time");
+    }
+}
+
+/// A clock that is set back between two processes has not moved; one that is set forward has.
+#[test]
+fn setting_the_clock_moves_no_due_time_while_the_process_lives() {
+    let disk = FakeDisk::new(1);
+    let mut process = start(&disk);
+    process.turn(0..1, START);
+    drop(process);
+    let an_hour_ago = START - 3_600_000;
+    let mut process = start_at(&disk, an_hour_ago);
+    assert_eq!(process.bot.pending(), 1, "it has not expired");
+    assert_eq!(process.deliver(an_hour_ago + 900), 0, "nor is it early");
+    assert_eq!(process.deliver(an_hour_ago + 1100), 1);
+    // While the process lives, the clock is set forward by an hour: nothing expires.
+    let now = process.now(2000, START + 3_600_000);
+    process.begin(now);
+    process.receive(signed(1, "olleh", START + 3_600_000), now);
+    assert!(process.commit(now));
+    assert_eq!(process.transmit(), [[Answer::Acknowledged]]);
+    drop(process);
+    assert_eq!(owed(&disk, START + 3_600_100), [1]);
+}
+
+#[test]
+fn numbers_are_never_given_out_twice() {
+    let disk = FakeDisk::new(1);
+    let mut newest = 0;
+    for life in 0..5 {
+        let unix = START + life * 10_000;
+        let mut process = start_at(&disk, unix);
+        process.turn(life * 3..life * 3 + 3, unix);
+        let keys = (0..3).map(|slot| process.bot.owed(slot, Tick(0)).unwrap().0);
+        let least = keys.map(|key| key.generation()).min().unwrap();
+        assert!(least > newest, "{least} after {newest}");
+        newest = least + 2;
+        process.deliver(unix + 2000);
+    }
+}
+
+#[test]
+fn the_report_shows_what_is_owed_and_no_secret() {
+    let disk = FakeDisk::new(1);
+    let mut process = start(&disk);
+    process.turn(100..103, START);
+    disk.take_trace();
+    let shown = inspect(&mut disk.clone(), UnixTime(START + 400)).unwrap();
+    let text = format!("{shown}{}", shown.jobs().collect::<Vec<_>>().join("\n"));
+    for part in [
+        "owed: 3\n",
+        "oldest: command 1\n",
+        "next due: 2020-09-13T12:26:41Z\n",
+        "command 3: due 2020-09-13T12:26:41Z, in 1 s, expires 2020-09-13T12:56:40Z, attempts made: 0, \
+         /torrap to https://hooks.slack.com, 5 bytes of text",
+    ] {
+        assert!(text.contains(part), "{part:?} in {text}");
+    }
+    assert!(!text.contains("/10") && !text.contains("olleh"), "{text}");
+    assert_eq!(disk.take_trace(), [""; 0], "it only looks");
+    let later = inspect(&mut disk.clone(), UnixTime(START + 3_600_000)).unwrap();
+    assert!(
+        later.to_string().contains("expired and not answered: 3\n"),
+        "{later}"
+    );
+}
+
+#[test]
+fn a_journal_that_is_not_there_yet_is_empty() {
+    let disk = FakeDisk::new(1);
+    let (process, recovery) = Process::start(&disk, &config(1000), START).unwrap();
+    assert_eq!((recovery.pending, process.journal.bytes()), (0, (0, 0)));
+    assert_eq!(
+        disk.take_trace(),
+        [""; 0],
+        "nothing is written before there is something"
+    );
+}

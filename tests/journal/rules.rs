@@ -1,0 +1,328 @@
+//! The rules that the log is made by, each on its own.
+
+use torrap::journal::{Error, LOG_BYTES_MIN, SEGMENT_BYTES};
+
+use crate::disk::FakeDisk;
+use crate::process::{Answer, Process, config, signed};
+
+pub const START: u64 = 1_600_000_000_000;
+const FIRST: &str = "0000000001.log";
+
+pub fn start(disk: &FakeDisk) -> Process {
+    start_at(disk, START)
+}
+
+pub fn start_at(disk: &FakeDisk, unix: u64) -> Process {
+    Process::start(disk, &config(1000), unix).unwrap().0
+}
+
+/// The paths of the replies that are owed, in the order in which they become due.
+pub fn owed(disk: &FakeDisk, unix: u64) -> Vec<u64> {
+    let mut process = start_at(disk, unix);
+    let now = process.at(unix + 5000);
+    process.bot.handle_timeout(now, &mut 10_000_000);
+    std::iter::from_fn(|| process.dispatch(now))
+        .map(|delivery| delivery.url.rsplit_once('/').unwrap().1.parse().unwrap())
+        .collect()
+}
+
+/// Rule 1: a record in another segment than its own does not count.
+#[test]
+fn a_segment_under_another_name_has_no_records() {
+    let disk = FakeDisk::new(1);
+    start(&disk).turn(0..3, START);
+    disk.rename(FIRST, "0000000007.log");
+    let (process, recovery) = Process::start(&disk, &config(1000), START).unwrap();
+    assert_eq!(process.bot.pending(), 0);
+    assert!(recovery.damages + recovery.torn_bytes > 0, "it is noticed");
+}
+
+/// Rules 2 and 3: one write and one sync for all that a turn has accepted, the directory's before the
+/// first; outcomes are written without a sync; a turn without either touches nothing.
+#[test]
+fn a_turn_costs_one_write_and_one_sync() {
+    let disk = FakeDisk::new(1);
+    let mut process = start(&disk);
+    assert_eq!(process.turn(0..5, START), [Answer::Acknowledged; 5]);
+    let all = [
+        "sync names",
+        "create 0000000001.log",
+        "write 0000000001.log at 0",
+    ];
+    let ends = ["sync 0000000001.log", "sync names"];
+    assert_eq!(disk.take_trace(), [&all[..], &ends[..]].concat());
+    process.turn(5..9, START + 1);
+    let trace = disk.take_trace();
+    assert_eq!(trace.len(), 2, "{trace:?}");
+    assert!(
+        trace[0].starts_with("write ") && trace[1].starts_with("sync 0"),
+        "{trace:?}"
+    );
+    process.turn(9..9, START + 2);
+    assert_eq!(disk.take_trace(), [""; 0]);
+    assert_eq!(process.deliver(START + 1500), 9);
+    let trace = disk.take_trace();
+    assert_eq!(trace.len(), 1, "{trace:?}");
+    assert!(trace[0].starts_with("write "), "{trace:?}");
+}
+
+/// Rule 3: segments of 4 MiB.
+#[test]
+fn a_full_segment_is_synced_and_followed_by_another() {
+    let disk = FakeDisk::new(1);
+    let mut process = start(&disk);
+    let text = "x".repeat(200_000);
+    let mut number = 0;
+    while disk.segments().len() == 1 || number == 0 {
+        accept(&mut process, number, &text, START);
+        number += 1;
+    }
+    assert_eq!(number, SEGMENT_BYTES / 200_000 + 2);
+    let trace = disk.take_trace();
+    let made = trace
+        .iter()
+        .position(|line| line == "create 0000000002.log")
+        .unwrap();
+    assert_eq!(
+        trace[made + 1..],
+        [
+            "write 0000000002.log at 0",
+            "sync 0000000002.log",
+            "sync names"
+        ]
+    );
+    drop(process);
+    assert_eq!(owed(&disk, START).len() as u64, number);
+}
+
+fn accept(process: &mut Process, number: u64, text: &str, unix: u64) {
+    let now = process.at(unix);
+    process.begin(now);
+    process.receive(signed(number, text, unix), now);
+    process.commit(now);
+    assert_eq!(process.transmit(), [[Answer::Acknowledged]]);
+}
+
+/// Rule 4: what stands in front of a gap was deleted once, and is deleted again.
+#[test]
+fn segments_in_front_of_a_gap_are_stale() {
+    let disk = FakeDisk::new(1);
+    for life in 0..4 {
+        start(&disk).turn(life..life + 1, START);
+    }
+    assert_eq!(disk.segments().len(), 4);
+    disk.delete("0000000002.log");
+    assert_eq!(owed(&disk, START), [2, 3]);
+    assert_eq!(disk.segments(), ["0000000003.log", "0000000004.log"]);
+}
+
+/// Rules 4 and 5: dead segments go, the newest never; one late job does not keep all that came after it,
+/// and moving it loses nothing.
+#[test]
+fn a_straggler_does_not_keep_the_log_from_shrinking() {
+    let disk = FakeDisk::new(1);
+    let mut process = start(&disk);
+    let text = "x".repeat(100_000);
+    // Answered after a second, as all others; but not the first ones, whose receiver fails.
+    for number in 0..3 {
+        accept(&mut process, number, &text, START);
+    }
+    let mut peak = 0;
+    let mut unix = START + 2000;
+    hold(&mut process, unix);
+    for number in 3..2000 {
+        accept(&mut process, number, &text, unix);
+        unix += 300;
+        process.deliver(unix);
+        let (bytes, live) = process.journal.bytes();
+        peak = peak.max(bytes);
+        assert!(
+            bytes <= LOG_BYTES_MIN.max(3 * live) + SEGMENT_BYTES,
+            "{bytes} of {live}"
+        );
+    }
+    assert!(peak > LOG_BYTES_MIN, "200 MB went through: {peak}");
+    assert!(process.journal.counts().moved >= 3);
+    disk.cut_power();
+    drop(process);
+    let left = owed(&disk, unix);
+    assert!(
+        (0..3).all(|straggler| left.contains(&straggler)),
+        "{left:?}"
+    );
+    assert!(left.len() < 10, "{left:?}");
+}
+
+/// Takes what is due and never tells what came of it.
+fn hold(process: &mut Process, unix: u64) {
+    let now = process.at(unix);
+    process.bot.handle_timeout(now, &mut 100);
+    while process.dispatch(now).is_some() {}
+}
+
+/// Rule 6: after a failed write the next one goes to the same place.
+#[test]
+fn a_full_disk_makes_busy_and_nothing_else() {
+    let disk = FakeDisk::new(1);
+    let mut process = start(&disk);
+    process.turn(0..3, START);
+    let end = disk.content(FIRST).len();
+    disk.with(|disk| disk.capacity = disk.used() + 100);
+    assert_eq!(process.turn(3..9, START + 1), [Answer::Busy; 6]);
+    assert_eq!(
+        process.turn(9..11, START + 2),
+        [Answer::Busy; 2],
+        "the disk has its rest"
+    );
+    assert_eq!(process.deliver(START + 3000), 3, "what is owed is answered");
+    disk.with(|disk| disk.capacity = u64::MAX);
+    disk.take_trace();
+    assert_eq!(
+        process.turn(11..12, START + 5000),
+        [Answer::Acknowledged],
+        "by itself"
+    );
+    let trace = disk.take_trace();
+    assert!(trace[0].starts_with("write 0000000001.log"), "{trace:?}");
+    assert!(disk.content(FIRST).len() > end);
+    drop(process);
+    assert_eq!(owed(&disk, START + 5000), [11]);
+}
+
+/// Rule 6: a sync that has failed is never tried again on that file.
+#[test]
+fn a_failed_sync_is_the_end_of_its_segment() {
+    let disk = FakeDisk::new(3);
+    let mut process = start(&disk);
+    process.turn(0..3, START);
+    disk.take_trace();
+    disk.with(|disk| disk.sync_faults = 100);
+    assert_eq!(process.turn(3..5, START + 1), [Answer::Busy; 2]);
+    let trace = disk.take_trace();
+    let syncs = |name: &str| {
+        trace
+            .iter()
+            .filter(|line| **line == format!("sync {name}"))
+            .count()
+    };
+    assert_eq!((syncs(FIRST), syncs("0000000002.log")), (1, 1), "{trace:?}");
+    disk.with(|disk| disk.sync_faults = 0);
+    assert_eq!(process.turn(5..6, START + 2000), [Answer::Acknowledged]);
+    let trace = disk.take_trace();
+    assert!(trace.iter().all(|line| !line.contains(FIRST)), "{trace:?}");
+    drop(process);
+    disk.cut_power();
+    assert_eq!(owed(&disk, START + 2000), [0, 1, 2, 5]);
+}
+
+#[test]
+fn one_failed_sync_is_made_good_on_a_new_segment_at_once() {
+    for seed in 0..20 {
+        let disk = FakeDisk::new(seed);
+        let mut process = start(&disk);
+        process.turn(0..3, START);
+        disk.with(|disk| disk.sync_faults = 50);
+        let is_acknowledged = process.turn(3..4, START + 1) == [Answer::Acknowledged];
+        drop(process);
+        disk.cut_power();
+        disk.with(|disk| disk.sync_faults = 0);
+        assert!(
+            !is_acknowledged || owed(&disk, START + 2000).contains(&3),
+            "seed {seed}"
+        );
+    }
+}
+
+/// Rule 7: only what is damaged is lost, wherever it is, and it is kept for a look.
+#[test]
+fn damage_loses_what_it_hits() {
+    let disk = FakeDisk::new(1);
+    let mut process = start(&disk);
+    for number in 0..5 {
+        process.turn(number..number + 1, START);
+    }
+    drop(process);
+    let content = disk.content(FIRST);
+    let third = content.windows(2).position(|two| two == b"/2").unwrap();
+    let mut damaged = content.clone();
+    damaged[third + 1] ^= 4;
+    disk.set_content(FIRST, damaged.clone());
+    let (process, recovery) = Process::start(&disk, &config(1000), START).unwrap();
+    assert_eq!((process.bot.pending(), recovery.damages), (4, 1));
+    assert_eq!(recovery.kept_aside, ["0000000001.log.damaged"]);
+    assert_eq!(disk.content("0000000001.log.damaged"), damaged);
+    drop(process);
+    assert_eq!(owed(&disk, START), [0, 1, 3, 4]);
+}
+
+#[test]
+fn a_torn_tail_loses_only_what_was_never_acknowledged() {
+    let disk = FakeDisk::new(1);
+    let mut process = start(&disk);
+    process.turn(0..2, START);
+    let end = disk.content(FIRST).len();
+    process.turn(2..3, START);
+    drop(process);
+    let content = disk.content(FIRST);
+    for len in end..content.len() {
+        disk.set_content(FIRST, content[..len].to_vec());
+        let (process, recovery) = Process::start(&disk, &config(1000), START).unwrap();
+        assert_eq!((process.bot.pending(), recovery.damages), (2, 0), "{len}");
+    }
+}
+
+#[test]
+fn files_of_rubbish_never_keep_it_from_starting() {
+    for (length, fill) in [
+        (0, 0),
+        (1, 0),
+        (35, 1),
+        (36, 0),
+        (5000, 0),
+        (5000, 0xff),
+        (100_000, 4),
+    ] {
+        let disk = FakeDisk::new(1);
+        start(&disk).turn(0..2, START);
+        start(&disk).turn(2..3, START);
+        disk.set_content("0000000002.log", vec![fill; length]);
+        assert_eq!(owed(&disk, START), [0, 1], "{length} times {fill}");
+    }
+}
+
+#[test]
+fn an_unknown_format_is_refused_and_left_alone() {
+    let disk = FakeDisk::new(1);
+    start(&disk).turn(0..2, START);
+    let mut content = disk.content(FIRST);
+    content[6..10].copy_from_slice(&[2, 0, 0xfd, 0xff]);
+    disk.set_content(FIRST, content.clone());
+    disk.take_trace();
+    let error = Process::start(&disk, &config(1000), START).err().unwrap();
+    assert!(
+        matches!(error, Error::Version { version: 2, .. }),
+        "{error}"
+    );
+    assert_eq!(disk.take_trace(), [""; 0]);
+    assert_eq!(disk.content(FIRST), content);
+}
+
+/// A disk that fails for long is not littered, and what was acknowledged before stays.
+#[test]
+fn a_disk_that_fails_for_long_keeps_few_files() {
+    let disk = FakeDisk::new(5);
+    let mut process = start(&disk);
+    process.turn(0..3, START);
+    disk.with(|disk| disk.sync_faults = 100);
+    for second in 1..500 {
+        let unix = START + second * 2000;
+        assert_eq!(process.turn(9..10, unix), [Answer::Busy]);
+    }
+    assert!(disk.segments().len() <= 2, "{:?}", disk.segments());
+    disk.with(|disk| disk.sync_faults = 0);
+    let unix = START + 1_100_000;
+    assert_eq!(process.turn(10..11, unix), [Answer::Acknowledged]);
+    drop(process);
+    disk.cut_power();
+    assert_eq!(owed(&disk, unix), [0, 1, 2, 10]);
+}

@@ -1,0 +1,366 @@
+//! A bot that is killed again and again, on a disk that fails, and what must be true of it nevertheless.
+
+use std::collections::BTreeMap;
+
+use torrap::bot::Report;
+use torrap::jobs::{ATTEMPTS_MAX, LIFETIME_MS, Outcome};
+use torrap::time::Tick;
+
+use crate::command::{Command, Known};
+use crate::disk::FakeDisk;
+use crate::generator::Generator;
+use crate::process::{Answer, Process, config, report, signed};
+
+/// Something has stopped the process.
+pub struct Crash;
+
+/// How a run goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    pub turns: u64,
+    /// The step at which the process stops, and whether it may stop again later.
+    pub crash_at: Option<u64>,
+    pub crashes_again: bool,
+    /// Whether the disk fails now and then.
+    pub has_faults: bool,
+}
+
+pub struct World {
+    pub disk: FakeDisk,
+    random: Generator,
+    plan: Plan,
+    commands: BTreeMap<u64, Command>,
+    /// Which command a job number belongs to.
+    numbers: BTreeMap<u32, u64>,
+    unix: u64,
+    delay_ms: u64,
+    text: String,
+    crashes: u64,
+    in_flight: Vec<(u64, Report)>,
+    /// For the sums at the end.
+    pub acknowledged: u64,
+    pub repeated: u64,
+}
+
+impl World {
+    pub fn new(seed: u64, plan: Plan) -> Self {
+        let mut random = Generator::new(seed);
+        let disk = FakeDisk::new(random.number());
+        disk.with(|disk| disk.crash_at = plan.crash_at);
+        let length = random.pick(&[10, 10, 10, 10, 10, 700, 700, 3000, 3000, 60_000]);
+        Self {
+            disk,
+            delay_ms: random.pick(&[0, 0, 300, 3000]),
+            random,
+            plan,
+            commands: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+            unix: 1_600_000_000_000,
+            text: "x".repeat(length),
+            crashes: 0,
+            in_flight: Vec::new(),
+            acknowledged: 0,
+            repeated: 0,
+        }
+    }
+
+    /// Runs the plan, and then without faults until nothing is owed; then checks.
+    pub fn run(&mut self) {
+        let mut turns = self.plan.turns;
+        while turns > 0 {
+            let _ = self.live(&mut turns);
+            self.crash(); // the last process is not stopped gracefully either
+        }
+        self.disk.with(|disk| {
+            disk.crash_at = None;
+            (disk.write_faults, disk.sync_faults, disk.other_faults) = (0, 0, 0);
+            disk.capacity = u64::MAX;
+        });
+        self.settle_all();
+        self.check();
+    }
+
+    /// Starts a process and lets it run.
+    fn live(&mut self, turns: &mut u64) -> Result<(), Crash> {
+        let mut process = self.start()?;
+        while *turns > 0 {
+            *turns -= 1;
+            self.change_faults();
+            self.turn(&mut process, true)?;
+        }
+        Ok(())
+    }
+
+    fn start(&mut self) -> Result<Process, Crash> {
+        self.in_flight.clear();
+        let config = config(self.delay_ms);
+        let started = Process::start(&self.disk, &config, self.unix);
+        for command in self.commands.values_mut() {
+            command.is_excused |= self.unix + 1 >= command.expires;
+        }
+        let (process, recovery) = match started {
+            Ok(started) => started,
+            // A start that the disk makes impossible is tried again.
+            Err(_) if self.disk.with(|disk| disk.crashed || disk.other_faults > 0) => {
+                self.disk.with(|disk| disk.other_faults = 0);
+                return Err(Crash);
+            }
+            Err(error) => panic!("a start was refused: {error}"),
+        };
+        assert_eq!(recovery.foreign, 0);
+        let is_left_synced = process.journal.counts().syncs > 0;
+        for command in self
+            .commands
+            .values_mut()
+            .filter(|command| command.known == Known::Written)
+        {
+            command.known = if is_left_synced {
+                Known::Durable
+            } else {
+                Known::Orphaned
+            };
+            command.was_orphaned |= !is_left_synced;
+        }
+        if !self.plan.has_faults {
+            assert_eq!(recovery.damages, 0, "no crash looks like damage");
+        }
+        Ok(process)
+    }
+
+    fn change_faults(&mut self) {
+        if !self.plan.has_faults || !self.random.percent(10) {
+            return;
+        }
+        let [write, sync, other] =
+            std::array::from_fn(|_| self.random.pick(&[0, 0, 0, 10, 50, 100]));
+        let room = self
+            .random
+            .pick(&[0, 100, 5000, u64::MAX / 2, u64::MAX / 2]);
+        self.disk.with(|disk| {
+            (disk.write_faults, disk.sync_faults, disk.other_faults) = (write, sync, other);
+            disk.capacity = disk.used() + room;
+        });
+    }
+
+    /// One turn of the loop; the process may stop between any two of its phases.
+    fn turn(&mut self, process: &mut Process, has_clients: bool) -> Result<(), Crash> {
+        self.unix += self.random.pick(&[0, 1, 7, 200, 1100]);
+        let now = process.at(self.unix);
+        process.begin(now);
+        let mut sent = Vec::new();
+        if has_clients {
+            for _ in 0..self.random.below(3) {
+                sent.push(self.send(process));
+            }
+        }
+        self.step()?;
+        self.collect(process);
+        let writes = process.journal.counts();
+        process.commit(now);
+        self.step()?;
+        let counts = process.journal.counts();
+        let outcomes = self.commands.values_mut();
+        for command in outcomes.filter(|command| command.known != Known::No) {
+            if counts.writes > writes.writes && command.known == Known::Told {
+                command.known = Known::Written;
+            }
+            if process.journal.is_failing() && command.known == Known::Written {
+                // Its segment may be lost, and it is written anew when the disk works again.
+                command.known = Known::Told;
+                command.was_orphaned = true;
+            }
+            if counts.syncs > writes.syncs && command.known == Known::Written {
+                command.known = Known::Durable;
+            }
+        }
+        for (numbers, answers) in sent.into_iter().zip(process.transmit()) {
+            self.hear(&numbers, &answers);
+        }
+        self.step()?;
+        self.dispatch(process);
+        self.step()
+    }
+
+    fn step(&self) -> Result<(), Crash> {
+        match self.disk.step() {
+            true => Err(Crash),
+            false => Ok(()),
+        }
+    }
+
+    /// A connection sends a few commands, and perhaps something else between them.
+    fn send(&mut self, process: &mut Process) -> Vec<Option<u64>> {
+        let now = process.at(self.unix);
+        let (mut bytes, mut numbers) = (Vec::new(), Vec::new());
+        for _ in 0..=self.random.below(3) {
+            if self.random.percent(20) {
+                bytes.extend_from_slice(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+                numbers.push(None);
+                continue;
+            }
+            let number = self.commands.len() as u64;
+            let command = Command {
+                due: self.unix + self.delay_ms,
+                expires: self.unix / 1000 * 1000 + LIFETIME_MS,
+                ..Command::default()
+            };
+            self.commands.insert(number, command);
+            bytes.extend_from_slice(&signed(number, &self.text, self.unix));
+            numbers.push(Some(number));
+        }
+        process.receive(bytes, now);
+        numbers
+    }
+
+    fn hear(&mut self, numbers: &[Option<u64>], answers: &[Answer]) {
+        assert_eq!(numbers.len(), answers.len(), "each request has its answer");
+        for (number, answer) in numbers.iter().zip(answers) {
+            let Some(number) = number else {
+                assert_eq!(*answer, Answer::Other, "in their order");
+                continue;
+            };
+            let command = self.commands.get_mut(number).unwrap();
+            match answer {
+                Answer::Acknowledged => {
+                    command.acknowledged = true;
+                    self.acknowledged += 1;
+                }
+                Answer::Busy => command.busy_at = Some(self.crashes),
+                Answer::Other => panic!("{number} was refused"),
+            }
+        }
+    }
+
+    fn collect(&mut self, process: &mut Process) {
+        let now = process.at(self.unix);
+        for (number, report) in std::mem::take(&mut self.in_flight) {
+            if self.random.percent(30) {
+                self.in_flight.push((number, report));
+                continue;
+            }
+            let command = self.commands.get_mut(&number).unwrap();
+            match report.outcome {
+                Outcome::Delivered | Outcome::Rejected { .. } => command.known = Known::Told,
+                _ => {}
+            }
+            process.settle(&report, now);
+        }
+    }
+
+    fn dispatch(&mut self, process: &mut Process) {
+        let now = process.at(self.unix);
+        while self.in_flight.len() < 8 {
+            let Some(delivery) = process.dispatch(now) else {
+                return;
+            };
+            let (_, number) = delivery.url.rsplit_once('/').unwrap();
+            let number = number.parse().unwrap();
+            let generation = delivery.job.generation();
+            let same = *self.numbers.entry(generation).or_insert(number);
+            assert_eq!(same, number, "job number {generation} was given out twice");
+            let outcome = self.post(number);
+            self.in_flight.push((number, report(delivery.job, outcome)));
+        }
+    }
+
+    /// An attempt reaches the receiver, or does not.
+    fn post(&mut self, number: u64) -> Outcome {
+        let command = self.commands.get_mut(&number).unwrap();
+        assert!(self.unix >= command.due, "{number} is early");
+        assert!(self.unix <= command.expires, "{number} has expired");
+        assert!(
+            command.busy_at.is_none_or(|crashes| crashes < self.crashes),
+            "{number} was answered busy, and no crash has brought it back"
+        );
+        command.posts += 1;
+        let may_fail = command.failures + 2 < u64::from(ATTEMPTS_MAX);
+        if may_fail && self.random.percent(30) {
+            command.failures += 1;
+            return self
+                .random
+                .pick(&[&Outcome::Unsent, &Outcome::Unknown])
+                .clone();
+        }
+        self.repeated += u64::from(command.finals > 0);
+        command.finals += 1;
+        command.known = Known::No;
+        match self.random.percent(10) {
+            true => Outcome::Rejected { status: 404 },
+            false => Outcome::Delivered,
+        }
+    }
+
+    /// The process or the machine stops; after a while there is another one.
+    fn crash(&mut self) {
+        self.crashes += 1;
+        let is_power_cut = self.random.percent(60);
+        let enough = if is_power_cut {
+            Known::Durable
+        } else {
+            Known::Written
+        };
+        for command in self.commands.values_mut() {
+            command.crashes += 1;
+            command.unknown += u64::from(command.finals > 0 && command.known < enough);
+        }
+        match is_power_cut {
+            true => self.disk.cut_power(),
+            false => self.disk.kill(),
+        }
+        let down = self
+            .random
+            .pick(&[0, 100, 2000, 60_000, 60_000, 31 * 60_000]);
+        self.unix += if self.random.percent(30) { down } else { 10 };
+        let next = self.random.below(400);
+        let again = self.plan.crashes_again && self.random.percent(80);
+        self.disk
+            .with(|disk| disk.crash_at = again.then_some(disk.steps + next + 1));
+    }
+
+    fn settle_all(&mut self) {
+        let Ok(mut process) = self.start() else {
+            panic!("a start on a disk that works was refused");
+        };
+        for _ in 0..10_000 {
+            if process.bot.pending() == 0 && self.in_flight.is_empty() {
+                break;
+            }
+            let Ok(()) = self.turn(&mut process, false) else {
+                unreachable!("there are no more crashes");
+            };
+        }
+        assert_eq!(process.bot.pending(), 0, "all is settled in the end");
+        let now = process.at(self.unix);
+        process.journal.finish(&mut process.bot, now).unwrap();
+        drop(process);
+        self.disk.cut_power();
+        self.plan.has_faults = true; // what they have done is still there
+        let Ok(process) = self.start() else {
+            panic!("a start after a graceful stop was refused");
+        };
+        // What was never acknowledged may come back from a segment that was given up.
+        for (_, owed) in (0..1000).filter_map(|slot| process.bot.owed(slot, Tick(0))) {
+            let command = &self.commands[&owed.path[1..].parse().unwrap()];
+            let is_no_surprise = !command.acknowledged || command.was_orphaned;
+            assert!(is_no_surprise, "owed after a graceful stop: {command:?}");
+        }
+    }
+
+    fn check(&self) {
+        for (number, command) in &self.commands {
+            let is_answered = command.finals > 0 || command.is_excused;
+            assert!(
+                is_answered || !command.acknowledged,
+                "{number} was acknowledged and never answered: {command:?}"
+            );
+            assert!(
+                command.finals <= 1 + command.unknown,
+                "{number} was answered once too often: {command:?}"
+            );
+            assert!(
+                command.posts <= u64::from(ATTEMPTS_MAX) + command.crashes,
+                "{number} was tried too often: {command:?}"
+            );
+        }
+    }
+}

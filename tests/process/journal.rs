@@ -1,0 +1,327 @@
+//! The journal of the real binary: its directory, its restarts, and a disk that is full.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+use std::time::Instant;
+
+use torrap::trial::stand_in::{Answer, SlackStandIn};
+
+use crate::bot::{Bot, SECRET, SECRET_PATH, exchange, serve};
+use crate::support::{Finished, Process, Scratch, finish, poll_for, torrap};
+
+const FIRST: &str = "0000000001.log";
+const SECOND: &str = "0000000002.log";
+
+fn start(directory: &Scratch, delay: &str) -> Bot {
+    Bot::start(|command| {
+        command.args(["--journal", directory.path(), "--delay", delay]);
+    })
+}
+
+/// The bot once more, with the stand-in of its earlier life.
+fn restart(bot: Bot, directory: &Scratch, delay: &str) -> Bot {
+    let Bot { process, slack, .. } = bot;
+    drop(process);
+    let mut command = serve(&slack, |command| {
+        command.args(["--journal", directory.path(), "--delay", delay]);
+    });
+    Bot::told(Process::start(&mut command), slack)
+}
+
+fn texts(bot: &Bot, count: usize) -> Vec<String> {
+    let mut texts: Vec<String> = bot
+        .posts(count)
+        .iter()
+        .map(|post| String::from_utf8(post.content.clone()).unwrap())
+        .collect();
+    texts.sort_unstable();
+    texts
+}
+
+/// What `torrap journal` prints.
+fn shown(directory: &Scratch, more: &[&str]) -> Finished {
+    finish(torrap().args(["journal", directory.path()]).args(more))
+}
+
+fn refused(directory: &str) -> Finished {
+    let mut command = torrap();
+    command.env("SLACK_SIGNING_SECRET", SECRET);
+    finish(command.args(["--listen", "127.0.0.1:0", "--journal", directory]))
+}
+
+#[test]
+fn a_stop_leaves_what_is_pending_to_the_next_start_and_takes_under_a_second() {
+    let directory = Scratch::new("stop");
+    let mut bot = start(&directory, "2");
+    bot.command("olleh");
+    let asked = Instant::now();
+    bot.process.signal("TERM");
+    assert_eq!(bot.process.wait(), Some(0), "{:#?}", bot.process.log);
+    assert!(asked.elapsed().as_millis() < 1000, "{:?}", asked.elapsed());
+    assert!(
+        bot.process
+            .messages()
+            .contains(&"replies left to the next start: 1")
+    );
+    assert!(bot.slack.posts().is_empty());
+    let mut bot = restart(bot, &directory, "2");
+    assert_eq!(texts(&bot, 1), [r#"{"text": "hello"}"#]);
+    assert!(
+        bot.process
+            .messages()
+            .contains(&"journal: 1 replies owed from before")
+    );
+    assert_eq!(bot.process.stop(), Some(0));
+    assert!(shown(&directory, &[]).stdout.contains("owed: 0\n"));
+}
+
+#[test]
+fn nobody_else_can_look_and_a_second_bot_is_refused() {
+    let directory = Scratch::new("alone");
+    let mut bot = start(&directory, "1000");
+    bot.command("olleh");
+    let mode = |path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(directory.join("")), 0o700);
+    assert_eq!(
+        (mode(directory.join(FIRST)), mode(directory.join("lock"))),
+        (0o600, 0o600)
+    );
+    let second = refused(directory.path());
+    let (path, process) = (directory.path(), bot.process.pid());
+    let line = format!(
+        "torrap: --journal {path:?}: another torrap uses it (process {process}); stop that one, or give each its own\n"
+    );
+    assert_eq!((second.code, second.stderr), (Some(1), line));
+    bot.command("olleh");
+    assert_eq!(bot.process.stop(), Some(0), "the first has noticed nothing");
+}
+
+#[test]
+fn a_directory_that_others_may_look_into_is_told() {
+    let directory = Scratch::new("open");
+    fs::create_dir(directory.path()).unwrap();
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let bot = start(&directory, "0");
+    let told = "--journal: other users may look into the directory, its mode is 755; chmod 700 it";
+    assert!(
+        bot.process.messages().contains(&told),
+        "{:#?}",
+        bot.process.log
+    );
+}
+
+#[test]
+fn what_is_no_directory_is_refused_with_its_name() {
+    let directory = Scratch::new("nothing");
+    fs::write(directory.path(), "a file").unwrap();
+    let missing = directory.join("below").display().to_string();
+    for path in [directory.path(), &missing] {
+        let finished = refused(path);
+        assert_eq!(finished.code, Some(2), "{}", finished.stderr);
+        assert!(
+            finished
+                .stderr
+                .starts_with(&format!("torrap: --journal {path:?}: "))
+        );
+        assert!(
+            finished
+                .stderr
+                .ends_with("; give a directory of torrap's own\n")
+        );
+        assert_eq!(finished.stderr.lines().count(), 1);
+    }
+    fs::remove_file(directory.path()).unwrap();
+}
+
+#[test]
+fn an_unknown_format_is_refused_and_left_alone() {
+    let directory = Scratch::new("format");
+    fs::create_dir(directory.path()).unwrap();
+    let content = b"torrap\x02\x00\xfd\xff and whatever a later version has here, in whatever form";
+    fs::write(directory.join(FIRST), content).unwrap();
+    let finished = refused(directory.path());
+    assert_eq!(finished.code, Some(2));
+    let says = "0000000001.log is of format 2, and this torrap knows only format 1; ";
+    assert!(finished.stderr.contains(says), "{}", finished.stderr);
+    assert_eq!(fs::read(directory.join(FIRST)).unwrap(), content);
+    let shown = shown(&directory, &[]);
+    assert_eq!((shown.code, shown.stdout.as_str()), (Some(2), ""));
+}
+
+#[test]
+fn a_damaged_record_is_skipped_told_and_kept_aside() {
+    let directory = Scratch::new("damage");
+    let bot = start(&directory, "0.3");
+    for text in ["a", "b", "c", "d"] {
+        bot.command(text);
+    }
+    bot.process.signal("KILL");
+    let mut content = fs::read(directory.join(FIRST)).unwrap();
+    let paths = content.windows(SECRET_PATH.len());
+    let mut second = paths
+        .enumerate()
+        .filter(|(_, window)| *window == SECRET_PATH.as_bytes());
+    let (second, _) = second.nth(1).unwrap();
+    content[second] ^= 1;
+    fs::write(directory.join(FIRST), &content).unwrap();
+    let report = shown(&directory, &[]).stdout;
+    assert!(
+        report.contains("damaged: 0000000001.log, 1 places, "),
+        "{report}"
+    );
+    let mut bot = restart(bot, &directory, "0");
+    let expected = ["a", "c", "d"].map(|text| format!("{{\"text\": \"{text}\"}}"));
+    assert_eq!(texts(&bot, 3), expected);
+    let log = bot.process.messages().join("\n");
+    assert!(
+        log.contains("journal: 0000000001.log is damaged in 1 places, "),
+        "{log}"
+    );
+    assert!(
+        log.contains("0000000001.log.damaged is kept aside for a look"),
+        "{log}"
+    );
+    assert_eq!(bot.process.stop(), Some(0));
+    assert_eq!(
+        fs::read(directory.join("0000000001.log.damaged")).unwrap(),
+        content
+    );
+}
+
+#[test]
+fn a_torn_tail_loses_nothing_that_was_acknowledged() {
+    let directory = Scratch::new("torn");
+    let bot = start(&directory, "0.3");
+    bot.command("a");
+    let acknowledged = fs::metadata(directory.join(FIRST)).unwrap().len();
+    bot.command("b");
+    bot.process.signal("KILL");
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .open(directory.join(FIRST))
+        .unwrap();
+    file.set_len(acknowledged + 60).unwrap();
+    let mut bot = restart(bot, &directory, "0");
+    assert_eq!(texts(&bot, 1), [r#"{"text": "a"}"#]);
+    let log = bot.process.messages().join("\n");
+    assert!(
+        log.contains("bytes of unfinished writes, which were never acknowledged"),
+        "{log}"
+    );
+    assert!(!log.contains("damaged"), "{log}");
+    assert_eq!(bot.process.stop(), Some(0));
+    assert!(fs::exists(directory.join(SECOND)).unwrap());
+}
+
+#[test]
+fn the_journal_is_shown_beside_a_running_bot_without_secrets() {
+    let directory = Scratch::new("shown");
+    let mut bot = start(&directory, "1000");
+    bot.command("a text that is nobody's business");
+    let finished = shown(&directory, &["--jobs"]);
+    assert_eq!((finished.code, finished.stderr.as_str()), (Some(0), ""));
+    let report = finished.stdout;
+    assert!(report.starts_with(&format!(
+        "in use: by process {}\nowed: 1\n",
+        bot.process.pid()
+    )));
+    let origin = bot.slack.origin();
+    assert!(report.contains("command 1: due 20"), "{report}");
+    assert!(
+        report.ends_with(&format!("/torrap to {origin}, 32 bytes of text\n")),
+        "{report}"
+    );
+    assert!(
+        !report.contains("secret-path") && !report.contains("business"),
+        "{report}"
+    );
+    assert_eq!(
+        shown(&directory, &[]).stdout.lines().count(),
+        report.lines().count() - 1
+    );
+    assert_eq!(bot.process.stop(), Some(0));
+    assert!(
+        shown(&directory, &[])
+            .stdout
+            .starts_with("in use: by nobody\nowed: 1\n")
+    );
+    let nowhere = finish(torrap().args(["journal", "/nowhere"]));
+    assert_eq!((nowhere.code, nowhere.stdout.as_str()), (Some(2), ""));
+    assert!(
+        nowhere
+            .stderr
+            .starts_with("torrap: --journal \"/nowhere\": cannot be used (")
+    );
+}
+
+#[test]
+fn systemds_state_directory_is_the_journals() {
+    let directory = Scratch::new("systemd");
+    let mut bot = Bot::start(|command| {
+        command.env("STATE_DIRECTORY", format!("{}:/nowhere", directory.path()));
+    });
+    bot.command("olleh");
+    bot.posts(1);
+    assert_eq!(bot.process.stop(), Some(0));
+    assert!(fs::exists(directory.join(FIRST)).unwrap());
+}
+
+/// On a file system of 64 KiB in a mount namespace of the bot's own, where one can be had.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_makes_busy_until_there_is_room() {
+    let directory = Scratch::new("full");
+    fs::create_dir(directory.path()).unwrap();
+    let slack = SlackStandIn::start(|_| Answer::ok()).unwrap();
+    let script = format!(
+        "mount -t tmpfs -o size=64k none {0} && exec \"$0\" --journal {0}",
+        directory.path()
+    );
+    let bot = serve(&slack, |_| {});
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", &script]);
+    command.arg(bot.get_program()).env_clear();
+    command.env("PATH", std::env::var_os("PATH").unwrap());
+    for (name, value) in bot.get_envs() {
+        command.env(name, value.unwrap());
+    }
+    let allowed = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
+        .arg(format!(
+            "mount -t tmpfs -o size=64k none {}",
+            directory.path()
+        ))
+        .status();
+    if !allowed.is_ok_and(|status| status.success()) {
+        eprintln!("not tested: no file system can be mounted here");
+        return;
+    }
+    let mut bot = Bot::told(Process::start(&mut command), slack);
+    let inside = format!("/proc/{}/root{}", bot.process.pid(), directory.path());
+    bot.command("a");
+    let filler = format!("{inside}/filler");
+    assert!(
+        fs::write(&filler, vec![0; 64 * 1024]).is_err(),
+        "it is full"
+    );
+    let answer = |bot: &Bot| {
+        let request = bot.signed(&"x".repeat(5000));
+        let response = exchange(&mut bot.connect(), request);
+        assert_eq!(response.status, 200);
+        String::from_utf8(response.content).unwrap()
+    };
+    assert!(answer(&bot).contains("I am busy, please try again in a moment."));
+    let log = bot
+        .process
+        .read_until("commands are answered \"busy\" until it can be written");
+    assert!(log.contains("No space left on device"), "{log}");
+    bot.posts(1);
+    fs::remove_file(&filler).unwrap();
+    poll_for("an acknowledgement", || {
+        answer(&bot).is_empty().then_some(())
+    });
+    bot.process.read_until("journal: can be written again");
+    bot.posts(2);
+    assert_eq!(bot.process.stop(), Some(0));
+}
