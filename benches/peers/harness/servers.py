@@ -88,17 +88,28 @@ def target_directory(manifest: Path) -> Path:
     return Path(json.loads(answer.stdout)["target_directory"])
 
 
+def build_own() -> tuple[Path, Path]:
+    """Builds torrap and the load generator."""
+    cargo_build(ROOT / "Cargo.toml")
+    cargo_build(PEERS / "Cargo.toml", "--package", "load")
+    torrap = target_directory(ROOT / "Cargo.toml") / "release" / "torrap"
+    return torrap, target_directory(PEERS / "Cargo.toml") / "release" / "load"
+
+
+def cargo_build(manifest: Path, *more: str) -> None:
+    command = ["cargo", "build", "--release", "--locked", "--manifest-path", manifest, *more]
+    subprocess.run(command, check=True)
+
+
 def build() -> tuple[list[Server], Path]:
     """Builds everything; the servers that can run here, and the load generator."""
-    for manifest in (ROOT / "Cargo.toml", PEERS / "Cargo.toml"):
-        command = ["cargo", "build", "--release", "--locked", "--manifest-path", manifest]
-        subprocess.run(command, check=True)
-    torrap = target_directory(ROOT / "Cargo.toml") / "release" / "torrap"
+    torrap, load = build_own()
+    cargo_build(PEERS / "Cargo.toml")
     target = target_directory(PEERS / "Cargo.toml")
     release = target / "release"
     servers = [floor(release), *torraps(torrap), *frameworks(release)]
     servers += python_bots(target / "venv") + node_bots()
-    return servers, release / "load"
+    return servers, load
 
 
 def floor(release: Path) -> Server:

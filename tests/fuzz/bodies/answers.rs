@@ -218,13 +218,13 @@ pub fn seeds() -> Vec<Vec<u8>> {
         for last in 0..8 {
             for failures in 0..5 {
                 let clock = [
-                    0, 0, 0, 9, 0, 0, 1, 0x64, 0x92, 0x41, 0, 0, 1, 0x20, 0, 0, 0, shift,
+                    0, 0, 0, 0, 9, 0, 0, 1, 0x64, 0x92, 0x41, 0, 0, 1, 0x20, 0, 0, 0, shift,
                 ];
                 let mut seed = clock.to_vec();
                 for _ in 0..failures {
                     seed.extend([1, 1, 2 + failures % 2, 5]);
                 }
-                seed.extend([1, 1, last, 3, b'1', b'2', b' ']);
+                seed.extend([1, 1, last, 0, 3, b'1', b'2', b' ']);
                 seeds.push(seed);
             }
         }
@@ -240,10 +240,17 @@ pub fn seeds() -> Vec<Vec<u8>> {
         " 30\t",
     ] {
         let clock = [
-            0, 0, 0, 9, 0, 0, 1, 0x64, 0x92, 0x41, 0, 0, 0, 0x1b, 0x77, 0x40, 0, 0,
+            0, 0, 0, 0, 9, 0, 0, 1, 0x64, 0x92, 0x41, 0, 0, 0, 0x1b, 0x77, 0x40, 0, 0,
         ];
-        let field = [&[1, 1, 5, value.len() as u8], value.as_bytes()].concat();
+        let field = [&[1, 1, 5, 0, value.len() as u8], value.as_bytes()].concat();
         seeds.push([&clock, &*field].concat());
+    }
+    // The wait ends one millisecond before, at and after the expiry.
+    for expiry in [0xe0, 0xe1, 0xe2] {
+        let clock = [
+            0, 0, 0, 0, 9, 0, 0, 1, 0x64, 0x92, 0x41, 0, 0, 0, 0, 0, 0x2e, expiry, 0,
+        ];
+        seeds.push([clock.as_slice(), &[0, 0, 5, 0, 2, b'1', b'2']].concat());
     }
     for cut in 0..20 {
         let path = [

@@ -59,7 +59,10 @@ enum Verdict<'a> {
 /// RFC 9112, section 7.1, line by line; what is refused is refused at the first byte that shows it.
 fn decode<'a>(coded: &'a [u8], limits: &Limits) -> Verdict<'a> {
     let mut content = Vec::new();
-    let mut overhead = Budget(limits.head_bytes_max, Error::ContentTooLarge);
+    let mut overhead = Overhead {
+        bytes: 0,
+        free: limits.head_bytes_max,
+    };
     let mut rest = coded;
     let decoded = (|| {
         loop {
@@ -69,13 +72,11 @@ fn decode<'a>(coded: &'a [u8], limits: &Limits) -> Verdict<'a> {
             }
             let (chunk, after) = rest.split_at(size.min(rest.len()));
             content.extend_from_slice(chunk);
-            // Content pays for as much that is none.
-            overhead.0 += chunk.len();
             rest = after;
             for expected in b"\r\n" {
                 let byte = next(&mut rest)?;
                 refuse_unless(byte == *expected)?;
-                overhead.spend()?;
+                overhead.add(content.len())?;
             }
         }
         trailer(&mut rest, limits)
@@ -90,11 +91,18 @@ fn decode<'a>(coded: &'a [u8], limits: &Limits) -> Verdict<'a> {
 /// `None`: there is no more.
 type Stop = Option<Error>;
 
-struct Budget(usize, Error);
+/// What is no content: as much as a head may have, and as much again as there is content.
+struct Overhead {
+    bytes: usize,
+    free: usize,
+}
 
-impl Budget {
-    fn spend(&mut self) -> Result<(), Stop> {
-        self.0 = self.0.checked_sub(1).ok_or(Some(self.1))?;
+impl Overhead {
+    fn add(&mut self, decoded: usize) -> Result<(), Stop> {
+        self.bytes += 1;
+        if self.bytes > self.free + decoded {
+            return Err(Some(Error::ContentTooLarge));
+        }
         Ok(())
     }
 }
@@ -118,7 +126,7 @@ fn size_line(
     rest: &mut &[u8],
     decoded: usize,
     limits: &Limits,
-    overhead: &mut Budget,
+    overhead: &mut Overhead,
 ) -> Result<usize, Stop> {
     let mut line: Vec<u8> = Vec::new();
     let mut size: u128 = 0;
@@ -144,21 +152,20 @@ fn size_line(
             // A CR ends the line, so an LF comes next; and an LF comes after nothing else.
             refuse_unless((byte == b'\n') == line[..line.len() - 1].ends_with(b"\r"))?;
         }
-        // The line feed before the trailer counts for its limit.
-        if byte != b'\n' || size > 0 {
-            overhead.spend()?;
+        if byte == b'\n' && size == 0 {
+            return Ok(0);
         }
+        overhead.add(decoded)?;
         if byte == b'\n' {
             return Ok(usize::try_from(size).expect("not beyond the limit"));
         }
     }
 }
 
-/// `*( field-line CRLF ) CRLF`, where nobody looks at the fields' values.
+/// `*( field-line CRLF ) CRLF`. The line feed before it counts for its limit, and the one that ends
+/// the empty line does not.
 fn trailer(rest: &mut &[u8], limits: &Limits) -> Result<(), Stop> {
-    // The empty line, and the line feed before the trailer, count for its limit as well.
-    let mut left = Budget(limits.head_bytes_max, Error::FieldsTooLarge);
-    left.spend()?;
+    let mut bytes = 1;
     loop {
         let mut line: Vec<u8> = Vec::new();
         while !line.ends_with(b"\n") {
@@ -173,8 +180,9 @@ fn trailer(rest: &mut &[u8], limits: &Limits) -> Result<(), Stop> {
             refuse_unless(colon.is_some() || text.is_empty() || !line.ends_with(b"\r"))?;
             refuse_unless(!text.iter().any(|b| b.is_ascii_control() && *b != b'\t'))?;
             refuse_unless((byte == b'\n') == line[..line.len() - 1].ends_with(b"\r"))?;
-            if line != b"\r\n" {
-                left.spend()?;
+            bytes += usize::from(line != b"\r\n");
+            if bytes > limits.head_bytes_max {
+                return Err(Some(Error::FieldsTooLarge));
             }
         }
         if line == b"\r\n" {

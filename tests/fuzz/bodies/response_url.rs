@@ -45,6 +45,8 @@ fn check_url(text: &str, url: ResponseUrl<'_>, origin: &Origin) {
             .all(|b| b.is_ascii_graphic() && !b"\\<>\"#[]{}|^`".contains(&b))
     );
     assert!(text.ends_with(url.path) || url.path == "/");
+    let mut escapes = url.path.split('%').skip(1);
+    assert!(escapes.all(|escape| escape.get(..2).is_some_and(|two| hex::decode(two).is_ok())));
     // What is posted to, and what was sent, are one place to the client.
     for spelling in [&format!("{origin}{}", url.path), text] {
         let uri: Uri = spelling.parse().expect("a URI");

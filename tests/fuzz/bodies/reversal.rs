@@ -192,6 +192,7 @@ const TEXTS: &[&str] = &[
     "",
     "sdrawkcab si siht",
     "hi <@U123|bob>, <#C1|general> and <#G1|>!",
+    "<!date> <!Date^1^x> <!dates^1> <!here|a &amp; b>",
     "<!channel> <!here|here> <!everyone> <!subteam^S1|@us> <! channel>",
     "<!date^1392734382^Posted {date_num}^https://example.com/|then> <!>",
     "see <https://a.b/?c=1&amp;d=2|e | f> <MAILTO:a@b|c> <tel:+1|2> <https://|x>",

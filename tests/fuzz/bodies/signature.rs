@@ -72,6 +72,7 @@ fn field(input: &mut Input<'_>, now: UnixTime, content: &[u8]) -> Field {
             let at = usize::from(input.byte()) % value.len().max(1);
             value[at] ^= input.byte();
         }
+        _ if choice > 127 => value.iter_mut().skip(3).for_each(u8::make_ascii_uppercase),
         _ => {}
     }
     (name, value)
@@ -208,6 +209,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         with(&[&timestamp(2, 0)]),
         with(&[&signature(2, 0, 0)]),
         with(&[&timestamp(2, 0), &signature(2, 0, 2)]),
+        with(&[&timestamp(2, 0), &signature(142, 0, 0)]),
         with(&[&timestamp(2, 0), &signature(1, 0, 0), b"\x05\x01"]),
         with(&[&timestamp(2, 0), &signature(1, 0, 0), b"\x02\x20"]),
         with(&[&timestamp(1, 0), b"\x00\x01", &signature(2, 0, 0)]),
