@@ -144,7 +144,12 @@ fn a_shortage_of_places_is_slept_through() {
         world.turn(true);
     }
     assert!(!world.has_work(), "it spins");
-    assert!(!world.network.borrow().wires[0].closed, "it had no time");
     let wakes_at = world.poll_timeout().unwrap();
     assert!(wakes_at > world.now.tick);
+    world.advance(wakes_at.millis_since(world.now.tick));
+    world.turn(true);
+    assert!(!world.network.borrow().wires[0].closed, "it had no time");
+    world.advance(100);
+    world.turn(true);
+    assert!(world.network.borrow().wires[0].closed, "it had enough");
 }
