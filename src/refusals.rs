@@ -36,33 +36,46 @@ pub enum Refusal {
     Busy,
 }
 
-/// How many kinds [`Refusal::kind`] tells apart.
-const KINDS: usize = 8;
-
 impl Refusal {
-    const fn kind(self) -> usize {
+    /// How many kinds [`Self::kind`] tells apart.
+    pub const KINDS: usize = 10;
+
+    /// The kind, as a number below [`Self::KINDS`].
+    #[must_use]
+    pub const fn kind(self) -> usize {
+        use signature::Error as E;
         match self {
             Self::NotFound => 0,
             Self::MethodNotAllowed => 1,
-            Self::Unverified(_) => 2,
-            Self::NotForm => 3,
-            Self::Unusable(_) => 4,
-            Self::Http(_) => 5,
-            Self::Busy => 6,
-            Self::TooLate => 7,
+            Self::Unverified(E::MissingTimestamp | E::MissingSignature | E::Malformed) => 2,
+            Self::Unverified(E::Stale { .. }) => 3,
+            Self::Unverified(E::Mismatch) => 4,
+            Self::NotForm => 5,
+            Self::Unusable(_) => 6,
+            Self::Http(_) => 7,
+            Self::Busy => 8,
+            Self::TooLate => 9,
         }
     }
 
-    const NAMES: [&'static str; KINDS] = [
+    const NAMES: [&'static str; Self::KINDS] = [
         "not found",
         "method not allowed",
-        "not verified",
+        "not signed",
+        "stale",
+        "wrong signature",
         "not a form",
         "unusable form",
         "HTTP fault",
         "busy",
         "too late",
     ];
+
+    /// The kinds as labels of a metric, in the order of their numbers.
+    pub fn labels() -> impl Iterator<Item = String> {
+        let label = |name: &str| name.to_ascii_lowercase().replace(' ', "_");
+        Self::NAMES.into_iter().map(label)
+    }
 }
 
 impl From<jobs::Full> for Refusal {
@@ -92,7 +105,7 @@ impl fmt::Display for Refusal {
 
 /// The refusals of one period.
 #[derive(Debug)]
-pub struct Refusals(Tally<KINDS>);
+pub struct Refusals(Tally<{ Refusal::KINDS }>);
 
 impl Default for Refusals {
     fn default() -> Self {
@@ -123,7 +136,7 @@ impl Refusals {
     }
 }
 
-fn summary(counts: [u64; KINDS]) -> String {
+fn summary(counts: [u64; Refusal::KINDS]) -> String {
     let total: u64 = counts.iter().sum();
     let kinds = counts
         .iter()

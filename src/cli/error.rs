@@ -35,6 +35,15 @@ pub enum Error {
         /// The command's word.
         command: &'static str,
     },
+    /// An option of one command was given to another.
+    OptionOf {
+        /// The option.
+        option: &'static str,
+        /// The word of the command that has it.
+        command: &'static str,
+    },
+    /// `--to` stands at the end of the line.
+    NoTarget,
     /// An option stands at the end of the line, without a value.
     NoValue {
         /// The option.
@@ -72,10 +81,12 @@ impl Error {
         if let Some(opt) = options::without_flag(name) {
             return Self::OnlyVariable { option, opt };
         }
-        let flags = OPTIONS
-            .iter()
-            .filter_map(|opt| opt.flag)
-            .chain(["--help", "--version"]);
+        let flags = OPTIONS.iter().filter_map(|opt| opt.flag).chain([
+            "--to",
+            "--link",
+            "--help",
+            "--version",
+        ]);
         let nearest = nearest(&option, flags);
         Self::UnknownOption {
             option,
@@ -125,6 +136,15 @@ impl fmt::Display for Error {
                     "{option}: not an option of `torrap {command}`; leave it out"
                 )
             }
+            Self::OptionOf { option, command } => {
+                write!(
+                    f,
+                    "{option}: only an option of `torrap {command}`; leave it out"
+                )
+            }
+            Self::NoTarget => f.write_str(
+                "--to: the value is missing; give the bot's URL, such as https://example.ngrok.app",
+            ),
             Self::NoValue { opt } => {
                 let name = opt.flag.unwrap_or(opt.variable);
                 write!(f, "{name}: the value is missing; give {name} {}", opt.value)

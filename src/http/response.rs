@@ -68,6 +68,8 @@ pub enum Content {
     Empty,
     /// `application/json`.
     Json(Vec<u8>),
+    /// Plain text in the format of Prometheus.
+    Text(Vec<u8>),
 }
 
 /// A response without what the connection decides: Date, Connection, whether content is sent at all.
@@ -98,6 +100,16 @@ impl Response {
         Self {
             status: Status::Ok,
             content: Content::Json(content),
+            allow: None,
+        }
+    }
+
+    /// A 200 with text.
+    #[must_use]
+    pub const fn text(content: Vec<u8>) -> Self {
+        Self {
+            status: Status::Ok,
+            content: Content::Text(content),
             allow: None,
         }
     }
@@ -210,16 +222,18 @@ impl Staging {
             (true, Version::Http10) => out.extend_from_slice(b"\r\nConnection: keep-alive"),
             (false, _) => out.extend_from_slice(b"\r\nConnection: close"),
         }
-        match &response.content {
-            Content::Empty => out.extend_from_slice(b"\r\nContent-Length: 0\r\n\r\n"),
-            Content::Json(content) => {
-                out.extend_from_slice(b"\r\nContent-Type: application/json\r\nContent-Length: ");
-                out.extend_from_slice(content.len().to_string().as_bytes());
-                out.extend_from_slice(b"\r\n\r\n");
-                if !exchange.head_only {
-                    out.extend_from_slice(content);
-                }
-            }
+        let (media_type, content) = match &response.content {
+            Content::Empty => return out.extend_from_slice(b"\r\nContent-Length: 0\r\n\r\n"),
+            Content::Json(content) => ("application/json", content),
+            Content::Text(content) => ("text/plain; version=0.0.4; charset=utf-8", content),
+        };
+        out.extend_from_slice(b"\r\nContent-Type: ");
+        out.extend_from_slice(media_type.as_bytes());
+        out.extend_from_slice(b"\r\nContent-Length: ");
+        out.extend_from_slice(content.len().to_string().as_bytes());
+        out.extend_from_slice(b"\r\n\r\n");
+        if !exchange.head_only {
+            out.extend_from_slice(content);
         }
     }
 }

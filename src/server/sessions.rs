@@ -4,10 +4,9 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::eviction::Evictor;
-use super::session::{Progress, Session};
+use super::session::{Progress, Service, Session};
 use super::socket::{Readiness, Socket};
-use super::token::Source;
-use crate::bot::Bot;
+use super::token::{Side, Source};
 use crate::http::{self, CloseReason, Connection, Limits, Staging};
 use crate::slab::{Key, Slab};
 use crate::time::{Now, Tick};
@@ -34,6 +33,7 @@ const SESSIONS_PER_TURN: usize = 1024;
 
 /// The sessions, and a turn's work on them.
 pub(super) struct Sessions<S> {
+    side: Side,
     limits: Limits,
     capacity: usize,
     slab: Slab<Session<S>>,
@@ -47,6 +47,8 @@ pub(super) struct Sessions<S> {
     /// Sessions whose socket takes bytes again.
     resumed: Vec<Key>,
     evictor: Evictor,
+    /// The server is stopping: who comes now comes for one request.
+    is_draining: bool,
     buffer: Box<[u8]>,
     staging: Staging,
     /// Whose responses lie where in the staging area.
@@ -54,8 +56,9 @@ pub(super) struct Sessions<S> {
 }
 
 impl<S: Socket> Sessions<S> {
-    pub(super) fn new(limits: Limits, capacity: usize, now: Tick) -> Self {
+    pub(super) fn new(side: Side, limits: Limits, capacity: usize, now: Tick) -> Self {
         Self {
+            side,
             limits,
             capacity,
             slab: Slab::new(),
@@ -65,10 +68,21 @@ impl<S: Socket> Sessions<S> {
             bulk: VecDeque::new(),
             resumed: Vec::new(),
             evictor: Evictor::default(),
+            is_draining: false,
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
             staging: Staging::default(),
             staged: Vec::new(),
         }
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    /// How many there may be.
+    pub(super) const fn capacity(&self) -> usize {
+        self.capacity
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -110,26 +124,30 @@ impl<S: Socket> Sessions<S> {
             return;
         };
         session.timer = timer;
-        let token = Source::Session(key).token();
+        if self.is_draining {
+            session.drain(&self.limits);
+        }
+        let token = Source::Session(self.side, key).token();
         if let Err(error) = session.socket_mut().watch(registry, token) {
             log::debug!("cannot watch a connection: {error}");
-            self.remove(key);
+            return self.remove(key);
         }
+        self.arm(key);
     }
 
     /// Makes room for somebody who waits, if a session may go for it.
-    pub(super) fn make_room(&mut self, bot: &mut Bot, now: Now) -> bool {
+    pub(super) fn make_room(&mut self, service: &mut impl Service, now: Now) -> bool {
         let Some(index) = self.evictor.choose(&self.slab, &self.limits, now.tick) else {
             return false;
         };
-        self.dismiss(index, bot, now);
+        self.dismiss(index, service, now);
         self.close(index);
         true
     }
 
     /// Tells the client of an incomplete request that it is given up, if the kernel takes that at once:
     /// nobody waits for it to be read.
-    fn dismiss(&mut self, index: u32, bot: &mut Bot, now: Now) {
+    fn dismiss(&mut self, index: u32, service: &mut impl Service, now: Now) {
         let Some(session) = self.slab.at_mut(index) else {
             return;
         };
@@ -138,7 +156,7 @@ impl<S: Socket> Sessions<S> {
             session
                 .connection
                 .shed(now.tick, &self.limits, &mut self.staging);
-            bot.note_fault(http::Error::Overloaded, now);
+            service.note_fault(http::Error::Overloaded, now);
             let _ = session.transmit(&self.staging.bytes()[start..]);
         }
     }
@@ -166,7 +184,7 @@ impl<S: Socket> Sessions<S> {
 
     /// Gives each active session one turn, and some of those that have had theirs another: one read, and
     /// the answers to what is complete.
-    pub(super) fn receive(&mut self, bot: &mut Bot, now: Now) {
+    pub(super) fn receive(&mut self, service: &mut impl Service, now: Now) {
         // None has two in one: what it is owed for the first goes out before it may be closed by the next.
         let bulk = self.bulk.len().min(BULK_SESSIONS_PER_TURN);
         let first_bytes = if self.active.len() <= BULK_SESSIONS_PER_TURN {
@@ -176,24 +194,24 @@ impl<S: Socket> Sessions<S> {
         };
         for _ in 0..self.active.len().min(SESSIONS_PER_TURN) {
             if let Some(key) = self.active.pop_front() {
-                self.receive_one(key, first_bytes, bot, now);
+                self.receive_one(key, first_bytes, service, now);
             }
         }
         for _ in 0..bulk {
             if let Some(key) = self.bulk.pop_front() {
-                self.receive_one(key, READ_BYTES, bot, now);
+                self.receive_one(key, READ_BYTES, service, now);
             }
         }
     }
 
-    fn receive_one(&mut self, key: Key, bytes_max: usize, bot: &mut Bot, now: Now) {
+    fn receive_one(&mut self, key: Key, bytes_max: usize, service: &mut impl Service, now: Now) {
         let Some(session) = self.slab.get_mut(key) else {
             return;
         };
         session.queued = false;
         let start = self.staging.len();
         let (buffer, staging) = (&mut self.buffer[..bytes_max], &mut self.staging);
-        match session.receive(buffer, now, &self.limits, staging, bot) {
+        match session.receive(buffer, now, &self.limits, staging, service) {
             Progress::Waiting => {}
             Progress::Again => {
                 session.queued = true;
@@ -201,11 +219,11 @@ impl<S: Socket> Sessions<S> {
             }
             Progress::Over => return self.remove(key),
         }
-        self.after(key, start, bot, now);
+        self.after(key, start, service, now);
     }
 
     /// Ends what has lasted too long, as far as the budget goes.
-    pub(super) fn expire(&mut self, bot: &mut Bot, now: Now, budget: &mut usize) {
+    pub(super) fn expire(&mut self, service: &mut impl Service, now: Now, budget: &mut usize) {
         while let Some(key) = self.timers.expire(now.tick, budget) {
             let Some(session) = self.slab.get_mut(key) else {
                 continue;
@@ -222,12 +240,12 @@ impl<S: Socket> Sessions<S> {
             // The deadline has moved since the timer was set: that is all it costs to move it.
             session.armed = session.connection.deadline();
             session.timer = self.timers.schedule(session.armed, key);
-            self.after(key, start, bot, now);
+            self.after(key, start, service, now);
         }
     }
 
     /// Books what a session has staged from `start` on, and keeps its timer no later than its deadline.
-    fn after(&mut self, key: Key, start: usize, bot: &mut Bot, now: Now) {
+    fn after(&mut self, key: Key, start: usize, service: &mut impl Service, now: Now) {
         let Some(session) = self.slab.get_mut(key) else {
             return;
         };
@@ -243,9 +261,17 @@ impl<S: Socket> Sessions<S> {
         if end > start {
             self.staged.push((key, start..end));
             if let Some(CloseReason::Fault(error)) = session.connection.close_reason() {
-                bot.note_fault(error, now);
+                service.note_fault(error, now);
             }
         }
+        self.arm(key);
+    }
+
+    /// Keeps a session's timer no later than its deadline.
+    fn arm(&mut self, key: Key) {
+        let Some(session) = self.slab.get_mut(key) else {
+            return;
+        };
         let deadline = session.connection.deadline();
         if deadline < session.armed {
             self.timers.cancel(session.timer);
@@ -281,14 +307,17 @@ impl<S: Socket> Sessions<S> {
         self.staged = staged;
     }
 
-    /// Closes idle connections, and the others with their next answer. Each is looked at once more: a
-    /// request may lie in the kernel's buffer whose event has not been taken yet.
+    /// Closes connections that have been idle for a moment, and the others with their next answer. Each
+    /// is looked at once more: a request may lie in the kernel's buffer whose event has not been taken
+    /// yet.
     pub(super) fn drain(&mut self) {
+        self.is_draining = true;
         let keys: Vec<Key> = self.slab.iter().map(|(key, _)| key).collect();
         for key in keys {
             if let Some(session) = self.slab.get_mut(key) {
-                session.drain();
+                session.drain(&self.limits);
             }
+            self.arm(key);
             self.activate(key);
         }
     }

@@ -10,15 +10,19 @@
 
 mod bot;
 mod broken_log;
+mod checking;
 #[cfg(target_os = "linux")]
 mod idle;
 mod listening;
 mod log_levels;
+mod metrics;
 mod mistakes;
 mod printing;
 mod secrecy;
 mod stopping;
 mod story;
+mod supervised;
 mod support;
 mod trial;
 mod undelivered;
+mod upgrade;

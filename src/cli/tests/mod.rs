@@ -150,7 +150,7 @@ fn help_and_version_stand_anywhere_and_need_no_settings() {
 fn the_manifests_url_is_handed_on() {
     let invocation = parse_in(&[], &["manifest", "https://example.ngrok.app"]).unwrap();
     assert!(
-        matches!(invocation, Invocation::Manifest { url } if url == "https://example.ngrok.app")
+        matches!(invocation, Invocation::Manifest { url, is_link: false } if url == "https://example.ngrok.app")
     );
 }
 
