@@ -123,10 +123,7 @@ impl<S: Socket> Sessions<S> {
 
     /// Takes in a connection that was accepted.
     pub(super) fn admit(&mut self, socket: S, registry: &S::Registry, now: Tick) {
-        let mut connection = Connection::new(now, &self.limits);
-        if self.is_draining {
-            connection.drain(&self.limits);
-        }
+        let connection = Connection::new(now, &self.limits);
         let deadline = connection.deadline();
         // The timer needs the session's key and the session the timer's.
         let placeholder = Key::from_parts(u32::MAX, 0);
@@ -138,11 +135,15 @@ impl<S: Socket> Sessions<S> {
             return;
         };
         session.timer = timer;
+        if self.is_draining {
+            session.drain(&self.limits);
+        }
         let token = Source::Session(self.side, key).token();
         if let Err(error) = session.socket_mut().watch(registry, token) {
             log::debug!("cannot watch a connection: {error}");
-            self.remove(key);
+            return self.remove(key);
         }
+        self.arm(key);
     }
 
     /// Makes room for somebody who waits, if a session may go for it.
@@ -287,11 +288,11 @@ impl<S: Socket> Sessions<S> {
                 service.note_fault(error, now);
             }
         }
-        self.hasten(key);
+        self.arm(key);
     }
 
     /// Keeps a session's timer no later than its deadline.
-    fn hasten(&mut self, key: Key) {
+    fn arm(&mut self, key: Key) {
         let Some(session) = self.slab.get_mut(key) else {
             return;
         };
@@ -313,7 +314,7 @@ impl<S: Socket> Sessions<S> {
             if let Some(session) = self.slab.get_mut(key) {
                 session.drain(&self.limits);
             }
-            self.hasten(key);
+            self.arm(key);
             self.activate(key);
         }
     }

@@ -39,6 +39,11 @@ impl Wire {
         self.token.is_some() && !self.closed
     }
 
+    /// Closed without ever having had a place.
+    pub(super) const fn is_turned_away(&self) -> bool {
+        self.closed && self.token.is_none()
+    }
+
     /// The client has gone, and nothing is left to be written to it.
     pub(super) const fn is_over(&self) -> bool {
         self.client_fin && !self.blocked
@@ -130,6 +135,10 @@ impl Network {
         if self.wires[index].token.is_some() {
             self.events.push(index);
         }
+    }
+
+    pub(super) fn is_anyone_at_the_door(&self) -> bool {
+        !self.backlog.is_empty()
     }
 
     pub(super) fn has_events(&self) -> bool {
@@ -270,6 +279,11 @@ pub(super) struct SimulatedListener(pub(super) Shared);
 impl Accept for SimulatedListener {
     type Socket = SimulatedSocket;
 
+    /// Whoever connects while the server stops comes to another one.
+    fn turn_away(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     fn accept(&self) -> io::Result<SimulatedSocket> {
         let mut network = self.0.borrow_mut();
         network.hiccup()?;
@@ -287,12 +301,5 @@ impl Accept for SimulatedListener {
             network: self.0.clone(),
             index,
         })
-    }
-
-    fn turn_away(&self) -> io::Result<()> {
-        match self.0.borrow_mut().generator.percent(50) {
-            true => Ok(()),
-            false => Err(ErrorKind::Unsupported.into()),
-        }
     }
 }

@@ -76,8 +76,8 @@ impl Senders {
         Some(Report {
             job,
             outcome,
-            detail: String::new(),
             took_ms: 0,
+            detail: String::new(),
         })
     }
 }
