@@ -54,8 +54,10 @@ const EVENTS_PER_TURN: usize = 1024;
 const EXPIRIES_PER_TURN: usize = 4096;
 /// Replies composed and handed to the senders in one turn.
 const DISPATCHES_PER_TURN: usize = 256;
-/// Descriptors kept for what is no client: streams, the poll, listeners, name look-ups, the journal.
-const DESCRIPTORS_RESERVED: usize = 20;
+/// Descriptors kept for what is no client: streams, the poll, listeners, name look-ups.
+const DESCRIPTORS_RESERVED: usize = 16;
+/// And with a journal: its directory, its lock, the segment that is written, the next one.
+const JOURNAL_DESCRIPTORS: usize = 4;
 /// How long a stop waits for requests that are incomplete and for clients that do not read, ms: long
 /// enough for whoever is honest, and a stranger's one byte must not hold up a restart.
 const STOP_GRACE_MS: u64 = 3_000;
@@ -112,7 +114,7 @@ impl Server {
             requested: Arc::default(),
             waker: Arc::new(waker),
         };
-        let (max_connections, senders) = admissible(config.max_connections, config.senders);
+        let (max_connections, senders) = admissible(config);
         let agents = Agents::new(config)?;
         let listeners = Listener::bind_all(&config.listen, poll.registry())?;
         let mut bot = Bot::new(config, now);
@@ -320,8 +322,13 @@ impl Server {
 
 /// How many connections and sender threads the descriptor limit admits, after it was raised as far as
 /// it may be. Senders get at most half: however slow the receivers, commands are still acknowledged.
-fn admissible(max_connections: usize, senders: usize) -> (usize, usize) {
-    let wanted = max_connections + senders + DESCRIPTORS_RESERVED;
+fn admissible(config: &Config) -> (usize, usize) {
+    let (max_connections, senders) = (config.max_connections, config.senders);
+    let reserved = match config.journal {
+        Some(_) => DESCRIPTORS_RESERVED + JOURNAL_DESCRIPTORS,
+        None => DESCRIPTORS_RESERVED,
+    };
+    let wanted = max_connections + senders + reserved;
     let Ok((soft, hard)) = rlimit::getrlimit(rlimit::Resource::NOFILE) else {
         return (max_connections, senders);
     };
@@ -332,7 +339,7 @@ fn admissible(max_connections: usize, senders: usize) -> (usize, usize) {
     if limit >= wanted {
         return (max_connections, senders);
     }
-    let free = limit.saturating_sub(DESCRIPTORS_RESERVED);
+    let free = limit.saturating_sub(reserved);
     let admitted_senders = senders.min(free / 2).max(1);
     let admitted = max_connections
         .min(free.saturating_sub(admitted_senders))
