@@ -75,6 +75,7 @@ fn deliver(bot: &mut Bot, now: Now) {
             job: delivery.job,
             outcome: Outcome::Delivered,
             detail: String::new(),
+            took_ms: 0,
         };
         bot.handle_outcome(&report, now);
     }

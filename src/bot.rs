@@ -1,45 +1,27 @@
 //! The bot without its sockets: requests, time and outcomes in; responses and deliveries out.
 
 mod owed;
+mod replies;
 
-use log::{Level, debug, info, log_enabled, warn};
+pub use replies::{Delivery, Report};
+
+use log::{Level, debug, info, log_enabled};
 
 pub use owed::{Change, Owed, busy};
 
 use crate::commands::{self, COMMANDS};
 use crate::config::Config;
+use crate::health::{self, Condition};
 use crate::http::{self, Request, Response, Status};
-use crate::jobs::{Abandoned, Jobs, LIFETIME_MS, NewJob, Outcome, Verdict};
+use crate::jobs::{Jobs, LIFETIME_MS, NewJob};
+use crate::metrics::{self, Counters, Standing};
 use crate::refusals::{Refusal, Refusals};
-use crate::slab::Key;
 use crate::slack::invocation::{self, Invocation, Scratch};
 use crate::slack::message::{Message, Visibility};
 use crate::slack::response_url::Origin;
 use crate::slack::signature::{self, Verified, Verifier};
 use crate::tally::Tally;
 use crate::time::{Now, Seconds, Tick};
-
-/// A reply that is to be posted, once.
-#[derive(Debug)]
-pub struct Delivery {
-    /// The job that it is for.
-    pub job: Key,
-    /// Where it goes: a secret.
-    pub url: String,
-    /// The JSON message.
-    pub body: Vec<u8>,
-}
-
-/// What came of a delivery.
-#[derive(Debug)]
-pub struct Report {
-    /// The job that it was for.
-    pub job: Key,
-    /// What came of it.
-    pub outcome: Outcome,
-    /// The same for people, without the URL's path.
-    pub detail: String,
-}
 
 /// Lines for single commands and replies: more than people can send, and still a small part of the
 /// time that a flood takes. Beyond them there is one line a second.
@@ -57,9 +39,12 @@ pub struct Bot {
     /// The same as text, to be put before the path of a reply's URL.
     origin_texts: Vec<String>,
     delay_ms: u64,
+    in_channel: bool,
     jobs: Jobs,
     refusals: Refusals,
     traffic: Tally<2>,
+    counters: Counters,
+    condition: Condition,
     scratch: Scratch,
     reply: String,
     /// What a journal has not been told yet; none without one.
@@ -79,9 +64,12 @@ impl Bot {
             origins: config.reply_origins.clone(),
             origin_texts: config.reply_origins.iter().map(Origin::to_string).collect(),
             delay_ms: config.delay_ms,
+            in_channel: config.in_channel,
             jobs: Jobs::new(config.max_pending, now),
             refusals: Refusals::default(),
             traffic: Tally::new(TRAFFIC_PERIOD_MS, TRAFFIC_LINES_PER_PERIOD),
+            counters: Counters::default(),
+            condition: Condition::default(),
             scratch: Scratch::default(),
             reply: String::new(),
             changes: None,
@@ -94,8 +82,9 @@ impl Bot {
             ("POST", "/slack") => self.slack(request, now),
             ("GET", "/slack") if is_certificate_check(request) => Response::empty(Status::Ok),
             (_, "/slack") => self.not_allowed(request, "POST", now),
-            ("GET" | "HEAD", "/healthz") => health(now),
-            (_, "/healthz") => self.not_allowed(request, "GET, HEAD", now),
+            ("GET" | "HEAD", "/healthz") => health::alive(now),
+            ("GET" | "HEAD", "/readyz") => health::ready(self.condition),
+            (_, "/healthz" | "/readyz") => self.not_allowed(request, "GET, HEAD", now),
             ("OPTIONS", "*") => Response::allowing(Status::Ok, "GET, HEAD, POST, OPTIONS"),
             // A tunnel through us is a method that no resource of ours has.
             ("CONNECT", _) => self.not_allowed(request, "GET, HEAD, POST", now),
@@ -164,6 +153,7 @@ impl Bot {
             .map_err(Refusal::Unusable)?;
         let command = commands::position(invocation.command);
         if commands::is_help(invocation.text) {
+            self.counters.usages_shown += 1;
             return Ok(ephemeral(COMMANDS[command].usage));
         }
         debug!("reversing a string seems hard...");
@@ -194,6 +184,7 @@ impl Bot {
                 if let Some(changes) = &mut self.changes {
                     changes.push(Change::Accepted { job: key, due });
                 }
+                self.counters.note_accepted(now.tick);
                 if has_line(&mut self.traffic, COMMANDS_ACCEPTED, now) {
                     let (number, bytes) = (key.generation(), invocation.text.len());
                     let delay = Seconds { ms: self.delay_ms };
@@ -234,75 +225,45 @@ impl Bot {
         timeouts.into_iter().flatten().min()
     }
 
-    /// Whether [`Self::poll_delivery`] has something to give.
+    /// Says on `/readyz` from now on whether the bot can keep its promises.
+    pub const fn set_condition(&mut self, condition: Condition) {
+        self.condition = condition;
+    }
+
+    /// What is said on `/readyz`.
     #[must_use]
-    pub fn has_delivery(&self) -> bool {
-        self.jobs.has_ready()
+    pub const fn condition(&self) -> Condition {
+        self.condition
     }
 
-    /// The next reply that is due: its attempt begins, and its outcome is owed to
-    /// [`Self::handle_outcome`].
-    pub fn poll_delivery(&mut self, now: Now) -> Option<Delivery> {
-        loop {
-            let (key, job) = self.jobs.poll_ready(now.tick)?;
-            let job = match job {
-                Ok(job) => job,
-                Err(reason) => {
-                    warn!("command {}: not answered, {reason}", key.generation());
-                    self.note_change(Change::Settled { job: key });
-                    continue;
-                }
-            };
-            self.reply.clear();
-            (COMMANDS[usize::from(job.command)].run)(job.text(), &mut self.reply);
-            debug!("sending reply: {}", self.reply);
-            let mut body = Vec::with_capacity(self.reply.len() + 16);
-            Message {
-                visibility: Visibility::Default,
-                text: &self.reply,
-            }
-            .append_json(&mut body);
-            let url = [&*self.origin_texts[usize::from(job.origin)], job.path()].concat();
-            return Some(Delivery {
-                job: key,
-                url,
-                body,
-            });
-        }
+    /// What has been counted, and for the shell to count on.
+    pub const fn counters_mut(&mut self) -> &mut Counters {
+        &mut self.counters
     }
 
-    /// Settles a job, schedules its next attempt or gives it up.
-    pub fn handle_outcome(&mut self, report: &Report, now: Now) {
-        let number = report.job.generation();
-        let detail = &report.detail;
-        let verdict = self.jobs.handle_outcome(report.job, &report.outcome, now);
-        self.note_verdict(report.job, verdict);
-        match verdict {
-            Some(Verdict::Settled) => {
-                debug!("successfully sent reply");
-                if has_line(&mut self.traffic, REPLIES_DELIVERED, now) {
-                    info!("command {number}: answered");
-                }
-            }
-            Some(Verdict::RetryAt(at)) => {
-                let wait = Seconds {
-                    ms: at.millis_since(now.tick),
-                };
-                warn!("command {number}: attempt failed ({detail}), next in {wait} s");
-            }
-            Some(Verdict::Abandon(Abandoned::Rejected(_))) => {
-                warn!("command {number}: not answered, {detail}");
-            }
-            Some(Verdict::Abandon(reason)) => {
-                warn!("command {number}: not answered, {reason}; the last: {detail}");
-            }
-            None => {}
-        }
+    /// The page that Prometheus reads, with what the shell knows of how things stand.
+    #[must_use]
+    pub fn metrics(&self, shell: Standing<'_>, now: Now) -> String {
+        let standing = Standing {
+            is_ready: self.condition == Condition::Ready,
+            jobs_pending: self.jobs.len(),
+            jobs_max: self.jobs.capacity(),
+            oldest_pending_ms: self.jobs.oldest_age_ms(now.tick),
+            ..shell
+        };
+        metrics::render(&self.counters, &standing)
+    }
+
+    /// How many replies are owed.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.jobs.len()
     }
 
     /// Notes a fault that [`http::Connection`] has answered by itself.
     pub fn note_fault(&mut self, error: http::Error, now: Now) {
         let refusal = Refusal::Http(error);
+        self.counters.refused[refusal.kind()] += 1;
         if self.refusals.note(refusal, now.tick) {
             info!("refused with {refusal}");
         } else {
@@ -311,6 +272,7 @@ impl Bot {
     }
 
     fn refuse(&mut self, refusal: Refusal, request: &Request<'_>, now: Now) {
+        self.counters.refused[refusal.kind()] += 1;
         let level = match (self.refusals.note(refusal, now.tick), refusal) {
             (false, _) => Level::Debug,
             (true, Refusal::Busy) => Level::Warn,
@@ -370,11 +332,6 @@ fn says_form(request: &Request<'_>) -> bool {
         Ok(None) => true,
         Err(_) => false,
     }
-}
-
-fn health(now: Now) -> Response {
-    let (secs, ms) = (now.unix.secs(), now.unix.0 % 1000);
-    Response::json(format!("{{\"success\":true,\"timestamp\":{secs}.{ms:03}}}").into_bytes())
 }
 
 /// A message for the eyes of the person who typed the command, in the acknowledgement itself.

@@ -36,11 +36,15 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! Around that stand the commands of the binary: [`cli`] reads its line, [`trial`] plays Slack, [`check`]
+//! looks whether the bot could run, [`manifest`] prints the app. What the loop counts is in [`metrics`],
+//! and served at a door of its own; [`health`] is what the others who watch are told.
+//!
 //! The README has the code map, the path of one request and all limits.
 //!
 //! # Architecture invariants
 //!
-//! * **The shell is `server/`, `trial/`, `console/` and `main.rs`.** Nothing else opens a socket or a
+//! * **The shell is `server/`, `trial/`, `check/`, `console/` and `main.rs`.** Nothing else opens a socket or a
 //!   file, starts a thread, or reads a clock or the environment. `.clippy.toml` enforces it; each part
 //!   of the shell opens with one `#![allow]`.
 //! * **Dependencies point one way**: `server` → `journal` → `bot` → `commands` → `slack`, and `bot` → `http`,
@@ -58,15 +62,18 @@
 //! * **A trait appears with its second implementation**, not before.
 
 pub mod bot;
+pub mod check;
 pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod console;
+pub mod health;
 mod host;
 pub mod http;
 pub mod jobs;
 pub mod journal;
 pub mod manifest;
+pub mod metrics;
 pub mod refusals;
 pub mod server;
 pub mod slab;

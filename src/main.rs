@@ -15,8 +15,8 @@ use log::{Level, debug, error, info, log_enabled, warn};
 use torrap::cli::{self, Invocation, Surroundings};
 use torrap::config::Config;
 use torrap::console::{Console, quiet_panics};
-use torrap::server::{self, Server, Stopper};
-use torrap::{manifest, trial};
+use torrap::server::{self, Inherited, Instructions, Server, Stopper, Supervisor};
+use torrap::{check, manifest, trial};
 
 /// All done, or stopped gracefully with nothing left undelivered.
 const DONE: i32 = 0;
@@ -49,10 +49,21 @@ fn main() {
     let code = match cli::parse(std::env::args_os().skip(1), &surroundings) {
         Ok(Invocation::Serve(config)) => logged(&config, |console| serve(&config, console)),
         Ok(Invocation::Try { text, config }) => logged(&config, |_| try_out(&text, &config)),
-        Ok(Invocation::Manifest { url }) => match manifest::render(&url) {
-            Ok(yaml) => print(&yaml),
-            Err(error) => complain(&error, USAGE),
-        },
+        Ok(Invocation::TryAt { url, text, config }) => {
+            logged(&config, |_| try_at(&url, &text, &config))
+        }
+        Ok(Invocation::Check { config }) => check(config),
+        Ok(Invocation::Manifest { url, is_link }) => {
+            let rendered = if is_link {
+                manifest::link(&url)
+            } else {
+                manifest::render(&url)
+            };
+            match rendered {
+                Ok(text) => print(&text),
+                Err(error) => complain(&error, USAGE),
+            }
+        }
         Ok(Invocation::Journal { directory, jobs }) => show_journal(&directory, jobs),
         Ok(Invocation::Help(text) | Invocation::Version(text)) => print(&text),
         Err(error) => complain(&error, USAGE),
@@ -87,13 +98,20 @@ fn logged(config: &Config, run: impl FnOnce(&'static Console) -> Result<i32, Fai
 
 /// Runs the bot until it is stopped.
 fn serve(config: &Config, console: &Console) -> Result<i32, Failure> {
-    let mut server = Server::bind(config).map_err(server_failure)?;
+    // The variables are read first: taking the sockets clears some of them.
+    let names = std::env::var("LISTEN_FDNAMES").ok();
+    let inherited = Inherited::take(names.as_deref()).map_err(server_failure)?;
+    let mut server = Server::bind_or_inherit(config, inherited).map_err(server_failure)?;
+    server.supervise(supervisor()?);
     // Before anybody is told that it runs: whoever knows may stop it.
     catch_signals(server.stopper())?;
     info!("startup");
     debug!("starting slackbot");
     for address in server.local_addrs().map_err(failure)? {
         info!("listening on http://{address}");
+    }
+    for address in server.metrics_addrs().map_err(failure)? {
+        info!("metrics on http://{address}/metrics");
     }
     let undelivered = server.run().map_err(failure)?;
     debug!("all tasks stopped");
@@ -103,6 +121,25 @@ fn serve(config: &Config, console: &Console) -> Result<i32, Failure> {
     }
     info!("shutdown");
     Ok(if undelivered > 0 { FAILED } else { DONE })
+}
+
+/// The service manager that has started the process, if one has.
+fn supervisor() -> Result<Supervisor, Failure> {
+    let variable = |name| std::env::var_os(name);
+    let (socket, usec, pid) = (
+        variable("NOTIFY_SOCKET"),
+        variable("WATCHDOG_USEC"),
+        variable("WATCHDOG_PID"),
+    );
+    let instructions = Instructions {
+        notify_socket: socket.as_deref(),
+        watchdog_usec: usec.as_deref(),
+        watchdog_pid: pid.as_deref(),
+    };
+    Supervisor::follow(&instructions, std::process::id()).map_err(|error| {
+        let what = "NOTIFY_SOCKET: cannot follow the service manager";
+        failure(format!("{what} ({error}); unset it to run without one"))
+    })
 }
 
 /// The first signal asks for a graceful stop, the second ends the process.
@@ -143,6 +180,28 @@ fn try_out(text: &str, config: &Config) -> Result<i32, Failure> {
         Ok(false) => Ok(FAILED),
         Err(trial::Error::Server(error)) => Err(server_failure(error)),
         Err(error) => Err(failure(error)),
+    }
+}
+
+fn try_at(url: &str, text: &str, config: &Config) -> Result<i32, Failure> {
+    let url =
+        manifest::request_url(url).map_err(|error| (Box::new(error) as Box<dyn Display>, USAGE))?;
+    let mut out = io::stdout();
+    let is_terminal = out.is_terminal();
+    match trial::remote::run(&url, text, config, &mut out, is_terminal) {
+        Ok(true) => Ok(DONE),
+        Ok(false) => Ok(FAILED),
+        Err(trial::Error::Server(error)) => Err(server_failure(error)),
+        Err(error) => Err(failure(error)),
+    }
+}
+
+/// Looks at everything that the bot needs, and prints what it finds.
+fn check(config: Result<Config, String>) -> i32 {
+    let findings = check::run(config);
+    match print(&check::table(&findings)) {
+        DONE if findings.iter().all(check::Finding::is_good) => DONE,
+        _ => FAILED,
     }
 }
 

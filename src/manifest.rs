@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use crate::commands::{COMMANDS, Command};
 use crate::config::Shown;
 use crate::slack::response_url::{Origin, OriginError, is_path};
 
@@ -20,23 +21,57 @@ const COMMAND_PATH: &str = "/slack";
 /// # Errors
 /// If `url` is not a plain https URL: a host, perhaps a port and a path, and nothing else.
 pub fn render(url: &str) -> Result<String, Error> {
-    let request_url = request_url(url).map_err(|fault| Error {
+    let is_https = url
+        .trim_end_matches('/')
+        .get(..8)
+        .is_some_and(|start| start.eq_ignore_ascii_case("https://"));
+    let error = |fault| Error {
         url: url.to_owned(),
         fault,
-    })?;
-    Ok(TEMPLATE.replace("{request_url}", &request_url))
+    };
+    if !is_https {
+        return Err(error(Fault::NotHttps));
+    }
+    let request_url = parse(url).map_err(error)?;
+    let commands = COMMANDS.iter().map(|command| entry(command, &request_url));
+    Ok(TEMPLATE.replace("{slash_commands}\n", &commands.collect::<String>()))
+}
+
+/// The address of a page of Slack's on which that app is created with a few clicks.
+///
+/// # Errors
+/// As [`render`].
+pub fn link(url: &str) -> Result<String, Error> {
+    let manifest = render(url)?;
+    let is_comment = |line: &&str| line.trim_start().starts_with('#');
+    let lines = manifest.lines().filter(|line| !is_comment(line));
+    let yaml: String = lines.map(|line| format!("{line}\n")).collect();
+    let encoded: String = form_urlencoded::byte_serialize(yaml.as_bytes()).collect();
+    // Not everything that decodes a query takes a plus for a blank.
+    let encoded = encoded.replace('+', "%20");
+    Ok(format!(
+        "https://api.slack.com/apps?new_app=1&manifest_yaml={encoded}\n"
+    ))
+}
+
+/// The URL that takes the slash commands of a bot whose base URL, http or https, is `url`.
+///
+/// # Errors
+/// If it is more than a host, perhaps a port and a path.
+pub fn request_url(url: &str) -> Result<String, Error> {
+    parse(url).map_err(|fault| Error {
+        url: url.to_owned(),
+        fault,
+    })
 }
 
 /// Built from what was parsed, so that nothing in it can end the YAML scalar it stands in.
-fn request_url(url: &str) -> Result<String, Fault> {
+fn parse(url: &str) -> Result<String, Fault> {
     let url = url.trim_end_matches('/');
-    let is_https = url
-        .get(..8)
-        .is_some_and(|start| start.eq_ignore_ascii_case("https://"));
-    if !is_https {
-        return Err(Fault::NotHttps);
-    }
-    let path_start = url[8..].find('/').map_or(url.len(), |at| at + 8);
+    let host_start = url.find("://").map_or(0, |at| at + 3);
+    let path_start = url[host_start..]
+        .find('/')
+        .map_or(url.len(), |at| at + host_start);
     let (origin, path) = url.split_at(path_start);
     let origin = Origin::parse(origin).map_err(Fault::Origin)?;
     let path = path
@@ -51,6 +86,18 @@ fn request_url(url: &str) -> Result<String, Fault> {
         return Err(Fault::TooLong);
     }
     Ok(request_url)
+}
+
+fn entry(command: &Command, request_url: &str) -> String {
+    let (name, description, hint) = (command.name, command.description, command.hint);
+    format!(
+        "    - command: {name}
+      url: \"{request_url}\"
+      description: \"{description}\"
+      usage_hint: \"{hint}\"
+      should_escape: true
+"
+    )
 }
 
 /// A URL that Slack could not use, and why.
@@ -114,13 +161,10 @@ features:
   bot_user:
     display_name: torrap
     always_online: false
+  # With should_escape on, mentions and links come as tokens, which torrap keeps whole: the reply
+  # still links to them.
   slash_commands:
-    - command: /torrap
-      url: "{request_url}"
-      description: Reverse some text
-      usage_hint: "[text to reverse]"
-      # Mentions and links come as tokens, which torrap keeps whole: the reply still links to them.
-      should_escape: true
+{slash_commands}
 oauth_config:
   scopes:
     bot:
@@ -170,11 +214,55 @@ mod tests {
     #[test]
     fn nothing_else_depends_on_the_url() {
         let manifest = render("https://example.ngrok.app").unwrap();
+        let other = render("https://other.example/bot").unwrap();
         assert_eq!(
             manifest,
-            TEMPLATE.replace("{request_url}", "https://example.ngrok.app/slack")
+            other.replace(
+                "https://other.example/bot/slack",
+                "https://example.ngrok.app/slack"
+            )
         );
         assert!(manifest.is_ascii() && manifest.lines().all(|line| line.len() <= 100));
+    }
+
+    #[test]
+    fn every_command_is_in_it_and_so_is_its_url() {
+        let manifest = render("https://example.ngrok.app").unwrap();
+        for command in COMMANDS {
+            assert!(manifest.contains(&entry(command, "https://example.ngrok.app/slack")));
+        }
+        assert_eq!(manifest.matches("- command: ").count(), COMMANDS.len());
+        assert!(!manifest.contains('{'), "{manifest}");
+    }
+
+    #[test]
+    fn the_link_is_the_manifest_without_its_comments() {
+        let link = link("https://example.ngrok.app").unwrap();
+        let query = link.trim_end().split_once('?').unwrap().1;
+        let pairs: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes())
+            .into_owned()
+            .collect();
+        assert_eq!(pairs[0], ("new_app".to_owned(), "1".to_owned()));
+        assert_eq!(pairs[1].0, "manifest_yaml");
+        let yaml = &pairs[1].1;
+        assert!(yaml.starts_with("_metadata:\n") && !yaml.contains('#'));
+        assert!(yaml.ends_with(
+            "  token_rotation_enabled: false
+"
+        ));
+        assert!(
+            !query.contains('+') && link.is_ascii() && link.len() < 4000,
+            "{}",
+            link.len()
+        );
+    }
+
+    #[test]
+    fn a_running_bot_may_be_called_without_tls() {
+        let url = request_url("http://127.0.0.1:8000/").unwrap();
+        assert_eq!(url, "http://127.0.0.1:8000/slack");
+        assert!(request_url("127.0.0.1:8000").is_err());
+        assert!(request_url("ftp://a").is_err());
     }
 
     #[test]

@@ -38,28 +38,35 @@ pub enum Refusal {
     NotKept,
 }
 
-/// How many kinds [`Refusal::kind`] tells apart.
-const KINDS: usize = 9;
-
 impl Refusal {
-    const fn kind(self) -> usize {
+    /// How many kinds [`Self::kind`] tells apart.
+    pub const KINDS: usize = 11;
+
+    /// The kind, as a number below [`Self::KINDS`].
+    #[must_use]
+    pub const fn kind(self) -> usize {
+        use signature::Error as E;
         match self {
             Self::NotFound => 0,
             Self::MethodNotAllowed => 1,
-            Self::Unverified(_) => 2,
-            Self::NotForm => 3,
-            Self::Unusable(_) => 4,
-            Self::Http(_) => 5,
-            Self::Busy => 6,
-            Self::TooLate => 7,
-            Self::NotKept => 8,
+            Self::Unverified(E::MissingTimestamp | E::MissingSignature | E::Malformed) => 2,
+            Self::Unverified(E::Stale { .. }) => 3,
+            Self::Unverified(E::Mismatch) => 4,
+            Self::NotForm => 5,
+            Self::Unusable(_) => 6,
+            Self::Http(_) => 7,
+            Self::Busy => 8,
+            Self::TooLate => 9,
+            Self::NotKept => 10,
         }
     }
 
-    const NAMES: [&'static str; KINDS] = [
+    const NAMES: [&'static str; Self::KINDS] = [
         "not found",
         "method not allowed",
-        "not verified",
+        "not signed",
+        "stale",
+        "wrong signature",
         "not a form",
         "unusable form",
         "HTTP fault",
@@ -67,6 +74,12 @@ impl Refusal {
         "too late",
         "not kept",
     ];
+
+    /// The kinds as labels of a metric, in the order of their numbers.
+    pub fn labels() -> impl Iterator<Item = String> {
+        let label = |name: &str| name.to_ascii_lowercase().replace(' ', "_");
+        Self::NAMES.into_iter().map(label)
+    }
 }
 
 impl From<jobs::Full> for Refusal {
@@ -97,7 +110,7 @@ impl fmt::Display for Refusal {
 
 /// The refusals of one period.
 #[derive(Debug)]
-pub struct Refusals(Tally<KINDS>);
+pub struct Refusals(Tally<{ Refusal::KINDS }>);
 
 impl Default for Refusals {
     fn default() -> Self {
@@ -128,7 +141,7 @@ impl Refusals {
     }
 }
 
-fn summary(counts: [u64; KINDS]) -> String {
+fn summary(counts: [u64; Refusal::KINDS]) -> String {
     let total: u64 = counts.iter().sum();
     let kinds = counts
         .iter()

@@ -65,6 +65,7 @@ impl Server {
                 job: delivery.job,
                 outcome: Outcome::Delivered,
                 detail: String::new(),
+                took_ms: 0,
             };
             self.bot.handle_outcome(&report, self.now);
             count += 1;

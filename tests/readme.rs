@@ -1,12 +1,14 @@
 //! The README against the code: its settings, its limits, its commands, and the log lines it quotes.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)] // a test may fail, and this one reads files
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::Path;
 
 use torrap::cli::{self, Surroundings};
+use torrap::jobs::Abandoned;
 use torrap::refusals::Refusal;
 use torrap::slack::signature;
 
@@ -130,6 +132,30 @@ fn evaluate(expression: &str) -> Option<u64> {
 }
 
 #[test]
+fn the_worked_example_of_a_command_is_the_code() {
+    let source = read("src/commands/shout.rs");
+    let (code, _) = source.split_once("\n#[cfg(test)]").unwrap();
+    let block = format!("```rust\n{}\n```\n", code.trim_end());
+    assert!(read("README.md").contains(&block));
+}
+
+#[test]
+fn the_metrics_are_those_of_the_code() {
+    let readme = read("README.md");
+    let (_, section) = readme.split_once("## Watching it").unwrap();
+    let (section, _) = section.split_once("## How it works").unwrap();
+    let is_metric = |name: &&str| name.starts_with("torrap_") || name.starts_with("process_");
+    let documented: BTreeSet<&str> = code_spans(section).filter(is_metric).collect();
+    let source = read("src/metrics/page.rs");
+    let (code, _) = source.split_once("#[cfg(test)]").unwrap();
+    let written: BTreeSet<&str> = code.split('"').filter(is_metric).collect();
+    assert_eq!(documented, written);
+    for reason in Refusal::labels().chain(Abandoned::LABELS.map(str::to_owned)) {
+        assert!(section.contains(&format!("`{reason}`")), "{reason}");
+    }
+}
+
+#[test]
 fn the_first_commands_show_the_main_job_and_pass_the_tests() {
     let commands = commands();
     assert_eq!(commands[..2], ["cargo run --release -- try", "cargo test"]);
@@ -171,7 +197,7 @@ fn is_understood(args: &[&str]) -> bool {
     };
     let invocation = cli::parse(args, &surroundings);
     match &invocation {
-        Ok(cli::Invocation::Manifest { url }) => torrap::manifest::render(url).is_ok(),
+        Ok(cli::Invocation::Manifest { url, .. }) => torrap::manifest::render(url).is_ok(),
         Ok(_) => true,
         Err(error) => panic!("{error}"),
     }
@@ -191,12 +217,14 @@ fn the_log_says_what_is_quoted() {
     .concat();
     for file in [
         "src/bot.rs",
+        "src/bot/replies.rs",
         "src/refusals.rs",
         "src/http/mod.rs",
         "src/slack/signature.rs",
         "src/slack/response_url/mod.rs",
         "src/jobs/retry.rs",
         "src/server/mod.rs",
+        "src/server/doors.rs",
         "src/server/error.rs",
         "src/server/admission.rs",
         "src/server/agent.rs",

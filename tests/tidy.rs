@@ -97,6 +97,38 @@ fn what_else_the_code_map_names_is_there() {
 }
 
 #[test]
+fn the_changes_begin_with_this_version() {
+    let changes = read(Path::new(".github/CHANGELOG.md"));
+    let newest = changes.lines().find_map(|line| line.strip_prefix("## "));
+    let (version, _) = newest.unwrap().split_once(',').unwrap();
+    assert_eq!(version, env!("CARGO_PKG_VERSION"));
+}
+
+/// What is meant for people who only look at the top of the repository is there and little.
+#[test]
+fn the_top_level_is_bare() {
+    let entries = fs::read_dir(root())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
+    let shown: BTreeSet<String> = entries
+        .map(|name| name.into_string().unwrap())
+        .filter(|name| !name.starts_with('.') && name != "target")
+        .collect();
+    let expected = [
+        "Cargo.lock",
+        "Cargo.toml",
+        "LICENSE-APACHE",
+        "LICENSE-MIT",
+        "README.md",
+        "benches",
+        "deploy",
+        "src",
+        "tests",
+    ];
+    assert_eq!(shown, expected.map(str::to_owned).into());
+}
+
+#[test]
 fn no_file_is_longer_than_a_reader_can_hold() {
     for path in sources() {
         let lines = read(&path).lines().count();

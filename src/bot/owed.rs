@@ -1,12 +1,11 @@
-//! What is owed: told to a journal change by change, told by it to a bot that begins anew, and told at
-//! the end to whoever asks.
+//! What is owed: told to a journal change by change, and told by it to a bot that begins anew.
 
 use log::{Level, debug, log, warn};
 
 use super::{Bot, ephemeral, index};
 use crate::commands::{self, COMMANDS};
 use crate::http::Response;
-use crate::jobs::{ATTEMPTS_MAX, NewJob, State, Verdict};
+use crate::jobs::{NewJob, State, Verdict};
 use crate::refusals::Refusal;
 use crate::slab::Key;
 use crate::slack::response_url::is_path;
@@ -56,26 +55,6 @@ pub struct Owed<'a> {
 }
 
 impl Bot {
-    /// How many replies are owed.
-    #[must_use]
-    pub fn pending(&self) -> usize {
-        self.jobs.len()
-    }
-
-    /// One line for each reply that is owed.
-    pub fn undelivered(&self) -> impl Iterator<Item = String> {
-        self.jobs.iter().map(|(key, job)| {
-            let state = match job.state {
-                State::Scheduled if job.attempts == 0 => "still thinking",
-                State::Scheduled => "waiting for its next attempt",
-                State::Ready => "waiting for a sender",
-                State::Sending => "being sent",
-            };
-            let (number, attempts) = (key.generation(), job.attempts);
-            format!("command {number}: not answered, {state}; {attempts} of {ATTEMPTS_MAX} attempts made")
-        })
-    }
-
     /// From now on changes are noted for a journal, and a response that promises a reply says so.
     pub fn keep_changes(&mut self) {
         self.changes.get_or_insert_default();

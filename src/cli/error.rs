@@ -35,6 +35,15 @@ pub enum Error {
         /// The command's word.
         command: &'static str,
     },
+    /// An option of one command was given to another.
+    OptionOf {
+        /// The option.
+        option: &'static str,
+        /// The word of the command that has it.
+        command: &'static str,
+    },
+    /// `--to` stands at the end of the line.
+    NoTarget,
     /// An option stands at the end of the line, without a value.
     NoValue {
         /// The option.
@@ -61,8 +70,6 @@ pub enum Error {
     NoUrl,
     /// `journal` was given no directory.
     NoDirectory,
-    /// `--jobs` was given to another command than `journal`.
-    OnlyJournal,
     /// `try` was given nothing to reverse.
     BlankText,
     /// The line cannot be split into options and words.
@@ -76,11 +83,13 @@ impl Error {
         if let Some(opt) = options::without_flag(name) {
             return Self::OnlyVariable { option, opt };
         }
-        let flags =
-            OPTIONS
-                .iter()
-                .filter_map(|opt| opt.flag)
-                .chain(["--help", "--version", "--jobs"]);
+        let flags = OPTIONS.iter().filter_map(|opt| opt.flag).chain([
+            "--to",
+            "--link",
+            "--jobs",
+            "--help",
+            "--version",
+        ]);
         let nearest = nearest(&option, flags);
         Self::UnknownOption {
             option,
@@ -130,6 +139,15 @@ impl fmt::Display for Error {
                     "{option}: not an option of `torrap {command}`; leave it out"
                 )
             }
+            Self::OptionOf { option, command } => {
+                write!(
+                    f,
+                    "{option}: only an option of `torrap {command}`; leave it out"
+                )
+            }
+            Self::NoTarget => f.write_str(
+                "--to: the value is missing; give the bot's URL, such as https://example.ngrok.app",
+            ),
             Self::NoValue { opt } => {
                 let name = opt.flag.unwrap_or(opt.variable);
                 write!(f, "{name}: the value is missing; give {name} {}", opt.value)
@@ -159,9 +177,6 @@ impl fmt::Display for Error {
                 "journal: the directory is missing; give the one that the bot was given, \
                  such as `torrap journal /var/lib/torrap`",
             ),
-            Self::OnlyJournal => {
-                f.write_str("--jobs: an option of `torrap journal` only; leave it out")
-            }
             Self::BlankText => f.write_str("try: the text is blank; give some, or none at all"),
             Self::Syntax(error) => write!(f, "{error}; see `torrap --help`"),
         }

@@ -16,8 +16,11 @@ Usage:
   torrap [serve] [OPTIONS]      run the bot
   torrap try [OPTIONS] [TEXT]   run it for one command, on a free port and against a
                                 stand-in for Slack: needs no Slack and no settings
+  torrap try --to URL [TEXT]    send a command to a running bot, signed as set
+  torrap check [OPTIONS]        find out whether the bot can run here with these settings
   torrap manifest URL           print the Slack app manifest (YAML) for a public https URL
   torrap journal DIR [--jobs]   print what a journal holds, and each job that is owed
+  torrap manifest --link URL    print the link that creates that app
   torrap --help, --version      print this, or the version
 
 Options, the variables that they beat, and the [defaults]. Durations are in seconds,
@@ -46,6 +49,7 @@ fn option(opt: &Opt) -> String {
     let mut lines = match opt.flag {
         Some(flag) => {
             let flag = format!("{flag} {}", opt.value);
+            let flag = flag.trim_end();
             format!(
                 "  {flag:width$}{}",
                 opt.variable,
@@ -81,7 +85,10 @@ mod tests {
         let text = text();
         let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
         for opt in OPTIONS {
-            let flag = opt.flag.map(|flag| format!("{flag} {} ", opt.value));
+            let flag = opt.flag.map(|flag| match opt.value {
+                "" => format!("{flag} "),
+                value => format!("{flag} {value} "),
+            });
             let variable = match flag {
                 Some(_) => format!("{} ", opt.variable),
                 None => format!("{}={} ", opt.variable, opt.value),

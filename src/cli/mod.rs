@@ -47,10 +47,26 @@ pub enum Invocation {
         /// that ran with this as it is would refuse every request.
         config: Config,
     },
+    /// Send one command to a bot that runs already.
+    TryAt {
+        /// Its base URL as given, not yet judged.
+        url: String,
+        /// The command's text; never blank.
+        text: String,
+        /// What that bot runs with, as far as the same settings say so here.
+        config: Config,
+    },
+    /// Look whether the bot could run with these settings.
+    Check {
+        /// The settings, or the line about the one that is wrong.
+        config: Result<Config, String>,
+    },
     /// Print the app manifest.
     Manifest {
         /// The public base URL as given, not yet judged.
         url: String,
+        /// Print the link that creates the app, instead.
+        is_link: bool,
     },
     /// Print what a journal holds.
     Journal {
@@ -79,17 +95,25 @@ pub struct Surroundings<'a> {
 enum Command {
     Serve,
     Try,
+    Check,
     Manifest,
     Journal,
 }
 
 impl Command {
-    const ALL: [Self; 4] = [Self::Serve, Self::Try, Self::Manifest, Self::Journal];
+    const ALL: [Self; 5] = [
+        Self::Serve,
+        Self::Try,
+        Self::Check,
+        Self::Manifest,
+        Self::Journal,
+    ];
 
     const fn word(self) -> &'static str {
         match self {
             Self::Serve => "serve",
             Self::Try => "try",
+            Self::Check => "check",
             Self::Manifest => "manifest",
             Self::Journal => "journal",
         }
@@ -115,10 +139,18 @@ where
             Short('h') | Long("help") => return Ok(Invocation::Help(help::text())),
             Short('V') | Long("version") => return Ok(Invocation::Version(help::version())),
             Long(JOBS) => line.jobs = true,
+            Long("to") => {
+                line.to = Some(into_text(parser.value().map_err(|_| Error::NoTarget)?)?);
+            }
+            Long("link") => line.is_link = true,
             Long(name) => {
                 let opt = options::with_flag(name)
                     .ok_or_else(|| Error::no_option(&format!("--{name}"), line.command))?;
-                let value = parser.value().map_err(|_| Error::NoValue { opt })?;
+                let value = if opt.is_switch() {
+                    parser.optional_value().unwrap_or_else(|| "yes".into())
+                } else {
+                    parser.value().map_err(|_| Error::NoValue { opt })?
+                };
                 line.flags.push((opt, value));
             }
             Short(letter) => return Err(Error::no_option(&format!("-{letter}"), line.command)),
@@ -136,6 +168,10 @@ struct Line {
     words: Vec<String>,
     /// The one flag without a value, which belongs to `journal`.
     jobs: bool,
+    /// `--to` of `try`.
+    to: Option<String>,
+    /// `--link` of `manifest`.
+    is_link: bool,
 }
 
 impl Line {
@@ -153,15 +189,32 @@ impl Line {
 
     fn into_invocation(self, surroundings: &Surroundings<'_>) -> Result<Invocation, Error> {
         let command = self.command.unwrap_or(Command::Serve);
+        if self.to.is_some() && command != Command::Try {
+            return Err(Error::OptionOf {
+                option: "--to",
+                command: Command::Try.word(),
+            });
+        }
+        if self.is_link && command != Command::Manifest {
+            return Err(Error::OptionOf {
+                option: "--link",
+                command: Command::Manifest.word(),
+            });
+        }
         if self.jobs && command != Command::Journal {
-            return Err(Error::OnlyJournal);
+            return Err(Error::OptionOf {
+                option: "--jobs",
+                command: Command::Journal.word(),
+            });
         }
         match command {
-            Command::Serve => self.into_serve(surroundings),
+            Command::Serve => self.into_config(surroundings).map(Invocation::Serve),
+            Command::Check => self.into_check(surroundings),
             Command::Try => self.into_try(surroundings),
             Command::Manifest => {
+                let is_link = self.is_link;
                 let url = self.into_only_word(Command::Manifest, Error::NoUrl)?;
-                Ok(Invocation::Manifest { url })
+                Ok(Invocation::Manifest { url, is_link })
             }
             Command::Journal => {
                 let jobs = self.jobs;
@@ -174,7 +227,8 @@ impl Line {
         }
     }
 
-    fn into_serve(self, surroundings: &Surroundings<'_>) -> Result<Invocation, Error> {
+    /// What the bot runs with.
+    fn into_config(self, surroundings: &Surroundings<'_>) -> Result<Config, Error> {
         if let Some(word) = self.words.into_iter().next() {
             return Err(Error::SuperfluousWord { word });
         }
@@ -187,7 +241,17 @@ impl Line {
         let secrets = SigningSecret::from_settings(&settings, surroundings.read_file)?;
         let mut config = Config::from_settings(&settings, secrets)?;
         config.proxy = Proxy::from_variables(surroundings.variable);
-        Ok(Invocation::Serve(config))
+        Ok(config)
+    }
+
+    fn into_check(self, surroundings: &Surroundings<'_>) -> Result<Invocation, Error> {
+        match self.into_config(surroundings) {
+            Ok(config) => Ok(Invocation::Check { config: Ok(config) }),
+            Err(Error::Setting(error)) => Ok(Invocation::Check {
+                config: Err(error.to_string()),
+            }),
+            Err(error) => Err(error),
+        }
     }
 
     fn into_try(self, surroundings: &Surroundings<'_>) -> Result<Invocation, Error> {
@@ -197,6 +261,14 @@ impl Line {
         };
         if text.trim().is_empty() {
             return Err(Error::BlankText);
+        }
+        if let Some(url) = self.to {
+            let line = Self {
+                flags: self.flags,
+                ..Self::default()
+            };
+            let config = line.into_config(surroundings)?;
+            return Ok(Invocation::TryAt { url, text, config });
         }
         let mut settings = gather(self.flags, surroundings, |opt| opt.variable_in_trial);
         if !settings.has(Setting::Listen) {

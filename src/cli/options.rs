@@ -11,7 +11,7 @@ pub struct Opt {
     pub flag: Option<&'static str>,
     /// The environment variable, which the flag beats.
     pub variable: &'static str,
-    /// What the flag's value is called in the help.
+    /// What the flag's value is called in the help; empty for a [switch](Self::is_switch).
     pub value: &'static str,
     /// What holds if nothing is given: the value itself, or words for it.
     pub default: &'static str,
@@ -20,6 +20,14 @@ pub struct Opt {
     pub variable_in_trial: bool,
     /// What it means, as plain text without a full stop.
     pub help: &'static str,
+}
+
+impl Opt {
+    /// Whether the flag alone says yes, and needs no value.
+    #[must_use]
+    pub const fn is_switch(&self) -> bool {
+        self.value.is_empty()
+    }
 }
 
 /// All settings, in the order of the help.
@@ -141,6 +149,34 @@ pub const OPTIONS: &[Opt] = &[
         default: "built-in roots",
         variable_in_trial: false,
         help: "PEM file of the authorities to trust for replies, instead of the built-in ones",
+    },
+    Opt {
+        setting: Setting::MetricsListen,
+        flag: Some("--metrics-listen"),
+        variable: "TORRAP_METRICS_LISTEN",
+        value: "ADDRESSES",
+        default: "none",
+        variable_in_trial: false,
+        help: "list of host:port that serve /metrics for Prometheus, and the health checks",
+    },
+    Opt {
+        setting: Setting::ReusePort,
+        flag: Some("--reuse-port"),
+        variable: "TORRAP_REUSE_PORT",
+        value: "",
+        default: "no",
+        variable_in_trial: false,
+        help: "share the addresses with other processes of the same user: one for each core, or \
+               old and new during an upgrade",
+    },
+    Opt {
+        setting: Setting::InChannel,
+        flag: Some("--in-channel"),
+        variable: "TORRAP_IN_CHANNEL",
+        value: "",
+        default: "no",
+        variable_in_trial: true,
+        help: "show the replies of every command to everyone in the conversation",
     },
 ];
 

@@ -1,27 +1,50 @@
 //! The slash commands: one file for each, and the table that names them.
 
 mod reverse;
+mod shout;
+
+use crate::slack::message::Visibility;
 
 /// A slash command: what a row of the table says about it.
 #[derive(Clone, Copy, Debug)]
 pub struct Command {
     /// As people type it, slash included.
     pub name: &'static str,
+    /// What it does, as Slack shows it while somebody types.
+    pub description: &'static str,
+    /// What may stand behind its name, shown likewise.
+    pub hint: &'static str,
     /// What to answer someone who asks how to use it, in Slack's markup.
     pub usage: &'static str,
+    /// Who sees its replies, unless the settings show all of them to everybody.
+    pub visibility: Visibility,
     /// Takes the invocation's text as Slack delivered it and appends the reply's, both in Slack's
     /// markup.
     pub run: fn(&str, &mut String),
 }
 
+impl Command {
+    /// Who sees a reply. `in_channel` is what the settings say for all of them.
+    #[must_use]
+    pub const fn visibility_of_replies(&self, in_channel: bool) -> Visibility {
+        if in_channel {
+            Visibility::InChannel
+        } else {
+            self.visibility
+        }
+    }
+}
+
 /// Every command there is.
-pub const COMMANDS: &[Command] = &[reverse::COMMAND];
+pub const COMMANDS: &[Command] = &[reverse::COMMAND, shout::COMMAND];
 
 const _: () = assert!(!COMMANDS.is_empty());
 
+/// Most commands that a Slack app can have (the app manifest's schema).
+const COMMANDS_MAX: usize = 50;
 const _: () = assert!(
-    COMMANDS.len() < 256,
-    "a job keeps its command's position in one byte"
+    COMMANDS.len() <= COMMANDS_MAX,
+    "and a job keeps its command's position in one byte"
 );
 
 /// The position of the command called `name` in the table, or else of the first.
@@ -52,6 +75,7 @@ mod tests {
     #[test]
     fn a_name_that_is_not_in_the_table_gets_the_first_command() {
         assert_eq!(COMMANDS[position("/torrap")].name, "/torrap");
+        assert_eq!(COMMANDS[position("/shout")].name, "/shout");
         assert_eq!(position("/backwards"), 0);
         assert_eq!(position(""), 0);
     }
@@ -66,6 +90,12 @@ mod tests {
                     .all(|other| other.name != command.name)
             );
             assert!(command.usage.contains(command.name));
+            // The app manifest's limits, and what can stand in its YAML between double quotes.
+            let is_plain = |text: &str| !text.contains(['"', '\\', '\n']);
+            assert!(
+                (1..=2000).contains(&command.description.len()) && is_plain(command.description)
+            );
+            assert!((1..=1000).contains(&command.hint.len()) && is_plain(command.hint));
         }
     }
 

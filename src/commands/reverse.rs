@@ -4,11 +4,15 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use super::Command;
 use crate::slack::markup::{self, Unit};
+use crate::slack::message::Visibility;
 
 pub(super) const COMMAND: Command = Command {
     name: "/torrap",
+    description: "Say some text backwards",
+    hint: "[text]",
     usage: "Give me some text and I'll say it backwards. Try `/torrap sdrawkcab si siht`: \
             a moment later I answer `this is backwards`.",
+    visibility: Visibility::Default,
     run: reverse,
 };
 

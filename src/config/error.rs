@@ -68,6 +68,8 @@ pub enum Expected {
         /// Greatest.
         max: usize,
     },
+    /// Yes or no.
+    Switch,
     /// A log level.
     Level,
     /// An address to listen on.
@@ -135,6 +137,7 @@ impl fmt::Display for Expected {
                 )
             }
             Self::Count { max } => write!(f, "a whole number from 1 to {max}; give one"),
+            Self::Switch => f.write_str("yes or no; give one"),
             Self::Level => f.write_str("a log level; give error, warn, info, debug, trace or off"),
             Self::Address(error) => write!(
                 f,

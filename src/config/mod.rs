@@ -52,6 +52,8 @@ pub mod default {
     pub const LOG_LEVEL: &str = "info";
     /// Of `--listen`.
     pub const LISTEN: &str = "localhost:8000";
+    /// Of every switch.
+    pub const NO: &str = "no";
     /// Of `--delay`, in seconds.
     pub const DELAY: &str = "5";
     /// Of `--tolerance`, in seconds.
@@ -75,8 +77,14 @@ pub struct Config {
     pub log_level: LevelFilter,
     /// Where to listen: `host:port` or `[IPv6]:port` as given, names not yet resolved.
     pub listen: Vec<String>,
+    /// Where to serve `/metrics`, in the same form; nowhere if empty.
+    pub metrics_listen: Vec<String>,
+    /// Whether other processes may listen on the same addresses.
+    pub reuse_port: bool,
     /// From a command to its reply, in milliseconds; at most [`DELAY_MS_MAX`].
     pub delay_ms: u64,
+    /// Whether everyone in the conversation sees the replies of every command.
+    pub in_channel: bool,
     /// How far a request's timestamp may be from now, both ways, in milliseconds.
     pub tolerance_ms: u64,
     /// The only origins that a `response_url` may have. With none every command is refused.
@@ -118,6 +126,12 @@ impl Config {
             signing_secrets,
             log_level: value(S::LogLevel, default::LOG_LEVEL)?.level()?,
             listen: value(S::Listen, default::LISTEN)?.addresses()?,
+            metrics_listen: match settings.given(S::MetricsListen)? {
+                Some(addresses) => addresses.addresses()?,
+                None => Vec::new(),
+            },
+            in_channel: value(S::InChannel, default::NO)?.switch()?,
+            reuse_port: value(S::ReusePort, default::NO)?.switch()?,
             delay_ms,
             tolerance_ms: value(S::Tolerance, default::TOLERANCE)?
                 .millis(TOLERANCE_MS_MIN..=TOLERANCE_MS_MAX)?,

@@ -36,6 +36,12 @@ pub enum Setting {
     Journal,
     /// Authorities to trust.
     CaFile,
+    /// Addresses for those who watch.
+    MetricsListen,
+    /// Whether addresses are shared.
+    ReusePort,
+    /// Whether everybody sees replies.
+    InChannel,
 }
 
 /// All that was given, each with the name it was given under. Holds secrets, so it has no `Debug`.

@@ -40,6 +40,15 @@ impl<'a> Value<'a> {
         count.ok_or_else(|| self.invalid(Expected::Count { max }))
     }
 
+    /// Yes or no, in the words that unit files and compose files use for it.
+    pub(super) fn switch(self) -> Result<bool, Error> {
+        match self.text.to_ascii_lowercase().as_str() {
+            "yes" | "true" | "on" | "1" => Ok(true),
+            "no" | "false" | "off" | "0" => Ok(false),
+            _ => Err(self.invalid(Expected::Switch)),
+        }
+    }
+
     pub(super) fn level(self) -> Result<LevelFilter, Error> {
         self.text.parse().map_err(|_| self.invalid(Expected::Level))
     }

@@ -116,6 +116,7 @@ impl Connection {
     /// a client that sends one a second is not served for ever.
     const fn timeout_ms(&self, limits: &Limits) -> u64 {
         match self.phase {
+            Phase::Idle if self.draining => limits.draining_timeout_ms,
             Phase::Idle => limits.idle_timeout_ms,
             Phase::Head => limits.head_timeout_ms,
             Phase::Content { .. } => limits.content_timeout_ms,
@@ -284,9 +285,14 @@ impl Connection {
         self.close(CloseReason::PeerClosed);
     }
 
-    /// Closes the connection with its next response.
-    pub const fn drain(&mut self) {
+    /// Closes the connection with its next response, or when it has been idle for a moment: a client
+    /// that uses it all the time has perhaps sent a request that is still on its way.
+    pub fn drain(&mut self, limits: &Limits) {
+        let since = self.since(limits);
         self.draining = true;
+        if self.is_idle() {
+            self.deadline = self.deadline.min(since.after(limits.draining_timeout_ms));
+        }
     }
 
     /// Ends a phase that has lasted too long: an idle connection silently, since a client that opened
@@ -375,3 +381,5 @@ enum Step {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod timed;

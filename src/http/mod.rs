@@ -49,6 +49,9 @@ pub struct Limits {
     /// connection in use is idle for moments. Not much, either: those who wait in the kernel are
     /// served in their order, and Slack waits for 3 s.
     pub crowded_timeout_ms: u64,
+    /// Between requests while the server stops, ms. Not none at all, for the sake of a request that is
+    /// on its way; and short, since a restart waits for it.
+    pub draining_timeout_ms: u64,
     /// For how long bytes are still read and dropped after the last answer, ms, so that a reset
     /// does not eat that answer (RFC 9112 section 9.6).
     pub linger_timeout_ms: u64,
@@ -66,6 +69,7 @@ impl Default for Limits {
             content_timeout_ms: 30_000,
             idle_timeout_ms: 120_000,
             crowded_timeout_ms: 100,
+            draining_timeout_ms: 500,
             linger_timeout_ms: 5_000,
             requests_per_turn_max: 64,
         }

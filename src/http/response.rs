@@ -62,6 +62,8 @@ pub enum Content {
     Empty,
     /// `application/json`.
     Json(Vec<u8>),
+    /// Plain text in the format of Prometheus.
+    Text(Vec<u8>),
 }
 
 /// A response without what the connection decides: Date, Connection, whether content is sent at all.
@@ -95,6 +97,17 @@ impl Response {
         Self {
             status: Status::Ok,
             content: Content::Json(content),
+            allow: None,
+            is_promise: false,
+        }
+    }
+
+    /// A 200 with text.
+    #[must_use]
+    pub const fn text(content: Vec<u8>) -> Self {
+        Self {
+            status: Status::Ok,
+            content: Content::Text(content),
             allow: None,
             is_promise: false,
         }

@@ -154,16 +154,18 @@ impl Staging {
             (true, Version::Http10) => out.extend_from_slice(b"\r\nConnection: keep-alive"),
             (false, _) => out.extend_from_slice(b"\r\nConnection: close"),
         }
-        match &response.content {
-            Content::Empty => out.extend_from_slice(b"\r\nContent-Length: 0\r\n\r\n"),
-            Content::Json(content) => {
-                out.extend_from_slice(b"\r\nContent-Type: application/json\r\nContent-Length: ");
-                out.extend_from_slice(content.len().to_string().as_bytes());
-                out.extend_from_slice(b"\r\n\r\n");
-                if !exchange.head_only {
-                    out.extend_from_slice(content);
-                }
-            }
+        let (media_type, content) = match &response.content {
+            Content::Empty => return out.extend_from_slice(b"\r\nContent-Length: 0\r\n\r\n"),
+            Content::Json(content) => ("application/json", content),
+            Content::Text(content) => ("text/plain; version=0.0.4; charset=utf-8", content),
+        };
+        out.extend_from_slice(b"\r\nContent-Type: ");
+        out.extend_from_slice(media_type.as_bytes());
+        out.extend_from_slice(b"\r\nContent-Length: ");
+        out.extend_from_slice(content.len().to_string().as_bytes());
+        out.extend_from_slice(b"\r\n\r\n");
+        if !exchange.head_only {
+            out.extend_from_slice(content);
         }
     }
 }

@@ -53,6 +53,25 @@ pub enum Abandoned {
     AttemptsSpent,
 }
 
+impl Abandoned {
+    /// How many kinds [`Self::kind`] tells apart.
+    pub const KINDS: usize = 4;
+    /// The kinds as labels of a metric, in the order of their numbers.
+    pub const LABELS: [&'static str; Self::KINDS] =
+        ["rejected", "expired", "wait_too_long", "attempts_spent"];
+
+    /// The kind, as a number below [`Self::KINDS`].
+    #[must_use]
+    pub const fn kind(self) -> usize {
+        match self {
+            Self::Rejected(_) => 0,
+            Self::Expired => 1,
+            Self::WaitTooLong => 2,
+            Self::AttemptsSpent => 3,
+        }
+    }
+}
+
 impl std::fmt::Display for Abandoned {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

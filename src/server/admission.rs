@@ -9,15 +9,18 @@ use log::warn;
 use mio::net::TcpListener;
 
 use super::listener::{Accepted, Listener, is_out_of_descriptors};
+use super::session::Service;
 use super::sessions::Sessions;
 use super::socket::{Accept, Socket};
-use crate::bot::Bot;
 use crate::time::{Now, Tick};
 
 /// Connections accepted from one listener in one turn.
 const ACCEPTS_PER_TURN: usize = 256;
 /// How long accepting pauses when there is no room and nobody can go, ms.
 const PAUSE_MS: u64 = 20;
+/// How long connections that have begun may take to be completed before a shared address is left, ms:
+/// several round trips to a proxy that is near.
+const HANDSHAKE_MS: u64 = 50;
 /// A shortage has at most one line in the log for so long, ms.
 const WARNING_PERIOD_MS: u64 = 10_000;
 
@@ -32,6 +35,8 @@ enum Shortage {
 
 /// The door.
 pub(super) struct Admission<A: Accept> {
+    /// The places, as an operator knows them.
+    places: &'static str,
     listeners: Vec<Listener<A>>,
     /// Until when accepting pauses, and why.
     pause: Option<(Shortage, Tick)>,
@@ -39,6 +44,20 @@ pub(super) struct Admission<A: Accept> {
     /// Accepted when all places were taken and busy. Only somebody who is there shows that places are
     /// short: an idle loop would not know whether anyone waits in the kernel.
     waiting: Option<A::Socket>,
+    /// From when on nobody is let in any more.
+    leaving_at: Option<Tick>,
+    counts: Counts,
+}
+
+/// What has happened at the door.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    /// Connections let in.
+    pub(super) accepted: u64,
+    /// Idle or stalled ones that others had to make room for.
+    pub(super) evicted: u64,
+    /// How often nobody was let in for a while.
+    pub(super) pauses: u64,
 }
 
 impl Admission<TcpListener> {
@@ -48,13 +67,24 @@ impl Admission<TcpListener> {
 }
 
 impl<A: Accept> Admission<A> {
-    pub(super) const fn new(listeners: Vec<Listener<A>>) -> Self {
+    pub(super) const fn new(places: &'static str, listeners: Vec<Listener<A>>) -> Self {
         Self {
+            places,
             listeners,
             pause: None,
             warned_at: None,
             waiting: None,
+            leaving_at: None,
+            counts: Counts {
+                accepted: 0,
+                evicted: 0,
+                pauses: 0,
+            },
         }
+    }
+
+    pub(super) const fn counts(&self) -> Counts {
+        self.counts
     }
 
     /// Takes note of connections that wait.
@@ -71,15 +101,35 @@ impl<A: Accept> Admission<A> {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Tick> {
-        self.pause.map(|(_, until)| until)
+        let pause = self.pause.map(|(_, until)| until);
+        pause.into_iter().chain(self.leaving_at).min()
+    }
+
+    /// Lets nobody in any more: at once, or, if others share the addresses, when the connections that
+    /// have begun are complete. New ones then come to the others.
+    pub(super) fn leave(&mut self, is_shared: bool, now: Tick) {
+        let turned_away = |listener: &Listener<A>| match listener.turn_away() {
+            Ok(()) => true,
+            Err(error) => {
+                warn!("a connection that begins just now may be reset: {error}");
+                false
+            }
+        };
+        let waits = is_shared && self.listeners.iter().all(turned_away);
+        self.leaving_at = Some(if waits { now.after(HANDSHAKE_MS) } else { now });
+    }
+
+    /// Whether nobody can be let in any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.listeners.is_empty()
     }
 
     /// Lets nobody in any more, but those who are connected already: closing the listener would reset
     /// them.
-    pub(super) fn close(
+    fn close(
         &mut self,
         sessions: &mut Sessions<A::Socket>,
-        bot: &mut Bot,
+        service: &mut impl Service,
         registry: &<A::Socket as Socket>::Registry,
         now: Now,
     ) {
@@ -90,11 +140,12 @@ impl<A: Accept> Admission<A> {
         for index in 0..self.listeners.len() {
             self.listeners[index].ready = true;
             while self.listeners[index].ready && !sessions.is_full() && self.pause.is_none() {
-                self.accept_one(index, sessions, bot, registry, now);
+                self.accept_one(index, sessions, service, registry, now);
             }
         }
         self.listeners.clear();
         self.pause = None;
+        self.leaving_at = None;
     }
 
     /// A place that has become free ends the wait for one; of descriptors nobody tells.
@@ -108,23 +159,26 @@ impl<A: Accept> Admission<A> {
     pub(super) fn accept(
         &mut self,
         sessions: &mut Sessions<A::Socket>,
-        bot: &mut Bot,
+        service: &mut impl Service,
         registry: &<A::Socket as Socket>::Registry,
         now: Now,
     ) {
+        if self.leaving_at.is_some_and(|at| at <= now.tick) {
+            return self.close(sessions, service, registry, now);
+        }
         let is_over = self.poll_timeout().is_some_and(|until| until <= now.tick);
         if self.is_paused(sessions) && !is_over {
             return;
         }
         self.pause = None;
         if let Some(stream) = self.waiting.take() {
-            self.seat(stream, sessions, bot, registry, now);
+            self.seat(stream, sessions, service, registry, now);
         }
         for index in 0..self.listeners.len() {
             let mut budget = ACCEPTS_PER_TURN;
             while self.listeners[index].ready && budget > 0 && self.pause.is_none() {
                 budget -= 1;
-                self.accept_one(index, sessions, bot, registry, now);
+                self.accept_one(index, sessions, service, registry, now);
             }
         }
     }
@@ -133,16 +187,18 @@ impl<A: Accept> Admission<A> {
         &mut self,
         index: usize,
         sessions: &mut Sessions<A::Socket>,
-        bot: &mut Bot,
+        service: &mut impl Service,
         registry: &<A::Socket as Socket>::Registry,
         now: Now,
     ) {
         match self.listeners[index].accept() {
-            Accepted::Stream(stream) => self.seat(stream, sessions, bot, registry, now),
+            Accepted::Stream(stream) => self.seat(stream, sessions, service, registry, now),
             Accepted::Empty => {}
             Accepted::Exhausted(error) => {
-                if !(is_out_of_descriptors(&error) && sessions.make_room(bot, now)) {
-                    self.pause = Some((Shortage::Accepting, now.tick.after(PAUSE_MS)));
+                if is_out_of_descriptors(&error) && sessions.make_room(service, now) {
+                    self.counts.evicted += 1;
+                } else {
+                    self.begin_pause(Shortage::Accepting, now.tick);
                 }
                 self.warn(
                     now.tick,
@@ -157,22 +213,30 @@ impl<A: Accept> Admission<A> {
         &mut self,
         stream: A::Socket,
         sessions: &mut Sessions<A::Socket>,
-        bot: &mut Bot,
+        service: &mut impl Service,
         registry: &<A::Socket as Socket>::Registry,
         now: Now,
     ) {
+        let places = self.places;
         if sessions.is_full() {
-            if !sessions.make_room(bot, now) {
+            if !sessions.make_room(service, now) {
                 self.waiting = Some(stream);
-                self.pause = Some((Shortage::Places, now.tick.after(PAUSE_MS)));
-                return self.warn(now.tick, &"all of --max-connections are taken and busy");
+                self.begin_pause(Shortage::Places, now.tick);
+                return self.warn(now.tick, &format_args!("{places} are taken and busy"));
             }
+            self.counts.evicted += 1;
             self.warn(
                 now.tick,
-                &"all of --max-connections are taken: closing those that have stalled or are idle",
+                &format_args!("{places} are taken: closing those that have stalled or are idle"),
             );
         }
+        self.counts.accepted += 1;
         sessions.admit(stream, registry, now.tick);
+    }
+
+    const fn begin_pause(&mut self, shortage: Shortage, now: Tick) {
+        self.counts.pauses += 1;
+        self.pause = Some((shortage, now.after(PAUSE_MS)));
     }
 
     fn warn(&mut self, now: Tick, what: &dyn Display) {

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Read;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
 use ureq::{Agent, ProxyProtocol, Timeout, http};
@@ -146,6 +146,7 @@ fn root_certs(config: &Config) -> Result<RootCerts, Error> {
 
 /// Posts a reply, once.
 pub(super) fn attempt(agent: &Agent, delivery: &Delivery) -> Report {
+    let begun = Instant::now();
     let (outcome, detail) = match post(agent, delivery) {
         Ok(response) => judge(response, &delivery.url),
         Err(error) => judge_error(&error),
@@ -154,6 +155,7 @@ pub(super) fn attempt(agent: &Agent, delivery: &Delivery) -> Report {
         job: delivery.job,
         outcome,
         detail,
+        took_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
     }
 }
 

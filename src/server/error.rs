@@ -9,8 +9,10 @@ use crate::journal;
 /// Why a server could not be set up.
 #[derive(Debug)]
 pub enum Error {
-    /// A `--listen` name has no address.
+    /// A name to listen on has no address.
     Resolve {
+        /// The option that names it.
+        option: &'static str,
         /// As it was given.
         address: String,
         /// What the system says.
@@ -18,10 +20,17 @@ pub enum Error {
     },
     /// An address cannot be listened on.
     Listen {
+        /// The option that names it.
+        option: &'static str,
         /// As it was given.
         address: String,
         /// What the system says.
         source: io::Error,
+    },
+    /// A descriptor that the service manager has passed cannot be listened on.
+    Inherited {
+        /// Its number among those that were passed.
+        index: usize,
     },
     /// The file of certificate authorities cannot be used.
     CaFile {
@@ -83,7 +92,10 @@ impl Error {
     #[must_use]
     pub const fn is_usage(&self) -> bool {
         match self {
-            Self::Resolve { .. } | Self::CaFile { .. } | Self::Proxy { .. } => true,
+            Self::Resolve { .. }
+            | Self::Inherited { .. }
+            | Self::CaFile { .. }
+            | Self::Proxy { .. } => true,
             Self::Journal { error, .. } => match error {
                 JournalError::Taken(_) | JournalError::Unreadable(journal::Error::Io { .. }) => {
                     false
@@ -98,22 +110,41 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Resolve { address, source } => {
+            Self::Resolve {
+                option,
+                address,
+                source,
+            } => {
                 write!(
                     f,
-                    "--listen {address}: cannot be resolved ({source}); give an address such as 127.0.0.1:8000"
+                    "{option} {address}: cannot be resolved ({source}); give an address such as 127.0.0.1:8000"
                 )
             }
-            Self::Listen { address, source } if source.kind() == io::ErrorKind::AddrInUse => {
+            Self::Listen {
+                option,
+                address,
+                source,
+            } if source.kind() == io::ErrorKind::AddrInUse => {
                 write!(
                     f,
-                    "--listen {address}: already in use; stop the other server or choose another port"
+                    "{option} {address}: already in use; stop the other server or choose another port"
                 )
             }
-            Self::Listen { address, source } => {
+            Self::Listen {
+                option,
+                address,
+                source,
+            } => {
                 write!(
                     f,
-                    "--listen {address}: cannot listen ({source}); choose another address or port"
+                    "{option} {address}: cannot listen ({source}); choose another address or port"
+                )
+            }
+            Self::Inherited { index } => {
+                write!(
+                    f,
+                    "LISTEN_FDS: descriptor {index} of those passed is not a listening TCP socket; give \
+                     the socket unit ListenStream= with a port, and Accept=no"
                 )
             }
             Self::CaFile { path, reason } => {

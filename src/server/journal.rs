@@ -4,10 +4,11 @@ use std::path::Path;
 
 use log::{debug, info, warn};
 
+use super::Server;
 use super::clock::Clock;
 use super::directory::{Directory, Refused};
 use super::error::{Error, JournalError};
-use crate::bot::Bot;
+use crate::bot::{self, Bot};
 use crate::journal::{self, Journal};
 use crate::time::{Now, Tick};
 
@@ -99,6 +100,38 @@ impl Keeper {
             counts.failures,
             counts.peak_bytes,
         );
+    }
+}
+
+impl Server {
+    /// Makes durable what the turn has accepted, before it is acknowledged. What else is to be answered
+    /// does not wait for the disk.
+    pub(super) fn commit(&mut self, now: Now) {
+        let Some(journal) = &mut self.journal else {
+            return;
+        };
+        if self.sessions.has_promises() {
+            self.sessions.transmit_free();
+        }
+        if !journal.commit(&mut self.bot, now) {
+            self.sessions.break_promises(&bot::busy());
+        }
+    }
+
+    /// Whether it is stopping, and what no sender has yet is left to the next start.
+    pub(super) const fn leaves_rest(&self) -> bool {
+        self.journal.is_some() && self.drain_until.is_some()
+    }
+
+    /// The end: how many replies are left undelivered. What a journal keeps is not.
+    pub(super) fn leave_rest(&mut self) -> usize {
+        let pending = self.bot.pending();
+        let Some(journal) = &mut self.journal else {
+            return pending;
+        };
+        journal.finish(&mut self.bot, self.clock.now());
+        info!("replies left to the next start: {pending}");
+        0
     }
 }
 

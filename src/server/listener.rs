@@ -9,7 +9,7 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::Error;
 use super::socket::Accept;
-use super::token::Source;
+use super::token::{Side, Source};
 
 /// Connections that the kernel keeps for us until they are accepted; it lowers this to its own limit.
 const BACKLOG: i32 = 4096;
@@ -33,17 +33,28 @@ pub(super) enum Accepted<S> {
 
 impl Listener<TcpListener> {
     /// Listens on every address of every setting; a name may have several.
-    pub(super) fn bind_all(addresses: &[String], registry: &Registry) -> Result<Vec<Self>, Error> {
+    pub(super) fn bind_all(
+        side: Side,
+        addresses: &[String],
+        is_shared: bool,
+        registry: &Registry,
+    ) -> Result<Vec<Self>, Error> {
+        let option = match side {
+            Side::Front => "--listen",
+            Side::Watch => "--metrics-listen",
+        };
         let mut listeners: Vec<Self> = Vec::new();
         let mut bound: Vec<SocketAddr> = Vec::new();
         for text in addresses {
             let listen = |source| Error::Listen {
+                option,
                 address: text.clone(),
                 source,
             };
             let resolved: Vec<_> = text
                 .to_socket_addrs()
                 .map_err(|source| Error::Resolve {
+                    option,
                     address: text.clone(),
                     source,
                 })?
@@ -55,8 +66,8 @@ impl Listener<TcpListener> {
                 if address.port() != 0 && bound.contains(address) {
                     continue;
                 }
-                let token = Source::Listener(listeners.len()).token();
-                match Self::bind(*address, registry, token) {
+                let token = Source::Listener(side, listeners.len()).token();
+                match Self::bind(*address, is_shared, registry, token) {
                     Ok(listener) => {
                         listeners.push(listener);
                         bound.push(*address);
@@ -79,7 +90,27 @@ impl Listener<TcpListener> {
         Ok(listeners)
     }
 
-    fn bind(address: SocketAddr, registry: &Registry, token: mio::Token) -> io::Result<Self> {
+    /// Takes over sockets that somebody else has bound.
+    pub(super) fn inherit_all(
+        side: Side,
+        sockets: Vec<std::net::TcpListener>,
+        registry: &Registry,
+    ) -> Result<Vec<Self>, Error> {
+        let numbered = sockets.into_iter().enumerate();
+        let taken = numbered.map(|(index, socket)| {
+            let socket = Socket::from(socket);
+            socket.set_tcp_nodelay(true)?;
+            Self::register(socket, registry, Source::Listener(side, index).token())
+        });
+        taken.collect::<io::Result<_>>().map_err(Error::Loop)
+    }
+
+    fn bind(
+        address: SocketAddr,
+        is_shared: bool,
+        registry: &Registry,
+        token: mio::Token,
+    ) -> io::Result<Self> {
         let socket = Socket::new(
             Domain::for_address(address),
             Type::STREAM,
@@ -87,6 +118,9 @@ impl Listener<TcpListener> {
         )?;
         // A restart must not wait for the connections of the process before it to time out.
         socket.set_reuse_address(true)?;
+        if is_shared {
+            socket.set_reuse_port(true)?;
+        }
         if address.is_ipv6() {
             // Each family has its own socket, whatever the system's default.
             socket.set_only_v6(true)?;
@@ -96,6 +130,10 @@ impl Listener<TcpListener> {
         socket.set_tcp_nodelay(true)?;
         socket.bind(&SockAddr::from(address))?;
         socket.listen(BACKLOG)?;
+        Self::register(socket, registry, token)
+    }
+
+    fn register(socket: Socket, registry: &Registry, token: mio::Token) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         let mut socket = TcpListener::from_std(socket.into());
         registry.register(&mut socket, token, Interest::READABLE)?;
@@ -113,6 +151,11 @@ impl<A: Accept> Listener<A> {
             socket,
             ready: false,
         }
+    }
+
+    /// See [`Accept::turn_away`].
+    pub(super) fn turn_away(&self) -> io::Result<()> {
+        self.socket.turn_away()
     }
 
     pub(super) fn accept(&mut self) -> Accepted<A::Socket> {
@@ -156,4 +199,52 @@ pub(super) fn is_out_of_descriptors(error: &io::Error) -> bool {
 fn is_missing_family(error: &io::Error) -> bool {
     const EAFNOSUPPORT: i32 = if cfg!(target_os = "linux") { 97 } else { 47 };
     error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(EAFNOSUPPORT)
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use super::*;
+
+    /// A client whose first packet has been sent and not been answered.
+    fn begin(address: SocketAddr) -> Socket {
+        let client = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        client.set_nonblocking(true).unwrap();
+        let begun = client.connect(&address.into());
+        assert!(begun.is_err_and(|error| error.raw_os_error() == Some(libc::EINPROGRESS)));
+        client
+    }
+
+    /// Without the filter the old listener would complete the handshake, and reset it when it closes.
+    #[test]
+    fn who_is_turned_away_is_heard_by_another_process_that_shares_the_address() {
+        let poll = mio::Poll::new().unwrap();
+        let listen = |address| {
+            let token = Source::Listener(Side::Front, 0).token();
+            Listener::bind(address, true, poll.registry(), token).unwrap()
+        };
+        let mut old = listen("127.0.0.1:0".parse().unwrap());
+        let address = old.local_addr().unwrap();
+        let early = std::net::TcpStream::connect(address).unwrap();
+        old.turn_away().unwrap();
+        let late = begin(address);
+        assert!(
+            matches!(old.accept(), Accepted::Stream(_)),
+            "who is there is let in"
+        );
+        assert!(
+            matches!(old.accept(), Accepted::Empty),
+            "the late one is not"
+        );
+        let new = listen(address);
+        drop(old);
+        // The client asks again after a second.
+        let mut events = mio::Events::with_capacity(8);
+        let mut poll = poll;
+        let patience = std::time::Duration::from_secs(20);
+        poll.poll(&mut events, Some(patience)).unwrap();
+        let (accepted, peer) = new.socket.accept().unwrap();
+        assert_eq!(Some(peer), late.local_addr().unwrap().as_socket());
+        drop((accepted, early));
+    }
 }

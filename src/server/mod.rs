@@ -8,8 +8,10 @@ mod admission;
 mod agent;
 mod clock;
 mod directory;
+mod doors;
 mod error;
 mod eviction;
+mod inherited;
 mod journal;
 mod listener;
 mod resolver;
@@ -19,8 +21,10 @@ mod sessions;
 #[cfg(test)]
 mod simulation;
 mod socket;
+mod supervisor;
 mod token;
 mod transport;
+mod watch;
 
 use std::io;
 use std::net::SocketAddr;
@@ -35,17 +39,21 @@ use mio::{Events, Poll, Waker};
 use self::admission::Admission;
 use self::agent::Agents;
 use self::clock::Clock;
+use self::doors::{Doors, admissible};
 pub use self::error::{Error, JournalError};
+pub use self::inherited::Inherited;
 use self::journal::Keeper;
 pub use self::journal::inspect as inspect_journal;
-use self::listener::Listener;
 use self::senders::Senders;
 use self::sessions::Sessions;
 use self::socket::Readiness;
-use self::token::Source;
-use crate::bot::{self, Bot};
+pub use self::supervisor::{Instructions, Supervisor};
+use self::token::{Side, Source};
+use self::watch::{View, Watch};
+use crate::bot::Bot;
 use crate::config::Config;
-use crate::time::{Now, Seconds, Tick};
+use crate::health::Condition;
+use crate::time::{Now, Seconds, Tick, UnixTime};
 
 /// Events taken from the kernel at once.
 const EVENTS_PER_TURN: usize = 1024;
@@ -64,6 +72,14 @@ const STOP_GRACE_MS: u64 = 3_000;
 /// With a journal, how long a stop waits for those, and for what came of the attempts that have begun: an
 /// attempt whose outcome is not known is made again.
 const KEPT_DRAIN_MS: u64 = 500;
+
+/// The client that replies are posted with, for those who want to know whether it would work.
+///
+/// # Errors
+/// The authorities or the proxy of the settings cannot be used.
+pub(crate) fn client(config: &Config) -> Result<ureq::Agent, Error> {
+    Ok(Agents::new(config)?.make())
+}
 
 /// Asks a running server to stop, from any thread.
 #[derive(Clone, Debug)]
@@ -91,8 +107,14 @@ pub struct Server {
     bot: Bot,
     senders: Senders,
     journal: Option<Keeper>,
+    /// The door of those who watch, if there is one.
+    watch: Option<Watch>,
+    started_at: UnixTime,
+    supervisor: Supervisor,
     clock: Clock,
     stopper: Stopper,
+    /// Whether others listen on the same addresses.
+    is_shared: bool,
     drain_ms: u64,
     /// When a graceful stop gives up waiting for replies, once one has begun.
     drain_until: Option<Tick>,
@@ -106,33 +128,61 @@ impl Server {
     /// # Errors
     /// See [`Error`].
     pub fn bind(config: &Config) -> Result<Self, Error> {
+        Self::bind_or_inherit(config, Inherited::default())
+    }
+
+    /// The same with sockets that were passed to the process, which take the place of addresses.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn bind_or_inherit(config: &Config, inherited: Inherited) -> Result<Self, Error> {
         let clock = Clock::start();
-        let now = clock.now().tick;
+        let Now { tick: now, unix } = clock.now();
         let poll = Poll::new().map_err(Error::Loop)?;
         let waker = Waker::new(poll.registry(), Source::Waker.token()).map_err(Error::Loop)?;
         let stopper = Stopper {
             requested: Arc::default(),
             waker: Arc::new(waker),
         };
-        let (max_connections, senders) = admissible(config);
+        let doors = Doors::open(config, inherited, poll.registry())?;
+        let watchers = if doors.watch.is_empty() {
+            0
+        } else {
+            watch::CONNECTIONS_MAX
+        };
+        let reserved = match config.journal {
+            Some(_) => DESCRIPTORS_RESERVED + JOURNAL_DESCRIPTORS,
+            None => DESCRIPTORS_RESERVED,
+        };
+        let (max_connections, senders) =
+            admissible(config.max_connections, config.senders, reserved + watchers);
         let agents = Agents::new(config)?;
-        let listeners = Listener::bind_all(&config.listen, poll.registry())?;
+        let limits = &config.limits;
         let mut bot = Bot::new(config, now);
         let keep = |path| Keeper::open(path, &mut bot, clock.now());
         let journal = config.journal.as_deref().map(keep).transpose()?;
         Ok(Self {
-            admission: Admission::new(listeners),
-            sessions: Sessions::new(config.limits.clone(), max_connections, now),
+            admission: Admission::new("all of --max-connections", doors.front),
+            sessions: Sessions::new(Side::Front, limits.clone(), max_connections, now),
             bot,
             journal,
             senders: Senders::new(agents, senders, stopper.waker.clone()),
+            watch: Watch::open(doors.watch, limits, now),
+            supervisor: Supervisor::default(),
+            started_at: unix,
             clock,
             poll,
             stopper,
+            is_shared: config.reuse_port,
             drain_ms: config.drain_ms,
             drain_until: None,
             grace_until: None,
         })
+    }
+
+    /// Tells this service manager from now on how things go.
+    pub fn supervise(&mut self, supervisor: Supervisor) {
+        self.supervisor = supervisor;
     }
 
     /// The addresses that the server listens on, with the ports that the system chose.
@@ -141,6 +191,15 @@ impl Server {
     /// As the system says.
     pub fn local_addrs(&self) -> io::Result<Vec<SocketAddr>> {
         self.admission.local_addrs()
+    }
+
+    /// The addresses that serve `/metrics`, with the ports that the system chose.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn metrics_addrs(&self) -> io::Result<Vec<SocketAddr>> {
+        let watch = self.watch.as_ref();
+        watch.map_or_else(|| Ok(Vec::new()), Watch::local_addrs)
     }
 
     /// What stops this server.
@@ -156,11 +215,14 @@ impl Server {
     /// The poll itself failed: nothing can be served any more.
     pub fn run(&mut self) -> io::Result<usize> {
         let mut events = Events::with_capacity(EVENTS_PER_TURN);
+        self.supervisor.tell_ready(self.clock.now().tick);
         while !self.is_drained() {
             self.wait(&mut events)?;
             let now = self.clock.now();
+            // Without a sleep in between, the last turn ends where this one begins.
+            self.bot.counters_mut().note_answered(now.tick);
             self.sessions.begin_turn(now);
-            self.note(&events, now);
+            self.note(&events);
             self.admission
                 .accept(&mut self.sessions, &mut self.bot, self.poll.registry(), now);
             self.sessions.receive(&mut self.bot, now);
@@ -169,16 +231,11 @@ impl Server {
             self.commit(now);
             self.sessions.transmit();
             self.dispatch(now);
+            self.show(now);
         }
         self.senders.stop();
         self.bot.handle_stop();
-        let pending = self.bot.pending();
-        let Some(journal) = &mut self.journal else {
-            return Ok(pending);
-        };
-        journal.finish(&mut self.bot, self.clock.now());
-        info!("replies left to the next start: {pending}");
-        Ok(0)
+        Ok(self.leave_rest())
     }
 
     /// One line for each reply that [`Self::run`] left undelivered. There may be more of them than a
@@ -189,7 +246,11 @@ impl Server {
 
     /// Sleeps until readiness, a deadline or the waker; not at all while work is left.
     fn wait(&mut self, events: &mut Events) -> io::Result<()> {
-        let timeout = self.poll_timeout();
+        let timeout = if self.has_work() {
+            Some(Duration::ZERO)
+        } else {
+            self.sleep()
+        };
         match self.poll.poll(events, timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
                 events.clear();
@@ -199,13 +260,15 @@ impl Server {
         }
     }
 
-    fn poll_timeout(&self) -> Option<Duration> {
-        let has_work = self.sessions.has_work()
+    fn has_work(&self) -> bool {
+        self.sessions.has_work()
             || self.admission.has_work(&self.sessions)
-            || (self.bot.has_delivery() && self.senders.room() > 0 && !self.leaves_rest());
-        if has_work {
-            return Some(Duration::ZERO);
-        }
+            || (self.bot.has_delivery() && self.senders.room() > 0 && !self.leaves_rest())
+            || self.watch.as_ref().is_some_and(Watch::has_work)
+    }
+
+    /// How long to sleep: until the next deadline, if there is one.
+    fn sleep(&mut self) -> Option<Duration> {
         let deadlines = [
             self.sessions.poll_timeout(),
             self.bot.poll_timeout(),
@@ -213,28 +276,41 @@ impl Server {
             self.grace_until,
             self.admission.poll_timeout(),
             self.journal.as_ref().and_then(Keeper::poll_timeout),
+            self.watch.as_ref().and_then(Watch::poll_timeout),
+            self.supervisor.poll_timeout(),
             self.senders.poll_timeout(),
         ];
-        let next = deadlines.into_iter().flatten().min()?;
-        Some(Duration::from_millis(
-            next.millis_since(self.clock.now().tick),
-        ))
+        let next = deadlines.into_iter().flatten().min();
+        if next.is_none() && !self.bot.counters_mut().has_untimed() {
+            return None;
+        }
+        let now = self.clock.now().tick;
+        self.bot.counters_mut().note_answered(now);
+        next.map(|next| Duration::from_millis(next.millis_since(now)))
     }
 
-    fn note(&mut self, events: &Events, now: Now) {
+    fn note(&mut self, events: &Events) {
         for event in events {
             match Source::of(event.token()) {
                 Source::Waker => {}
-                Source::Listener(index) => self.admission.note(index),
-                Source::Session(key) => self.sessions.note(key, Readiness::of(event)),
+                Source::Listener(Side::Front, index) => self.admission.note(index),
+                Source::Session(Side::Front, key) => self.sessions.note(key, Readiness::of(event)),
+                Source::Listener(Side::Watch, index) => {
+                    self.watch.iter_mut().for_each(|w| w.note_listener(index));
+                }
+                Source::Session(Side::Watch, key) => {
+                    self.watch
+                        .iter_mut()
+                        .for_each(|w| w.note_session(key, Readiness::of(event)));
+                }
             }
         }
         if self.drain_until.is_none() && self.stopper.requested.load(Ordering::Acquire) {
-            self.begin_drain(now);
+            self.begin_drain();
         }
     }
 
-    fn begin_drain(&mut self, now: Now) {
+    fn begin_drain(&mut self) {
         debug!("received cancellation signal");
         let pending = self.bot.pending();
         // What a journal keeps need not be waited for.
@@ -244,13 +320,14 @@ impl Server {
         };
         let patience = Seconds { ms: drain_ms };
         info!("stopping; replies pending: {pending}, waiting up to {patience} s");
+        self.supervisor.tell_stopping(pending, self.drain_ms);
         // The turn may have begun a while ago.
         let begin = self.clock.now().tick;
         self.drain_until = Some(begin.not_before(drain_ms));
         self.grace_until = Some(begin.not_before(grace_ms));
-        self.admission
-            .close(&mut self.sessions, &mut self.bot, self.poll.registry(), now);
+        self.admission.leave(self.is_shared, begin);
         self.sessions.drain();
+        self.bot.set_condition(Condition::Draining);
         debug!("stopped slackbot");
     }
 
@@ -262,14 +339,10 @@ impl Server {
             Some(_) => self.bot.sending(),
             None => self.bot.pending(),
         };
-        let is_settled = owed == 0 && !self.sessions.has_work();
+        let is_left = self.admission.is_closed() && !self.sessions.has_work();
+        let is_settled = is_left && owed == 0;
         let are_clients_served = self.grace_until.is_none() || self.sessions.owed() == 0;
         is_settled && are_clients_served || self.clock.now().tick >= until
-    }
-
-    /// Whether it is stopping, and what no sender has yet is left to the next start.
-    const fn leaves_rest(&self) -> bool {
-        self.journal.is_some() && self.drain_until.is_some()
     }
 
     /// Takes in what came of the senders' attempts.
@@ -291,20 +364,6 @@ impl Server {
         self.bot.handle_timeout(now, &mut budget);
     }
 
-    /// Makes durable what the turn has accepted, before it is acknowledged. What else is to be answered
-    /// does not wait for the disk.
-    fn commit(&mut self, now: Now) {
-        let Some(journal) = &mut self.journal else {
-            return;
-        };
-        if self.sessions.has_promises() {
-            self.sessions.transmit_free();
-        }
-        if !journal.commit(&mut self.bot, now) {
-            self.sessions.break_promises(&bot::busy());
-        }
-    }
-
     /// Hands due replies to the senders, as many as they have room for.
     fn dispatch(&mut self, now: Now) {
         if self.leaves_rest() {
@@ -318,35 +377,20 @@ impl Server {
         }
         self.senders.submit(now.tick);
     }
-}
 
-/// How many connections and sender threads the descriptor limit admits, after it was raised as far as
-/// it may be. Senders get at most half: however slow the receivers, commands are still acknowledged.
-fn admissible(config: &Config) -> (usize, usize) {
-    let (max_connections, senders) = (config.max_connections, config.senders);
-    let reserved = match config.journal {
-        Some(_) => DESCRIPTORS_RESERVED + JOURNAL_DESCRIPTORS,
-        None => DESCRIPTORS_RESERVED,
-    };
-    let wanted = max_connections + senders + reserved;
-    let Ok((soft, hard)) = rlimit::getrlimit(rlimit::Resource::NOFILE) else {
-        return (max_connections, senders);
-    };
-    let target = hard.min(wanted as u64).max(soft);
-    let raised =
-        soft >= target || rlimit::setrlimit(rlimit::Resource::NOFILE, target, hard).is_ok();
-    let limit = usize::try_from(if raised { target } else { soft }).unwrap_or(usize::MAX);
-    if limit >= wanted {
-        return (max_connections, senders);
+    /// Serves those who watch, last of all: what they see is how the turn has left things.
+    fn show(&mut self, now: Now) {
+        self.supervisor.handle_timeout(now.tick);
+        let Some(watch) = &mut self.watch else {
+            return;
+        };
+        let mut view = View {
+            bot: &self.bot,
+            front: &self.sessions,
+            door: &self.admission,
+            senders: &self.senders,
+            started_at: self.started_at,
+        };
+        watch.turn(&mut view, self.poll.registry(), now);
     }
-    let free = limit.saturating_sub(reserved);
-    let admitted_senders = senders.min(free / 2).max(1);
-    let admitted = max_connections
-        .min(free.saturating_sub(admitted_senders))
-        .max(1);
-    warn!(
-        "--max-connections {max_connections} lowered to {admitted} and --senders {senders} to {admitted_senders}: \
-         the limit of open files is {limit}; raise it with ulimit -n or LimitNOFILE"
-    );
-    (admitted, admitted_senders)
 }

@@ -4,9 +4,27 @@ use std::io;
 
 use super::socket::{Readiness, Socket};
 use crate::bot::Bot;
-use crate::http::{CloseReason, Connection, Limits, Request, Staging};
+use crate::http::{self, CloseReason, Connection, Limits, Request, Response, Staging};
 use crate::slab::Key;
 use crate::time::{Now, Tick};
+
+/// Who answers the requests of sessions.
+pub(super) trait Service {
+    /// Answers a request.
+    fn handle_request(&mut self, request: &Request<'_>, now: Now) -> Response;
+    /// Takes note of a fault that the connection has answered by itself.
+    fn note_fault(&mut self, error: http::Error, now: Now);
+}
+
+impl Service for Bot {
+    fn handle_request(&mut self, request: &Request<'_>, now: Now) -> Response {
+        Self::handle_request(self, request, now)
+    }
+
+    fn note_fault(&mut self, error: http::Error, now: Now) {
+        Self::note_fault(self, error, now);
+    }
+}
 
 /// What a session's turn has left behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +69,6 @@ pub(super) struct Session<S> {
     /// The kernel has told of the peer's FIN. It shares one edge with the data before it, so a short
     /// read must not be taken for the end of what there is to read.
     read_closed: bool,
-    /// The server is stopping: an idle connection is over once it is known to be idle.
-    is_draining: bool,
     /// Our own FIN is sent; what the peer still sends is dropped.
     shut: bool,
 }
@@ -70,7 +86,6 @@ impl<S: Socket> Session<S> {
             queued: false,
             readable: false,
             read_closed: false,
-            is_draining: false,
             shut: false,
         }
     }
@@ -81,10 +96,10 @@ impl<S: Socket> Session<S> {
         self.readable |= event.readable || event.closed;
     }
 
-    /// Closes the connection with its next answer, or once a read has shown that it is idle.
-    pub(super) const fn drain(&mut self) {
-        self.connection.drain();
-        self.is_draining = true;
+    /// Closes the connection with its next answer, or when it has been idle for a moment, and looks
+    /// once more for what the client has sent.
+    pub(super) fn drain(&mut self, limits: &Limits) {
+        self.connection.drain(limits);
         self.readable = true;
     }
 
@@ -93,9 +108,10 @@ impl<S: Socket> Session<S> {
         !self.unsent.is_empty()
     }
 
-    /// Whether the client is still owed something: an answer, or the rest of one.
+    /// Whether the client of a stopping server is still owed something: an answer, the rest of one, or
+    /// a moment in which to send the request that it has begun.
     pub(super) const fn is_owed(&self) -> bool {
-        self.is_blocked() || !(self.shut || self.connection.is_idle())
+        self.is_blocked() || !self.shut
     }
 
     /// How the session stands. Whoever trickles a request is not busy for that: it is the request as a
@@ -131,7 +147,7 @@ impl<S: Socket> Session<S> {
         now: Now,
         limits: &Limits,
         staging: &mut Staging,
-        bot: &mut Bot,
+        service: &mut impl Service,
     ) -> Progress {
         if self.is_blocked() {
             return Progress::Waiting;
@@ -148,18 +164,13 @@ impl<S: Socket> Session<S> {
                 }
                 Ok(len) => len,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    let is_over = self.is_draining && self.connection.is_idle();
-                    return if is_over {
-                        Progress::Over
-                    } else {
-                        Progress::Waiting
-                    };
+                    return Progress::Waiting;
                 }
                 Err(_) => return Progress::Over,
             }
         };
         let bytes = &mut buffer[..received];
-        let handler = |request: &Request<'_>| bot.handle_request(request, now);
+        let handler = |request: &Request<'_>| service.handle_request(request, now);
         self.connection
             .receive(bytes, now.tick, limits, staging, handler);
         if self.readable || self.connection.has_backlog() {

@@ -1,14 +1,15 @@
 //! All sessions: who is admitted, who has its turn, who has lasted too long.
 
+mod held;
+
 use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::eviction::Evictor;
-use super::session::{Progress, Session};
+use super::session::{Progress, Service, Session};
 use super::socket::{Readiness, Socket};
-use super::token::Source;
-use crate::bot::Bot;
-use crate::http::{self, CloseReason, Connection, Limits, Response, Staging};
+use super::token::{Side, Source};
+use crate::http::{self, CloseReason, Connection, Limits, Staging};
 use crate::slab::{Key, Slab};
 use crate::time::{Now, Tick};
 use crate::timing_wheel::TimingWheel;
@@ -34,6 +35,7 @@ const SESSIONS_PER_TURN: usize = 1024;
 
 /// The sessions, and a turn's work on them.
 pub(super) struct Sessions<S> {
+    side: Side,
     limits: Limits,
     capacity: usize,
     slab: Slab<Session<S>>,
@@ -47,6 +49,8 @@ pub(super) struct Sessions<S> {
     /// Sessions whose socket takes bytes again.
     resumed: Vec<Key>,
     evictor: Evictor,
+    /// The server is stopping: who comes now comes for one request.
+    is_draining: bool,
     buffer: Box<[u8]>,
     staging: Staging,
     /// Whose responses lie where in the staging area.
@@ -63,8 +67,9 @@ struct Staged {
 }
 
 impl<S: Socket> Sessions<S> {
-    pub(super) fn new(limits: Limits, capacity: usize, now: Tick) -> Self {
+    pub(super) fn new(side: Side, limits: Limits, capacity: usize, now: Tick) -> Self {
         Self {
+            side,
             limits,
             capacity,
             slab: Slab::new(),
@@ -74,10 +79,21 @@ impl<S: Socket> Sessions<S> {
             bulk: VecDeque::new(),
             resumed: Vec::new(),
             evictor: Evictor::default(),
+            is_draining: false,
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
             staging: Staging::default(),
             staged: Vec::new(),
         }
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    /// How many there may be.
+    pub(super) const fn capacity(&self) -> usize {
+        self.capacity
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -119,26 +135,30 @@ impl<S: Socket> Sessions<S> {
             return;
         };
         session.timer = timer;
-        let token = Source::Session(key).token();
+        if self.is_draining {
+            session.drain(&self.limits);
+        }
+        let token = Source::Session(self.side, key).token();
         if let Err(error) = session.socket_mut().watch(registry, token) {
             log::debug!("cannot watch a connection: {error}");
-            self.remove(key);
+            return self.remove(key);
         }
+        self.arm(key);
     }
 
     /// Makes room for somebody who waits, if a session may go for it.
-    pub(super) fn make_room(&mut self, bot: &mut Bot, now: Now) -> bool {
+    pub(super) fn make_room(&mut self, service: &mut impl Service, now: Now) -> bool {
         let Some(index) = self.evictor.choose(&self.slab, &self.limits, now.tick) else {
             return false;
         };
-        self.dismiss(index, bot, now);
+        self.dismiss(index, service, now);
         self.close(index);
         true
     }
 
     /// Tells the client of an incomplete request that it is given up, if the kernel takes that at once:
     /// nobody waits for it to be read.
-    fn dismiss(&mut self, index: u32, bot: &mut Bot, now: Now) {
+    fn dismiss(&mut self, index: u32, service: &mut impl Service, now: Now) {
         let Some(session) = self.slab.at_mut(index) else {
             return;
         };
@@ -147,7 +167,7 @@ impl<S: Socket> Sessions<S> {
             session
                 .connection
                 .shed(now.tick, &self.limits, &mut self.staging);
-            bot.note_fault(http::Error::Overloaded, now);
+            service.note_fault(http::Error::Overloaded, now);
             let _ = session.transmit(&self.staging.bytes()[start..]);
         }
     }
@@ -175,7 +195,7 @@ impl<S: Socket> Sessions<S> {
 
     /// Gives each active session one turn, and some of those that have had theirs another: one read, and
     /// the answers to what is complete.
-    pub(super) fn receive(&mut self, bot: &mut Bot, now: Now) {
+    pub(super) fn receive(&mut self, service: &mut impl Service, now: Now) {
         // None has two in one: what it is owed for the first goes out before it may be closed by the next.
         let bulk = self.bulk.len().min(BULK_SESSIONS_PER_TURN);
         let first_bytes = if self.active.len() <= BULK_SESSIONS_PER_TURN {
@@ -185,24 +205,24 @@ impl<S: Socket> Sessions<S> {
         };
         for _ in 0..self.active.len().min(SESSIONS_PER_TURN) {
             if let Some(key) = self.active.pop_front() {
-                self.receive_one(key, first_bytes, bot, now);
+                self.receive_one(key, first_bytes, service, now);
             }
         }
         for _ in 0..bulk {
             if let Some(key) = self.bulk.pop_front() {
-                self.receive_one(key, READ_BYTES, bot, now);
+                self.receive_one(key, READ_BYTES, service, now);
             }
         }
     }
 
-    fn receive_one(&mut self, key: Key, bytes_max: usize, bot: &mut Bot, now: Now) {
+    fn receive_one(&mut self, key: Key, bytes_max: usize, service: &mut impl Service, now: Now) {
         let Some(session) = self.slab.get_mut(key) else {
             return;
         };
         session.queued = false;
         let start = self.staging.len();
         let (buffer, staging) = (&mut self.buffer[..bytes_max], &mut self.staging);
-        match session.receive(buffer, now, &self.limits, staging, bot) {
+        match session.receive(buffer, now, &self.limits, staging, service) {
             Progress::Waiting => {}
             Progress::Again => {
                 session.queued = true;
@@ -211,11 +231,11 @@ impl<S: Socket> Sessions<S> {
             Progress::Over => return self.remove(key),
         }
         let is_held = self.staging.has_promise_since(start);
-        self.after(key, start, is_held, bot, now);
+        self.after(key, start, is_held, service, now);
     }
 
     /// Ends what has lasted too long, as far as the budget goes.
-    pub(super) fn expire(&mut self, bot: &mut Bot, now: Now, budget: &mut usize) {
+    pub(super) fn expire(&mut self, service: &mut impl Service, now: Now, budget: &mut usize) {
         while let Some(key) = self.timers.expire(now.tick, budget) {
             let Some(session) = self.slab.get_mut(key) else {
                 continue;
@@ -233,12 +253,19 @@ impl<S: Socket> Sessions<S> {
             session.armed = session.connection.deadline();
             session.timer = self.timers.schedule(session.armed, key);
             let is_held = self.has_promises();
-            self.after(key, start, is_held, bot, now);
+            self.after(key, start, is_held, service, now);
         }
     }
 
     /// Books what a session has staged from `start` on, and keeps its timer no later than its deadline.
-    fn after(&mut self, key: Key, start: usize, is_held: bool, bot: &mut Bot, now: Now) {
+    fn after(
+        &mut self,
+        key: Key,
+        start: usize,
+        is_held: bool,
+        service: &mut impl Service,
+        now: Now,
+    ) {
         let Some(session) = self.slab.get_mut(key) else {
             return;
         };
@@ -258,9 +285,17 @@ impl<S: Socket> Sessions<S> {
                 is_held,
             });
             if let Some(CloseReason::Fault(error)) = session.connection.close_reason() {
-                bot.note_fault(error, now);
+                service.note_fault(error, now);
             }
         }
+        self.arm(key);
+    }
+
+    /// Keeps a session's timer no later than its deadline.
+    fn arm(&mut self, key: Key) {
+        let Some(session) = self.slab.get_mut(key) else {
+            return;
+        };
         let deadline = session.connection.deadline();
         if deadline < session.armed {
             self.timers.cancel(session.timer);
@@ -300,38 +335,17 @@ impl<S: Socket> Sessions<S> {
         }
     }
 
-    /// Whether the turn has promised something that must be durable before it goes out.
-    pub(super) fn has_promises(&self) -> bool {
-        self.staging.has_promise_since(0)
-    }
-
-    /// Sends what need not wait for that.
-    pub(super) fn transmit_free(&mut self) {
-        let mut staged = std::mem::take(&mut self.staged);
-        staged.retain(|staged| {
-            if !staged.is_held {
-                self.send(staged.key, staged.range.clone());
-            }
-            staged.is_held
-        });
-        self.staged = staged;
-    }
-
-    /// It is not durable: says something else in place of each promise.
-    pub(super) fn break_promises(&mut self, instead: &Response) {
-        for staged in &mut self.staged {
-            staged.range = self.staging.break_promises(staged.range.clone(), instead);
-        }
-    }
-
-    /// Closes idle connections, and the others with their next answer. Each is looked at once more: a
-    /// request may lie in the kernel's buffer whose event has not been taken yet.
+    /// Closes connections that have been idle for a moment, and the others with their next answer. Each
+    /// is looked at once more: a request may lie in the kernel's buffer whose event has not been taken
+    /// yet.
     pub(super) fn drain(&mut self) {
+        self.is_draining = true;
         let keys: Vec<Key> = self.slab.iter().map(|(key, _)| key).collect();
         for key in keys {
             if let Some(session) = self.slab.get_mut(key) {
-                session.drain();
+                session.drain(&self.limits);
             }
+            self.arm(key);
             self.activate(key);
         }
     }

@@ -10,10 +10,12 @@
 mod certificates;
 mod delivery;
 mod draft;
+mod exposition;
 mod gate;
 mod hostile;
 mod http;
 mod log_lines;
+mod metrics;
 mod proxy;
 mod refusal;
 mod resources;

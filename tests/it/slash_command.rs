@@ -222,3 +222,31 @@ fn each_reply_goes_to_the_origin_that_it_was_asked_at() {
     assert_eq!(posts[0].content, br#"{"text": "dnoces"}"#);
     assert_eq!((torrap.settle().len(), second.posts().len()), (1, 1));
 }
+
+#[test]
+fn each_command_has_its_own_reply_for_those_who_are_to_see_it() {
+    let torrap = Torrap::start();
+    let url = format!("{}/commands/T0001/1/secret-path", torrap.slack.origin());
+    let content = command::form("/shout", "hello <!channel> & all", &url);
+    let secret = crate::support::SECRET.as_bytes();
+    let request = command::request(secret, unix_secs(), content.as_bytes());
+    assert_acknowledged(&torrap.connect().exchange(request));
+    let message: Value = serde_json::from_slice(&torrap.posts(1)[0].content).unwrap();
+    let text = "HELLO &lt;!CHANNEL&gt; &amp; ALL";
+    assert_eq!(
+        message,
+        json!({"response_type": "in_channel", "text": text})
+    );
+}
+
+#[test]
+fn all_see_every_reply_if_the_settings_say_so_and_nobody_is_pinged() {
+    let torrap = Torrap::with(|_| Answer::ok(), |config| config.in_channel = true);
+    assert_acknowledged(&torrap.command(">lennahc!<"));
+    assert_eq!(
+        torrap.posts(1)[0].content,
+        br#"{"response_type": "in_channel", "text": "&lt;!channel&gt;"}"#
+    );
+    let usage = torrap.command("help");
+    assert_says(&usage, "say it backwards");
+}

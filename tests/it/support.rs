@@ -20,6 +20,8 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 /// The server on a thread of its own; dropping it stops it.
 pub struct Torrap {
     pub address: SocketAddr,
+    /// Where it can be watched, if it can.
+    pub metrics: Option<SocketAddr>,
     pub slack: SlackStandIn,
     /// What the loop's thread has logged.
     pub log: LogLines,
@@ -56,6 +58,7 @@ impl Torrap {
         change(&mut config);
         let mut server = Server::bind(&config).unwrap();
         let address = server.local_addrs().unwrap()[0];
+        let metrics = server.metrics_addrs().unwrap().first().copied();
         let stopper = server.stopper();
         let log = LogLines::default();
         let lines = log.clone();
@@ -70,6 +73,7 @@ impl Torrap {
         }));
         Self {
             address,
+            metrics,
             slack,
             log,
             origin: origin.to_owned(),

@@ -160,6 +160,7 @@ pub fn report(job: torrap::slab::Key, outcome: torrap::jobs::Outcome) -> Report 
         job,
         outcome,
         detail: String::new(),
+        took_ms: 0,
     }
 }
 

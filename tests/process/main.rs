@@ -10,17 +10,21 @@
 
 mod bot;
 mod broken_log;
+mod checking;
 #[cfg(target_os = "linux")]
 mod idle;
 mod journal;
 mod kills;
 mod listening;
 mod log_levels;
+mod metrics;
 mod mistakes;
 mod printing;
 mod secrecy;
 mod stopping;
 mod story;
+mod supervised;
 mod support;
 mod trial;
 mod undelivered;
+mod upgrade;

@@ -206,6 +206,7 @@ impl Client {
 
     fn check_deadline(&self, limits: &Limits) {
         let wait_ms = match self.waiting {
+            Waiting::Idle if self.draining => limits.draining_timeout_ms,
             Waiting::Idle => limits.idle_timeout_ms,
             Waiting::Head => limits.head_timeout_ms,
             Waiting::Content => limits.content_timeout_ms,
@@ -281,11 +282,13 @@ impl Client {
         assert!(!self.has_backlog());
     }
 
-    /// The bot stops. Says whether the connection is over at once.
-    pub fn drain(&mut self) -> bool {
+    /// The bot stops.
+    pub fn drain(&mut self, limits: &Limits) {
         self.draining = true;
-        self.connection.drain();
-        self.connection.is_idle() && self.outgoing.is_empty()
+        self.connection.drain(limits);
+        if self.connection.is_idle() {
+            self.check_deadline(limits);
+        }
     }
 }
 

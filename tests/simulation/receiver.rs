@@ -175,6 +175,7 @@ impl Receiver {
             job: attempt.job,
             outcome,
             detail: String::new(),
+            took_ms: 0,
         };
         Some((report, asked_ms))
     }

@@ -268,6 +268,7 @@ impl World {
             job,
             outcome: Outcome::Delivered,
             detail: String::new(),
+            took_ms: 0,
         };
         self.report(&report, 0);
     }
@@ -284,6 +285,8 @@ impl World {
         self.trace(|| String::from("the bot is asked to stop"));
         self.model.tally.note("drains");
         self.draining = true;
-        self.clients.retain_mut(|client| !client.drain());
+        for client in &mut self.clients {
+            client.drain(&self.limits);
+        }
     }
 }

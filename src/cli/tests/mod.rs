@@ -120,7 +120,7 @@ fn unknown_words_are_named_and_the_nearest_suggested() {
         ),
         (
             &["--jobs"],
-            "--jobs: an option of `torrap journal` only; leave it out",
+            "--jobs: only an option of `torrap journal`; leave it out",
         ),
         (
             &["try", " "],
@@ -167,7 +167,7 @@ fn help_and_version_stand_anywhere_and_need_no_settings() {
 fn the_manifests_url_is_handed_on() {
     let invocation = parse_in(&[], &["manifest", "https://example.ngrok.app"]).unwrap();
     assert!(
-        matches!(invocation, Invocation::Manifest { url } if url == "https://example.ngrok.app")
+        matches!(invocation, Invocation::Manifest { url, is_link: false } if url == "https://example.ngrok.app")
     );
 }
 

@@ -37,6 +37,9 @@ fn shown(config: &Config, setting: Setting) -> String {
         Setting::Drain => config.drain_ms.to_string(),
         Setting::Journal => shown_path(config.journal.as_ref()),
         Setting::CaFile => shown_path(config.ca_file.as_ref()),
+        Setting::MetricsListen => config.metrics_listen.join(","),
+        Setting::ReusePort => config.reuse_port.to_string(),
+        Setting::InChannel => config.in_channel.to_string(),
     }
 }
 
@@ -185,11 +188,21 @@ const ROWS: &[Row] = &[
         good: [("/etc/ssl/ca.pem", "/etc/ssl/ca.pem"), ("ca.pem", "ca.pem")],
         bad: &[],
     },
+    Row {
+        setting: Setting::MetricsListen,
+        default: "",
+        good: [("[::1]:9100, a:0", "[::1]:9100,a:0"), ("a:1", "a:1")],
+        bad: &[(
+            "9100",
+            r#""9100" is not an address to listen on: the port is missing;"#,
+        )],
+    },
 ];
 
 #[test]
 fn every_setting_with_a_flag_is_read_and_its_mistakes_are_named() {
-    for opt in OPTIONS.iter().filter(|opt| opt.flag.is_some()) {
+    let with_value = |opt: &&Opt| opt.flag.is_some() && !opt.is_switch();
+    for opt in OPTIONS.iter().filter(with_value) {
         let row = ROWS.iter().find(|row| row.setting == opt.setting).unwrap();
         let (flag, variable) = (opt.flag.unwrap(), opt.variable);
         let value = |config: Result<Config, String>| shown(&config.unwrap(), row.setting);
@@ -229,6 +242,33 @@ fn every_setting_with_a_flag_is_read_and_its_mistakes_are_named() {
             error,
             format!("{flag}: the value is missing; give {flag} {}", opt.value)
         );
+    }
+}
+
+#[test]
+fn a_switch_says_yes_by_itself_and_can_be_told_otherwise() {
+    for opt in OPTIONS.iter().filter(|opt| opt.is_switch()) {
+        let (flag, variable) = (opt.flag.unwrap(), opt.variable);
+        let value = |config: Result<Config, String>| shown(&config.unwrap(), opt.setting);
+        assert_eq!(value(serve_in(&[], &[])), "false");
+        assert_eq!(value(serve_in(&[], &[flag])), "true");
+        assert_eq!(value(serve_in(&[], &[flag, "--delay", "1"])), "true");
+        let no = format!("{flag}=no");
+        assert_eq!(value(serve_in(&[(variable, "yes")], &[&no])), "false");
+        for (text, shown) in [
+            ("Yes", "true"),
+            ("1", "true"),
+            ("off", "false"),
+            ("", "false"),
+        ] {
+            assert_eq!(value(serve_in(&[(variable, text)], &[])), shown);
+        }
+        assert_eq!(
+            serve_in(&[(variable, "maybe")], &[]).unwrap_err(),
+            format!("{variable}: \"maybe\" is not yes or no; give one")
+        );
+        let error = serve_in(&[], &[flag, "yes"]).unwrap_err();
+        assert!(error.contains("yes"), "a switch takes no word: {error}");
     }
 }
 

@@ -77,6 +77,16 @@ impl Senders {
         (self.threads_max * AHEAD).saturating_sub(self.outstanding)
     }
 
+    /// Deliveries handed over whose report is not in yet.
+    pub(super) const fn outstanding(&self) -> usize {
+        self.outstanding
+    }
+
+    /// Threads that live, and how many may.
+    pub(super) fn threads(&self) -> (usize, usize) {
+        (self.shared.lock().threads, self.threads_max)
+    }
+
     /// When [`Self::submit`] must be called next, with or without deliveries.
     pub(super) const fn poll_timeout(&self) -> Option<Tick> {
         self.late_at
@@ -184,6 +194,7 @@ impl Shared {
                 job,
                 outcome: Outcome::Unknown,
                 detail: "the HTTP client panicked".to_owned(),
+                took_ms: 0,
             }));
         }
     }
@@ -244,6 +255,7 @@ impl Shared {
                 job: delivery.job,
                 outcome: Outcome::Unsent,
                 detail: "no sender thread".to_owned(),
+                took_ms: 0,
             }));
         drop(queue);
         self.wake_loop();

@@ -76,6 +76,7 @@ impl Senders {
         Some(Report {
             job,
             outcome,
+            took_ms: 0,
             detail: String::new(),
         })
     }

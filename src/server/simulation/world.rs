@@ -17,7 +17,7 @@ use crate::server::admission::Admission;
 use crate::server::listener::Listener;
 use crate::server::sessions::Sessions;
 use crate::server::socket::Readiness;
-use crate::server::token::Source;
+use crate::server::token::{Side, Source};
 use crate::time::{Now, Tick, UnixTime};
 use crate::trial::command;
 
@@ -68,8 +68,8 @@ impl World {
         network.borrow_mut().descriptors_max = habits.descriptors;
         let listener = Listener::of(SimulatedListener(network.clone()));
         Self {
-            sessions: Sessions::new(limits, habits.places, now.tick),
-            admission: Admission::new(vec![listener]),
+            sessions: Sessions::new(Side::Front, limits, habits.places, now.tick),
+            admission: Admission::new("all places", vec![listener]),
             bot: Bot::new(&config, now.tick),
             senders: Senders::default(),
             clients: Vec::new(),
@@ -192,9 +192,8 @@ impl World {
         if !self.stopping {
             self.note("stops", 1);
             self.stopping = true;
-            self.sessions.begin_turn(self.now);
-            self.admission
-                .close(&mut self.sessions, &mut self.bot, &(), self.now);
+            let is_shared = self.generator.percent(50);
+            self.admission.leave(is_shared, self.now.tick);
             self.sessions.drain();
         }
     }
@@ -224,7 +223,7 @@ impl World {
     pub(super) fn work(&mut self, events: &[(Token, Readiness)]) {
         self.sessions.begin_turn(self.now);
         for (token, readiness) in events {
-            if let Source::Session(key) = Source::of(*token) {
+            if let Source::Session(Side::Front, key) = Source::of(*token) {
                 let is_stale = !self.sessions.contains(key);
                 *self.met.entry("events for closed sessions").or_default() += u64::from(is_stale);
                 self.sessions.note(key, *readiness);

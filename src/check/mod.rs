@@ -1,0 +1,248 @@
+//! `torrap check`: whether the bot could run here with these settings, found out by doing it.
+//!
+//! It listens for a moment on the bot's addresses and asks each receiver of replies for its front page;
+//! nothing is posted.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)] // it looks at the outside world
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::config::Config;
+use crate::server::{self, Server};
+use crate::slack::response_url::Origin;
+use crate::slack::signature::Verifier;
+use crate::time::UnixTime;
+use crate::trial::command;
+
+/// One thing that was looked at: what was found, or what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    what: &'static str,
+    verdict: Result<String, String>,
+}
+
+impl Finding {
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub const fn is_good(&self) -> bool {
+        self.verdict.is_ok()
+    }
+}
+
+/// Looks at everything. `config` is what the settings came to, or the line about the one that is wrong.
+#[must_use]
+pub fn run(config: Result<Config, String>) -> Vec<Finding> {
+    let mut findings = vec![Finding {
+        what: "signature",
+        verdict: check_signature(),
+    }];
+    let config = match config {
+        Ok(config) => config,
+        Err(line) => {
+            findings.insert(
+                0,
+                Finding {
+                    what: "settings",
+                    verdict: Err(line),
+                },
+            );
+            return findings;
+        }
+    };
+    let secrets = config.signing_secrets.len();
+    let settings = Finding {
+        what: "settings",
+        verdict: Ok(format!("complete; signing secrets: {secrets}")),
+    };
+    findings.insert(0, settings);
+    findings.push(Finding {
+        what: "listen",
+        verdict: check_listening(&config),
+    });
+    check_origins(&config, &mut findings);
+    findings
+}
+
+/// The findings, one a line, and what they come to.
+#[must_use]
+pub fn table(findings: &[Finding]) -> String {
+    let lines = findings.iter().map(|finding| match &finding.verdict {
+        Ok(found) => format!("ok      {:<10}  {found}\n", finding.what),
+        Err(to_do) => format!("failed  {:<10}  {to_do}\n", finding.what),
+    });
+    let bad = findings.iter().filter(|finding| !finding.is_good()).count();
+    let sum = match bad {
+        0 => "all is well: torrap can run here\n".to_owned(),
+        bad => format!("to be put right: {bad}\n"),
+    };
+    lines.chain([sum]).collect()
+}
+
+/// The example of Slack's documentation
+/// (<https://docs.slack.dev/authentication/verifying-requests-from-slack>).
+fn check_signature() -> Result<String, String> {
+    const SECRET: &[u8] = b"8f742231b10e8888abcd99yyyzzz85a5";
+    const TIMESTAMP: &str = "1531420618";
+    const NOW: UnixTime = UnixTime(1_531_420_618_000);
+    const CONTENT: &[u8] =
+        b"token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow\
+        &channel_id=G8PSS9T3V&channel_name=foobar&user_id=U2CERLKJA&user_name=roadrunner\
+        &command=%2Fwebhook-collect&text=&response_url=https%3A%2F%2Fhooks.slack.com%2Fcommands\
+        %2FT1DC2JH3J%2F397700885554%2F96rGlfmibIGlgcZRskXaIFfN\
+        &trigger_id=398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c";
+    const SIGNATURE: &[u8] = b"v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503";
+    let verifier = Verifier::new([SECRET], 1_000);
+    let verified = verifier.verify(Some(TIMESTAMP.as_bytes()), Some(SIGNATURE), CONTENT, NOW);
+    match verified {
+        Ok(_) => Ok("Slack's own example is verified".to_owned()),
+        Err(error) => Err(format!(
+            "Slack's own example is refused ({error}): this binary is broken; build it anew"
+        )),
+    }
+}
+
+/// Listens where the bot would, and gives the addresses back.
+fn check_listening(config: &Config) -> Result<String, String> {
+    let server = match Server::bind(config) {
+        Ok(server) => server,
+        Err(error) => return bot_that_listens(&error).ok_or_else(|| error.to_string()),
+    };
+    let list = |addresses: std::io::Result<Vec<SocketAddr>>| {
+        let addresses = addresses.unwrap_or_default();
+        let texts: Vec<_> = addresses.iter().map(SocketAddr::to_string).collect();
+        texts.join(", ")
+    };
+    let mut found = format!("free: {}", list(server.local_addrs()));
+    if !config.metrics_listen.is_empty() {
+        found = format!("{found}; for metrics: {}", list(server.metrics_addrs()));
+    }
+    Ok(found)
+}
+
+/// Whether the address is taken by a bot of ours, which is what a check beside a running one finds.
+fn bot_that_listens(error: &server::Error) -> Option<String> {
+    let server::Error::Listen {
+        address, source, ..
+    } = error
+    else {
+        return None;
+    };
+    if source.kind() != std::io::ErrorKind::AddrInUse {
+        return None;
+    }
+    let get = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let mut addresses = std::net::ToSocketAddrs::to_socket_addrs(address).ok()?;
+    let is_ours = addresses.any(|address| {
+        command::send(address, get).is_ok_and(|response| {
+            response.status == 200 && response.content.starts_with(b"{\"success\":true,")
+        })
+    });
+    is_ours.then(|| format!("{address} is taken, by a bot that answers there already"))
+}
+
+/// Asks the receivers of replies for their front pages, and what time it is there.
+fn check_origins(config: &Config, findings: &mut Vec<Finding>) {
+    // What keeps a client from being made keeps the bot from listening, too, and has been said.
+    let Ok(agent) = server::client(config) else {
+        return;
+    };
+    let mut skew = None;
+    for origin in &config.reply_origins {
+        let verdict = match ask(&agent, origin) {
+            Ok(answer) => {
+                skew = skew.or_else(|| Some((answer.skew_secs?, origin.to_string())));
+                let ms = answer.took.as_millis();
+                Ok(format!("{origin} answers after {ms} ms"))
+            }
+            Err(error) => Err(format!(
+                "{origin}: {error}; look at DNS, the firewall, HTTPS_PROXY and --ca-file"
+            )),
+        };
+        findings.push(Finding {
+            what: "replies to",
+            verdict,
+        });
+    }
+    findings.push(Finding {
+        what: "clock",
+        verdict: judge_clock(skew, config.tolerance_ms),
+    });
+}
+
+struct Answer {
+    took: Duration,
+    /// By how many seconds this machine is ahead.
+    skew_secs: Option<i64>,
+}
+
+fn ask(agent: &ureq::Agent, origin: &Origin) -> Result<Answer, ureq::Error> {
+    let begun = Instant::now();
+    let request = ureq::http::Request::head(format!("{origin}/")).body(())?;
+    let response = agent.run(request)?;
+    let date = response.headers().get("date");
+    let date = date.and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
+    Ok(Answer {
+        took: begun.elapsed(),
+        skew_secs: date.map(|date| secs_ahead(SystemTime::now(), date)),
+    })
+}
+
+fn secs_ahead(ours: SystemTime, theirs: SystemTime) -> i64 {
+    let secs = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+    match ours.duration_since(theirs) {
+        Ok(ahead) => secs(ahead),
+        Err(behind) => -secs(behind.duration()),
+    }
+}
+
+fn judge_clock(skew: Option<(i64, String)>, tolerance_ms: u64) -> Result<String, String> {
+    let now = httpdate::fmt_http_date(SystemTime::now());
+    match skew {
+        None => Ok(format!("{now}; nobody to compare it with")),
+        Some((secs, origin)) if secs.unsigned_abs() * 1000 > tolerance_ms => Err(format!(
+            "{now}, which is {secs:+} s from {origin}: commands would be refused as stale; set the clock"
+        )),
+        Some((secs, origin)) => Ok(format!("{now}, {secs:+} s from {origin}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slacks_example_is_verified() {
+        assert!(check_signature().is_ok());
+    }
+
+    #[test]
+    fn a_wrong_setting_is_a_finding_and_the_rest_is_still_told() {
+        let findings = run(Err("--delay: x".to_owned()));
+        assert_eq!(
+            table(&findings),
+            "failed  settings    --delay: x\n\
+             ok      signature   Slack's own example is verified\n\
+             to be put right: 1\n"
+        );
+    }
+
+    #[test]
+    fn a_clock_is_wrong_beyond_the_tolerance() {
+        let skew = |secs| Some((secs, "https://a.example".to_owned()));
+        assert!(judge_clock(None, 60_000).is_ok());
+        for secs in [0, 60, -60] {
+            assert!(judge_clock(skew(secs), 60_000).is_ok(), "{secs}");
+        }
+        for secs in [61, -61, i64::MIN / 1000] {
+            let line = judge_clock(skew(secs), 60_000).unwrap_err();
+            assert!(line.contains(&format!("{secs:+} s")), "{line}");
+        }
+    }
+
+    #[test]
+    fn skews_have_a_sign() {
+        let at = |secs| SystemTime::UNIX_EPOCH + Duration::from_secs(secs);
+        assert_eq!(secs_ahead(at(9), at(5)), 4);
+        assert_eq!(secs_ahead(at(5), at(9)), -4);
+    }
+}

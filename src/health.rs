@@ -1,0 +1,81 @@
+//! `/healthz` and `/readyz`: what those who watch the process are told.
+
+use crate::http::{Response, Status};
+use crate::time::Now;
+
+/// Whether the bot can keep its promises.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Condition {
+    /// It takes commands and answers them.
+    #[default]
+    Ready,
+    /// It is stopping: commands go elsewhere.
+    Draining,
+    /// The journal cannot be written, so that no command can be accepted.
+    JournalFailing,
+}
+
+impl Condition {
+    const fn reason(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Draining => "draining",
+            Self::JournalFailing => "journal failing",
+        }
+    }
+}
+
+/// The process lives.
+#[must_use]
+pub fn alive(now: Now) -> Response {
+    let (secs, ms) = (now.unix.secs(), now.unix.0 % 1000);
+    Response::json(format!("{{\"success\":true,\"timestamp\":{secs}.{ms:03}}}").into_bytes())
+}
+
+/// 200 if commands should be sent here, else 503.
+#[must_use]
+pub fn ready(condition: Condition) -> Response {
+    let is_ready = condition == Condition::Ready;
+    let reason = condition.reason();
+    let json = format!("{{\"ready\":{is_ready},\"reason\":\"{reason}\"}}");
+    let status = if is_ready {
+        Status::Ok
+    } else {
+        Status::ServiceUnavailable
+    };
+    Response {
+        status,
+        ..Response::json(json.into_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::Content;
+
+    #[test]
+    fn only_who_is_ready_says_200() {
+        for (condition, status, json) in [
+            (
+                Condition::Ready,
+                Status::Ok,
+                r#"{"ready":true,"reason":"ready"}"#,
+            ),
+            (
+                Condition::Draining,
+                Status::ServiceUnavailable,
+                r#"{"ready":false,"reason":"draining"}"#,
+            ),
+            (
+                Condition::JournalFailing,
+                Status::ServiceUnavailable,
+                r#"{"ready":false,"reason":"journal failing"}"#,
+            ),
+        ] {
+            let response = ready(condition);
+            assert_eq!(response.status, status);
+            assert_eq!(response.content, Content::Json(json.as_bytes().to_vec()));
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! What is counted, and how Prometheus is told.
+//!
+//! The loop's own thread counts into plain integers; nothing here locks, allocates or reads a clock
+//! before somebody asks for the page. Latencies come from the clock readings that a turn of the loop
+//! makes anyway.
+
+mod exposition;
+mod histogram;
+mod page;
+
+pub use histogram::Histogram;
+pub use page::{Standing, render};
+
+use crate::jobs::{Abandoned, Verdict};
+use crate::refusals::Refusal;
+use crate::time::Tick;
+
+/// Bounds for what should take no time at all, and must not take Slack's 3 seconds, ms.
+const ACKNOWLEDGEMENT_MS: [u64; 9] = [1, 2, 5, 10, 50, 100, 500, 1_000, 3_000];
+/// Bounds for one attempt, which is cut off after 10 seconds, ms.
+const ATTEMPT_MS: [u64; 10] = [5, 10, 25, 50, 100, 250, 500, 1_000, 5_000, 10_000];
+/// Bounds from a command to its reply, which is possible for 30 minutes, ms.
+const REPLY_MS: [u64; 10] = [
+    1_000, 2_000, 5_000, 6_000, 7_000, 10_000, 30_000, 60_000, 300_000, 1_800_000,
+];
+/// Bounds for a sync to stable storage, ms.
+const SYNC_MS: [u64; 9] = [1, 2, 5, 10, 25, 50, 100, 500, 3_000];
+
+/// What the bot has counted since it was made.
+#[derive(Clone, Debug)]
+pub struct Counters {
+    /// Commands answered with 200 whose reply was owed from then on.
+    pub commands_accepted: u64,
+    /// Commands answered with the usage.
+    pub usages_shown: u64,
+    /// Requests refused, by [`Refusal::kind`].
+    pub refused: [u64; Refusal::KINDS],
+    /// Replies that the receiver took.
+    pub replies_delivered: u64,
+    /// Attempts that failed and were followed by another.
+    pub attempts_retried: u64,
+    /// Replies given up, by [`Abandoned::kind`].
+    pub replies_abandoned: [u64; Abandoned::KINDS],
+    /// From the turn that read a command to its 200 being handed to the system.
+    pub acknowledgement: Histogram<{ ACKNOWLEDGEMENT_MS.len() }>,
+    /// One attempt at a reply, whatever came of it.
+    pub attempt: Histogram<{ ATTEMPT_MS.len() }>,
+    /// From Slack's stamp on a command to its reply being taken.
+    pub reply: Histogram<{ REPLY_MS.len() }>,
+    /// Commands accepted whose acknowledgement is not timed yet, and the turn they came in.
+    untimed: u64,
+    turn_began: Tick,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self {
+            commands_accepted: 0,
+            usages_shown: 0,
+            refused: [0; Refusal::KINDS],
+            replies_delivered: 0,
+            attempts_retried: 0,
+            replies_abandoned: [0; Abandoned::KINDS],
+            acknowledgement: Histogram::new(ACKNOWLEDGEMENT_MS),
+            attempt: Histogram::new(ATTEMPT_MS),
+            reply: Histogram::new(REPLY_MS),
+            untimed: 0,
+            turn_began: Tick(0),
+        }
+    }
+}
+
+impl Counters {
+    /// Counts a command whose 200 goes out at the end of the turn that began at `now`.
+    pub const fn note_accepted(&mut self, now: Tick) {
+        self.commands_accepted += 1;
+        self.untimed += 1;
+        self.turn_began = now;
+    }
+
+    /// Counts an attempt at a reply to a command that Slack stamped `age_ms` ago.
+    pub fn note_attempt(&mut self, verdict: Verdict, took_ms: u64, age_ms: u64) {
+        self.attempt.observe(took_ms);
+        match verdict {
+            Verdict::Settled => {
+                self.replies_delivered += 1;
+                self.reply.observe(age_ms);
+            }
+            Verdict::RetryAt(_) => self.attempts_retried += 1,
+            Verdict::Abandon(reason) => self.replies_abandoned[reason.kind()] += 1,
+        }
+    }
+
+    /// Whether [`Self::note_answered`] would have something to time.
+    #[must_use]
+    pub const fn has_untimed(&self) -> bool {
+        self.untimed > 0
+    }
+
+    /// The answers of the turn before `now` have been handed to the system.
+    pub fn note_answered(&mut self, now: Tick) {
+        let untimed = std::mem::take(&mut self.untimed);
+        if untimed > 0 {
+            let took_ms = now.millis_since(self.turn_began);
+            self.acknowledgement.observe_many(took_ms, untimed);
+        }
+    }
+}
+
+/// What a journal counts; the journal fills it in.
+#[derive(Clone, Debug)]
+pub struct JournalCounters {
+    /// Groups of records that reached stable storage.
+    pub commits: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Writes or syncs that failed.
+    pub failures: u64,
+    /// How long a write and its sync took together.
+    pub commit: Histogram<{ SYNC_MS.len() }>,
+}
+
+impl Default for JournalCounters {
+    fn default() -> Self {
+        Self {
+            commits: 0,
+            bytes: 0,
+            failures: 0,
+            commit: Histogram::new(SYNC_MS),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_acknowledgement_is_timed_once_from_its_turn_to_the_answers() {
+        let mut counters = Counters::default();
+        counters.note_answered(Tick(5));
+        counters.note_accepted(Tick(10));
+        counters.note_accepted(Tick(10));
+        assert!(counters.has_untimed());
+        counters.note_answered(Tick(14));
+        counters.note_answered(Tick(900));
+        let ack = &counters.acknowledgement;
+        assert_eq!((ack.count(), ack.sum_ms()), (2, 8));
+        assert!(!counters.has_untimed());
+    }
+}

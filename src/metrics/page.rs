@@ -1,0 +1,242 @@
+//! The page that Prometheus reads.
+
+use super::exposition::Exposition;
+use super::{Counters, JournalCounters};
+use crate::jobs::Abandoned;
+use crate::refusals::Refusal;
+use crate::time::{Seconds, UnixTime};
+
+/// What the shell adds to the bot's own counts: how things stand, and what it has counted itself.
+#[derive(Clone, Debug, Default)]
+pub struct Standing<'a> {
+    /// When the server was set up.
+    pub started_at: UnixTime,
+    /// Whether `/readyz` says so.
+    pub is_ready: bool,
+    /// Client connections that are open, and how many may be.
+    pub connections_open: usize,
+    /// The same.
+    pub connections_max: usize,
+    /// Client connections accepted.
+    pub connections_accepted: u64,
+    /// Idle or stalled ones closed because others waited for a place or a descriptor.
+    pub connections_evicted: u64,
+    /// How often accepting paused for want of a place or a descriptor.
+    pub accept_pauses: u64,
+    /// Replies that are owed, and how many may be.
+    pub jobs_pending: usize,
+    /// The same.
+    pub jobs_max: usize,
+    /// Since Slack stamped the oldest command whose reply is owed, ms.
+    pub oldest_pending_ms: u64,
+    /// Sender threads that live, and how many may.
+    pub sender_threads: usize,
+    /// The same.
+    pub sender_threads_max: usize,
+    /// Replies that a sender has, or will take next.
+    pub deliveries_outstanding: usize,
+    /// What the journal has counted, if there is one.
+    pub journal: Option<&'a JournalCounters>,
+}
+
+/// The page that Prometheus reads.
+#[must_use]
+pub fn render(counters: &Counters, standing: &Standing<'_>) -> String {
+    let mut page = Exposition::default();
+    render_standing(standing, &mut page);
+    render_counters(counters, &mut page);
+    if let Some(journal) = standing.journal {
+        render_journal(journal, &mut page);
+    }
+    page.into_text()
+}
+
+fn render_standing(standing: &Standing<'_>, page: &mut Exposition) {
+    let s = standing;
+    let version = concat!("version=\"", env!("CARGO_PKG_VERSION"), "\"");
+    page.info("torrap_build_info", "Which torrap this is.", version);
+    page.gauge(
+        "process_start_time_seconds",
+        "Start time of the process since unix epoch in seconds.",
+        Seconds { ms: s.started_at.0 },
+    );
+    page.gauge(
+        "torrap_ready",
+        "Whether /readyz answers 200.",
+        u8::from(s.is_ready),
+    );
+    let gauges = [
+        (
+            "torrap_connections_open",
+            "Client connections that are open.",
+            s.connections_open,
+        ),
+        (
+            "torrap_connections_limit",
+            "Client connections that may be open.",
+            s.connections_max,
+        ),
+        (
+            "torrap_jobs_pending",
+            "Commands accepted whose reply is still owed.",
+            s.jobs_pending,
+        ),
+        (
+            "torrap_jobs_limit",
+            "Commands that may be pending.",
+            s.jobs_max,
+        ),
+        (
+            "torrap_sender_threads",
+            "Threads that post replies.",
+            s.sender_threads,
+        ),
+        (
+            "torrap_sender_threads_limit",
+            "Threads that may post replies.",
+            s.sender_threads_max,
+        ),
+        (
+            "torrap_deliveries_outstanding",
+            "Replies that a sender thread has, or will take next.",
+            s.deliveries_outstanding,
+        ),
+    ];
+    for (name, help, value) in gauges {
+        page.gauge(name, help, value);
+    }
+    page.gauge(
+        "torrap_oldest_pending_age_seconds",
+        "Since Slack stamped the oldest command whose reply is owed, 0 if none is.",
+        Seconds {
+            ms: s.oldest_pending_ms,
+        },
+    );
+    let counters = [
+        (
+            "torrap_connections_accepted_total",
+            "Client connections accepted.",
+            s.connections_accepted,
+        ),
+        (
+            "torrap_connections_evicted_total",
+            "Idle or stalled client connections closed because others waited for a place or a descriptor.",
+            s.connections_evicted,
+        ),
+        (
+            "torrap_accept_pauses_total",
+            "How often accepting paused for want of a place or a descriptor.",
+            s.accept_pauses,
+        ),
+    ];
+    for (name, help, value) in counters {
+        page.counter(name, help, value);
+    }
+}
+
+fn render_counters(counters: &Counters, page: &mut Exposition) {
+    let c = counters;
+    let totals = [
+        (
+            "torrap_commands_accepted_total",
+            "Commands acknowledged whose reply was owed from then on.",
+            c.commands_accepted,
+        ),
+        (
+            "torrap_usages_shown_total",
+            "Commands answered with the usage.",
+            c.usages_shown,
+        ),
+        (
+            "torrap_replies_delivered_total",
+            "Replies that the receiver took.",
+            c.replies_delivered,
+        ),
+        (
+            "torrap_attempts_retried_total",
+            "Attempts at a reply that failed and are followed by another.",
+            c.attempts_retried,
+        ),
+    ];
+    for (name, help, value) in totals {
+        page.counter(name, help, value);
+    }
+    page.counters(
+        "torrap_requests_refused_total",
+        "Requests that were not carried out.",
+        "reason",
+        Refusal::labels().zip(c.refused),
+    );
+    page.counters(
+        "torrap_replies_abandoned_total",
+        "Replies that were given up.",
+        "reason",
+        Abandoned::LABELS.into_iter().zip(c.replies_abandoned),
+    );
+    page.histogram(
+        "torrap_acknowledgement_duration_seconds",
+        "From the turn of the loop that read a command to its 200 being handed to the system.",
+        &c.acknowledgement,
+    );
+    page.histogram(
+        "torrap_attempt_duration_seconds",
+        "One attempt at posting a reply, whatever came of it.",
+        &c.attempt,
+    );
+    page.histogram(
+        "torrap_reply_latency_seconds",
+        "From Slack's stamp on a command, in whole seconds, to its reply being taken.",
+        &c.reply,
+    );
+}
+
+fn render_journal(journal: &JournalCounters, page: &mut Exposition) {
+    let j = journal;
+    let totals = [
+        (
+            "torrap_journal_commits_total",
+            "Groups of records made durable.",
+            j.commits,
+        ),
+        (
+            "torrap_journal_written_bytes_total",
+            "Bytes of records made durable.",
+            j.bytes,
+        ),
+        (
+            "torrap_journal_failures_total",
+            "Writes or syncs of the journal that failed.",
+            j.failures,
+        ),
+    ];
+    for (name, help, value) in totals {
+        page.counter(name, help, value);
+    }
+    page.histogram(
+        "torrap_journal_commit_duration_seconds",
+        "Writing and syncing one group of records.",
+        &j.commit,
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_journals_counts_are_there_if_there_is_one() {
+        let page = |journal| {
+            let standing = Standing {
+                journal,
+                ..Standing::default()
+            };
+            render(&Counters::default(), &standing)
+        };
+        assert!(!page(None).contains("journal"));
+        let counters = JournalCounters {
+            commits: 3,
+            ..JournalCounters::default()
+        };
+        assert!(page(Some(&counters)).contains("\ntorrap_journal_commits_total 3\n"));
+    }
+}

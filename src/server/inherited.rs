@@ -1,0 +1,46 @@
+//! Listening sockets that a service manager has opened for us, by the protocol of `sd_listen_fds(3)`:
+//! they outlive the process, so that a restart refuses no connection.
+
+use std::net::TcpListener;
+
+use listenfd::ListenFd;
+use socket2::SockRef;
+
+use super::Error;
+
+/// The name (`FileDescriptorName=` of the socket unit) of sockets for those who watch.
+const WATCH_NAME: &str = "metrics";
+
+/// Sockets that were passed, each to one of the doors. They take the place of the addresses that the
+/// settings give for that door.
+#[derive(Debug, Default)]
+pub struct Inherited {
+    pub(super) front: Vec<TcpListener>,
+    pub(super) watch: Vec<TcpListener>,
+}
+
+impl Inherited {
+    /// Takes what was passed to this process; nothing, if nothing was. To be called once and before
+    /// there are threads, since it clears the variables. `names` is `LISTEN_FDNAMES`.
+    ///
+    /// # Errors
+    /// A descriptor that is no listening TCP socket.
+    pub fn take(names: Option<&str>) -> Result<Self, Error> {
+        let mut passed = ListenFd::from_env();
+        let mut names = names.unwrap_or_default().split(':');
+        let mut inherited = Self::default();
+        for index in 0..passed.len() {
+            let listener = passed.take_tcp_listener(index).ok().flatten();
+            // A connected socket would be one of a unit with `Accept=yes`.
+            let is_listening = |l: &TcpListener| SockRef::from(l).is_listener().unwrap_or(false);
+            let listener = listener.filter(is_listening);
+            let listener = listener.ok_or(Error::Inherited { index })?;
+            if names.next() == Some(WATCH_NAME) {
+                inherited.watch.push(listener);
+            } else {
+                inherited.front.push(listener);
+            }
+        }
+        Ok(inherited)
+    }
+}

@@ -1,0 +1,133 @@
+//! A door of its own for those who watch the bot: `/metrics` and the health checks.
+//!
+//! It has its own places, so that a crowd at the front keeps nobody from seeing it, and it stays open
+//! while the bot drains.
+
+use std::io;
+use std::net::SocketAddr;
+
+use mio::Registry;
+use mio::net::{TcpListener, TcpStream};
+
+use super::admission::Admission;
+use super::listener::Listener;
+use super::senders::Senders;
+use super::session::Service;
+use super::sessions::Sessions;
+use super::socket::Readiness;
+use super::token::Side;
+use crate::bot::Bot;
+use crate::health;
+use crate::http::{self, Limits, Request, Response, Status};
+use crate::metrics::Standing;
+use crate::slab::Key;
+use crate::time::{Now, Tick, UnixTime};
+
+/// Connections of those who watch. A scraper keeps one, a probe opens one each time.
+pub(super) const CONNECTIONS_MAX: usize = 16;
+/// Timers moved or expired in one turn: each connection has one.
+const EXPIRIES_PER_TURN: usize = 64;
+
+/// The sockets of those who watch.
+pub(super) struct Watch {
+    admission: Admission<TcpListener>,
+    sessions: Sessions<TcpStream>,
+}
+
+/// What they are shown.
+pub(super) struct View<'a> {
+    pub(super) bot: &'a Bot,
+    pub(super) front: &'a Sessions<TcpStream>,
+    pub(super) door: &'a Admission<TcpListener>,
+    pub(super) senders: &'a Senders,
+    pub(super) started_at: UnixTime,
+}
+
+impl Watch {
+    /// The door with these listeners; without any there is none.
+    pub(super) fn open(
+        listeners: Vec<Listener<TcpListener>>,
+        limits: &Limits,
+        now: Tick,
+    ) -> Option<Self> {
+        (!listeners.is_empty()).then(|| Self {
+            admission: Admission::new("all places at --metrics-listen", listeners),
+            sessions: Sessions::new(Side::Watch, limits.clone(), CONNECTIONS_MAX, now),
+        })
+    }
+
+    pub(super) fn local_addrs(&self) -> io::Result<Vec<SocketAddr>> {
+        self.admission.local_addrs()
+    }
+
+    pub(super) fn note_listener(&mut self, index: usize) {
+        self.admission.note(index);
+    }
+
+    pub(super) fn note_session(&mut self, key: Key, event: Readiness) {
+        self.sessions.note(key, event);
+    }
+
+    /// Whether somebody needs a turn at once.
+    pub(super) fn has_work(&self) -> bool {
+        self.sessions.has_work() || self.admission.has_work(&self.sessions)
+    }
+
+    /// When [`Self::turn`] is needed next.
+    pub(super) fn poll_timeout(&self) -> Option<Tick> {
+        let timeouts = [self.sessions.poll_timeout(), self.admission.poll_timeout()];
+        timeouts.into_iter().flatten().min()
+    }
+
+    /// All that a turn of the loop does for them.
+    pub(super) fn turn(&mut self, view: &mut View<'_>, registry: &Registry, now: Now) {
+        self.sessions.begin_turn(now);
+        self.admission
+            .accept(&mut self.sessions, view, registry, now);
+        self.sessions.receive(view, now);
+        let mut budget = EXPIRIES_PER_TURN;
+        self.sessions.expire(view, now, &mut budget);
+        self.sessions.transmit();
+    }
+}
+
+impl Service for View<'_> {
+    fn handle_request(&mut self, request: &Request<'_>, now: Now) -> Response {
+        match (request.method, request.path) {
+            ("GET" | "HEAD", "/metrics") => {
+                let page = self.bot.metrics(self.standing(), now);
+                Response::text(page.into_bytes())
+            }
+            ("GET" | "HEAD", "/healthz") => health::alive(now),
+            ("GET" | "HEAD", "/readyz") => health::ready(self.bot.condition()),
+            (_, "/metrics" | "/healthz" | "/readyz") => {
+                Response::allowing(Status::MethodNotAllowed, "GET, HEAD")
+            }
+            _ => Response::empty(Status::NotFound),
+        }
+    }
+
+    fn note_fault(&mut self, error: http::Error, _: Now) {
+        log::debug!("refused one who watches: {error}");
+    }
+}
+
+impl View<'_> {
+    /// What the shell knows of how things stand; the bot adds the rest.
+    fn standing(&self) -> Standing<'static> {
+        let door = self.door.counts();
+        let (sender_threads, sender_threads_max) = self.senders.threads();
+        Standing {
+            started_at: self.started_at,
+            connections_open: self.front.len(),
+            connections_max: self.front.capacity(),
+            connections_accepted: door.accepted,
+            connections_evicted: door.evicted,
+            accept_pauses: door.pauses,
+            sender_threads,
+            sender_threads_max,
+            deliveries_outstanding: self.senders.outstanding(),
+            ..Standing::default()
+        }
+    }
+}

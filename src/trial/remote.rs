@@ -1,0 +1,172 @@
+//! `torrap try --to URL`: one signed command to a bot that runs already, through its public URL.
+
+use std::io::{self, ErrorKind, Write};
+use std::net::{TcpListener, ToSocketAddrs};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use super::command::PATIENCE;
+use super::stand_in::{Answer, SlackStandIn};
+use super::{Error, PATH, Story, command, millis};
+use crate::commands;
+use crate::config::Config;
+use crate::server;
+use crate::slack::response_url::Origin;
+use crate::slack::signature::sign;
+
+/// The most that is read of an answer.
+const ANSWER_BYTES_MAX: u64 = 64 * 1024;
+
+/// What came back.
+struct Reached {
+    status: u16,
+    content: String,
+    took_ms: u64,
+}
+
+/// Sends a command to the bot at `url`, `/slack` included, and tells each step and what a person in
+/// Slack would have seen. The reply is waited for if the settings allow one to an address of this
+/// machine; else the command asks for the usage, which the acknowledgement holds.
+///
+/// # Errors
+/// It could not be set up or told.
+pub fn run(
+    url: &str,
+    text: &str,
+    config: &Config,
+    out: &mut dyn Write,
+    is_terminal: bool,
+) -> Result<bool, Error> {
+    let agent = server::client(config)?;
+    let mut story = Story {
+        start: Instant::now(),
+        out,
+        is_terminal,
+        in_channel: config.in_channel,
+    };
+    let local = local_stand_in(&config.reply_origins)?;
+    let (text, origin) = match &local {
+        Some((origin, _)) => (text, (*origin).clone()),
+        None => {
+            story.tell(
+                "note",
+                "no --reply-origin leads to this machine, so only the usage is asked for; with one such \
+                 as http://127.0.0.1:9000, here and for the bot, the reply is looked at as well",
+            )?;
+            let first = config.reply_origins.first();
+            ("help", first.map(Origin::to_string).unwrap_or_default())
+        }
+    };
+    let name = commands::COMMANDS[0].name;
+    story.tell("Slack", &format!("sends {name} {text} to {url}"))?;
+    let content = command::form(name, text, &format!("{origin}{PATH}"));
+    let sent = Instant::now();
+    let reached = match post(&agent, url, config, content) {
+        Ok(reached) => reached,
+        Err(error) => {
+            let shown = match error {
+                ureq::Error::Timeout(_) => "operation_timeout",
+                _ => "dispatch_failed",
+            };
+            return Ok(story.verdict(Err(format!(
+                "{error}; Slack would have shown {shown}: look at the tunnel and the URL"
+            )))?);
+        }
+    };
+    let (status, took_ms) = (reached.status, reached.took_ms);
+    story.tell("bot", &format!("answers {status} after {took_ms} ms"))?;
+    if let Some(fault) = fault(&reached, &origin) {
+        return Ok(story.verdict(Err(fault))?);
+    }
+    match local {
+        Some((_, stand_in)) if reached.content.is_empty() => {
+            let delay = std::time::Duration::from_millis(config.delay_ms);
+            Ok(story.reply(text, &stand_in, sent, delay, false)?)
+        }
+        _ => {
+            story.tell("bot", &format!("says {}", reached.content))?;
+            let is_usage = commands::is_help(text) && !reached.content.is_empty();
+            let verdict = is_usage.then_some(());
+            Ok(story.verdict(verdict.ok_or_else(|| {
+                "that is all that Slack would have shown, to the person alone".to_owned()
+            }))?)
+        }
+    }
+}
+
+/// What Slack would have shown instead of an answer, and what to do about it.
+fn fault(reached: &Reached, origin: &str) -> Option<String> {
+    let patience_ms = millis(PATIENCE);
+    let what = match reached.status {
+        200 if reached.took_ms > patience_ms => {
+            return Some("too late: Slack would have shown operation_timeout".to_owned());
+        }
+        200 => return None,
+        400 => format!("start the bot with a --reply-origin that has {origin}"),
+        401 => "the bot has another signing secret, or one of the two clocks is wrong; its log says which"
+            .to_owned(),
+        404 => "there is no /slack there: look at the URL, and at what the tunnel leads to".to_owned(),
+        _ => "that is not what the bot answers: look at what the tunnel leads to".to_owned(),
+    };
+    Some(format!("Slack would have shown http_client_error: {what}"))
+}
+
+fn post(
+    agent: &ureq::Agent,
+    url: &str,
+    config: &Config,
+    content: String,
+) -> Result<Reached, ureq::Error> {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
+    let secret = config.signing_secrets.first();
+    let secret = secret.map(|secret| secret.as_bytes()).unwrap_or_default();
+    let request = ureq::http::Request::post(url)
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .header("X-Slack-Request-Timestamp", now.to_string())
+        .header("X-Slack-Signature", sign(secret, now, content.as_bytes()))
+        .body(content)?;
+    let begun = Instant::now();
+    let mut response = agent.run(request)?;
+    let status = response.status().as_u16();
+    let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX);
+    let content = body.lossy_utf8(true).read_to_string()?;
+    Ok(Reached {
+        status,
+        content,
+        took_ms: millis(begun.elapsed()),
+    })
+}
+
+/// A stand-in on the first of the allowed origins that is an address of this machine.
+fn local_stand_in(origins: &[Origin]) -> io::Result<Option<(String, SlackStandIn)>> {
+    for origin in origins.iter().map(Origin::to_string) {
+        let Some(host) = origin.strip_prefix("http://") else {
+            continue;
+        };
+        let has_port = host
+            .rsplit_once(':')
+            .is_some_and(|(_, port)| !port.contains(']'));
+        let address = if has_port {
+            host.to_owned()
+        } else {
+            format!("{host}:80")
+        };
+        for address in address.to_socket_addrs().into_iter().flatten() {
+            match TcpListener::bind(address) {
+                Ok(listener) => {
+                    let wrap = |socket| Ok(Box::new(socket) as Box<_>);
+                    let stand_in = SlackStandIn::start_on(listener, |_| Answer::ok(), wrap)?;
+                    return Ok(Some((origin, stand_in)));
+                }
+                Err(error) if error.kind() == ErrorKind::AddrNotAvailable => {}
+                Err(error) => {
+                    let what = format!("cannot stand in for Slack at {origin}: {error}");
+                    return Err(io::Error::new(error.kind(), what));
+                }
+            }
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,241 @@
+"""What happens: commands come in all the time, a replica is killed and comes back, another is cut off."""
+
+import hashlib
+import hmac
+import http.client
+import json
+import ssl
+import subprocess
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlencode
+
+from machines import ADDRESSES, FRONT_ADDRESS, cut, inside, machine, mend
+
+SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+PATIENCE = 20.0  # seconds that nothing on one machine should ever take
+SLACKS_PATIENCE = 3.0
+DELAY = 0.5  # seconds from a command to its reply
+CLIENTS = 4
+REST = 0.02  # seconds between two commands of a client
+COMMANDS = 120  # acknowledged in each act before the next begins
+
+
+class Slack:
+    """Sends commands from several clients, and takes the replies."""
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self.acknowledged: dict[str, float] = {}  # when, by text
+        self.slowest = 0.0
+        self.errors: list[str] = []
+        self.replies: dict[str, int] = {}
+        self.is_over = False
+        slack = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                content = self.rfile.read(int(self.headers["Content-Length"]))
+                text = json.loads(content)["text"][::-1]
+                with slack.changed:
+                    slack.replies[text] = slack.replies.get(text, 0) + 1
+                    slack.changed.notify_all()
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer((FRONT_ADDRESS, 0), Handler)
+        self.origin = f"http://{FRONT_ADDRESS}:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.clients = [threading.Thread(target=self.send, args=(n,)) for n in range(CLIENTS)]
+
+    def send(self, client: int) -> None:
+        trusting = ssl._create_unverified_context()  # the certificate is of our own making
+        number = 0
+        while not self.is_over:
+            number += 1
+            text = f"{client}-{number}"
+            began = time.monotonic()
+            try:
+                front = http.client.HTTPSConnection(
+                    FRONT_ADDRESS, 443, timeout=PATIENCE, context=trusting
+                )
+                front.request("POST", "/slack", *signed(text, self.origin))
+                response = front.getresponse()
+                what = f"{response.status} {response.read()!r}"
+                front.close()
+            except OSError as error:
+                what = repr(error)
+            with self.changed:
+                self.slowest = max(self.slowest, time.monotonic() - began)
+                if what == "200 b''":
+                    self.acknowledged[text] = time.monotonic()
+                else:
+                    self.errors.append(f"{text}: {what}")
+                self.changed.notify_all()
+            time.sleep(REST)
+
+    def wait_for_more(self) -> None:
+        with self.changed:
+            enough = len(self.acknowledged) + COMMANDS
+            came = self.changed.wait_for(lambda: len(self.acknowledged) >= enough, PATIENCE)
+            assert came, f"only {len(self.acknowledged)} of {enough}; {self.errors[:3]}"
+
+    def finish(self) -> None:
+        self.is_over = True
+        for client in self.clients:
+            client.join()
+        with self.changed:
+            self.changed.wait_for(lambda: self.acknowledged.keys() <= self.replies.keys(), 5)
+
+
+def signed(text: str, origin: str) -> tuple[str, dict[str, str]]:
+    fields = {"command": "/torrap", "text": text, "response_url": f"{origin}/commands/1/{text}"}
+    content, now = urlencode(fields), int(time.time())
+    base = f"v0:{now}:{content}".encode()
+    mac = hmac.new(SECRET.encode(), base, hashlib.sha256).hexdigest()
+    return content, {
+        "Content-Type": "application/x-www-form-urlencoded",
+        "X-Slack-Request-Timestamp": str(now),
+        "X-Slack-Signature": f"v0={mac}",
+    }
+
+
+class Scene:
+    """One proxy, two replicas."""
+
+    def __init__(self, proxy: str, binary: Path, network: str, folder: Path) -> None:
+        self.proxy, self.binary, self.network, self.folder = proxy, binary, network, folder
+        self.slack = Slack()
+        self.processes: dict[str, subprocess.Popen] = {}
+        usage = subprocess.run([binary, "--help"], capture_output=True, text=True, check=True)
+        self.has_journal = "--journal" in usage.stdout
+
+    def __enter__(self) -> "Scene":
+        for replica in ADDRESSES:
+            self.start(replica)
+        self.run("proxy", self.front())
+        wait_until(lambda: reaches(FRONT_ADDRESS, 443), "the proxy listens")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.slack.is_over = True
+        for process in self.processes.values():
+            process.terminate()
+        for process in self.processes.values():
+            process.wait(PATIENCE)
+        self.slack.server.shutdown()
+        self.slack.server.server_close()
+
+    def run(self, name: str, command: list[str]) -> None:
+        with open(self.folder / f"{name}.log", "ab") as log:
+            self.processes[name] = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env={"SLACK_SIGNING_SECRET": SECRET, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+            )
+
+    def start(self, replica: str) -> None:
+        command = [str(self.binary), "--listen", f"{ADDRESSES[replica]}:8000", "--delay", str(DELAY),
+                   "--metrics-listen", f"{ADDRESSES[replica]}:9100",
+                   "--reply-origin", self.slack.origin]
+        if self.has_journal:
+            command += ["--journal", str(self.folder / f"journal-{replica}")]
+        self.run(replica, inside(machine(self.network, replica), command))
+        wait_until(lambda: reaches(ADDRESSES[replica], 8000), f"{replica} listens")
+
+    def front(self) -> list[str]:
+        """The proxy's command line. Its file is deploy's, but for the certificate's path."""
+        pem = self.folder / "slack.pem"
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1",
+             "-subj", "/CN=torrap.example", "-keyout", pem, "-out", self.folder / "crt"],
+            check=True, stderr=subprocess.DEVNULL,
+        )
+        pem.write_text(pem.read_text() + (self.folder / "crt").read_text())
+        name = {"haproxy": "haproxy.cfg", "nginx": "nginx.conf"}[self.proxy]
+        text = (DEPLOY / name).read_text()
+        text = text.replace(f"/etc/{self.proxy}/slack.pem", str(pem))
+        file = self.folder / name
+        file.write_text(text)
+        if self.proxy == "haproxy":
+            return ["haproxy", "-q", "-db", "-f", str(file)]
+        directives = f"daemon off; pid {self.folder}/nginx.pid; error_log stderr crit;"
+        return ["nginx", "-p", str(self.folder), "-e", "stderr", "-c", str(file), "-g", directives]
+
+    def play(self) -> str:
+        """All acts. Returns what came of it."""
+        slack = self.slack
+        for client in slack.clients:
+            client.start()
+        slack.wait_for_more()
+        assert all(accepted(replica) > 0 for replica in ADDRESSES), "both work"
+        killed_at = time.monotonic()
+        self.processes["a"].kill()
+        self.processes["a"].wait(PATIENCE)
+        slack.wait_for_more()
+        self.start("a")
+        wait_until(lambda: accepted("a") > 0, "a gets commands again")
+        slack.wait_for_more()
+        cut("b")
+        try:
+            slack.wait_for_more()
+        finally:
+            mend("b")
+        before = accepted("b")
+        wait_until(lambda: accepted("b") > before, "b gets commands again")
+        slack.finish()
+        return self.judge(killed_at)
+
+    def judge(self, killed_at: float) -> str:
+        slack = self.slack
+        assert not slack.errors, f"{len(slack.errors)} errors: {slack.errors[:5]}"
+        assert slack.slowest < SLACKS_PATIENCE, f"an acknowledgement took {slack.slowest:.1f} s"
+        lost = [text for text in slack.acknowledged if text not in slack.replies]
+        if self.has_journal:
+            assert not lost, f"replies lost in spite of the journal: {lost[:5]}"
+        for text in lost:
+            age = killed_at - slack.acknowledged[text]
+            assert -1 < age < DELAY + 1, f"{text} was not pending at the kill"
+        twice = sum(count - 1 for count in slack.replies.values())
+        journal = "with a journal" if self.has_journal else "without a journal"
+        return (f"{len(slack.acknowledged)} commands, 0 errors, slowest {slack.slowest:.2f} s; "
+                f"{journal} {len(lost)} replies lost in the kill, {twice} sent twice")
+
+    def logs(self) -> str:
+        return "".join(path.read_text()[-2000:] for path in self.folder.glob("*.log"))
+
+
+def reaches(address: str, port: int) -> bool:
+    try:
+        http.client.socket.create_connection((address, port), 0.5).close()
+        return True
+    except OSError:
+        return False
+
+
+def accepted(replica: str) -> float:
+    """How many commands the replica has accepted since its start."""
+    try:
+        watch = http.client.HTTPConnection(ADDRESSES[replica], 9100, timeout=1)
+        watch.request("GET", "/metrics")
+        lines = watch.getresponse().read().decode().splitlines()
+        watch.close()
+    except OSError:
+        return 0
+    name = "torrap_commands_accepted_total "
+    return next(float(line[len(name):]) for line in lines if line.startswith(name))
+
+
+def wait_until(is_so, what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not is_so():
+        assert time.monotonic() < deadline, f"not so: {what}"
+        time.sleep(0.02)

@@ -1,0 +1,58 @@
+//! The metrics as Prometheus' own tools judge them. Without `promtool` the strict reader among the
+//! socket tests must do; `.ci/run` installs it where it can.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use crate::bot::{Bot, connect, exchange};
+
+const GET: &str = "GET /metrics HTTP/1.1\r\nHost: torrap\r\n\r\n";
+
+/// Runs `promtool` on this input; `None` where it is not installed.
+fn promtool(args: &[&str], input: &[u8]) -> Option<(bool, String)> {
+    let mut child = Command::new("promtool")
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .ok()?;
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    Some((
+        output.status.success(),
+        String::from_utf8_lossy(&said).into_owned(),
+    ))
+}
+
+#[test]
+fn promtool_finds_nothing_to_say() {
+    let mut bot = Bot::start(|command| {
+        command.args(["--metrics-listen", "127.0.0.1:0"]);
+    });
+    let line = bot.process.read_until("metrics on http://");
+    let (_, rest) = line.split_once("http://").unwrap();
+    let address = rest.strip_suffix("/metrics").unwrap().parse().unwrap();
+    bot.command("olleh");
+    bot.posts(1);
+    let page = exchange(&mut connect(address), GET).content;
+    match promtool(&["check", "metrics"], &page) {
+        Some((is_good, said)) => assert!(is_good && said.is_empty(), "{said}"),
+        None => eprintln!("skipped: there is no promtool here"),
+    }
+    assert_eq!(bot.process.stop(), Some(0));
+}
+
+#[test]
+fn the_alert_rules_fire_when_they_should() {
+    let deploy = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy");
+    let rules = format!("{deploy}/alerts.yml");
+    let tests = format!("{deploy}/alerts.test.yml");
+    for args in [["check", "rules", &rules], ["test", "rules", &tests]] {
+        match promtool(&args, b"") {
+            Some((is_good, said)) => assert!(is_good, "{said}"),
+            None => eprintln!("skipped: there is no promtool here"),
+        }
+    }
+}
