@@ -15,6 +15,8 @@ RATE = 20_000
 # Replies owed at once end to end: enough to keep 64 connections to Slack busy.
 WINDOW = 512
 KIB = 1024
+# Replies that fall due together, s after their commands, and the commands a second meanwhile.
+WAVE, WAVE_DELAY, WAVE_RATE = 100_000, 4, 5_000
 
 
 @dataclass
@@ -159,8 +161,9 @@ def resources(bench: Bench, servers: list[Server], times: int) -> dict[str, dict
     return found
 
 
-def growth(bench: Bench, torrap: Server) -> dict[str, list[dict[str, float]]]:
-    """How torrap's CPU per command grows; each point is the least of its repetitions."""
+def growth(bench: Bench, torrap: Server, floor: Server) -> dict[str, list[dict[str, float]]]:
+    """How torrap's CPU per command grows; each point is the least of its repetitions. Busy connections cost the kernel
+    more, too: for them the floor is measured beside."""
     divisor = bench.scale.pending_divisor
     curves = {
         "connections": [(n, {"connections": n}) for n in (1, 64, 1_000, 8_000)],
@@ -171,17 +174,31 @@ def growth(bench: Bench, torrap: Server) -> dict[str, list[dict[str, float]]]:
         ],
         "pending": [(n // divisor, {}) for n in (0, 100_000, 1_000_000)],
     }
+    curves = {"floor": curves["connections"], **curves}
     found = {}
     for name, points in curves.items():
         found[name] = []
+        server = floor if name == "floor" else torrap
         for x, options in points:
             pending = x if name == "pending" else 0
-            runs = [point(bench, torrap, options, pending) for _ in range(bench.scale.growth_rounds)]
+            runs = [point(bench, server, options, pending) for _ in range(bench.scale.growth_rounds)]
             best = min(runs, key=lambda run: run["cpu_us"])
             found[name].append({"x": x, **best})
         print(f"growth with {name}: done")
     found["load"] = under_load(bench, torrap, found["connections"][1]["answered_per_second"])
     return found
+
+
+def wave(bench: Bench, torrap: Server) -> list[dict[str, float]]:
+    """Acknowledgements before and while a wave of replies falls due; the later one also pays for sending them."""
+    count = WAVE // bench.scale.pending_divisor
+    with Running(torrap, WAVE_DELAY) as running:
+        bench.run(running, connections=CONNECTIONS, count=count)
+        calm, due = (
+            bench.run(running, connections=CONNECTIONS, rate=WAVE_RATE, warmup=0, seconds=seconds, sink=SINK)
+            for seconds in (2, WAVE_DELAY + 2)
+        )
+    return [{"x": "before", **calm}, {"x": f"{count:,} due", **due}]
 
 
 def under_load(bench: Bench, torrap: Server, saturated: float) -> list[dict[str, float]]:

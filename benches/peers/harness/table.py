@@ -83,6 +83,7 @@ def resources(found: dict) -> str:
 def growth(curves: dict) -> str:
     header = ["torrap with", "at", "CPU µs", "user", "sys", "commands/s", "p99 µs"]
     names = {
+        "floor": "(the floor) connections, all busy",
         "connections": "connections, all busy",
         "idle": "idle connections, 64 busy",
         "pipelining": "commands in one piece",
@@ -99,6 +100,16 @@ def growth(curves: dict) -> str:
     return table(header, rows)
 
 
+def fairness(runs: list[dict[str, float]]) -> str:
+    header = ["commands while a wave", "commands/s", "replies/s", "p50 µs", "p99", "p99.9", "longest"]
+    rows = []
+    for run in runs:
+        rates = [f"{run[key + '_per_second']:,.0f}" for key in ("answered", "delivered")]
+        keys = ("p50_us", "p99_us", "p999_us", "max_us")
+        rows.append([run["x"], *rates, *(f"{run[key]:,.0f}" for key in keys)])
+    return table(header, rows)
+
+
 def everything(results: dict) -> str:
     sections = [
         ("Acknowledgements at saturation, 64 connections", acknowledgements, "rounds"),
@@ -106,5 +117,6 @@ def everything(results: dict) -> str:
         ("End to end: accepted and delivered", end_to_end, "replies"),
         ("Memory, size, start", resources, "resources"),
         ("Growth", growth, "growth"),
+        ("A wave of replies falls due at once", fairness, "wave"),
     ]
     return "\n\n".join(f"{title}\n\n{render(results[key])}" for title, render, key in sections)

@@ -39,6 +39,11 @@ impl Wire {
         self.token.is_some() && !self.closed
     }
 
+    /// Closed without ever having had a place.
+    pub(super) const fn is_turned_away(&self) -> bool {
+        self.closed && self.token.is_none()
+    }
+
     /// The client has gone, and nothing is left to be written to it.
     pub(super) const fn is_over(&self) -> bool {
         self.client_fin && !self.blocked
@@ -130,6 +135,10 @@ impl Network {
         if self.wires[index].token.is_some() {
             self.events.push(index);
         }
+    }
+
+    pub(super) fn is_anyone_at_the_door(&self) -> bool {
+        !self.backlog.is_empty()
     }
 
     pub(super) fn has_events(&self) -> bool {

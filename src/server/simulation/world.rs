@@ -281,6 +281,11 @@ impl World {
         let network = self.network.borrow();
         let is_kept = |wire: &network::Wire| wire.is_seated() && wire.is_over();
         assert!(!network.wires.iter().any(is_kept), "nobody noticed a FIN");
+        if self.stopping {
+            let is_open = |wire: &&network::Wire| wire.is_seated() && !wire.server_fin;
+            let open = network.wires.iter().filter(is_open).count();
+            assert_eq!(open, self.sessions.owed(), "an idle one outlives the stop");
+        }
         for client in self.clients.iter().filter(|client| client.reads) {
             let wire: &network::Wire = &network.wires[client.wire];
             if wire.is_seated() {
@@ -289,7 +294,6 @@ impl World {
             // One that the bot has not heard of in time, or that did not read in time, may be gone.
             let may_go = self.habits.is_crowded()
                 || self.habits.late_events
-                || self.habits.fault_percent > 0
                 || self.stopping
                 || wire.was_blocked;
             assert!(
@@ -321,7 +325,13 @@ impl World {
             assert!(round < 10_000, "it never ends");
         }
         self.sessions.check_empty();
-        assert_eq!(self.network.borrow().open, 0, "a descriptor is left");
+        let network = self.network.borrow();
+        assert_eq!(network.open, 0, "a descriptor is left");
+        let is_waiting = network.is_anyone_at_the_door();
+        assert!(self.stopping || !is_waiting, "nobody opened");
+        let is_turned_away = network.wires.iter().any(network::Wire::is_turned_away);
+        assert!(self.stopping || !is_turned_away, "turned away at the door");
+        drop(network);
         assert_eq!(
             self.bot.pending(),
             self.senders.lost.len(),

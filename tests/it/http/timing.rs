@@ -105,8 +105,8 @@ fn an_idle_connection_is_closed_without_a_word() {
     assert_eq!(used.rest(), b"");
     assert!(begin.elapsed() >= SHORT);
     // Empty lines are no request, whole or halved.
-    let mut client = torrap.connect();
     let begin = Instant::now();
+    let mut client = torrap.connect();
     assert_eq!(trickle(&mut client, b"\r\n"), b"");
     assert!(begin.elapsed() >= SHORT);
 }
