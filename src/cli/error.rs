@@ -70,8 +70,6 @@ pub enum Error {
     NoUrl,
     /// `journal` was given no directory.
     NoDirectory,
-    /// `--jobs` was given to another command than `journal`.
-    OnlyJournal,
     /// `try` was given nothing to reverse.
     BlankText,
     /// The line cannot be split into options and words.
@@ -179,9 +177,6 @@ impl fmt::Display for Error {
                 "journal: the directory is missing; give the one that the bot was given, \
                  such as `torrap journal /var/lib/torrap`",
             ),
-            Self::OnlyJournal => {
-                f.write_str("--jobs: an option of `torrap journal` only; leave it out")
-            }
             Self::BlankText => f.write_str("try: the text is blank; give some, or none at all"),
             Self::Syntax(error) => write!(f, "{error}; see `torrap --help`"),
         }

@@ -202,7 +202,10 @@ impl Line {
             });
         }
         if self.jobs && command != Command::Journal {
-            return Err(Error::OnlyJournal);
+            return Err(Error::OptionOf {
+                option: "--jobs",
+                command: Command::Journal.word(),
+            });
         }
         match command {
             Command::Serve => self.into_config(surroundings).map(Invocation::Serve),

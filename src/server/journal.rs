@@ -5,10 +5,12 @@ use std::time::Instant;
 
 use log::{debug, info, warn};
 
+use super::Server;
 use super::clock::Clock;
 use super::directory::{Directory, Refused};
 use super::error::{Error, JournalError};
-use crate::bot::Bot;
+use crate::bot::{self, Bot};
+use crate::health::Condition;
 use crate::journal::{self, Journal};
 use crate::metrics::JournalCounters;
 use crate::time::{Now, Tick};
@@ -139,6 +141,45 @@ impl Keeper {
             counts.failures,
             counts.peak_bytes,
         );
+    }
+}
+
+impl Server {
+    /// Makes durable what the turn has accepted, before it is acknowledged. What else is to be answered
+    /// does not wait for the disk.
+    pub(super) fn commit(&mut self, now: Now) {
+        let Some(journal) = &mut self.journal else {
+            return;
+        };
+        if self.sessions.has_promises() {
+            self.sessions.transmit_free();
+        }
+        if !journal.commit(&mut self.bot, now) {
+            self.sessions.break_promises(&bot::busy());
+        }
+        if self.drain_until.is_none() {
+            self.bot
+                .set_condition(match journal.is_to_be_avoided(now.tick) {
+                    true => Condition::JournalFailing,
+                    false => Condition::Ready,
+                });
+        }
+    }
+
+    /// Whether it is stopping, and what no sender has yet is left to the next start.
+    pub(super) const fn leaves_rest(&self) -> bool {
+        self.journal.is_some() && self.drain_until.is_some()
+    }
+
+    /// The end: how many replies are left undelivered. What a journal keeps is not.
+    pub(super) fn leave_rest(&mut self) -> usize {
+        let pending = self.bot.pending();
+        let Some(journal) = &mut self.journal else {
+            return pending;
+        };
+        journal.finish(&mut self.bot, self.clock.now());
+        info!("replies left to the next start: {pending}");
+        0
     }
 }
 

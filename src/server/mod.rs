@@ -50,7 +50,7 @@ pub use self::stopper::Stopper;
 pub use self::supervisor::{Instructions, Supervisor};
 use self::token::{Side, Source};
 use self::watch::{View, Watch};
-use crate::bot::{self, Bot};
+use crate::bot::Bot;
 use crate::config::Config;
 use crate::health::Condition;
 use crate::time::{Now, Seconds, Tick, UnixTime};
@@ -200,13 +200,7 @@ impl Server {
         }
         self.senders.stop();
         self.bot.handle_stop();
-        let pending = self.bot.pending();
-        let Some(journal) = &mut self.journal else {
-            return Ok(pending);
-        };
-        journal.finish(&mut self.bot, self.clock.now());
-        info!("replies left to the next start: {pending}");
-        Ok(0)
+        Ok(self.leave_rest())
     }
 
     /// One line for each reply that [`Self::run`] left undelivered. There may be more of them than a
@@ -316,11 +310,6 @@ impl Server {
         is_settled && are_clients_served || self.clock.now().tick >= until
     }
 
-    /// Whether it is stopping, and what no sender has yet is left to the next start.
-    const fn leaves_rest(&self) -> bool {
-        self.journal.is_some() && self.drain_until.is_some()
-    }
-
     /// Takes in what came of the senders' attempts.
     fn collect(&mut self) {
         self.senders.collect();
@@ -338,27 +327,6 @@ impl Server {
         self.sessions.expire(&mut self.bot, now, &mut budget);
         let mut budget = EXPIRIES_PER_TURN;
         self.bot.handle_timeout(now, &mut budget);
-    }
-
-    /// Makes durable what the turn has accepted, before it is acknowledged. What else is to be answered
-    /// does not wait for the disk.
-    fn commit(&mut self, now: Now) {
-        let Some(journal) = &mut self.journal else {
-            return;
-        };
-        if self.sessions.has_promises() {
-            self.sessions.transmit_free();
-        }
-        if !journal.commit(&mut self.bot, now) {
-            self.sessions.break_promises(&bot::busy());
-        }
-        if self.drain_until.is_none() {
-            self.bot
-                .set_condition(match journal.is_to_be_avoided(now.tick) {
-                    true => Condition::JournalFailing,
-                    false => Condition::Ready,
-                });
-        }
     }
 
     /// Hands due replies to the senders, as many as they have room for.

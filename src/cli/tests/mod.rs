@@ -120,7 +120,7 @@ fn unknown_words_are_named_and_the_nearest_suggested() {
         ),
         (
             &["--jobs"],
-            "--jobs: an option of `torrap journal` only; leave it out",
+            "--jobs: only an option of `torrap journal`; leave it out",
         ),
         (
             &["try", " "],
