@@ -23,11 +23,6 @@ use crate::time::Tick;
 /// A thread that has had nothing to do for so long ends.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// Threads that take deliveries as long as none is late: enough to keep a processor busy with a receiver that answers at
-/// once. More of them would then only take it from each other, and from the acknowledgements.
-const PROMPT_THREADS: usize = 8;
-/// A delivery that has waited in the queue for so long is late: its receivers are slow, and all threads are needed.
-const LATE_MS: u64 = 20;
 /// Deliveries made ahead for each thread, the one at hand included.
 const AHEAD: usize = 4;
 
@@ -104,22 +99,9 @@ impl Senders {
             return;
         }
         let mut queue = self.shared.lock();
-        let batch = self.batch.drain(..);
-        queue
-            .deliveries
-            .extend(batch.map(|delivery| (now, delivery)));
-        let late_at = queue
-            .deliveries
-            .front()
-            .map(|(since, _)| since.after(LATE_MS));
-        let is_late = late_at.is_some_and(|late_at| late_at <= now);
-        queue.wanted = if is_late {
-            self.threads_max
-        } else {
-            PROMPT_THREADS.min(self.threads_max)
-        };
+        queue.extend(self.batch.drain(..), now);
+        self.late_at = queue.want(now, self.threads_max);
         let (woken, missing) = queue.muster();
-        self.late_at = late_at.filter(|_| queue.at_work() < self.threads_max);
         drop(queue);
         for thread in woken.iter().rev() {
             thread.unpark();
