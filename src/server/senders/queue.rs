@@ -6,6 +6,7 @@ use std::thread::{Thread, ThreadId};
 use ureq::Agent;
 
 use crate::bot::{Delivery, Report};
+use crate::jobs::Outcome;
 use crate::time::Tick;
 
 /// Threads that take deliveries as long as none is late: enough to keep a processor busy with a receiver that answers at
@@ -76,6 +77,24 @@ impl Queue {
         self.threads += missing;
         self.summoned += more;
         (woken, missing)
+    }
+
+    /// Threads that were counted and could not be started. If there is none at all, nobody would ever take what waits:
+    /// it counts as not sent, and comes back after its backoff. Tells whether that is so.
+    pub(super) fn give_up_threads(&mut self, count: usize) -> bool {
+        self.threads -= count;
+        self.summoned -= count;
+        if self.threads > 0 {
+            return false;
+        }
+        let stranded = self.deliveries.drain(..);
+        self.reports.extend(stranded.map(|(_, delivery)| Report {
+            job: delivery.job,
+            outcome: Outcome::Unsent,
+            detail: "no sender thread".to_owned(),
+            took_ms: 0,
+        }));
+        true
     }
 
     /// The next delivery for a thread that is at work, unless there are enough of them without it.
@@ -196,6 +215,31 @@ mod tests {
         assert_eq!((queue.want(Tick(LATE_MS), 64), queue.wanted), (None, 64));
         queue.deliveries.clear();
         assert_eq!(queue.want(Tick(LATE_MS), 64), None);
+    }
+
+    #[test]
+    fn what_no_thread_can_take_is_reported_as_unsent() {
+        let mut queue = queue(3, 1, 0, 8);
+        assert_eq!(queue.muster().1, 3);
+        assert!(!queue.give_up_threads(3), "there is one that may take it");
+        assert_eq!(
+            (queue.threads, queue.summoned, queue.deliveries.len()),
+            (1, 0, 3)
+        );
+        queue.threads = 0;
+        assert_eq!(queue.muster().1, 3);
+        assert!(queue.give_up_threads(3));
+        assert_eq!(
+            (queue.threads, queue.summoned, queue.deliveries.len()),
+            (0, 0, 0)
+        );
+        assert!(
+            queue
+                .reports
+                .iter()
+                .all(|report| report.outcome == Outcome::Unsent)
+        );
+        assert_eq!(queue.reports.len(), 3);
     }
 
     #[test]
