@@ -114,6 +114,37 @@ fn slow_receivers_put_all_senders_to_work() {
     assert_eq!(torrap.settle().len(), 30);
 }
 
+#[test]
+fn a_reply_behind_busy_senders_is_not_left_to_those_that_hang() {
+    let (hanging, serving) = (Gate::default(), Gate::default());
+    let gates = (hanging.clone(), serving.clone());
+    let torrap = Torrap::with(
+        move |post| {
+            match post.path.as_str() {
+                "/hangs" => gates.0.wait(),
+                _ => gates.1.wait(),
+            }
+            Answer::ok()
+        },
+        |config| {
+            config.senders = 10;
+            config.delay_ms = 0;
+        },
+    );
+    let mut client = torrap.connect();
+    for path in [["/hangs"; 8].as_slice(), &["/serves"; 2]].concat() {
+        assert_acknowledged(&client.exchange(torrap.signed_to(path, "abc")));
+    }
+    torrap.posts(10);
+    assert_acknowledged(&client.exchange(torrap.signed_to("/waits", "abc")));
+    // Another turn: by now the reply waits for a sender.
+    assert_eq!(torrap.command("help").status, 200);
+    serving.open();
+    assert_eq!(torrap.posts(11)[10].path, "/waits");
+    hanging.open();
+    assert_eq!(torrap.settle().len(), 11);
+}
+
 /// The goal is 3 s with the default senders; here it is shown, since other work may run beside.
 #[test]
 fn a_thousand_replies_are_due_at_once() {

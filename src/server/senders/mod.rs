@@ -6,6 +6,7 @@
 mod queue;
 
 use std::collections::VecDeque;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
@@ -23,13 +24,13 @@ use crate::time::Tick;
 /// A thread that has had nothing to do for so long ends.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// Threads that take deliveries as long as none is late: enough to keep a processor busy with a receiver that answers at
-/// once. More of them would then only take it from each other, and from the acknowledgements.
-const PROMPT_THREADS: usize = 8;
-/// A delivery that has waited in the queue for so long is late: its receivers are slow, and all threads are needed.
-const LATE_MS: u64 = 20;
 /// Deliveries made ahead for each thread, the one at hand included.
 const AHEAD: usize = 4;
+
+/// When a thread could not be started, another try is made so much later.
+const START_AGAIN_MS: u64 = 1_000;
+/// That has at most one line in the log for so long.
+const WARNING_PERIOD_MS: u64 = 10_000;
 
 /// The loop's side of the pool.
 #[derive(Debug)]
@@ -38,8 +39,9 @@ pub(super) struct Senders {
     threads_max: usize,
     /// Deliveries handed over whose report is not in yet.
     outstanding: usize,
-    /// When what waits in the queue will be late, if there are threads that could take it.
+    /// When what waits in the queue needs more threads, if it is there still.
     late_at: Option<Tick>,
+    warned_at: Option<Tick>,
     /// Deliveries of this turn.
     batch: Vec<Delivery>,
     /// Reports of this turn.
@@ -67,6 +69,7 @@ impl Senders {
             threads_max,
             outstanding: 0,
             late_at: None,
+            warned_at: None,
             batch: Vec::new(),
             reports: VecDeque::new(),
         }
@@ -104,22 +107,9 @@ impl Senders {
             return;
         }
         let mut queue = self.shared.lock();
-        let batch = self.batch.drain(..);
-        queue
-            .deliveries
-            .extend(batch.map(|delivery| (now, delivery)));
-        let late_at = queue
-            .deliveries
-            .front()
-            .map(|(since, _)| since.after(LATE_MS));
-        let is_late = late_at.is_some_and(|late_at| late_at <= now);
-        queue.wanted = if is_late {
-            self.threads_max
-        } else {
-            PROMPT_THREADS.min(self.threads_max)
-        };
+        queue.extend(self.batch.drain(..), now);
+        self.late_at = queue.want(now, self.threads_max);
         let (woken, missing) = queue.muster();
-        self.late_at = late_at.filter(|_| queue.at_work() < self.threads_max);
         drop(queue);
         for thread in woken.iter().rev() {
             thread.unpark();
@@ -128,10 +118,26 @@ impl Senders {
             let shared = self.shared.clone();
             let thread = thread::Builder::new().name("sender".to_owned());
             if let Err(error) = thread.spawn(move || shared.serve()) {
-                warn!("cannot start a sender thread: {error}");
-                self.shared.forget_threads(missing - started);
+                self.give_up_threads(missing - started, &error, now);
                 break;
             }
+        }
+    }
+
+    /// Does without threads that were counted and could not be started. Those that there are may all hang, and then
+    /// what waits needs another try.
+    fn give_up_threads(&mut self, count: usize, error: &io::Error, now: Tick) {
+        if self
+            .warned_at
+            .is_none_or(|at| now >= at.after(WARNING_PERIOD_MS))
+        {
+            self.warned_at = Some(now);
+            warn!("cannot start a sender thread: {error}");
+        }
+        if self.shared.lock().give_up_threads(count) {
+            self.shared.wake_loop();
+        } else {
+            self.late_at = Some(now.after(START_AGAIN_MS));
         }
     }
 
@@ -237,27 +243,5 @@ impl Shared {
     fn wake_loop(&self) {
         // It fails only when the loop is gone, and then nobody wants to know.
         let _ = self.waker.wake();
-    }
-
-    /// Threads that were counted and could not be started. If there is none at all, nobody would ever
-    /// take what is queued: it counts as not sent, and comes back after its backoff.
-    fn forget_threads(&self, count: usize) {
-        let mut queue = self.lock();
-        queue.threads -= count;
-        queue.summoned -= count;
-        if queue.threads > 0 {
-            return;
-        }
-        let stranded = std::mem::take(&mut queue.deliveries);
-        queue
-            .reports
-            .extend(stranded.into_iter().map(|(_, delivery)| Report {
-                job: delivery.job,
-                outcome: Outcome::Unsent,
-                detail: "no sender thread".to_owned(),
-                took_ms: 0,
-            }));
-        drop(queue);
-        self.wake_loop();
     }
 }

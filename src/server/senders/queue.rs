@@ -6,7 +6,14 @@ use std::thread::{Thread, ThreadId};
 use ureq::Agent;
 
 use crate::bot::{Delivery, Report};
+use crate::jobs::Outcome;
 use crate::time::Tick;
+
+/// Threads that take deliveries as long as none is late: enough to keep a processor busy with a receiver that answers at
+/// once. More of them would then only take it from each other, and from the acknowledgements.
+const PROMPT_THREADS: usize = 8;
+/// A delivery that has waited in the queue for so long is late: its receivers are slow, and all threads are needed.
+const LATE_MS: u64 = 20;
 
 #[derive(Debug, Default)]
 pub(super) struct Queue {
@@ -40,6 +47,25 @@ impl Queue {
         self.threads - self.idle.len()
     }
 
+    /// Adds deliveries that have become due.
+    pub(super) fn extend(&mut self, deliveries: impl Iterator<Item = Delivery>, now: Tick) {
+        self.deliveries
+            .extend(deliveries.map(|delivery| (now, delivery)));
+    }
+
+    /// Decides how many threads may be at work, and when to decide again: when the first that waits will be late. Those
+    /// that are at work now say nothing about it: they may be done, and idle, before that.
+    pub(super) fn want(&mut self, now: Tick, threads_max: usize) -> Option<Tick> {
+        let late_at = self.deliveries.front()?.0.after(LATE_MS);
+        if late_at <= now || threads_max <= PROMPT_THREADS {
+            self.wanted = threads_max;
+            None
+        } else {
+            self.wanted = PROMPT_THREADS;
+            Some(late_at)
+        }
+    }
+
     /// The waiting threads to be woken for what is there to do, and how many are to be started beside them.
     pub(super) fn muster(&mut self) -> (Vec<Thread>, usize) {
         let more = self
@@ -51,6 +77,24 @@ impl Queue {
         self.threads += missing;
         self.summoned += more;
         (woken, missing)
+    }
+
+    /// Threads that were counted and could not be started. If there is none at all, nobody would ever take what waits:
+    /// it counts as not sent, and comes back after its backoff. Tells whether that is so.
+    pub(super) fn give_up_threads(&mut self, count: usize) -> bool {
+        self.threads -= count;
+        self.summoned -= count;
+        if self.threads > 0 {
+            return false;
+        }
+        let stranded = self.deliveries.drain(..);
+        self.reports.extend(stranded.map(|(_, delivery)| Report {
+            job: delivery.job,
+            outcome: Outcome::Unsent,
+            detail: "no sender thread".to_owned(),
+            took_ms: 0,
+        }));
+        true
     }
 
     /// The next delivery for a thread that is at work, unless there are enough of them without it.
@@ -145,6 +189,57 @@ mod tests {
         assert!(queue.take().is_none());
         queue.wanted = 9;
         assert!(queue.take().is_some());
+    }
+
+    /// Of ten threads at work eight hang, and the other two go idle since only eight are wanted.
+    #[test]
+    fn what_waits_behind_all_threads_becomes_late_even_so() {
+        let mut queue = queue(1, 10, 0, 10);
+        assert_eq!(queue.want(Tick(0), 10), Some(Tick(LATE_MS)));
+        assert_eq!(queue.muster().1, 0);
+        let thread = other_thread();
+        assert!(matches!(queue.next(&thread, true), Next::Wait));
+        assert!(matches!(queue.next(&thread, true), Next::Wait));
+        assert_eq!(queue.want(Tick(LATE_MS), 10), None);
+        assert_eq!(queue.muster().0.len(), 1);
+    }
+
+    #[test]
+    fn all_threads_are_wanted_when_they_are_few_or_something_is_late() {
+        let mut queue = queue(1, 0, 0, 0);
+        assert_eq!((queue.want(Tick(0), 3), queue.wanted), (None, 3));
+        let late = Some(Tick(LATE_MS));
+        assert_eq!(queue.want(Tick(0), 64), late);
+        assert_eq!(queue.wanted, PROMPT_THREADS);
+        assert_eq!(queue.want(Tick(LATE_MS - 1), 64), late);
+        assert_eq!((queue.want(Tick(LATE_MS), 64), queue.wanted), (None, 64));
+        queue.deliveries.clear();
+        assert_eq!(queue.want(Tick(LATE_MS), 64), None);
+    }
+
+    #[test]
+    fn what_no_thread_can_take_is_reported_as_unsent() {
+        let mut queue = queue(3, 1, 0, 8);
+        assert_eq!(queue.muster().1, 3);
+        assert!(!queue.give_up_threads(3), "there is one that may take it");
+        assert_eq!(
+            (queue.threads, queue.summoned, queue.deliveries.len()),
+            (1, 0, 3)
+        );
+        queue.threads = 0;
+        assert_eq!(queue.muster().1, 3);
+        assert!(queue.give_up_threads(3));
+        assert_eq!(
+            (queue.threads, queue.summoned, queue.deliveries.len()),
+            (0, 0, 0)
+        );
+        assert!(
+            queue
+                .reports
+                .iter()
+                .all(|report| report.outcome == Outcome::Unsent)
+        );
+        assert_eq!(queue.reports.len(), 3);
     }
 
     #[test]
