@@ -114,12 +114,8 @@ def build() -> tuple[list[Server], Path]:
 
 def build_torrap() -> tuple[Server, Path]:
     """Builds torrap and the load generator alone; torrap logs a line for each of few commands."""
-    for manifest, more in ((ROOT / "Cargo.toml", []), (PEERS / "Cargo.toml", ["-p", "load"])):
-        command = ["cargo", "build", "--release", "--locked", "--manifest-path", manifest, *more]
-        subprocess.run(command, check=True)
-    binary = target_directory(ROOT / "Cargo.toml") / "release" / "torrap"
-    torrap = next(server for server in torraps(binary) if server.name == "torrap-info")
-    return torrap, target_directory(PEERS / "Cargo.toml") / "release" / "load"
+    binary, load = build_own()
+    return next(server for server in torraps(binary) if server.name == "torrap-info"), load
 
 
 def floor(release: Path) -> Server:
