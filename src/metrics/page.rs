@@ -112,6 +112,12 @@ fn render_standing(standing: &Standing<'_>, page: &mut Exposition) {
             ms: s.oldest_pending_ms,
         },
     );
+    render_door(s, page);
+}
+
+/// What has happened at the front door.
+fn render_door(standing: &Standing<'_>, page: &mut Exposition) {
+    let s = standing;
     let counters = [
         (
             "torrap_connections_accepted_total",

@@ -153,15 +153,22 @@ impl Tcp {
         if held == 0 {
             return Ok(());
         }
-        let wanted = in_steps(timeout)?;
-        if self.write_timeout != wanted {
-            self.stream.0.set_write_timeout(wanted)?;
-            self.write_timeout = wanted;
+        let begun = Instant::now();
+        let mut sent = 0;
+        while sent < held {
+            let wanted = in_steps(left(timeout, begun.elapsed()))?;
+            if self.write_timeout != wanted {
+                self.stream.0.set_write_timeout(wanted)?;
+                self.write_timeout = wanted;
+            }
+            match (&self.stream.0).write(&self.buffers.buffers.output()[sent..held]) {
+                Ok(0) => return Err(io::Error::from(ErrorKind::WriteZero).into()),
+                Ok(len) => sent += len,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(fault(error, timeout.reason)),
+            }
         }
-        let bytes = &self.buffers.buffers.output()[..held];
-        (&self.stream.0)
-            .write_all(bytes)
-            .map_err(|error| fault(error, timeout.reason))
+        Ok(())
     }
 }
 
@@ -207,6 +214,16 @@ impl Transport for Tcp {
             SockRef::from(&self.stream.0).recv_with_flags(&mut [MaybeUninit::uninit()], flags);
         look.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     }
+}
+
+/// What is left of a time-out after so long: a peer that takes a little now and then does not get the time again
+/// for each piece.
+fn left(timeout: NextTimeout, elapsed: Duration) -> NextTimeout {
+    if timeout.after.is_not_happening() {
+        return timeout;
+    }
+    let after = timeout.after.saturating_sub(elapsed).into();
+    NextTimeout { after, ..timeout }
 }
 
 /// What is left of an attempt, rounded up to the next step.
@@ -270,128 +287,4 @@ impl Buffers for Holding {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::net::TcpListener;
-
-    use super::*;
-
-    fn pair() -> (Tcp, TcpStream) {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (peer, _) = listener.accept().unwrap();
-        let buffers = LazyBuffers::new(16 * 1024, 16 * 1024);
-        (Tcp::new(Arc::new(Stream(stream)), buffers), peer)
-    }
-
-    fn within(timeout: Duration) -> NextTimeout {
-        NextTimeout {
-            after: timeout.into(),
-            ..NextTimeout::default()
-        }
-    }
-
-    const LONG: Duration = Duration::from_secs(10);
-
-    fn put(tcp: &mut Tcp, bytes: &[u8]) {
-        tcp.buffers().output()[..bytes.len()].copy_from_slice(bytes);
-        tcp.transmit_output(bytes.len(), within(LONG)).unwrap();
-    }
-
-    #[test]
-    fn what_is_written_goes_out_in_one_piece_when_the_answer_is_waited_for() {
-        let (mut tcp, mut peer) = pair();
-        put(&mut tcp, b"head ");
-        put(&mut tcp, b"content");
-        peer.set_nonblocking(true).unwrap();
-        let early = peer.read(&mut [0; 64]).unwrap_err();
-        assert_eq!(early.kind(), ErrorKind::WouldBlock);
-        peer.set_nonblocking(false).unwrap();
-        peer.write_all(b"ok").unwrap();
-        assert!(tcp.await_input(within(LONG)).unwrap());
-        assert_eq!(tcp.buffers().input(), b"ok");
-        let mut received = [0; 64];
-        let len = peer.read(&mut received).unwrap();
-        assert_eq!(&received[..len], b"head content");
-    }
-
-    #[test]
-    fn much_output_is_sent_before_its_room_runs_out() {
-        let (mut tcp, mut peer) = pair();
-        let mut sent = Vec::new();
-        for round in 0..40_u8 {
-            let piece = [round; 1000];
-            put(&mut tcp, &piece);
-            assert!(tcp.buffers().output().len() >= OUTPUT_ROOM_MIN);
-            sent.extend_from_slice(&piece);
-        }
-        tcp.flush(within(LONG)).unwrap();
-        let mut received = vec![0; sent.len()];
-        peer.read_exact(&mut received).unwrap();
-        assert_eq!(received, sent);
-    }
-
-    #[test]
-    fn a_connection_is_open_until_its_peer_closes_it_or_speaks_unasked() {
-        let (mut tcp, peer) = pair();
-        assert!(tcp.is_open());
-        drop(peer);
-        assert!(!wait_for_change(&mut tcp));
-        let (mut tcp, mut peer) = pair();
-        peer.write_all(b"HTTP/1.1 408 ").unwrap();
-        assert!(!wait_for_change(&mut tcp));
-    }
-
-    /// Loopback delivers a FIN or a byte at once, but from another thread of the kernel's.
-    fn wait_for_change(tcp: &mut Tcp) -> bool {
-        tcp.stream.0.peek(&mut [0]).unwrap();
-        tcp.is_open()
-    }
-
-    #[test]
-    fn a_fresh_answer_spares_one_look_and_no_more() {
-        let (mut tcp, mut peer) = pair();
-        peer.write_all(b"ok").unwrap();
-        tcp.await_input(within(LONG)).unwrap();
-        drop(peer);
-        tcp.stream.0.peek(&mut [0]).unwrap();
-        assert!(tcp.is_open(), "the look when it goes back to the pool");
-        assert!(!tcp.is_open(), "the look when it is taken again");
-    }
-
-    #[test]
-    fn a_peer_that_is_silent_is_a_timeout_with_its_reason() {
-        let (mut tcp, _peer) = pair();
-        let error = tcp
-            .await_input(within(Duration::from_millis(1)))
-            .unwrap_err();
-        assert!(matches!(error, Error::Timeout(Timeout::Global)), "{error}");
-        let error = tcp.await_input(within(Duration::ZERO)).unwrap_err();
-        assert!(matches!(error, Error::Timeout(Timeout::Global)), "{error}");
-    }
-
-    #[test]
-    fn timeouts_are_rounded_up_to_a_step() {
-        for (left_ms, step_ms) in [(1, 250), (250, 250), (251, 500), (9_990, 10_000)] {
-            let steps = in_steps(within(Duration::from_millis(left_ms))).unwrap();
-            assert_eq!(steps, Some(Duration::from_millis(step_ms)), "{left_ms} ms");
-        }
-        assert_eq!(in_steps(NextTimeout::default()).unwrap(), None);
-        assert!(in_steps(within(Duration::ZERO)).is_err());
-    }
-
-    #[test]
-    fn of_several_addresses_the_first_that_answers_is_taken() {
-        let gone = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let here = listener.local_addr().unwrap();
-        let stream = connect_any(&[gone, here], within(LONG)).unwrap();
-        assert_eq!(stream.peer_addr().unwrap(), here);
-        let refused = connect_any(&[gone], within(LONG)).unwrap_err();
-        assert!(
-            matches!(&refused, Error::Io(error) if error.kind() == ErrorKind::ConnectionRefused)
-        );
-    }
-}
+mod tests;
