@@ -18,6 +18,8 @@ use crate::time::{Now, Tick};
 const ACCEPTS_PER_TURN: usize = 256;
 /// How long accepting pauses when there is no room and nobody can go, ms.
 const PAUSE_MS: u64 = 20;
+/// The same when it is only places that are missing: somebody may have stalled long enough soon.
+const PLACES_PAUSE_MS: u64 = 2;
 /// How long connections that have begun may take to be completed before a shared address is left, ms:
 /// several round trips to a proxy that is near.
 const HANDSHAKE_MS: u64 = 50;
@@ -236,7 +238,11 @@ impl<A: Accept> Admission<A> {
 
     const fn begin_pause(&mut self, shortage: Shortage, now: Tick) {
         self.counts.pauses += 1;
-        self.pause = Some((shortage, now.after(PAUSE_MS)));
+        let ms = match shortage {
+            Shortage::Places => PLACES_PAUSE_MS,
+            Shortage::Accepting => PAUSE_MS,
+        };
+        self.pause = Some((shortage, now.after(ms)));
     }
 
     fn warn(&mut self, now: Tick, what: &dyn Display) {

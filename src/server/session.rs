@@ -115,16 +115,19 @@ impl<S: Socket> Session<S> {
     }
 
     /// How the session stands. Whoever trickles a request is not busy for that: it is the request as a
-    /// whole that has to come in time.
-    pub(super) fn standing(&self, now: Tick, limits: &Limits) -> Standing {
+    /// whole that has to come in time, which is `patience_ms`. A request under way finds its idle connection for longer.
+    pub(super) fn standing(&self, now: Tick, limits: &Limits, patience_ms: u64) -> Standing {
         let since = self.connection.since(limits);
-        if now < since.after(limits.crowded_timeout_ms) {
+        if now < since.after(patience_ms) {
             return Standing::Busy;
         }
         let is_closing = self.connection.close_reason().is_some();
         if self.is_blocked() || self.connection.is_incomplete() || is_closing {
             Standing::Stalled(since)
-        } else if self.connection.is_idle() && !self.queued {
+        } else if self.connection.is_idle()
+            && !self.queued
+            && now >= since.after(limits.crowded_timeout_ms)
+        {
             Standing::Idle(since)
         } else {
             Standing::Busy
