@@ -81,6 +81,9 @@ impl<D: Disk> Journal<D> {
         if let Some(last) = replay.segments.last() {
             journal.sync_left(last.torn_bytes + last.damaged_bytes > 0);
         }
+        for number in replay.doubtful {
+            Record::Settled(number).append(&mut journal.outcomes);
+        }
         journal.restore(replay.pending, bot, &mut recovery);
         bot.number_from(replay.newest_job + 1);
         bot.keep_changes();

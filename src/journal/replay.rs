@@ -58,10 +58,15 @@ pub(super) struct Replay {
     pub(super) segments: Vec<Found>,
     /// Segments in front of a gap: they were deleted, and a power cut has brought them back.
     pub(super) stale: Vec<u32>,
+    /// Jobs settled in a segment whose end is not known, since the header behind it is damaged: it may
+    /// have been given up after a failed sync, and a power cut would take that back.
+    pub(super) doubtful: Vec<u64>,
     /// The highest number that a job has had.
     pub(super) newest_job: u64,
     /// The last time that was recorded, by both clocks.
     pub(super) time: Option<(JournalTime, UnixTime)>,
+    /// Whether the segment that is being read is followed by a damaged header.
+    is_end_unknown: bool,
 }
 
 impl Replay {
@@ -82,6 +87,7 @@ impl Replay {
         }
         for (index, number) in numbers.iter().enumerate() {
             let next = headers.get(index + 1).copied().flatten();
+            replay.is_end_unknown = next.is_none() && index + 1 < numbers.len();
             replay.read_segment(disk, *number, headers[index], next)?;
         }
         Ok(replay)
@@ -165,6 +171,9 @@ impl Replay {
             Record::Settled(number) => {
                 self.newest_job = self.newest_job.max(number);
                 self.pending.remove(&number);
+                if self.is_end_unknown {
+                    self.doubtful.push(number);
+                }
             }
             Record::Failed {
                 number,

@@ -88,6 +88,21 @@ fn a_crash_at_any_step_loses_nothing() {
     sums.print();
 }
 
+/// A job that was answered busy is found by a start, and lost when the power is cut (589); outcomes
+/// stand in a segment that was given up, and the header behind it is torn (31).
+#[test]
+fn what_once_failed_holds() {
+    for (seed, turns, crash_at) in [(589, 100, 290), (31, 12, 13)] {
+        let plan = Plan {
+            turns,
+            crash_at: Some(crash_at),
+            crashes_again: true,
+            has_faults: true,
+        };
+        Sums::default().run(seed, plan);
+    }
+}
+
 #[test]
 fn many_crashes_lose_nothing() {
     let mut sums = Sums::default();

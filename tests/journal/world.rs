@@ -108,6 +108,11 @@ impl World {
             Err(error) => panic!("a start was refused: {error}"),
         };
         assert_eq!(recovery.foreign, 0);
+        for (job, owed) in (0..1000).filter_map(|slot| process.bot.owed(slot, Tick(0))) {
+            let number = owed.path[1..].parse().unwrap();
+            let same = *self.numbers.entry(job.generation()).or_insert(number);
+            assert_eq!(same, number, "two jobs have one number");
+        }
         let is_left_synced = process.journal.counts().syncs > 0;
         for command in self
             .commands
@@ -304,7 +309,14 @@ impl World {
             command.unknown += u64::from(command.finals > 0 && command.known < enough);
         }
         match is_power_cut {
-            true => self.disk.cut_power(),
+            true => {
+                // What was never acknowledged may be gone, and its number free again; what a start
+                // finds of it counts again.
+                let commands = &self.commands;
+                self.numbers
+                    .retain(|_, number| commands[number].acknowledged);
+                self.disk.cut_power();
+            }
             false => self.disk.kill(),
         }
         let down = self
