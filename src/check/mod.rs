@@ -5,7 +5,6 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // it looks at the outside world
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::config::Config;
@@ -59,7 +58,7 @@ pub fn run(config: Result<Config, String>) -> Vec<Finding> {
     if let Some(directory) = &config.journal {
         findings.push(Finding {
             what: "journal",
-            verdict: check_journal(directory),
+            verdict: server::check_journal(directory).map_err(|error| error.to_string()),
         });
     }
     // Looked at, and neither opened nor taken: a bot may be using it.
@@ -110,18 +109,6 @@ fn check_signature() -> Result<String, String> {
         Err(error) => Err(format!(
             "Slack's own example is refused ({error}): this binary is broken; build it anew"
         )),
-    }
-}
-
-/// Reads the journal, if there is one yet.
-fn check_journal(directory: &Path) -> Result<String, String> {
-    let shown = directory.display();
-    if !directory.exists() {
-        return Ok(format!("{shown} does not exist yet; the bot makes it"));
-    }
-    match server::inspect_journal(directory, false, &mut |_| true) {
-        Ok(()) => Ok(format!("{shown} can be read; see `torrap journal`")),
-        Err(error) => Err(error.to_string()),
     }
 }
 

@@ -267,13 +267,16 @@ impl<D: Disk> Journal<D> {
         self.batch.extend_from_slice(&self.outcomes);
         let mut durable = !self.booked.is_empty()
             || self.unsynced.len() > UNSYNCED_BYTES_MAX
-            || self.is_oversized();
+            || self.is_oversized()
+            || self.is_failing();
         let next_job = self.newest_job + 1;
         let mut result = self.log.commit(&mut self.batch, next_job, durable);
-        if result
-            .as_ref()
-            .is_err_and(|failure| failure.is_segment_lost)
+        if let Err(failure) = &result
+            && failure.is_segment_lost
         {
+            if !self.is_failing() {
+                ::log::warn!("journal: {failure}; going on in a new segment");
+            }
             // Never a second sync of the same file: everything that it may have lost goes to a new one.
             let at = self.batch.len() - self.outcomes.len();
             self.batch.splice(at..at, self.unsynced.iter().copied());
@@ -334,8 +337,10 @@ impl<D: Disk> Journal<D> {
         self.ledger.shrink();
     }
 
+    /// While it fails there always is: a batch, be it empty, shows whether the disk works again, and
+    /// nobody need send a command to find that out.
     fn has_work(&self) -> bool {
-        !self.outcomes.is_empty() || self.is_oversized()
+        !self.outcomes.is_empty() || self.is_oversized() || self.is_failing()
     }
 
     /// Whether there is anything to be gained from moving jobs, and reason to.

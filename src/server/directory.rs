@@ -1,15 +1,17 @@
-//! The directory of a journal: its lock and its files.
+//! The directory of a journal, and who has it.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+mod reading;
+mod segments;
+
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use crate::journal::Disk;
-
-/// Whoever has this file locked has the directory to himself; his process number is in it.
+/// Tells people which process has the directory. What counts is the lock on the directory itself, which
+/// nobody can delete; only where a directory cannot be locked, as on NFS, it is this file's.
 const LOCK: &str = "lock";
 
 /// Nobody else may look: the `response_url`s are secrets.
@@ -33,10 +35,27 @@ pub(super) enum Refused {
 #[derive(Debug)]
 pub(super) struct Directory {
     path: PathBuf,
-    /// The directory itself, to sync it.
+    /// The directory itself: to lock it, to sync it, and to tell it from another one that has its path.
     handle: File,
-    /// Held as long as this lives, unless this is only to be read.
+    identity: Identity,
+    /// Held as long as this lives, where the directory cannot be locked.
     _lock: Option<File>,
+}
+
+/// Which file or directory something is, whatever its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+impl Identity {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        }
+    }
 }
 
 impl Directory {
@@ -50,38 +69,48 @@ impl Directory {
             _ => {}
         }
         let mut directory = Self::look_at(path).map_err(unusable)?;
-        let mut lock = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(FILE_MODE)
-            .custom_flags(libc::O_NOFOLLOW)
-            .open(path.join(LOCK))
-            .map_err(unusable)?;
-        match lock_patiently(&lock) {
-            Ok(()) => {}
+        match lock_patiently(&directory.handle) {
+            Ok(()) => directory.tell_process().map_err(unusable)?,
             Err(TryLockError::WouldBlock) => return Err(Refused::Taken(directory.holder())),
-            Err(TryLockError::Error(error)) => return Err(unusable(error)),
+            Err(TryLockError::Error(_)) => directory._lock = Some(directory.take_file()?),
         }
-        // For people only: the lock is what counts, and a full disk is no reason not to start.
-        let _ = lock.set_len(0);
-        let _ = writeln!(lock, "{}", std::process::id());
-        directory._lock = Some(lock);
         Ok(directory)
+    }
+
+    /// Whether a bot of this user could take it, found out by making something and deleting it again.
+    /// `false` if there is no such directory yet.
+    pub(super) fn probe(path: &Path) -> io::Result<bool> {
+        match DirBuilder::new().mode(DIRECTORY_MODE).create(path) {
+            Ok(()) => return fs::remove_dir(path).map(|()| false),
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            Err(_) => {}
+        }
+        let file = path.join(format!("check-{}", std::process::id()));
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true).mode(FILE_MODE);
+        options.open(&file)?;
+        fs::remove_file(&file)?;
+        Ok(true)
     }
 
     /// The directory as it is, to be read.
     pub(super) fn look_at(path: &Path) -> io::Result<Self> {
         let handle = File::open(path)?;
-        if !handle.metadata()?.is_dir() {
+        let metadata = handle.metadata()?;
+        if !metadata.is_dir() {
             return Err(io::ErrorKind::NotADirectory.into());
         }
         Ok(Self {
             path: path.to_owned(),
             handle,
+            identity: Identity::of(&metadata),
             _lock: None,
         })
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Whether other users may look into the directory; what it is then.
@@ -92,21 +121,73 @@ impl Directory {
 
     /// The process that has the directory to itself. `Some(None)` if it has not told its number.
     pub(super) fn user(&self) -> Option<Option<u32>> {
-        let lock = File::open(self.path.join(LOCK)).ok()?;
         // A shared lock, and for a moment only: a bot that starts just now is not told that
         // somebody else has the directory.
-        match lock.try_lock_shared() {
-            Err(TryLockError::WouldBlock) => Some(self.holder()),
-            _ => None,
-        }
+        let result = match self.handle.try_lock_shared() {
+            Ok(()) => self.handle.unlock().map_err(TryLockError::Error),
+            Err(TryLockError::Error(_)) => self.open(LOCK).ok()?.try_lock_shared(),
+            taken => taken,
+        };
+        matches!(result, Err(TryLockError::WouldBlock)).then(|| self.holder())
     }
 
     fn holder(&self) -> Option<u32> {
         let mut text = String::new();
-        let lock = File::open(self.path.join(LOCK)).ok()?;
+        let lock = self.open(LOCK).ok()?;
         lock.take(16).read_to_string(&mut text).ok()?;
         text.trim().parse().ok()
     }
+
+    /// Writes the number of this process into the file that people may look at. A full disk is no reason
+    /// not to start, nor is something else that has the file's name; a directory in which no file can be
+    /// made is.
+    fn tell_process(&self) -> io::Result<()> {
+        let written = self.lock_file().and_then(|mut file| {
+            file.set_len(0)?;
+            writeln!(file, "{}", std::process::id())
+        });
+        match written {
+            Err(error) if is_no_right_to_write(&error) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// The same, and the file's lock stands for the directory's.
+    fn take_file(&self) -> Result<File, Refused> {
+        let lock = self.lock_file().map_err(Refused::Unusable)?;
+        match lock_patiently(&lock) {
+            Ok(()) => self.tell_process().map_err(Refused::Unusable)?,
+            Err(TryLockError::WouldBlock) => return Err(Refused::Taken(self.holder())),
+            Err(TryLockError::Error(error)) => return Err(Refused::Unusable(error)),
+        }
+        Ok(lock)
+    }
+
+    fn lock_file(&self) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        options.mode(FILE_MODE).custom_flags(PLAIN_FILES);
+        options.open(self.path.join(LOCK))
+    }
+
+    /// Opens a file of the directory for reading, and nothing else that has a name there.
+    fn open(&self, name: &str) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags(PLAIN_FILES);
+        let file = options.open(self.path.join(name))?;
+        match file.metadata()?.is_file() {
+            true => Ok(file),
+            false => Err(io::Error::other("it is not a file")),
+        }
+    }
+}
+
+/// No symbolic link is followed out of the directory, and nobody is waited for at the other end of a pipe.
+const PLAIN_FILES: i32 = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+
+fn is_no_right_to_write(error: &io::Error) -> bool {
+    use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+    matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem)
 }
 
 /// Whoever only looks who has the directory has it locked for a moment; so has one that is just ending.
@@ -118,57 +199,4 @@ fn lock_patiently(lock: &File) -> Result<(), TryLockError> {
         }
     }
     lock.try_lock()
-}
-
-impl Disk for Directory {
-    type File = File;
-
-    fn names(&mut self) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in fs::read_dir(&self.path)? {
-            names.extend(entry?.file_name().into_string());
-        }
-        Ok(names)
-    }
-
-    fn read(&mut self, name: &str) -> io::Result<Box<dyn Read + '_>> {
-        Ok(Box::new(File::open(self.path.join(name))?))
-    }
-
-    fn open(&mut self, name: &str) -> io::Result<File> {
-        OpenOptions::new().write(true).open(self.path.join(name))
-    }
-
-    fn create(&mut self, name: &str) -> io::Result<File> {
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true).mode(FILE_MODE);
-        options.open(self.path.join(name))
-    }
-
-    fn write(&mut self, file: &mut File, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        file.write_all_at(bytes, offset)
-    }
-
-    fn truncate(&mut self, file: &mut File, len: u64) -> io::Result<()> {
-        file.set_len(len)
-    }
-
-    fn sync(&mut self, file: &mut File) -> io::Result<()> {
-        file.sync_data()
-    }
-
-    fn sync_names(&mut self) -> io::Result<()> {
-        self.handle.sync_all()
-    }
-
-    fn remove(&mut self, name: &str) -> io::Result<()> {
-        fs::remove_file(self.path.join(name))
-    }
-
-    fn keep_aside(&mut self, name: &str, aside: &str) -> io::Result<()> {
-        match fs::hard_link(self.path.join(name), self.path.join(aside)) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            result => result,
-        }
-    }
 }

@@ -20,35 +20,34 @@ pub(super) struct Keeper {
     journal: Journal<Directory>,
     /// Whether the last batch could not be written: the log is told once, and once when it is over.
     is_failing: bool,
-    /// Until when commands should go elsewhere. Not for ever: only another command shows that the disk
-    /// takes records again, and a proxy that asks for readiness would send none.
-    avoid_until: Tick,
     counters: JournalCounters,
 }
 
-/// How long commands should go elsewhere after a batch could not be written, ms.
-const AVOID_MS: u64 = 5_000;
-
 impl Keeper {
-    /// Takes the directory, and has the bot owe what an earlier process has left in it.
-    pub(super) fn open(path: &Path, bot: &mut Bot, now: Now) -> Result<Self, Error> {
-        let refused = |error| Error::Journal {
+    /// Takes the directory for this process alone.
+    pub(super) fn take(path: &Path) -> Result<Directory, Error> {
+        Directory::take(path).map_err(|error| Error::Journal {
             path: path.to_owned(),
-            error,
-        };
-        let directory = Directory::take(path).map_err(|error| {
-            refused(match error {
+            error: match error {
                 Refused::Taken(process) => JournalError::Taken(process),
                 Refused::Unusable(error) => JournalError::Unusable(error),
-            })
-        })?;
+            },
+        })
+    }
+
+    /// Has the bot owe what an earlier process has left in the directory.
+    pub(super) fn open(directory: Directory, bot: &mut Bot, now: Now) -> Result<Self, Error> {
+        let path = directory.path().to_owned();
         if let Some(mode) = directory.open_mode() {
             warn!(
                 "--journal: other users may look into the directory, its mode is {mode:o}; chmod 700 it"
             );
         }
-        let (journal, recovery) = Journal::open(directory, bot, now)
-            .map_err(|error| refused(JournalError::Unreadable(error)))?;
+        let (journal, recovery) =
+            Journal::open(directory, bot, now).map_err(|error| Error::Journal {
+                path,
+                error: JournalError::Unreadable(error),
+            })?;
         info!("journal: {recovery}");
         if recovery.damages > 0 {
             let (places, bytes) = (recovery.damages, recovery.damaged_bytes);
@@ -68,14 +67,8 @@ impl Keeper {
         Ok(Self {
             journal,
             is_failing: false,
-            avoid_until: Tick(0),
             counters: JournalCounters::default(),
         })
-    }
-
-    /// Whether commands should be sent elsewhere.
-    pub(super) fn is_to_be_avoided(&self, now: Tick) -> bool {
-        now < self.avoid_until
     }
 
     /// What Prometheus is told.
@@ -84,12 +77,9 @@ impl Keeper {
     }
 
     /// Books what a commit that took so long has done.
-    fn count(&mut self, before: &journal::Counts, begun: Option<Instant>, now: Tick) {
+    fn count(&mut self, before: &journal::Counts, begun: Option<Instant>) {
         let counts = self.journal.counts();
-        if counts.failures > before.failures {
-            self.avoid_until = now.after(AVOID_MS);
-        } else if counts.writes > before.writes {
-            self.avoid_until = Tick(0);
+        if counts.writes > before.writes {
             let took = begun.map_or(0, |begun| begun.elapsed().as_millis());
             self.counters
                 .commit
@@ -105,7 +95,7 @@ impl Keeper {
         let before = self.journal.counts();
         let begun = bot.has_changes().then(Instant::now);
         let result = self.journal.commit(bot, now);
-        self.count(&before, begun, now.tick);
+        self.count(&before, begun);
         let has_failed = self.journal.counts().failures > before.failures;
         match &result {
             Err(failure) if has_failed && !self.is_failing => {
@@ -158,11 +148,10 @@ impl Server {
             self.sessions.break_promises(&bot::busy());
         }
         if self.drain_until.is_none() {
-            self.bot
-                .set_condition(match journal.is_to_be_avoided(now.tick) {
-                    true => Condition::JournalFailing,
-                    false => Condition::Ready,
-                });
+            self.bot.set_condition(match journal.is_failing {
+                true => Condition::JournalFailing,
+                false => Condition::Ready,
+            });
         }
     }
 
@@ -181,6 +170,32 @@ impl Server {
         info!("replies left to the next start: {pending}");
         0
     }
+}
+
+/// Whether a bot could have its journal there, in words; a bot that has it already notices nothing.
+///
+/// # Errors
+/// What would keep it from starting.
+pub fn check(path: &Path) -> Result<String, Error> {
+    let error = |error| Error::Journal {
+        path: path.to_owned(),
+        error,
+    };
+    let unusable = |e| error(JournalError::Unusable(e));
+    let shown = path.display();
+    if !Directory::probe(path).map_err(unusable)? {
+        return Ok(format!("{shown} does not exist yet; the bot makes it"));
+    }
+    let mut directory = Directory::look_at(path).map_err(unusable)?;
+    let now = Clock::start().now().unix;
+    journal::inspect(&mut directory, now).map_err(|e| error(JournalError::Unreadable(e)))?;
+    Ok(match directory.user() {
+        None => format!("{shown} can be used; see `torrap journal`"),
+        Some(None) => format!("{shown} is in use; see `torrap journal`"),
+        Some(Some(process)) => {
+            format!("{shown} is in use by process {process}; see `torrap journal`")
+        }
+    })
 }
 
 /// What `torrap journal` prints: the report, and one line for each job if they are asked for. Nothing

@@ -42,7 +42,7 @@ use self::doors::{Doors, admissible};
 pub use self::error::{Error, JournalError};
 pub use self::inherited::Inherited;
 use self::journal::Keeper;
-pub use self::journal::inspect as inspect_journal;
+pub use self::journal::{check as check_journal, inspect as inspect_journal};
 use self::senders::Senders;
 use self::sessions::Sessions;
 use self::socket::Readiness;
@@ -119,13 +119,15 @@ impl Server {
         let poll = Poll::new().map_err(Error::Loop)?;
         let waker = Waker::new(poll.registry(), Source::Waker.token()).map_err(Error::Loop)?;
         let stopper = Stopper::new(waker);
+        // First of all: whoever is refused must not have had a door open, through which somebody came.
+        let directory = config.journal.as_deref().map(Keeper::take).transpose()?;
         let doors = Doors::open(config, inherited, poll.registry())?;
         let (max_connections, senders) = admissible(config, !doors.watch.is_empty());
         let agents = Agents::new(config)?;
         let limits = &config.limits;
         let mut bot = Bot::new(config, now);
-        let keep = |path| Keeper::open(path, &mut bot, clock.now());
-        let journal = config.journal.as_deref().map(keep).transpose()?;
+        let keep = |directory| Keeper::open(directory, &mut bot, clock.now());
+        let journal = directory.map(keep).transpose()?;
         Ok(Self {
             admission: Admission::new("all of --max-connections", doors.front),
             sessions: Sessions::new(Side::Front, limits.clone(), max_connections, now),
