@@ -98,8 +98,9 @@ impl Report {
         };
         let count =
             |test: &dyn Fn(&Entry<'_>) -> bool| entries().filter(|entry| test(entry)).count();
-        let expired = count(&|entry| entry.expires <= self.journal_now);
-        let due = count(&|entry| entry.due <= self.journal_now) - expired;
+        let is_expired = |entry: &Entry<'_>| entry.expires <= self.journal_now;
+        let expired = count(&is_expired);
+        let due = count(&|entry| entry.due <= self.journal_now && !is_expired(entry));
         writeln!(f, "owed: {}", self.replay.pending.len() - expired)?;
         writeln!(f, "  due now: {due}")?;
         writeln!(

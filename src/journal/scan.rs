@@ -140,21 +140,11 @@ impl<R: Read> Scanner<R> {
             self.window.drain(..self.start);
             self.start = 0;
         }
-        let end = self.window.len();
-        self.window.resize(end + READ_BYTES, 0);
-        let read = match self.source.read(&mut self.window[end..]) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                self.window.truncate(end);
-                return;
-            }
-            Ok(read) => read,
-            Err(error) => {
-                self.error = Some(error);
-                0
-            }
-        };
-        self.window.truncate(end + read);
-        self.is_exhausted = read == 0;
+        let before = self.window.len();
+        let source = (&mut self.source).take(READ_BYTES as u64);
+        // What was read before an error stays.
+        self.error = { source }.read_to_end(&mut self.window).err();
+        self.is_exhausted = self.window.len() - before < READ_BYTES;
     }
 }
 
