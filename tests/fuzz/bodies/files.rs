@@ -58,7 +58,9 @@ impl Disk for Files {
 
     fn remove(&mut self, name: &str) -> io::Result<()> {
         let removed = self.0.remove(name);
-        removed.map(drop).ok_or_else(|| io::ErrorKind::NotFound.into())
+        removed
+            .map(drop)
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn keep_aside(&mut self, name: &str, aside: &str) -> io::Result<()> {
