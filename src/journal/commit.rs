@@ -3,7 +3,7 @@
 use super::ledger::Ledger;
 use super::log::{BATCH_FRONT, Failure, Log, Written};
 use super::record::{Entry, Record};
-use super::{Disk, JournalTime, LOG_BYTES_MIN, LOG_PER_LIVE_MAX};
+use super::{Disk, JournalTime, LOG_BYTES_MIN, LOG_PER_LIVE_MAX, SEGMENT_BYTES};
 use crate::bot::{Bot, Change, Owed};
 use crate::slab::Key;
 use crate::time::{Now, Tick};
@@ -343,10 +343,14 @@ impl<D: Disk> Journal<D> {
         !self.outcomes.is_empty() || self.is_oversized() || self.is_failing()
     }
 
-    /// Whether there is anything to be gained from moving jobs, and reason to.
+    /// Whether there is anything to be gained from moving jobs, and reason to. That is before the log
+    /// is as large as it may be: if the oldest segments are full of what is owed, room is gained only when
+    /// all that has been moved, and half as much is accepted meanwhile.
     fn is_oversized(&self) -> bool {
-        let bound = LOG_BYTES_MIN.max(self.ledger.live() * LOG_PER_LIVE_MAX);
-        self.ledger.has_old_segments() && self.ledger.bytes() > bound
+        let live = self.ledger.live();
+        let bound = LOG_BYTES_MIN.max(live * LOG_PER_LIVE_MAX);
+        let begin = bound - live / 2 - SEGMENT_BYTES;
+        self.ledger.has_old_segments() && self.ledger.bytes() > begin
     }
 
     fn number(&self, job: Key) -> u64 {
