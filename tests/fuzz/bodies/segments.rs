@@ -215,9 +215,10 @@ fn segment_of(
 
 fn piece(input: &mut Input<'_>, segment: u32, numbers: u64, origin: &str, bytes: &mut Vec<u8>) {
     let kind = input.byte();
+    // A bot begins to count with 1.
     let number = match input.byte() {
-        255 => input.u64() & numbers,
-        small => u64::from(small % 16),
+        255 => (input.u64() & numbers).max(1),
+        small => u64::from(small % 15) + 1,
     };
     let mut made = match kind % 8 {
         0 => record(segment, 2, number, &[]),
