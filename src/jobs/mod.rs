@@ -148,7 +148,9 @@ impl Jobs {
     /// [`Full`] when as many are owed as are allowed.
     pub fn schedule(&mut self, new: NewJob<'_>) -> Result<Key, Full> {
         let bytes = self.payload_bytes + new.path.len() + new.text.len();
-        if self.table.len() >= self.capacity
+        // The timer of a withdrawn job stays until it is due: a journal that cannot be written must not
+        // make the wheel grow with every command that is answered "busy".
+        if self.table.len().max(self.wheel.len()) >= self.capacity
             || bytes > self.capacity.saturating_mul(PAYLOAD_BYTES_MEAN_MAX)
         {
             return Err(Full);
