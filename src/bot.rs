@@ -5,7 +5,7 @@ mod replies;
 
 pub use replies::{Delivery, Report};
 
-use log::{Level, debug, info, log_enabled};
+use log::{Level, debug, info, log, log_enabled};
 
 pub use owed::{Change, Owed, busy};
 
@@ -257,27 +257,24 @@ impl Bot {
     /// Notes a fault that [`http::Connection`] has answered by itself.
     pub fn note_fault(&mut self, error: http::Error, now: Now) {
         let refusal = Refusal::Http(error);
-        self.counters.refused[refusal.kind()] += 1;
-        if self.refusals.note(refusal, now.tick) {
-            info!("refused with {refusal}");
-        } else {
-            debug!("refused with {refusal}");
-        }
+        let level = self.note_refusal(refusal, now);
+        log!(level, "refused with {refusal}");
     }
 
     fn refuse(&mut self, refusal: Refusal, request: &Request<'_>, now: Now) {
+        let (method, path) = (request.method, request.path);
+        let level = self.note_refusal(refusal, now);
+        log!(level, "{method:.16} {path:.64}: refused with {refusal}");
+    }
+
+    /// Counts a refusal, and tells how much its line in the log matters.
+    fn note_refusal(&mut self, refusal: Refusal, now: Now) -> Level {
         self.counters.refused[refusal.kind()] += 1;
-        let level = match (self.refusals.note(refusal, now.tick), refusal) {
+        match (self.refusals.note(refusal, now.tick), refusal) {
             (false, _) => Level::Debug,
-            (true, Refusal::Busy) => Level::Warn,
+            (true, Refusal::Busy | Refusal::NotKept) => Level::Warn,
             (true, _) => Level::Info,
-        };
-        log::log!(
-            level,
-            "{:.16} {:.64}: refused with {refusal}",
-            request.method,
-            request.path
-        );
+        }
     }
 
     fn not_allowed(&mut self, request: &Request<'_>, methods: &'static str, now: Now) -> Response {
