@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stale_key_finds_nothing_after_its_page_was_freed() {
+    fn a_stale_key_finds_nothing_after_its_slot_was_cut_off() {
         let mut slab = Slab::new();
         let stale: Vec<_> = (0..1_000).map(|n| slab.insert(n)).collect();
         stale.iter().for_each(|&key| _ = slab.remove(key));

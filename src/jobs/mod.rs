@@ -26,10 +26,9 @@ use crate::slab::{Key, Slab};
 use crate::time::{Now, Tick};
 use crate::timing_wheel::{self, TimingWheel};
 
-/// The longest delay that a wheel must span: thinking, or what Retry-After may ask for.
-const DELAY_MS_MAX: u64 = LIFETIME_MS;
+/// A job waits no longer than it lives, whether it thinks or Retry-After asks for it.
 const _: () = assert!(
-    timing_wheel::RANGE_MS > DELAY_MS_MAX,
+    timing_wheel::RANGE_MS > LIFETIME_MS,
     "no job may outrun the wheel"
 );
 
@@ -212,7 +211,7 @@ impl Jobs {
         }
         let job = self.table.get_mut(key)?;
         job.state = State::Sending;
-        job.attempts += 1;
+        job.attempts = job.attempts.saturating_add(1);
         self.sending += 1;
         Some((key, Ok(job)))
     }
