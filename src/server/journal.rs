@@ -13,7 +13,7 @@ use crate::bot::{self, Bot};
 use crate::health::Condition;
 use crate::journal::{self, Journal};
 use crate::metrics::JournalCounters;
-use crate::time::{Now, Tick};
+use crate::time::{Now, Tick, millis};
 
 /// The journal of a running bot.
 pub(super) struct Keeper {
@@ -90,10 +90,8 @@ impl Keeper {
             self.avoid_until = now.after(AVOID_MS);
         } else if counts.writes > before.writes {
             self.avoid_until = Tick(0);
-            let took = begun.map_or(0, |begun| begun.elapsed().as_millis());
-            self.counters
-                .commit
-                .observe(u64::try_from(took).unwrap_or(u64::MAX));
+            let took_ms = begun.map_or(0, |begun| millis(begun.elapsed()));
+            self.counters.commit.observe(took_ms);
         }
         self.counters.commits = counts.writes;
         self.counters.bytes = counts.bytes;
