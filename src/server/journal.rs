@@ -163,22 +163,6 @@ impl Server {
                 });
         }
     }
-
-    /// Whether it is stopping, and what no sender has yet is left to the next start.
-    pub(super) const fn leaves_rest(&self) -> bool {
-        self.journal.is_some() && self.drain_until.is_some()
-    }
-
-    /// The end: how many replies are left undelivered. What a journal keeps is not.
-    pub(super) fn leave_rest(&mut self) -> usize {
-        let pending = self.bot.pending();
-        let Some(journal) = &mut self.journal else {
-            return pending;
-        };
-        journal.finish(&mut self.bot, self.clock.now());
-        info!("replies left to the next start: {pending}");
-        0
-    }
 }
 
 /// What `torrap journal` prints: the report, and one line for each job if they are asked for. Nothing
