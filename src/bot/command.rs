@@ -7,11 +7,13 @@ use crate::commands::{self, COMMANDS};
 use crate::http::{Request, Response, Status};
 use crate::jobs::{LIFETIME_MS, NewJob};
 use crate::refusals::Refusal;
+use crate::slab::Key;
 use crate::slack::invocation::{self, Invocation};
 use crate::slack::signature::{self, Verified};
-use crate::time::{Now, Seconds};
+use crate::time::{Now, Seconds, Tick};
 
 impl Bot {
+    /// Answers a POST to `/slack`. Slack shows people an error for anything but a 200.
     pub(super) fn slack(&mut self, request: &Request<'_>, now: Now) -> Response {
         debug!("slack");
         let verified = match self.verify(request, now) {
@@ -57,6 +59,7 @@ impl Bot {
             .verify(timestamp, signature, request.content, now.unix)
     }
 
+    /// Carries out what a verified request asks for. A refusal is the request's own fault: 400.
     fn invoke(
         &mut self,
         request: &Request<'_>,
@@ -74,13 +77,9 @@ impl Bot {
             return Ok(ephemeral(COMMANDS[command].usage));
         }
         debug!("reversing a string seems hard...");
-        let url = invocation.response_url;
+        let (url, bytes) = (invocation.response_url, invocation.text.len());
         let due = now.tick.not_before(self.delay_ms);
-        let age_ms = now
-            .unix
-            .0
-            .saturating_sub(verified.timestamp_secs.saturating_mul(1000));
-        let expires_at = now.tick.after(LIFETIME_MS.saturating_sub(age_ms));
+        let expires_at = expiry(verified, now);
         if due >= expires_at {
             self.refuse(Refusal::TooLate, request, now);
             return Ok(ephemeral(
@@ -96,28 +95,35 @@ impl Bot {
             expires_at,
         });
         match scheduled {
-            Ok(key) => {
-                debug!("thinking...");
-                self.counters.note_accepted(now.tick);
-                if let Some(changes) = &mut self.changes {
-                    changes.push(Change::Accepted { job: key, due });
-                }
-                if has_line(&mut self.traffic, COMMANDS_ACCEPTED, now) {
-                    let (number, bytes) = (key.generation(), invocation.text.len());
-                    let delay = Seconds { ms: self.delay_ms };
-                    info!("command {number}: {bytes} bytes of text, reply in {delay} s");
-                }
-                Ok(Response {
-                    is_promise: self.changes.is_some(),
-                    ..Response::empty(Status::Ok)
-                })
-            }
+            Ok(job) => Ok(self.promise(job, due, bytes, now)),
             Err(full) => {
                 self.refuse(full.into(), request, now);
                 Ok(busy())
             }
         }
     }
+
+    /// The acknowledgement of a command whose reply is owed from now on.
+    fn promise(&mut self, job: Key, due: Tick, text_bytes: usize, now: Now) -> Response {
+        debug!("thinking...");
+        self.counters.note_accepted(now.tick);
+        self.note_change(Change::Accepted { job, due });
+        if has_line(&mut self.traffic, COMMANDS_ACCEPTED, now) {
+            let (number, delay) = (job.generation(), Seconds { ms: self.delay_ms });
+            info!("command {number}: {text_bytes} bytes of text, reply in {delay} s");
+        }
+        Response {
+            is_promise: self.changes.is_some(),
+            ..Response::empty(Status::Ok)
+        }
+    }
+}
+
+/// When the `response_url` of a command stops serving: it counts from Slack's stamp.
+fn expiry(verified: Verified<'_>, now: Now) -> Tick {
+    let stamped_ms = verified.timestamp_secs.saturating_mul(1000);
+    let age_ms = now.unix.0.saturating_sub(stamped_ms);
+    now.tick.after(LIFETIME_MS.saturating_sub(age_ms))
 }
 
 /// `GET /slack?ssl_check=1`, the older form of Slack's certificate check.

@@ -26,7 +26,7 @@ pub(super) struct Line {
     pub(super) to: Option<String>,
     /// `--link` of `manifest`.
     pub(super) is_link: bool,
-    /// The one flag without a value, which belongs to `journal`.
+    /// `--jobs` of `journal`.
     pub(super) jobs: bool,
 }
 
@@ -48,23 +48,15 @@ impl Line {
         surroundings: &Surroundings<'_>,
     ) -> Result<Invocation, Error> {
         let command = self.command.unwrap_or(Command::Serve);
-        if self.to.is_some() && command != Command::Try {
-            return Err(Error::OptionOf {
-                option: "--to",
-                command: Command::Try.word(),
-            });
-        }
-        if self.is_link && command != Command::Manifest {
-            return Err(Error::OptionOf {
-                option: "--link",
-                command: Command::Manifest.word(),
-            });
-        }
-        if self.jobs && command != Command::Journal {
-            return Err(Error::OptionOf {
-                option: "--jobs",
-                command: Command::Journal.word(),
-            });
+        for (is_given, option, owner) in [
+            (self.to.is_some(), "--to", Command::Try),
+            (self.is_link, "--link", Command::Manifest),
+            (self.jobs, "--jobs", Command::Journal),
+        ] {
+            if is_given && command != owner {
+                let command = owner.word();
+                return Err(Error::OptionOf { option, command });
+            }
         }
         match command {
             Command::Serve => self.into_config(surroundings).map(Invocation::Serve),

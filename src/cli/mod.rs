@@ -23,9 +23,6 @@ use crate::config::Config;
 /// What `torrap try` reverses when it is given nothing.
 pub const TRIAL_TEXT: &str = "sdrawkcab si siht";
 
-/// The flag of `torrap journal`, without its dashes.
-const JOBS: &str = "jobs";
-
 /// What the process was started to do.
 #[derive(Clone, Debug)]
 pub enum Invocation {
@@ -134,7 +131,7 @@ where
                 line.to = Some(into_text(parser.value().map_err(|_| Error::NoTarget)?)?);
             }
             Long("link") => line.is_link = true,
-            Long(JOBS) => line.jobs = true,
+            Long("jobs") => line.jobs = true,
             Long(name) => {
                 let opt = options::with_flag(name)
                     .ok_or_else(|| Error::no_option(&format!("--{name}"), line.command))?;
