@@ -36,6 +36,10 @@ const READ_FIRST_BYTES: usize = 16 * 1024;
 /// must not make the staging area grow with their number.
 const SESSIONS_PER_TURN: usize = 1024;
 
+/// Sessions in one turn whose clients have gone, or will send no more. When thousands go at once, whoever comes
+/// does not wait until the last of them is closed.
+const LEAVING_PER_TURN: usize = 128;
+
 /// The sessions, and a turn's work on them.
 pub(super) struct Sessions<S> {
     side: Side,
@@ -49,6 +53,8 @@ pub(super) struct Sessions<S> {
     active: VecDeque<Key>,
     /// Sessions that have had a turn and have still something to read or to answer.
     bulk: VecDeque<Key>,
+    /// Sessions whose clients have closed their side.
+    leaving: VecDeque<Key>,
     /// Sessions whose socket takes bytes again.
     resumed: Vec<Key>,
     evictor: Evictor,
@@ -80,6 +86,7 @@ impl<S: Socket> Sessions<S> {
             held_bytes: 0,
             active: VecDeque::new(),
             bulk: VecDeque::new(),
+            leaving: VecDeque::new(),
             resumed: Vec::new(),
             evictor: Evictor::default(),
             is_draining: false,
@@ -105,7 +112,7 @@ impl<S: Socket> Sessions<S> {
 
     /// Whether some session needs a turn at once.
     pub(super) fn has_work(&self) -> bool {
-        !(self.active.is_empty() && self.bulk.is_empty())
+        !(self.active.is_empty() && self.bulk.is_empty() && self.leaving.is_empty())
     }
 
     /// How many clients are still owed something.
@@ -133,8 +140,14 @@ impl<S: Socket> Sessions<S> {
         if event.writable && session.is_blocked() {
             self.resumed.push(key);
         }
-        if event.readable || event.closed {
-            self.activate(key);
+        if session.queued {
+            return;
+        }
+        session.queued = event.readable || event.closed;
+        if event.closed {
+            self.leaving.push_back(key);
+        } else if event.readable {
+            self.active.push_back(key);
         }
     }
 
@@ -163,6 +176,11 @@ impl<S: Socket> Sessions<S> {
         for _ in 0..bulk {
             if let Some(key) = self.bulk.pop_front() {
                 self.receive_one(key, READ_BYTES, service, now);
+            }
+        }
+        for _ in 0..self.leaving.len().min(LEAVING_PER_TURN) {
+            if let Some(key) = self.leaving.pop_front() {
+                self.receive_one(key, first_bytes, service, now);
             }
         }
     }

@@ -21,7 +21,7 @@ impl<S: Socket> Sessions<S> {
         assert_eq!(held.sum::<usize>(), self.held_bytes);
         assert!(self.held_bytes <= HELD_BYTES_MAX);
         for (key, session) in self.slab.iter() {
-            let turns = self.active.iter().chain(&self.bulk);
+            let turns = self.active.iter().chain(&self.bulk).chain(&self.leaving);
             let turns = turns.filter(|waiting| **waiting == key).count();
             assert_eq!(turns, usize::from(session.queued));
             assert_eq!(session.held_bytes, session.connection.held_bytes());

@@ -83,6 +83,38 @@ fn a_command_does_not_wait_for_those_who_send_much() {
     assert!(read < 2 * 17 * 288 * 1024, "{read} bytes in two turns");
 }
 
+/// However many clients go at once, a command that comes in after them is answered in the same turn.
+#[test]
+fn a_command_does_not_wait_for_those_who_leave() {
+    const LEAVERS: usize = 2_000;
+    let mut world = World::with(
+        1,
+        Habits {
+            places: LEAVERS + 1,
+            descriptors: LEAVERS + 1,
+            ..Habits::calm()
+        },
+    );
+    for _ in 0..=LEAVERS {
+        world.network.borrow_mut().connect(usize::MAX);
+    }
+    while world.network.borrow().is_anyone_at_the_door() {
+        world.turn(true);
+    }
+    for wire in 0..LEAVERS {
+        world.network.borrow_mut().end(wire, false);
+    }
+    let request = world.signed("help");
+    world.network.borrow_mut().deliver(LEAVERS, &request);
+    world.turn(true);
+    let answer = world.network.borrow_mut().take(LEAVERS, 512);
+    assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{answer:?}");
+    while world.has_work() {
+        world.turn(true);
+    }
+    assert_eq!(world.network.borrow().open, 1, "the others are gone");
+}
+
 /// A connection is no longer idle when the kernel holds a request whose event has not been told.
 #[test]
 fn an_idle_session_with_a_request_at_the_door_keeps_its_place() {
