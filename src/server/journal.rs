@@ -13,7 +13,7 @@ use crate::bot::{self, Bot};
 use crate::health::Condition;
 use crate::journal::{self, Journal};
 use crate::metrics::JournalCounters;
-use crate::time::{Now, Tick};
+use crate::time::{Now, Tick, millis};
 
 /// The journal of a running bot.
 pub(super) struct Keeper {
@@ -90,10 +90,8 @@ impl Keeper {
             self.avoid_until = now.after(AVOID_MS);
         } else if counts.writes > before.writes {
             self.avoid_until = Tick(0);
-            let took = begun.map_or(0, |begun| begun.elapsed().as_millis());
-            self.counters
-                .commit
-                .observe(u64::try_from(took).unwrap_or(u64::MAX));
+            let took_ms = begun.map_or(0, |begun| millis(begun.elapsed()));
+            self.counters.commit.observe(took_ms);
         }
         self.counters.commits = counts.writes;
         self.counters.bytes = counts.bytes;
@@ -164,22 +162,6 @@ impl Server {
                     false => Condition::Ready,
                 });
         }
-    }
-
-    /// Whether it is stopping, and what no sender has yet is left to the next start.
-    pub(super) const fn leaves_rest(&self) -> bool {
-        self.journal.is_some() && self.drain_until.is_some()
-    }
-
-    /// The end: how many replies are left undelivered. What a journal keeps is not.
-    pub(super) fn leave_rest(&mut self) -> usize {
-        let pending = self.bot.pending();
-        let Some(journal) = &mut self.journal else {
-            return pending;
-        };
-        journal.finish(&mut self.bot, self.clock.now());
-        info!("replies left to the next start: {pending}");
-        0
     }
 }
 

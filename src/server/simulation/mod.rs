@@ -4,45 +4,29 @@
 //! A failure prints its seed; `TORRAP_SEED=7` runs that one again, `TORRAP_SEEDS=20000` so many.
 
 mod client;
-#[path = "../../../tests/simulation/generator.rs"]
+#[path = "../../../tests/shared/generator.rs"]
 #[allow(dead_code, unreachable_pub)] // the other simulation uses all of it
 mod generator;
 mod habits;
 mod network;
+#[path = "../../../tests/shared/seeds.rs"]
+#[allow(unreachable_pub)]
+mod seeds;
 mod senders;
 mod world;
 
 use generator::Generator;
 use habits::Habits;
+use seeds::Replay;
 use world::World;
 
 const SEEDS: u64 = 256;
 const STEPS: usize = 300;
 
-fn number(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok()?.parse().ok()
-}
-
-/// Names the seed when a check fails.
-struct Replay(u64);
-
-impl Drop for Replay {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("to see it again: TORRAP_SEED={}", self.0);
-        }
-    }
-}
-
 #[test]
 fn every_complete_request_is_answered_and_all_is_given_back() {
-    let seeds = match number("TORRAP_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("TORRAP_SEEDS").unwrap_or(SEEDS),
-    };
-    let is_single = seeds.end - seeds.start == 1;
     let mut met = std::collections::BTreeMap::<&str, u64>::new();
-    for seed in seeds {
+    for seed in seeds::chosen(SEEDS) {
         let replay = Replay(seed);
         let mut world = World::new(seed);
         world.run(STEPS);
@@ -66,7 +50,7 @@ fn every_complete_request_is_answered_and_all_is_given_back() {
         "stops",
     ] {
         assert!(
-            is_single || met.get(what).is_some_and(|count| *count > 0),
+            seeds::replayed().is_some() || met.get(what).is_some_and(|count| *count > 0),
             "not once: {what}"
         );
     }
