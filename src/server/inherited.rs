@@ -43,4 +43,9 @@ impl Inherited {
         }
         Ok(inherited)
     }
+
+    /// Whether nothing was passed.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.front.is_empty() && self.watch.is_empty()
+    }
 }

@@ -6,6 +6,7 @@
 
 mod admission;
 mod agent;
+mod bound;
 mod clock;
 mod directory;
 mod doors;
@@ -35,14 +36,14 @@ use log::{debug, info};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Poll, Waker};
 
-use self::admission::Admission;
+use self::admission::{Admission, Leave};
 use self::agent::Agents;
 use self::clock::Clock;
 use self::doors::{Doors, admissible};
 pub use self::error::{Error, JournalError};
 pub use self::inherited::Inherited;
-use self::journal::Keeper;
 pub use self::journal::inspect as inspect_journal;
+use self::journal::{Claim, Keeper};
 use self::senders::Senders;
 use self::sessions::Sessions;
 use self::socket::Readiness;
@@ -119,13 +120,19 @@ impl Server {
         let poll = Poll::new().map_err(Error::Loop)?;
         let waker = Waker::new(poll.registry(), Source::Waker.token()).map_err(Error::Loop)?;
         let stopper = Stopper::new(waker);
-        let doors = Doors::open(config, inherited, poll.registry())?;
-        let (max_connections, senders) = admissible(config, !doors.watch.is_empty());
         let agents = Agents::new(config)?;
+        // An older process may be there as well, and about to stop, if the address can be shared with it.
+        let is_successor = config.reuse_port || !inherited.is_empty();
+        let doors = Doors::bind(config, inherited)?;
+        let (max_connections, senders) = admissible(config, !doors.watch.is_empty());
+        let claim = |path| Claim::make(path, is_successor);
+        let claim = config.journal.as_deref().map(claim).transpose()?;
+        // Nobody is let in before there is somebody who will serve him.
+        let doors = doors.open(poll.registry())?;
         let limits = &config.limits;
         let mut bot = Bot::new(config, now);
-        let keep = |path| Keeper::open(path, &mut bot, clock.now());
-        let journal = config.journal.as_deref().map(keep).transpose()?;
+        let keep = |claim| Keeper::open(claim, &mut bot, clock.now());
+        let journal = claim.map(keep).transpose()?;
         Ok(Self {
             admission: Admission::new("all of --max-connections", doors.front),
             sessions: Sessions::new(Side::Front, limits.clone(), max_connections, now),
@@ -290,7 +297,15 @@ impl Server {
         let begin = self.clock.now().tick;
         self.drain_until = Some(begin.not_before(drain_ms));
         self.grace_until = Some(begin.not_before(grace_ms));
-        self.admission.leave(self.is_shared, begin);
+        let is_awaited = self.journal.as_ref().is_some_and(Keeper::is_awaited);
+        self.admission.leave(
+            match (self.is_shared, is_awaited) {
+                (false, _) => Leave::AtOnce,
+                (true, false) => Leave::ToOthers,
+                (true, true) => Leave::ToSuccessor,
+            },
+            begin,
+        );
         self.sessions.drain();
         self.bot.set_condition(Condition::Draining);
         debug!("stopped slackbot");
