@@ -105,6 +105,11 @@ impl Bound {
         sockets.collect::<io::Result<_>>().map_err(Error::Loop)
     }
 
+    /// Its address, with the port that the system chose.
+    pub(super) fn local_addr(&self) -> Option<SocketAddr> {
+        self.socket.local_addr().ok()?.as_socket()
+    }
+
     /// Lets clients in from now on, this many before they are accepted.
     pub(super) fn listen(self, backlog: i32) -> Result<Socket, Error> {
         if let Some(asked) = &self.asked {
@@ -151,7 +156,7 @@ mod tests {
     fn nobody_is_let_in_before_it_listens() {
         let any = ["127.0.0.1:0".to_owned()];
         let bound = Bound::all(Side::Front, &any, false).unwrap();
-        let address = bound[0].socket.local_addr().unwrap().as_socket().unwrap();
+        let address = bound[0].local_addr().unwrap();
         let refused = std::net::TcpStream::connect(address).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
         let listening: Vec<_> = bound.into_iter().map(|b| b.listen(1).unwrap()).collect();
@@ -164,7 +169,7 @@ mod tests {
     fn two_that_only_have_an_address_cannot_both_listen_on_it() {
         let any = ["127.0.0.1:0".to_owned()];
         let mut first = Bound::all(Side::Front, &any, false).unwrap();
-        let address = first[0].socket.local_addr().unwrap().as_socket().unwrap();
+        let address = first[0].local_addr().unwrap();
         let same = [address.to_string()];
         let mut second = Bound::all(Side::Front, &same, false).unwrap();
         let _listening = first.remove(0).listen(1).unwrap();

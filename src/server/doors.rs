@@ -32,10 +32,15 @@ impl Doors<Bound> {
                 Bound::inherited(sockets)
             }
         };
-        Ok(Self {
-            front: bind(Side::Front, inherited.front, &config.listen)?,
-            watch: bind(Side::Watch, inherited.watch, &config.metrics_listen)?,
-        })
+        let front = bind(Side::Front, inherited.front, &config.listen)?;
+        let watch = bind(Side::Watch, inherited.watch, &config.metrics_listen)?;
+        // The system would let both have it if it is shared, and give each some of the connections.
+        let is_at_front = |address| front.iter().any(|bound| bound.local_addr() == address);
+        let mut addresses = watch.iter().filter_map(Bound::local_addr);
+        if let Some(address) = addresses.find(|address| is_at_front(Some(*address))) {
+            return Err(Error::OneDoor(address));
+        }
+        Ok(Self { front, watch })
     }
 
     /// Lets clients in, who wait in the kernel until they are accepted.

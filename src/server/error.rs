@@ -1,5 +1,6 @@
 //! Why a server could not be set up, and what to do about it.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::{fmt, io};
 
@@ -32,6 +33,10 @@ pub enum Error {
         /// Its number among those that were passed.
         index: usize,
     },
+    /// What should be the number of passed descriptors is none.
+    InheritedCount(String),
+    /// Both doors would be at this address.
+    OneDoor(SocketAddr),
     /// The file of certificate authorities cannot be used.
     CaFile {
         /// Which file.
@@ -99,6 +104,8 @@ impl Error {
         match self {
             Self::Resolve { .. }
             | Self::Inherited { .. }
+            | Self::InheritedCount(_)
+            | Self::OneDoor(_)
             | Self::CaFile { .. }
             | Self::Proxy { .. } => true,
             Self::Journal { error, .. } => match error {
@@ -150,6 +157,19 @@ impl fmt::Display for Error {
                     f,
                     "LISTEN_FDS: descriptor {index} of those passed is not a listening TCP socket; give \
                      the socket unit ListenStream= with a port, and Accept=no"
+                )
+            }
+            Self::InheritedCount(text) => {
+                write!(
+                    f,
+                    "LISTEN_FDS: {} is not a number of descriptors; unset it to listen on --listen",
+                    Shown(text)
+                )
+            }
+            Self::OneDoor(address) => {
+                write!(
+                    f,
+                    "--metrics-listen {address}: --listen has that address, too; choose another port"
                 )
             }
             Self::CaFile { path, reason } => {

@@ -41,7 +41,7 @@ use self::agent::Agents;
 use self::clock::Clock;
 use self::doors::{Doors, admissible};
 pub use self::error::{Error, JournalError};
-pub use self::inherited::Inherited;
+pub use self::inherited::{Inherited, Passed};
 pub use self::journal::inspect as inspect_journal;
 use self::journal::{Claim, Keeper};
 use self::senders::Senders;
@@ -92,7 +92,7 @@ pub struct Server {
     journal: Option<Keeper>,
     clock: Clock,
     stopper: Stopper,
-    /// Whether others listen on the same addresses.
+    /// Whether others listen on the same addresses, with sockets of their own.
     is_shared: bool,
     drain_ms: u64,
     /// When a graceful stop gives up waiting for replies, once one has begun.
@@ -123,6 +123,8 @@ impl Server {
         let agents = Agents::new(config)?;
         // An older process may be there as well, and about to stop, if the address can be shared with it.
         let is_successor = config.reuse_port || !inherited.is_empty();
+        // A passed socket is the same one in all processes: whom this one turned away, nobody would hear.
+        let is_shared = config.reuse_port && inherited.front.is_empty();
         let doors = Doors::bind(config, inherited)?;
         let (max_connections, senders) = admissible(config, !doors.watch.is_empty());
         let claim = |path| Claim::make(path, is_successor);
@@ -145,7 +147,7 @@ impl Server {
             clock,
             poll,
             stopper,
-            is_shared: config.reuse_port,
+            is_shared,
             drain_ms: config.drain_ms,
             drain_until: None,
             grace_until: None,
