@@ -14,6 +14,10 @@ const LOCK: &str = "lock";
 /// Whoever has this one locked is the next to have the directory, and has not opened his doors yet.
 const NEXT: &str = "next";
 
+/// A file that is written to see whether one can be; a process number follows.
+const PROBE: &str = "probe-";
+const PROBE_BYTES: usize = 4096;
+
 /// Nobody else may look: the `response_url`s are secrets.
 const DIRECTORY_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
@@ -96,6 +100,29 @@ impl Directory {
             handle,
             _lock: None,
         })
+    }
+
+    /// Whether a bot could write there, found out by doing it. Leaves nothing behind, not even a directory
+    /// that was not there before: `false` then.
+    pub(super) fn probe(path: &Path) -> io::Result<bool> {
+        let made = DirBuilder::new().mode(DIRECTORY_MODE).create(path);
+        let was_there = match made {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => true,
+            made => made.map(|()| false)?,
+        };
+        let written = Self::look_at(path).and_then(|mut directory| {
+            let name = format!("{PROBE}{}", std::process::id());
+            let mut file = directory.create(&name)?;
+            let written = directory
+                .write(&mut file, 0, &[0; PROBE_BYTES])
+                .and_then(|()| directory.sync(&mut file));
+            directory.remove(&name)?;
+            written
+        });
+        if !was_there {
+            fs::remove_dir(path)?;
+        }
+        written.map(|()| was_there)
     }
 
     /// Whether other users may look into the directory; what it is then.

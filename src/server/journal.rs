@@ -145,12 +145,14 @@ impl Keeper {
             self.avoid_until = now.after(AVOID_MS);
         } else if counts.writes > before.writes {
             self.avoid_until = Tick(0);
-            let took = begun.map_or(0, |begun| begun.elapsed().as_millis());
-            self.counters
-                .commit
-                .observe(u64::try_from(took).unwrap_or(u64::MAX));
+        }
+        if let Some(begun) = begun.filter(|_| counts.syncs > before.syncs) {
+            let took = begun.elapsed().as_millis();
+            let took = u64::try_from(took).unwrap_or(u64::MAX);
+            self.counters.sync.observe(took);
         }
         self.counters.commits = counts.writes;
+        self.counters.syncs = counts.syncs;
         self.counters.bytes = counts.bytes;
         self.counters.failures = counts.failures;
     }
@@ -276,4 +278,26 @@ pub fn inspect(path: &Path, jobs: bool, print: &mut dyn FnMut(&str) -> bool) -> 
         }
     }
     Ok(())
+}
+
+/// Whether a bot could keep its journal there: what there is to say about it. Nothing is changed.
+///
+/// # Errors
+/// It could not.
+pub fn probe(path: &Path) -> Result<&'static str, Error> {
+    let error = |error| Error::Journal {
+        path: path.to_owned(),
+        error,
+    };
+    let was_there = Directory::probe(path).map_err(|e| error(JournalError::Unusable(e)))?;
+    if !was_there {
+        return Ok("is not there yet; the bot makes it");
+    }
+    let mut directory = Directory::look_at(path).map_err(|e| error(JournalError::Unusable(e)))?;
+    let now = Clock::start().now().unix;
+    journal::inspect(&mut directory, now).map_err(|e| error(JournalError::Unreadable(e)))?;
+    Ok(match directory.user() {
+        Some(_) => "can be written and read, and a bot uses it; see `torrap journal`",
+        None => "can be written and read; see `torrap journal`",
+    })
 }
