@@ -274,6 +274,8 @@ mod tests {
             "http://h:x/",
             "http://h/|",
             "http://h?^",
+            "http://%61/",
+            "http://[::::::::::]/",
         ] {
             assert_eq!(target("GET", bad), Err(Error::Malformed), "{bad}");
         }
@@ -287,6 +289,8 @@ mod tests {
             "u@h:1",
             "h:1/",
             "h:x",
+            "%h:1",
+            "[::%1]:1",
         ] {
             assert_eq!(target("CONNECT", bad), Err(Error::Malformed), "{bad}");
         }

@@ -35,6 +35,8 @@ fn request_targets_in_all_four_forms() {
         "ftp://h/healthz",
         "http:///healthz",
         "http://u@h/healthz",
+        "http://%68/healthz",
+        "http://[:::]/healthz",
         "/healthz#x",
         "/\u{e9}",
         "/a b",
@@ -147,6 +149,10 @@ fn host_stands_once_and_is_a_host() {
         "Host: x, y\r\n",
         "Host: a\\b\r\n",
         "Host: http://x\r\n",
+        "Host: %78\r\n",
+        "Host: []\r\n",
+        "Host: [::1%25x]\r\n",
+        "Host: [1:2:3:4:5:6:7:8:9]\r\n",
         "Host : x\r\n",
     ] {
         assert_refused(&torrap, hosted(bad), 400);
