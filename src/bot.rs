@@ -108,7 +108,10 @@ impl Bot {
             }
         };
         match self.invoke(request, verified, now) {
-            Ok(response) => response,
+            Ok(response) => Response {
+                is_authenticated: true,
+                ..response
+            },
             Err(_) if invocation::is_certificate_check(request.content) => {
                 Response::empty(Status::Ok)
             }

@@ -136,10 +136,16 @@ fn a_shortage_of_places_is_slept_through() {
             ..Habits::calm()
         },
     );
-    for _ in 0..3 {
+    let command = world.signed("help");
+    for first in [&command[..], b"", b""] {
         let wire = world.network.borrow_mut().connect(usize::MAX);
-        world.network.borrow_mut().deliver(wire, b"GET / HT");
+        world.network.borrow_mut().deliver(wire, first);
     }
+    for _ in 0..3 {
+        world.turn(true);
+    }
+    // A client, not a stranger: there is patience with it.
+    world.network.borrow_mut().deliver(0, b"GET / HT");
     for _ in 0..3 {
         world.turn(true);
     }

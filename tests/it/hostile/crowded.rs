@@ -13,7 +13,9 @@ use crate::http::{HEALTHZ, read_to_end, responses};
 use crate::support::{Client, PATIENCE, Torrap};
 
 const PLACES: usize = 8;
-/// After which an idle connection makes room for another.
+/// A command without a reply.
+const HELP: &str = "help";
+/// After which a client's idle connection makes room for another.
 const CROWDED_MS: u64 = 200;
 
 /// A bot with few places, which lets go of whoever has done nothing for so long when others wait.
@@ -28,12 +30,12 @@ fn with_places(crowded_ms: u64) -> Torrap {
     )
 }
 
-/// Connections that have all had an answer: they are in, one after the other.
+/// Clients, not strangers: all have had an answer to a signed command. They are in, one after the other.
 fn take_places(torrap: &Torrap, count: usize) -> Vec<Client> {
     let mut clients = Vec::new();
     for _ in 0..count {
         let mut client = torrap.connect();
-        assert_eq!(client.exchange(HEALTHZ).status, 200);
+        assert_eq!(client.exchange(torrap.signed(HELP)).status, 200);
         clients.push(client);
     }
     clients
@@ -104,6 +106,29 @@ fn a_connection_that_has_just_been_used_keeps_its_place() {
     late.stream.set_read_timeout(Some(PATIENCE)).unwrap();
     drop(used.pop());
     assert_eq!(late.receive().status, 200);
+}
+
+/// With strangers there is less patience than with who has proved to be Slack, whatever they have been served.
+#[test]
+fn strangers_make_room_before_clients() {
+    let torrap = with_places(60_000);
+    let mut clients = take_places(&torrap, PLACES / 2);
+    let mut strangers: Vec<Client> = (0..10 * PLACES).map(|_| torrap.connect()).collect();
+    for (number, stranger) in strangers.iter_mut().enumerate() {
+        // The kernel takes it, however soon the bot has had enough of them.
+        let _ = match number % 3 {
+            0 => stranger.stream.write(&HEALTHZ.as_bytes()[..20]),
+            1 => stranger.stream.write(HEALTHZ.as_bytes()),
+            _ => Ok(0),
+        };
+    }
+    for _ in 0..3 {
+        assert_eq!(torrap.command("x").status, 200);
+    }
+    for client in &mut clients {
+        assert_eq!(client.exchange(torrap.signed(HELP)).status, 200);
+    }
+    assert_eq!(torrap.posts(3).len(), 3);
 }
 
 #[test]
