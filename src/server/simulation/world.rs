@@ -6,6 +6,7 @@ use mio::Token;
 
 use super::client::Client;
 use super::habits::Habits;
+use super::kept::Kept;
 use super::network::{Network, Shared, SimulatedListener, SimulatedSocket};
 use super::senders::Senders;
 use super::{Generator, network};
@@ -22,7 +23,7 @@ use crate::time::{Now, Tick, UnixTime};
 use crate::trial::command;
 
 const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
-const GET: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+pub(super) const GET: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
 const LAST: &[u8] = b"GET /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 
 pub(super) struct World {
@@ -31,6 +32,8 @@ pub(super) struct World {
     sessions: Sessions<SimulatedSocket>,
     admission: Admission<SimulatedListener>,
     bot: Bot,
+    pub(super) kept: Option<Kept>,
+    config: Config,
     senders: Senders,
     clients: Vec<Client>,
     generator: Generator,
@@ -39,6 +42,8 @@ pub(super) struct World {
     /// When each command was complete at the earliest, and which were acknowledged.
     sent: BTreeMap<String, Tick>,
     acknowledged: BTreeSet<String>,
+    /// Which were told that the bot is busy.
+    turned_down: BTreeSet<String>,
     met: BTreeMap<&'static str, u64>,
 }
 
@@ -67,10 +72,17 @@ impl World {
         let network = Network::new(Generator::new(generator.number()), habits.fault_percent);
         network.borrow_mut().descriptors_max = habits.descriptors;
         let listener = Listener::of(SimulatedListener(network.clone()));
+        let mut bot = Bot::new(&config, now.tick);
+        let chance = Generator::new(generator.number());
+        let kept = habits
+            .disk_fault_percent
+            .map(|_| Kept::new(chance, network.clone(), &mut bot, now));
         Self {
             sessions: Sessions::new(Side::Front, limits, habits.places, now.tick),
             admission: Admission::new("all places", vec![listener]),
-            bot: Bot::new(&config, now.tick),
+            bot,
+            kept,
+            config,
             senders: Senders::default(),
             clients: Vec::new(),
             network,
@@ -80,6 +92,7 @@ impl World {
             stopping: false,
             sent: BTreeMap::new(),
             acknowledged: BTreeSet::new(),
+            turned_down: BTreeSet::new(),
             met: BTreeMap::new(),
         }
     }
@@ -134,6 +147,7 @@ impl World {
                 self.advance(ms);
             }
             96 if self.generator.percent(3) => self.stop(),
+            97 | 98 => self.change_disk(),
             _ => {}
         }
     }
@@ -149,7 +163,7 @@ impl World {
 
     fn compose(&mut self, index: usize) {
         for _ in 0..self.generator.pick(&[1, 1, 2, 7]) {
-            let id = format!("c{}", self.sent.len() + 1);
+            let id = format!("c{}c", self.sent.len() + 1);
             let signed = self.signed(&id);
             let client = &mut self.clients[index];
             match self.generator.below(10) {
@@ -183,9 +197,28 @@ impl World {
         let mut network = self.network.borrow_mut();
         let client = &mut self.clients[index];
         if client.reads {
-            let acknowledged = client.read(&mut network, is_in_time);
-            self.acknowledged.extend(acknowledged);
+            for (id, is_acknowledged) in client.read(&mut network, is_in_time) {
+                if is_acknowledged {
+                    let is_kept = |kept: &Kept| kept.disk.has_kept(&id);
+                    assert!(self.kept.as_ref().is_none_or(is_kept), "{id} is not kept");
+                    self.acknowledged.insert(id);
+                } else {
+                    self.turned_down.insert(id);
+                }
+            }
         }
+    }
+
+    /// The journal's disk goes bad, or is good again.
+    fn change_disk(&mut self) {
+        if let (Some(kept), Some(percent)) = (&self.kept, self.habits.disk_fault_percent) {
+            kept.disk.fail(self.generator.pick(&[0, percent]));
+        }
+    }
+
+    /// Whether what no sender has yet is left to the next process.
+    const fn leaves_rest(&self) -> bool {
+        self.kept.is_some() && self.stopping
     }
 
     fn stop(&mut self) {
@@ -201,7 +234,7 @@ impl World {
     pub(super) fn has_work(&self) -> bool {
         self.sessions.has_work()
             || self.admission.has_work(&self.sessions)
-            || self.bot.has_delivery() && self.senders.room() > 0
+            || self.bot.has_delivery() && self.senders.room() > 0 && !self.leaves_rest()
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Tick> {
@@ -210,6 +243,7 @@ impl World {
             self.bot.poll_timeout(),
             self.admission.poll_timeout(),
             self.senders.poll_timeout(),
+            self.kept.as_ref().and_then(Kept::poll_timeout),
         ];
         deadlines.into_iter().flatten().min()
     }
@@ -240,8 +274,11 @@ impl World {
         }
         self.sessions.expire(&mut self.bot, self.now, &mut 4096);
         self.bot.handle_timeout(self.now, &mut 4096);
+        if let Some(kept) = &mut self.kept {
+            kept.commit(&mut self.sessions, &mut self.bot, self.now);
+        }
         self.sessions.transmit();
-        while self.senders.room() > 0 {
+        while self.senders.room() > 0 && !self.leaves_rest() {
             let Some(delivery) = self.bot.poll_delivery(self.now) else {
                 break;
             };
@@ -258,6 +295,13 @@ impl World {
         for (id, settled) in &self.senders.settled {
             let due = self.sent[id].after(self.habits.delay_ms);
             assert!(*settled >= due, "{id} is early");
+        }
+        let is_tried = |id: &&String| self.senders.tried.contains_key(*id);
+        let wrong = self.turned_down.iter().find(is_tried);
+        assert_eq!(wrong, None, "answered though the bot was busy");
+        for id in self.senders.tried.keys() {
+            let is_kept = |kept: &Kept| kept.disk.has_kept(id);
+            assert!(self.kept.as_ref().is_none_or(is_kept), "{id} is not kept");
         }
     }
 
@@ -306,6 +350,9 @@ impl World {
     /// All clients go home, what is owed is settled, and everything is given back.
     pub(super) fn finish(mut self) -> BTreeMap<&'static str, u64> {
         self.rest();
+        if let Some(kept) = &self.kept {
+            kept.disk.fail(0);
+        }
         if self.generator.percent(50) {
             self.stop();
         }
@@ -332,23 +379,26 @@ impl World {
         let is_turned_away = network.wires.iter().any(network::Wire::is_turned_away);
         assert!(self.stopping || !is_turned_away, "turned away at the door");
         drop(network);
-        assert_eq!(
-            self.bot.pending(),
-            self.senders.lost.len(),
+        let lost = self.senders.lost.len();
+        let left = self.bot.pending() - lost;
+        assert!(
+            left == 0 || self.leaves_rest(),
             "owed, but not with a dead sender"
         );
+        let owed = self.restart();
         for id in &self.acknowledged {
             let is_settled =
                 self.senders.settled.contains_key(id) || self.senders.lost.contains_key(id);
             let is_given_up = self.senders.tried.get(id) == Some(&ATTEMPTS_MAX)
                 || self.now.tick >= self.sent[id].after(LIFETIME_MS / 2);
             assert!(
-                is_settled || is_given_up,
+                is_settled || is_given_up || owed.contains(id),
                 "{id} was acknowledged and is lost"
             );
         }
         let lost: Vec<_> = self.senders.lost.values().copied().collect();
         lost.into_iter().for_each(|how| self.note(how, 1));
+        self.note("replies left to the next process", left as u64);
         let (accepted, settled) = (self.acknowledged.len(), self.senders.settled.len());
         self.note("accepted commands", accepted as u64);
         self.note("commands delivered", settled as u64);
@@ -362,5 +412,17 @@ impl World {
         self.note("refusals for want of time", late as u64);
         self.note("evictions", evicted as u64);
         self.met
+    }
+
+    /// What the next process owes, if there is a journal.
+    fn restart(&mut self) -> BTreeSet<String> {
+        let Some(mut kept) = self.kept.take() else {
+            return BTreeSet::new();
+        };
+        let counts = kept.counts();
+        self.note("commits", counts.writes);
+        self.note("commits that failed", counts.failures);
+        self.note("commands turned down", self.turned_down.len() as u64);
+        kept.restart(&mut self.bot, &self.config, self.now)
     }
 }
