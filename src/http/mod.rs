@@ -99,7 +99,7 @@ pub enum Error {
     UnknownExpectation,
     /// More fields, or a larger head, than the limits.
     FieldsTooLarge,
-    /// A transfer coding other than chunked.
+    /// A transfer coding other than chunked below it.
     UnsupportedTransferCoding,
     /// Neither HTTP/1.1 nor HTTP/1.0.
     UnsupportedVersion,

@@ -173,7 +173,7 @@ fn each_fault_has_its_status() {
         Error::AmbiguousFraming
     );
     assert_eq!(
-        post("Transfer-Encoding: gzip\r\n"),
+        post("Transfer-Encoding: gzip, chunked\r\n"),
         Error::UnsupportedTransferCoding
     );
     assert_eq!(post("Content-Length: 262145\r\n"), Error::ContentTooLarge);
