@@ -157,10 +157,16 @@ fn host_stands_once_and_is_a_host() {
     ] {
         assert_refused(&torrap, hosted(bad), 400);
     }
+    // A target that names the host takes its place, and does not make up for it
+    let absolute = |lines: &str| format!("GET http://a/healthz HTTP/1.1\r\n{lines}\r\n");
+    assert_statuses(&torrap, absolute("Host: b\r\n"), &[200]);
+    assert_refused(&torrap, absolute(""), 400);
+    assert_refused(&torrap, absolute("Host: a b\r\n"), 400);
     // HTTP/1.0 needs none, but has none that is no host
     let old = |lines: &str| format!("GET /healthz HTTP/1.0\r\n{lines}\r\n");
     assert_eq!(exchange(&torrap, old("")).statuses, [200]);
     assert_refused(&torrap, old("Host: x\r\nHost: x\r\n"), 400);
+    assert_refused(&torrap, old("Host: a b\r\n"), 400);
 }
 
 #[test]
