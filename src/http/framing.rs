@@ -2,8 +2,7 @@
 //!
 //! Whatever a front end could read in another way than we do is refused: that is request smuggling.
 
-use std::net::Ipv6Addr;
-
+use super::host::is_host;
 use super::request::{Request, Version};
 use super::{Error, Limits};
 
@@ -187,33 +186,6 @@ fn content_length(digits: &[u8], limits: &Limits) -> Result<usize, Error> {
     }
 }
 
-/// Whether a Host value is `uri-host [":" port]` (RFC 9110 section 7.2). Which host it is does not
-/// matter: tunnels keep the public name or rewrite it. Empty is allowed. A name with a `%` is not, though
-/// RFC 3986 has such: nobody sends one, and there are parsers that refuse it.
-pub(super) fn is_host(value: &[u8]) -> bool {
-    let (is_good, port) = match value {
-        [b'[', ..] => match value.iter().position(|b| *b == b']') {
-            Some(end) => (is_ipv6(&value[1..end]), &value[end + 1..]),
-            None => return false,
-        },
-        _ => {
-            let end = value.iter().position(|b| *b == b':');
-            let (name, port) = value.split_at(end.unwrap_or(value.len()));
-            (name.iter().all(is_in_name), port)
-        }
-    };
-    is_good && (port.is_empty() || (port[0] == b':' && port[1..].iter().all(u8::is_ascii_digit)))
-}
-
-fn is_in_name(b: &u8) -> bool {
-    b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(b)
-}
-
-/// A zone is of no meaning to others than the client, who must leave it out (RFC 6874 section 4).
-fn is_ipv6(literal: &[u8]) -> bool {
-    std::str::from_utf8(literal).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok())
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::request::{field_storage, parse_head};
@@ -335,60 +307,21 @@ mod tests {
 
     #[test]
     fn host_stands_once_and_is_a_host() {
-        for good in [
-            "",
-            "x",
-            "x:80",
-            "x:",
-            "[::1]:8000",
-            "[::1]",
-            "a.b-c_d",
-            "1.2.3.4:5",
-            "[1:2:3:4:5:6:7:8]:65535",
-            "[::ffff:1.2.3.4]:",
-        ] {
-            let head = format!("GET / HTTP/1.1\r\nHost: {good}\r\n\r\n");
-            assert!(of(head.as_bytes()).is_ok(), "{good}");
-        }
+        let framing = |version: &str, lines: &str| {
+            of(format!("GET / HTTP/1.{version}\r\n{lines}\r\n").as_bytes())
+        };
         for bad in [
-            "a b",
-            "a/b",
-            "u@h",
-            "a?b",
-            "x:8a",
-            "[::1",
-            "[::1]x",
-            "x:1:2",
-            "a#b",
-            "\u{e9}",
-            "a\\b",
-            "a[b",
-            "a]",
-            "[[]",
-            "[]]",
-            "[a/b]",
-            "[]",
-            "[a]",
-            "[::1%25x]",
-            "[1:2:3:4:5:6:7:8:9]",
-            "[v1.x]",
-            "%",
-            "%41",
-            "a%zz",
+            "Host: a b\r\n",
+            "Host: a\r\nhost: a\r\n",
+            "Host: a\r\nHost:\r\n",
         ] {
-            let head = format!("GET / HTTP/1.1\r\nHost: {bad}\r\n\r\n");
-            assert_eq!(of(head.as_bytes()), Err(Error::BadHost), "{bad}");
+            for version in ["1", "0"] {
+                assert_eq!(framing(version, bad), Err(Error::BadHost), "{bad}");
+            }
         }
-        assert_eq!(of(b"GET / HTTP/1.1\r\n\r\n"), Err(Error::BadHost));
-        assert_eq!(
-            of(b"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n"),
-            Err(Error::BadHost)
-        );
-        assert!(of(b"GET / HTTP/1.0\r\n\r\n").is_ok());
-        for bad in ["Host: a b\r\n", "Host: a\r\nHost: a\r\n"] {
-            let head = format!("GET / HTTP/1.0\r\n{bad}\r\n");
-            assert_eq!(of(head.as_bytes()), Err(Error::BadHost), "{bad}");
-        }
+        assert!(framing("1", "HOST: a\r\n").is_ok());
+        assert_eq!(framing("1", ""), Err(Error::BadHost));
+        assert!(framing("0", "").is_ok());
     }
 
     #[test]

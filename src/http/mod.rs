@@ -16,6 +16,7 @@
 mod chunked;
 mod connection;
 mod framing;
+mod host;
 mod request;
 mod response;
 mod staging;

@@ -4,7 +4,7 @@ use std::mem::MaybeUninit;
 
 use httparse::{Header, Status as Parsed};
 
-use super::framing::is_host;
+use super::host::is_host;
 use super::{Error, FIELDS_MAX, Limits};
 
 /// The versions that torrap speaks.
