@@ -206,18 +206,13 @@ impl Keeper {
 }
 
 impl Server {
-    /// Makes durable what the turn has accepted, before it is acknowledged. What else is to be answered
-    /// does not wait for the disk.
+    /// Makes durable what the turn has accepted, before it is acknowledged.
     pub(super) fn commit(&mut self, now: Now) {
         let Some(journal) = &mut self.journal else {
             return;
         };
-        if self.sessions.has_promises() {
-            self.sessions.transmit_free();
-        }
-        if !journal.commit(&mut self.bot, now) {
-            self.sessions.break_promises(&bot::busy());
-        }
+        let commit = || journal.commit(&mut self.bot, now);
+        self.sessions.keep_promises(commit, &bot::busy());
         if self.drain_until.is_none() {
             self.bot
                 .set_condition(match journal.is_to_be_avoided(now.tick) {
