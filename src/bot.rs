@@ -206,3 +206,6 @@ fn ephemeral(text: &str) -> Response {
     .append_json(&mut json);
     Response::json(json)
 }
+
+#[cfg(test)]
+mod tests;

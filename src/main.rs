@@ -15,7 +15,7 @@ use log::{Level, debug, error, info, log_enabled, warn};
 use torrap::cli::{self, Invocation, Surroundings};
 use torrap::config::Config;
 use torrap::console::{Console, quiet_panics};
-use torrap::server::{self, Inherited, Instructions, Server, Stopper, Supervisor};
+use torrap::server::{self, Inherited, Instructions, Passed, Server, Stopper, Supervisor};
 use torrap::{check, manifest, trial};
 
 /// All done, or stopped gracefully with nothing left undelivered.
@@ -99,8 +99,14 @@ fn logged(config: &Config, run: impl FnOnce(&'static Console) -> Result<i32, Fai
 /// Runs the bot until it is stopped.
 fn serve(config: &Config, console: &Console) -> Result<i32, Failure> {
     // The variables are read first: taking the sockets clears some of them.
-    let names = std::env::var("LISTEN_FDNAMES").ok();
-    let inherited = Inherited::take(names.as_deref()).map_err(server_failure)?;
+    let [pid, fds, names] =
+        ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"].map(|name| std::env::var(name).ok());
+    let passed = Passed {
+        pid: pid.as_deref(),
+        fds: fds.as_deref(),
+        names: names.as_deref(),
+    };
+    let inherited = Inherited::take(passed, std::process::id()).map_err(server_failure)?;
     let mut server = Server::bind_or_inherit(config, inherited).map_err(server_failure)?;
     server.supervise(supervisor()?);
     // Before anybody is told that it runs: whoever knows may stop it.

@@ -116,23 +116,26 @@ impl Counters {
 /// What a journal counts; the journal fills it in.
 #[derive(Clone, Debug)]
 pub struct JournalCounters {
-    /// Groups of records that reached stable storage.
+    /// Groups of records written.
     pub commits: u64,
-    /// Bytes of them.
+    /// Syncs of the log to stable storage.
+    pub syncs: u64,
+    /// Bytes of records written.
     pub bytes: u64,
     /// Writes or syncs that failed.
     pub failures: u64,
-    /// How long a write and its sync took together.
-    pub commit: Histogram<{ SYNC_MS.len() }>,
+    /// How long the write and the sync of a group took together.
+    pub sync: Histogram<{ SYNC_MS.len() }>,
 }
 
 impl Default for JournalCounters {
     fn default() -> Self {
         Self {
             commits: 0,
+            syncs: 0,
             bytes: 0,
             failures: 0,
-            commit: Histogram::new(SYNC_MS),
+            sync: Histogram::new(SYNC_MS),
         }
     }
 }

@@ -201,12 +201,17 @@ fn render_journal(journal: &JournalCounters, page: &mut Exposition) {
     let totals = [
         (
             "torrap_journal_commits_total",
-            "Groups of records made durable.",
+            "Groups of records written.",
             j.commits,
         ),
         (
+            "torrap_journal_syncs_total",
+            "Syncs of the log to stable storage.",
+            j.syncs,
+        ),
+        (
             "torrap_journal_written_bytes_total",
-            "Bytes of records made durable.",
+            "Bytes of records written.",
             j.bytes,
         ),
         (
@@ -219,9 +224,9 @@ fn render_journal(journal: &JournalCounters, page: &mut Exposition) {
         page.counter(name, help, value);
     }
     page.histogram(
-        "torrap_journal_commit_duration_seconds",
+        "torrap_journal_sync_duration_seconds",
         "Writing and syncing one group of records.",
-        &j.commit,
+        &j.sync,
     );
 }
 

@@ -1,8 +1,10 @@
 //! A graceful stop: how it begins, when it is over, and what it leaves.
 
-use log::{debug, info};
+use log::{debug, info, warn};
 
 use super::Server;
+use super::admission::Leave;
+use super::journal::{HANDOVER_PATIENCE, Keeper};
 use crate::health::Condition;
 use crate::time::Seconds;
 
@@ -29,7 +31,15 @@ impl Server {
         let begin = self.clock.now().tick;
         self.drain_until = Some(begin.not_before(drain_ms));
         self.grace_until = Some(begin.not_before(grace_ms));
-        self.admission.leave(self.is_shared, begin);
+        let is_awaited = self.journal.as_ref().is_some_and(Keeper::is_awaited);
+        self.admission.leave(
+            match (self.is_shared, is_awaited) {
+                (false, _) => Leave::AtOnce,
+                (true, false) => Leave::ToOthers,
+                (true, true) => Leave::ToSuccessor,
+            },
+            begin,
+        );
         self.sessions.drain();
         self.bot.set_condition(Condition::Draining);
         debug!("stopped slackbot");
@@ -57,11 +67,16 @@ impl Server {
     /// The end: how many replies are left undelivered. What a journal keeps is not.
     pub(super) fn leave_rest(&mut self) -> usize {
         let pending = self.bot.pending();
-        let Some(journal) = &mut self.journal else {
+        let Some(mut journal) = self.journal.take() else {
             return pending;
         };
         journal.finish(&mut self.bot, self.clock.now());
         info!("replies left to the next start: {pending}");
+        let succession = journal.close();
+        // The addresses that were kept for the next process go with this one: not before that one listens.
+        if self.admission.keeps_addresses() && !succession.await_completion(HANDOVER_PATIENCE) {
+            warn!("journal: the process that waited for it does not listen yet");
+        }
         0
     }
 }

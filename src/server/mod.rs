@@ -6,6 +6,7 @@
 
 mod admission;
 mod agent;
+mod bound;
 mod clock;
 mod directory;
 mod doors;
@@ -40,9 +41,9 @@ use self::agent::Agents;
 use self::clock::Clock;
 use self::doors::{Doors, admissible};
 pub use self::error::{Error, JournalError};
-pub use self::inherited::Inherited;
-use self::journal::Keeper;
-pub use self::journal::inspect as inspect_journal;
+pub use self::inherited::{Inherited, Passed};
+use self::journal::{Claim, Keeper};
+pub use self::journal::{inspect as inspect_journal, probe as probe_journal};
 use self::senders::Senders;
 use self::sessions::Sessions;
 use self::socket::Readiness;
@@ -83,7 +84,7 @@ pub struct Server {
     journal: Option<Keeper>,
     clock: Clock,
     stopper: Stopper,
-    /// Whether others listen on the same addresses.
+    /// Whether others listen on the same addresses, with sockets of their own.
     is_shared: bool,
     drain_ms: u64,
     /// When a graceful stop gives up waiting for replies, once one has begun.
@@ -111,13 +112,21 @@ impl Server {
         let poll = Poll::new().map_err(Error::Loop)?;
         let waker = Waker::new(poll.registry(), Source::Waker.token()).map_err(Error::Loop)?;
         let stopper = Stopper::new(waker);
-        let doors = Doors::open(config, inherited, poll.registry())?;
-        let (max_connections, senders) = admissible(config, !doors.watch.is_empty());
         let agents = Agents::new(config)?;
+        // An older process may be there as well, and about to stop, if the address can be shared with it.
+        let is_successor = config.reuse_port || !inherited.is_empty();
+        // A passed socket is the same one in all processes: whom this one turned away, nobody would hear.
+        let is_shared = config.reuse_port && inherited.front.is_empty();
+        let doors = Doors::bind(config, inherited)?;
+        let (max_connections, senders) = admissible(config, !doors.watch.is_empty());
+        let claim = |path| Claim::make(path, is_successor);
+        let claim = config.journal.as_deref().map(claim).transpose()?;
+        // Nobody is let in before there is somebody who will serve him.
+        let doors = doors.open(poll.registry())?;
         let limits = &config.limits;
         let mut bot = Bot::new(config, now);
-        let keep = |path| Keeper::open(path, &mut bot, clock.now());
-        let journal = config.journal.as_deref().map(keep).transpose()?;
+        let keep = |claim| Keeper::open(claim, &mut bot, clock.now());
+        let journal = claim.map(keep).transpose()?;
         Ok(Self {
             admission: Admission::new("all of --max-connections", doors.front),
             sessions: Sessions::new(Side::Front, limits.clone(), max_connections, now),
@@ -130,7 +139,7 @@ impl Server {
             clock,
             poll,
             stopper,
-            is_shared: config.reuse_port,
+            is_shared,
             drain_ms: config.drain_ms,
             drain_until: None,
             grace_until: None,

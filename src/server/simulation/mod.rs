@@ -4,10 +4,12 @@
 //! A failure prints its seed; `TORRAP_SEED=7` runs that one again, `TORRAP_SEEDS=20000` so many.
 
 mod client;
+mod disk;
 #[path = "../../../tests/shared/generator.rs"]
 #[allow(dead_code, unreachable_pub)] // the other simulation uses all of it
 mod generator;
 mod habits;
+mod kept;
 mod network;
 #[path = "../../../tests/shared/seeds.rs"]
 #[allow(unreachable_pub)]
@@ -18,7 +20,7 @@ mod world;
 use generator::Generator;
 use habits::Habits;
 use seeds::Replay;
-use world::World;
+use world::{GET, World};
 
 const SEEDS: u64 = 256;
 const STEPS: usize = 300;
@@ -40,12 +42,16 @@ fn every_complete_request_is_answered_and_all_is_given_back() {
         "accepted commands",
         "answers",
         "commands delivered",
+        "commands turned down",
+        "commits",
+        "commits that failed",
         "descriptors ran out",
         "events for closed sessions",
         "evictions",
         "senders that died",
         "outcomes that never came",
         "refusals for want of time",
+        "replies left to the next process",
         "resets",
         "stops",
     ] {
@@ -174,4 +180,39 @@ fn a_shortage_of_places_is_slept_through() {
     world.advance(100);
     world.turn(true);
     assert!(world.network.borrow().wires[0].closed, "it had enough");
+}
+
+/// A command is acknowledged when its record is durable, and nobody else waits for that.
+#[test]
+fn an_acknowledgement_goes_out_after_the_commit_and_all_else_before_it() {
+    let mut world = World::with(
+        1,
+        Habits {
+            disk_fault_percent: Some(100),
+            delay_ms: 60_000,
+            ..Habits::calm()
+        },
+    );
+    let connect = || world.network.borrow_mut().connect(usize::MAX);
+    let (command, other) = (connect(), connect());
+    world.turn(true);
+    for (id, is_bad) in [("c1c", false), ("c2c", true), ("c3c", false)] {
+        let disk = world.kept.as_ref().unwrap().disk.clone();
+        disk.fail(if is_bad { 100 } else { 0 });
+        let request = world.signed(id);
+        world.network.borrow_mut().deliver(command, &request);
+        world.network.borrow_mut().deliver(other, GET);
+        world.turn(true);
+        assert_eq!(disk.has_kept(id), !is_bad);
+        let answer = world.network.borrow_mut().take(command, 512);
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        let is_busy = answer.contains("I am busy");
+        assert_eq!(is_busy, is_bad, "{answer}");
+        assert!(!world.network.borrow_mut().take(other, 512).is_empty());
+        if !is_bad {
+            assert_eq!(disk.answered(), [other], "not the command");
+        }
+        world.advance(1_000);
+    }
 }
