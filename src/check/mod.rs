@@ -1,6 +1,6 @@
 //! `torrap check`: whether the bot could run here with these settings, found out by doing it.
 //!
-//! It listens for a moment on the bot's addresses and asks each receiver of replies for its front page;
+//! It listens for a moment on the bot's addresses, writes a file where the journal is, and asks each receiver of replies for its front page;
 //! nothing is posted.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // it looks at the outside world
 
@@ -113,14 +113,10 @@ fn check_signature() -> Result<String, String> {
     }
 }
 
-/// Reads the journal, if there is one yet.
+/// Writes to the journal's directory and reads what is in it.
 fn check_journal(directory: &Path) -> Result<String, String> {
-    let shown = directory.display();
-    if !directory.exists() {
-        return Ok(format!("{shown} does not exist yet; the bot makes it"));
-    }
-    match server::inspect_journal(directory, false, &mut |_| true) {
-        Ok(()) => Ok(format!("{shown} can be read; see `torrap journal`")),
+    match server::probe_journal(directory) {
+        Ok(found) => Ok(format!("{} {found}", directory.display())),
         Err(error) => Err(error.to_string()),
     }
 }

@@ -5,19 +5,25 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::journal::Disk;
 
 /// Whoever has this file locked has the directory to himself; his process number is in it.
 const LOCK: &str = "lock";
+/// Whoever has this one locked is the next to have the directory, and has not opened his doors yet.
+const NEXT: &str = "next";
+
+/// A file that is written to see whether one can be; a process number follows.
+const PROBE: &str = "probe-";
+const PROBE_BYTES: usize = 4096;
 
 /// Nobody else may look: the `response_url`s are secrets.
 const DIRECTORY_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
 
-/// How often the lock is tried again, and how long after each time.
-const LOCK_TRIES: u32 = 20;
+/// For how long a lock is tried in any case, and how long after each time it is tried again.
+const LOCK_PATIENCE: Duration = Duration::from_millis(200);
 const LOCK_WAIT: Duration = Duration::from_millis(10);
 
 /// Why a directory cannot be had.
@@ -25,6 +31,8 @@ const LOCK_WAIT: Duration = Duration::from_millis(10);
 pub(super) enum Refused {
     /// Another process has it, and perhaps it has told its number.
     Taken(Option<u32>),
+    /// Another process waits for it already.
+    Awaited,
     /// It cannot be made, or files cannot be made in it.
     Unusable(io::Error),
 }
@@ -40,8 +48,13 @@ pub(super) struct Directory {
 }
 
 impl Directory {
-    /// Makes the directory if need be and takes it for this process alone.
-    pub(super) fn take(path: &Path) -> Result<Self, Refused> {
+    /// Makes the directory if need be and takes it for this process alone. `patience`: how long to wait
+    /// for a process that has it, and is about to stop; `waits` is told which one that is.
+    pub(super) fn take(
+        path: &Path,
+        patience: Duration,
+        waits: impl FnOnce(Option<u32>),
+    ) -> Result<(Self, Succession), Refused> {
         let unusable = Refused::Unusable;
         match DirBuilder::new().mode(DIRECTORY_MODE).create(path) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
@@ -50,16 +63,21 @@ impl Directory {
             _ => {}
         }
         let mut directory = Self::look_at(path).map_err(unusable)?;
-        let mut lock = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(FILE_MODE)
-            .custom_flags(libc::O_NOFOLLOW)
-            .open(path.join(LOCK))
-            .map_err(unusable)?;
-        match lock_patiently(&lock) {
+        let next = lock_file(path, NEXT).map_err(unusable)?;
+        match lock_patiently(&next, LOCK_PATIENCE) {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(Refused::Awaited),
+            Err(TryLockError::Error(error)) => return Err(unusable(error)),
+        }
+        let mut lock = lock_file(path, LOCK).map_err(unusable)?;
+        let locked = match lock_patiently(&lock, LOCK_PATIENCE) {
+            Err(TryLockError::WouldBlock) if !patience.is_zero() => {
+                waits(directory.holder());
+                lock_patiently(&lock, patience)
+            }
+            locked => locked,
+        };
+        match locked {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(Refused::Taken(directory.holder())),
             Err(TryLockError::Error(error)) => return Err(unusable(error)),
@@ -68,7 +86,7 @@ impl Directory {
         let _ = lock.set_len(0);
         let _ = writeln!(lock, "{}", std::process::id());
         directory._lock = Some(lock);
-        Ok(directory)
+        Ok((directory, Succession { next }))
     }
 
     /// The directory as it is, to be read.
@@ -82,6 +100,29 @@ impl Directory {
             handle,
             _lock: None,
         })
+    }
+
+    /// Whether a bot could write there, found out by doing it. Leaves nothing behind, not even a directory
+    /// that was not there before: `false` then.
+    pub(super) fn probe(path: &Path) -> io::Result<bool> {
+        let made = DirBuilder::new().mode(DIRECTORY_MODE).create(path);
+        let was_there = match made {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => true,
+            made => made.map(|()| false)?,
+        };
+        let written = Self::look_at(path).and_then(|mut directory| {
+            let name = format!("{PROBE}{}", std::process::id());
+            let mut file = directory.create(&name)?;
+            let written = directory
+                .write(&mut file, 0, &[0; PROBE_BYTES])
+                .and_then(|()| directory.sync(&mut file));
+            directory.remove(&name)?;
+            written
+        });
+        if !was_there {
+            fs::remove_dir(path)?;
+        }
+        written.map(|()| was_there)
     }
 
     /// Whether other users may look into the directory; what it is then.
@@ -109,15 +150,64 @@ impl Directory {
     }
 }
 
+/// Who is the next to have a directory. At first that is this process, which has it just now.
+#[derive(Debug)]
+pub(super) struct Succession {
+    next: File,
+}
+
+impl Succession {
+    /// This process has opened its doors, and somebody else may come next.
+    pub(super) fn complete(&self) -> io::Result<()> {
+        self.next.unlock()
+    }
+
+    /// Whether another process is the next: it waits for the directory, or has it and has not opened its
+    /// doors yet.
+    pub(super) fn is_under_way(&self) -> bool {
+        match self.next.try_lock_shared() {
+            Ok(()) => {
+                let _ = self.next.unlock();
+                false
+            }
+            Err(error) => matches!(error, TryLockError::WouldBlock),
+        }
+    }
+
+    /// Waits as long as another process is the next, and not longer than this. Returns whether it is
+    /// not any more.
+    pub(super) fn await_completion(&self, patience: Duration) -> bool {
+        let begun = Instant::now();
+        while self.is_under_way() {
+            if begun.elapsed() >= patience {
+                return false;
+            }
+            thread::sleep(LOCK_WAIT);
+        }
+        true
+    }
+}
+
+fn lock_file(path: &Path, name: &str) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(FILE_MODE)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(path.join(name))
+}
+
 /// Whoever only looks who has the directory has it locked for a moment; so has one that is just ending.
-fn lock_patiently(lock: &File) -> Result<(), TryLockError> {
-    for _ in 0..LOCK_TRIES {
+fn lock_patiently(lock: &File, patience: Duration) -> Result<(), TryLockError> {
+    let begun = Instant::now();
+    loop {
         match lock.try_lock() {
-            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_WAIT),
+            Err(TryLockError::WouldBlock) if begun.elapsed() < patience => thread::sleep(LOCK_WAIT),
             result => return result,
         }
     }
-    lock.try_lock()
 }
 
 impl Disk for Directory {

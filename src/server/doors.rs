@@ -4,40 +4,57 @@ use log::warn;
 use mio::Registry;
 use mio::net::TcpListener;
 
+use super::bound::Bound;
 use super::inherited::Inherited;
 use super::listener::Listener;
-use super::token::Side;
+use super::token::{Side, Source};
 use super::{Error, watch};
 use crate::config::Config;
 
 /// Descriptors kept for what is no client: streams, the poll, listeners, name look-ups.
 const DESCRIPTORS_RESERVED: usize = 16;
-/// And with a journal: its directory, its lock, the segment that is written, the next one.
-const JOURNAL_DESCRIPTORS: usize = 4;
+/// And with a journal: its directory, its two locks, the segment that is written, the next one.
+const JOURNAL_DESCRIPTORS: usize = 5;
 
-/// The listeners of both doors.
-pub(super) struct Doors {
-    pub(super) front: Vec<Listener<TcpListener>>,
-    pub(super) watch: Vec<Listener<TcpListener>>,
+/// The sockets of both doors.
+pub(super) struct Doors<S> {
+    pub(super) front: Vec<S>,
+    pub(super) watch: Vec<S>,
 }
 
-impl Doors {
+impl Doors<Bound> {
     /// Takes over what was passed, and binds what was not.
-    pub(super) fn open(
-        config: &Config,
-        inherited: Inherited,
-        registry: &Registry,
-    ) -> Result<Self, Error> {
-        let open = |side, sockets: Vec<_>, addresses: &[String]| {
+    pub(super) fn bind(config: &Config, inherited: Inherited) -> Result<Self, Error> {
+        let bind = |side, sockets: Vec<_>, addresses: &[String]| {
             if sockets.is_empty() {
-                Listener::bind_all(side, addresses, config.reuse_port, registry)
+                Bound::all(side, addresses, config.reuse_port)
             } else {
-                Listener::inherit_all(side, sockets, registry)
+                Bound::inherited(sockets)
             }
         };
-        Ok(Self {
-            front: open(Side::Front, inherited.front, &config.listen)?,
-            watch: open(Side::Watch, inherited.watch, &config.metrics_listen)?,
+        let front = bind(Side::Front, inherited.front, &config.listen)?;
+        let watch = bind(Side::Watch, inherited.watch, &config.metrics_listen)?;
+        // The system would let both have it if it is shared, and give each some of the connections.
+        let is_at_front = |address| front.iter().any(|bound| bound.local_addr() == address);
+        let mut addresses = watch.iter().filter_map(Bound::local_addr);
+        if let Some(address) = addresses.find(|address| is_at_front(Some(*address))) {
+            return Err(Error::OneDoor(address));
+        }
+        Ok(Self { front, watch })
+    }
+
+    /// Lets clients in, who wait in the kernel until they are accepted.
+    pub(super) fn open(self, registry: &Registry) -> Result<Doors<Listener<TcpListener>>, Error> {
+        let open = |side, sockets: Vec<_>| {
+            let sockets = sockets.into_iter().enumerate();
+            let opened = sockets.map(|(index, bound)| {
+                Listener::open(bound, registry, Source::Listener(side, index).token())
+            });
+            opened.collect::<Result<_, _>>()
+        };
+        Ok(Doors {
+            front: open(Side::Front, self.front)?,
+            watch: open(Side::Watch, self.watch)?,
         })
     }
 }

@@ -312,6 +312,16 @@ fn a_full_disk_makes_busy_until_there_is_room() {
         String::from_utf8(response.content).unwrap()
     };
     assert!(answer(&bot).contains("I am busy, please try again in a moment."));
+    let ready = |bot: &Bot| {
+        let get = "GET /readyz HTTP/1.1\r\nHost: torrap\r\n\r\n";
+        let response = exchange(&mut bot.connect(), get);
+        (
+            response.status,
+            String::from_utf8(response.content).unwrap(),
+        )
+    };
+    let failing = r#"{"ready":false,"reason":"journal failing"}"#;
+    assert_eq!(ready(&bot), (503, failing.to_owned()));
     let log = bot
         .process
         .read_until("commands are answered \"busy\" until it can be written");
@@ -322,6 +332,7 @@ fn a_full_disk_makes_busy_until_there_is_room() {
         answer(&bot).is_empty().then_some(())
     });
     bot.process.read_until("journal: can be written again");
+    assert_eq!(ready(&bot).0, 200);
     bot.posts(2);
     assert_eq!(bot.process.stop(), Some(0));
 }

@@ -4,7 +4,9 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
-use super::besieger::{Besieger, Random, is_open, reset, send_and_hear_out, send_without_end};
+use super::besieger::{Besieger, is_open, reset, send_and_hear_out, send_without_end};
+use super::generator::Generator;
+use super::rubbish::rubbish;
 
 pub struct Attack {
     pub name: &'static str,
@@ -242,30 +244,9 @@ fn other_protocols(besieger: &Besieger) -> String {
 }
 
 fn random_bytes(besieger: &Besieger) -> String {
-    const WORDS: [&str; 12] = [
-        "GET ",
-        "POST ",
-        "/slack",
-        " HTTP/1.1",
-        "\r\n",
-        "\r\n\r\n",
-        "Host: x",
-        ": ",
-        "Content-Length: ",
-        "Transfer-Encoding: chunked",
-        "5",
-        "Connection: close",
-    ];
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut generator = Generator::new(1);
     let count = besieger.repeat(|_, stream| {
-        let mut input = Vec::new();
-        for _ in 0..random.below(200) {
-            match random.below(10) {
-                0 => input.extend_from_slice(&random.next().to_le_bytes()),
-                _ => input.extend_from_slice(WORDS[random.below(WORDS.len())].as_bytes()),
-            }
-        }
-        send_and_hear_out(stream, &input);
+        send_and_hear_out(stream, &rubbish(&mut generator));
     });
     format!("{count} connections")
 }

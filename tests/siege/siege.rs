@@ -17,7 +17,14 @@
 
 mod attacks;
 mod besieger;
+#[path = "../shared/generator.rs"]
+#[allow(dead_code)] // the simulation uses all of it
+mod generator;
 mod good_client;
+#[path = "../shared/kernel.rs"]
+mod kernel;
+#[path = "../shared/rubbish.rs"]
+mod rubbish;
 mod server;
 
 use std::net::SocketAddr;

@@ -5,46 +5,30 @@
 
 mod client;
 mod disk;
-#[path = "../../../tests/simulation/generator.rs"]
+#[path = "../../../tests/shared/generator.rs"]
 #[allow(dead_code, unreachable_pub)] // the other simulation uses all of it
 mod generator;
 mod habits;
 mod kept;
 mod network;
+#[path = "../../../tests/shared/seeds.rs"]
+#[allow(unreachable_pub)]
+mod seeds;
 mod senders;
 mod world;
 
 use generator::Generator;
 use habits::Habits;
+use seeds::Replay;
 use world::{GET, World};
 
 const SEEDS: u64 = 256;
 const STEPS: usize = 300;
 
-fn number(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok()?.parse().ok()
-}
-
-/// Names the seed when a check fails.
-struct Replay(u64);
-
-impl Drop for Replay {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("to see it again: TORRAP_SEED={}", self.0);
-        }
-    }
-}
-
 #[test]
 fn every_complete_request_is_answered_and_all_is_given_back() {
-    let seeds = match number("TORRAP_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("TORRAP_SEEDS").unwrap_or(SEEDS),
-    };
-    let is_single = seeds.end - seeds.start == 1;
     let mut met = std::collections::BTreeMap::<&str, u64>::new();
-    for seed in seeds {
+    for seed in seeds::chosen(SEEDS) {
         let replay = Replay(seed);
         let mut world = World::new(seed);
         world.run(STEPS);
@@ -72,7 +56,7 @@ fn every_complete_request_is_answered_and_all_is_given_back() {
         "stops",
     ] {
         assert!(
-            is_single || met.get(what).is_some_and(|count| *count > 0),
+            seeds::replayed().is_some() || met.get(what).is_some_and(|count| *count > 0),
             "not once: {what}"
         );
     }
@@ -103,6 +87,38 @@ fn a_command_does_not_wait_for_those_who_send_much() {
     assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{answer:?}");
     let read = world.network.borrow().bytes_read;
     assert!(read < 2 * 17 * 288 * 1024, "{read} bytes in two turns");
+}
+
+/// However many clients go at once, a command that comes in after them is answered in the same turn.
+#[test]
+fn a_command_does_not_wait_for_those_who_leave() {
+    const LEAVERS: usize = 2_000;
+    let mut world = World::with(
+        1,
+        Habits {
+            places: LEAVERS + 1,
+            descriptors: LEAVERS + 1,
+            ..Habits::calm()
+        },
+    );
+    for _ in 0..=LEAVERS {
+        world.network.borrow_mut().connect(usize::MAX);
+    }
+    while world.network.borrow().is_anyone_at_the_door() {
+        world.turn(true);
+    }
+    for wire in 0..LEAVERS {
+        world.network.borrow_mut().end(wire, false);
+    }
+    let request = world.signed("help");
+    world.network.borrow_mut().deliver(LEAVERS, &request);
+    world.turn(true);
+    let answer = world.network.borrow_mut().take(LEAVERS, 512);
+    assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{answer:?}");
+    while world.has_work() {
+        world.turn(true);
+    }
+    assert_eq!(world.network.borrow().open, 1, "the others are gone");
 }
 
 /// A connection is no longer idle when the kernel holds a request whose event has not been told.

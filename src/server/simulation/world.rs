@@ -15,7 +15,7 @@ use super::senders::Senders;
 use crate::bot::Bot;
 use crate::config::{Config, Settings, SigningSecret};
 use crate::http::Limits;
-use crate::server::admission::Admission;
+use crate::server::admission::{Admission, Leave};
 use crate::server::listener::Listener;
 use crate::server::sessions::Sessions;
 use crate::server::socket::Readiness;
@@ -226,8 +226,12 @@ impl World {
         if !self.stopping {
             self.note("stops", 1);
             self.stopping = true;
-            let is_shared = self.generator.percent(50);
-            self.admission.leave(is_shared, self.now.tick);
+            let leave = match self.generator.percent(50) {
+                false => Leave::AtOnce,
+                true if self.generator.percent(50) => Leave::ToOthers,
+                true => Leave::ToSuccessor,
+            };
+            self.admission.leave(leave, self.now.tick);
             self.sessions.drain();
         }
     }

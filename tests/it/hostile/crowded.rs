@@ -30,6 +30,12 @@ fn with_places(crowded_ms: u64) -> Torrap {
     )
 }
 
+/// Waits until somebody has come in vain, and was not let in nor sent away.
+fn assert_waits(torrap: &Torrap, late: &mut Client) {
+    torrap.log.wait_for("are taken and busy", 1);
+    assert!(is_open(late), "somebody had to go for it");
+}
+
 /// Clients, not strangers: all have had an answer to a signed command. They are in, one after the other.
 fn take_places(torrap: &Torrap, count: usize) -> Vec<Client> {
     let mut clients = Vec::new();
@@ -41,6 +47,7 @@ fn take_places(torrap: &Torrap, count: usize) -> Vec<Client> {
     clients
 }
 
+/// Neither closed nor answered by now.
 fn is_open(client: &mut Client) -> bool {
     client
         .stream
@@ -93,17 +100,11 @@ fn a_connection_that_has_just_been_used_keeps_its_place() {
     let mut used = take_places(&torrap, PLACES);
     let mut late = torrap.connect();
     late.send(torrap.signed("etal"));
-    late.stream
-        .set_read_timeout(Some(Duration::from_millis(300)))
-        .unwrap();
-    assert!(
-        late.stream.peek(&mut [0]).is_err(),
-        "somebody had to go for it"
-    );
+    assert_waits(&torrap, &mut late);
     for client in &mut used {
         assert_eq!(client.exchange(HEALTHZ).status, 200);
     }
-    late.stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    assert!(is_open(&mut late), "it still waits after a turn for each");
     drop(used.pop());
     assert_eq!(late.receive().status, 200);
 }
@@ -160,14 +161,7 @@ fn whoever_is_busy_keeps_the_place_and_the_others_wait_their_turn() {
     }
     let mut late = torrap.connect();
     late.send(torrap.signed("etal"));
-    late.stream
-        .set_read_timeout(Some(Duration::from_millis(300)))
-        .unwrap();
-    assert!(
-        late.stream.peek(&mut [0]).is_err(),
-        "more than --max-connections are served"
-    );
-    late.stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    assert_waits(&torrap, &mut late);
     // One of them goes: the place is free, at once.
     drop(busy.pop());
     assert_eq!(late.receive().status, 200);
@@ -240,6 +234,7 @@ fn clients_that_trickle_on_lock_nobody_out() {
             client.send("GET / HTTP/1.1\r\nA: ");
             scope.spawn(|| {
                 let mut client = client;
+                // The pace of the trickle; nothing is waited for.
                 while !over.load(Ordering::Acquire) && client.stream.write_all(b"a").is_ok() {
                     thread::park_timeout(Duration::from_millis(20));
                 }
