@@ -114,6 +114,17 @@ fn one_hundred_continue_once_and_only_while_content_is_awaited() {
         test.receive(0, &[head.as_slice(), b"ab"].concat())
             .starts_with("HTTP/1.1 200 ")
     );
+    // Who has begun to send does not wait.
+    assert_eq!(test.receive(0, &[head.as_slice(), b"a"].concat()), "");
+    assert!(test.receive(0, b"b").starts_with("HTTP/1.1 200 "));
+    let coded =
+        b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n";
+    assert_eq!(test.receive(0, coded), "HTTP/1.1 100 Continue\r\n\r\n");
+    assert_eq!(test.receive(0, b"1\r\n"), "");
+    assert!(
+        test.receive(0, b"a\r\n0\r\n\r\n")
+            .starts_with("HTTP/1.1 200 ")
+    );
     let old = b"POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
     assert_eq!(test.receive(0, old), "");
     let large =
