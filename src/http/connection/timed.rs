@@ -67,6 +67,14 @@ fn content_has_thirty_seconds_in_all_from_its_own_start() {
     test.receive(49_999, b"c");
     assert_eq!(test.connection.deadline(), Tick(50_000));
     assert!(test.time_out(50_000).starts_with("HTTP/1.1 408 "));
+    // Each has a limit of its own.
+    let mut test = Timed::new();
+    test.limits.head_timeout_ms = 7_000;
+    test.limits.content_timeout_ms = 9_000;
+    test.receive(0, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Le");
+    assert_eq!(test.connection.deadline(), Tick(7_000));
+    test.receive(1_000, b"ngth: 5\r\n\r\nab");
+    assert_eq!(test.connection.deadline(), Tick(10_000));
 }
 
 #[test]
