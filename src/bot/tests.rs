@@ -82,10 +82,62 @@ fn a_signature_counts_for_one_request_and_not_for_its_connection() {
     let length = form.len();
     let bad = format!("POST /slack HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{form}");
     let text = answers([&good[..], bad.as_bytes(), &good].concat());
-    let statuses: Vec<&str> = text
-        .split("HTTP/1.1 ")
-        .skip(1)
-        .map(|answer| &answer[..3])
-        .collect();
-    assert_eq!(statuses, ["200", "401", "200"]);
+    assert_eq!(statuses(&text), ["200", "401", "200"]);
+}
+
+fn statuses(text: &str) -> Vec<&str> {
+    let answers = text.split("HTTP/1.1 ").skip(1);
+    answers.map(|answer| &answer[..3]).collect()
+}
+
+/// In chunks of ten bytes, with an extension each.
+fn chunks(content: &str, trailer: &str) -> String {
+    let mut out = String::new();
+    for chunk in content.as_bytes().chunks(10) {
+        let data = std::str::from_utf8(chunk).unwrap();
+        out += &format!("{:x};a=b\r\n{data}\r\n", chunk.len());
+    }
+    out + "0\r\n" + trailer + "\r\n"
+}
+
+#[test]
+fn content_of_any_answer_is_drained() {
+    let next = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+    let length = next.len();
+    for (line, status) in [
+        ("GET /healthz", "200"),
+        ("HEAD /healthz", "200"),
+        ("DELETE /healthz", "405"),
+        ("POST /slack", "401"),
+        ("GET /slack", "405"),
+        ("POST /x", "404"),
+        ("OPTIONS *", "200"),
+        ("CONNECT h:1", "405"),
+    ] {
+        let head = format!("{line} HTTP/1.1\r\nHost: x\r\n");
+        let known = format!("{head}Content-Length: {length}\r\n\r\n{next}{next}");
+        assert_eq!(statuses(&answers(known)), [status, "200"], "{line}");
+        let coded = chunks(next, "");
+        let coded = format!("{head}Transfer-Encoding: chunked\r\n\r\n{coded}{next}");
+        assert_eq!(statuses(&answers(coded)), [status, "200"], "{line}");
+    }
+}
+
+#[test]
+fn the_signature_covers_the_decoded_content_and_does_not_count_in_a_trailer() {
+    let form = command::form("/torrap", "help", "https://hooks.slack.com/commands/1");
+    let request = command::request(SECRET.as_bytes(), NOW.unix.secs(), form.as_bytes());
+    let request = String::from_utf8(request).unwrap();
+    let (head, _) = request.split_once("\r\n\r\n").unwrap();
+    let length = format!("Content-Length: {}", form.len());
+    let head = head.replace(&length, "Transfer-Encoding: chunked");
+    let signed = format!("{head}\r\n\r\n{}", chunks(&form, "Connection: close\r\n"));
+    assert_eq!(statuses(&answers(signed)), ["200"]);
+    let (proof, others): (Vec<&str>, Vec<&str>) = head
+        .split("\r\n")
+        .partition(|line| line.starts_with("X-Slack-"));
+    assert_eq!(proof.len(), 2);
+    let trailer = proof.join("\r\n") + "\r\n";
+    let late = format!("{}\r\n\r\n{}", others.join("\r\n"), chunks(&form, &trailer));
+    assert_eq!(statuses(&answers(late)), ["401"]);
 }
