@@ -181,12 +181,7 @@ fn tell_undelivered(lines: impl Iterator<Item = String>, console: &Console) {
 fn try_out(text: &str, config: &Config) -> Result<i32, Failure> {
     let mut out = io::stdout();
     let is_terminal = out.is_terminal();
-    match trial::run(text, config.clone(), &mut out, is_terminal) {
-        Ok(true) => Ok(DONE),
-        Ok(false) => Ok(FAILED),
-        Err(trial::Error::Server(error)) => Err(server_failure(error)),
-        Err(error) => Err(failure(error)),
-    }
+    tried(trial::run(text, config.clone(), &mut out, is_terminal))
 }
 
 fn try_at(url: &str, text: &str, config: &Config) -> Result<i32, Failure> {
@@ -194,7 +189,18 @@ fn try_at(url: &str, text: &str, config: &Config) -> Result<i32, Failure> {
         manifest::request_url(url).map_err(|error| (Box::new(error) as Box<dyn Display>, USAGE))?;
     let mut out = io::stdout();
     let is_terminal = out.is_terminal();
-    match trial::remote::run(&url, text, config, &mut out, is_terminal) {
+    tried(trial::remote::run(
+        &url,
+        text,
+        config,
+        &mut out,
+        is_terminal,
+    ))
+}
+
+/// The code for what a trial has come to.
+fn tried(result: Result<bool, trial::Error>) -> Result<i32, Failure> {
+    match result {
         Ok(true) => Ok(DONE),
         Ok(false) => Ok(FAILED),
         Err(trial::Error::Server(error)) => Err(server_failure(error)),

@@ -145,7 +145,7 @@ impl Config {
                 None => delay_ms + DRAIN_BEYOND_DELAY_MS,
             },
             journal: settings.path(S::Journal, Expected::Directory)?,
-            ca_file: settings.path(S::CaFile, Expected::Path)?,
+            ca_file: settings.path(S::CaFile, Expected::PemFile)?,
             proxy: None,
             limits: Limits::default(),
         })

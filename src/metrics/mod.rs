@@ -78,6 +78,12 @@ impl Counters {
         self.turn_began = now;
     }
 
+    /// Takes that back, in the same turn: what goes out at its end is no acknowledgement.
+    pub const fn note_withdrawn(&mut self) {
+        self.commands_accepted = self.commands_accepted.saturating_sub(1);
+        self.untimed = self.untimed.saturating_sub(1);
+    }
+
     /// Counts an attempt at a reply to a command that Slack stamped `age_ms` ago.
     pub fn note_attempt(&mut self, verdict: Verdict, took_ms: u64, age_ms: u64) {
         self.attempt.observe(took_ms);

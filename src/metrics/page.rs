@@ -13,9 +13,9 @@ pub struct Standing<'a> {
     pub started_at: UnixTime,
     /// Whether `/readyz` says so.
     pub is_ready: bool,
-    /// Client connections that are open, and how many may be.
+    /// Client connections that are open.
     pub connections_open: usize,
-    /// The same.
+    /// How many may be.
     pub connections_max: usize,
     /// Client connections accepted.
     pub connections_accepted: u64,
@@ -23,15 +23,15 @@ pub struct Standing<'a> {
     pub connections_evicted: u64,
     /// How often accepting paused for want of a place or a descriptor.
     pub accept_pauses: u64,
-    /// Replies that are owed, and how many may be.
+    /// Replies that are owed.
     pub jobs_pending: usize,
-    /// The same.
+    /// How many may be.
     pub jobs_max: usize,
     /// Since Slack stamped the oldest command whose reply is owed, ms.
     pub oldest_pending_ms: u64,
-    /// Sender threads that live, and how many may.
+    /// Sender threads that live.
     pub sender_threads: usize,
-    /// The same.
+    /// How many may.
     pub sender_threads_max: usize,
     /// Replies that a sender has, or will take next.
     pub deliveries_outstanding: usize,

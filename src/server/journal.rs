@@ -13,7 +13,7 @@ use crate::bot::{self, Bot};
 use crate::health::Condition;
 use crate::journal::{self, Journal};
 use crate::metrics::JournalCounters;
-use crate::time::{Now, Tick};
+use crate::time::{Now, Tick, millis};
 
 /// The journal of a running bot.
 pub(super) struct Keeper {
@@ -36,7 +36,7 @@ const SUCCESSION_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long a process that has stopped keeps shared addresses for the one that comes after it, once that
 /// one can have the journal: it only has to look for the lock again and to listen.
-const HANDOVER_PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const HANDOVER_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A directory that this process has to itself, and has not read yet.
 pub(super) struct Claim {
@@ -147,9 +147,7 @@ impl Keeper {
             self.avoid_until = Tick(0);
         }
         if let Some(begun) = begun.filter(|_| counts.syncs > before.syncs) {
-            let took = begun.elapsed().as_millis();
-            let took = u64::try_from(took).unwrap_or(u64::MAX);
-            self.counters.sync.observe(took);
+            self.counters.sync.observe(millis(begun.elapsed()));
         }
         self.counters.commits = counts.writes;
         self.counters.syncs = counts.syncs;
@@ -182,6 +180,12 @@ impl Keeper {
         self.journal.poll_timeout()
     }
 
+    /// Gives the directory free for the process that may wait for it.
+    pub(super) fn close(self) -> Succession {
+        drop(self.journal);
+        self.succession
+    }
+
     /// Makes the last outcomes durable.
     pub(super) fn finish(&mut self, bot: &mut Bot, now: Now) {
         if let Err(failure) = self.journal.finish(bot, now) {
@@ -202,18 +206,13 @@ impl Keeper {
 }
 
 impl Server {
-    /// Makes durable what the turn has accepted, before it is acknowledged. What else is to be answered
-    /// does not wait for the disk.
+    /// Makes durable what the turn has accepted, before it is acknowledged.
     pub(super) fn commit(&mut self, now: Now) {
         let Some(journal) = &mut self.journal else {
             return;
         };
-        if self.sessions.has_promises() {
-            self.sessions.transmit_free();
-        }
-        if !journal.commit(&mut self.bot, now) {
-            self.sessions.break_promises(&bot::busy());
-        }
+        let commit = || journal.commit(&mut self.bot, now);
+        self.sessions.keep_promises(commit, &bot::busy());
         if self.drain_until.is_none() {
             self.bot
                 .set_condition(match journal.is_to_be_avoided(now.tick) {
@@ -221,32 +220,6 @@ impl Server {
                     false => Condition::Ready,
                 });
         }
-    }
-
-    /// Whether it is stopping, and what no sender has yet is left to the next start.
-    pub(super) const fn leaves_rest(&self) -> bool {
-        self.journal.is_some() && self.drain_until.is_some()
-    }
-
-    /// The end: how many replies are left undelivered. What a journal keeps is not.
-    pub(super) fn leave_rest(&mut self) -> usize {
-        let pending = self.bot.pending();
-        let Some(mut journal) = self.journal.take() else {
-            return pending;
-        };
-        journal.finish(&mut self.bot, self.clock.now());
-        info!("replies left to the next start: {pending}");
-        let Keeper {
-            journal,
-            succession,
-            ..
-        } = journal;
-        drop(journal);
-        // The addresses that were kept for the next process go with this one: not before that one listens.
-        if self.admission.keeps_addresses() && !succession.await_completion(HANDOVER_PATIENCE) {
-            warn!("journal: the process that waited for it does not listen yet");
-        }
-        0
     }
 }
 

@@ -12,7 +12,7 @@ use super::bound::Bound;
 use super::socket::Accept;
 
 /// Connections that the kernel keeps for us until they are accepted; it lowers this to its own limit.
-const BACKLOG: i32 = 4096;
+pub(super) const BACKLOG: i32 = 4096;
 
 /// A listening socket and whether connections may wait on it.
 #[derive(Debug)]

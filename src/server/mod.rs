@@ -10,6 +10,7 @@ mod bound;
 mod clock;
 mod directory;
 mod doors;
+mod drain;
 mod error;
 mod eviction;
 mod inherited;
@@ -32,11 +33,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use log::{debug, info};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Poll, Waker};
 
-use self::admission::{Admission, Leave};
+use self::admission::Admission;
 use self::agent::Agents;
 use self::clock::Clock;
 pub use self::doors::probe as probe_doors;
@@ -54,8 +54,7 @@ use self::token::{Side, Source};
 use self::watch::{View, Watch};
 use crate::bot::Bot;
 use crate::config::Config;
-use crate::health::Condition;
-use crate::time::{Now, Seconds, Tick, UnixTime};
+use crate::time::{Now, Tick, UnixTime};
 
 /// Events taken from the kernel at once.
 const EVENTS_PER_TURN: usize = 1024;
@@ -64,13 +63,6 @@ const EVENTS_PER_TURN: usize = 1024;
 const EXPIRIES_PER_TURN: usize = 4096;
 /// Replies composed and handed to the senders in one turn.
 const DISPATCHES_PER_TURN: usize = 256;
-/// How long a stop waits for requests that are incomplete and for clients that do not read, ms: long
-/// enough for whoever is honest, and a stranger's one byte must not hold up a restart.
-const STOP_GRACE_MS: u64 = 3_000;
-/// With a journal, how long a stop waits for those, and for what came of the attempts that have begun: an
-/// attempt whose outcome is not known is made again.
-const KEPT_DRAIN_MS: u64 = 500;
-
 /// The client that replies are posted with, for those who want to know whether it would work.
 ///
 /// # Errors
@@ -283,49 +275,6 @@ impl Server {
         if self.drain_until.is_none() && self.stopper.is_requested() {
             self.begin_drain();
         }
-    }
-
-    fn begin_drain(&mut self) {
-        debug!("received cancellation signal");
-        let pending = self.bot.pending();
-        // What a journal keeps need not be waited for.
-        let (drain_ms, grace_ms) = match self.journal {
-            Some(_) => (KEPT_DRAIN_MS.min(self.drain_ms), KEPT_DRAIN_MS),
-            None => (self.drain_ms, STOP_GRACE_MS),
-        };
-        let patience = Seconds { ms: drain_ms };
-        info!("stopping; replies pending: {pending}, waiting up to {patience} s");
-        self.supervisor.tell_stopping(pending, drain_ms);
-        // The turn may have begun a while ago.
-        let begin = self.clock.now().tick;
-        self.drain_until = Some(begin.not_before(drain_ms));
-        self.grace_until = Some(begin.not_before(grace_ms));
-        let is_awaited = self.journal.as_ref().is_some_and(Keeper::is_awaited);
-        self.admission.leave(
-            match (self.is_shared, is_awaited) {
-                (false, _) => Leave::AtOnce,
-                (true, false) => Leave::ToOthers,
-                (true, true) => Leave::ToSuccessor,
-            },
-            begin,
-        );
-        self.sessions.drain();
-        self.bot.set_condition(Condition::Draining);
-        debug!("stopped slackbot");
-    }
-
-    fn is_drained(&self) -> bool {
-        let Some(until) = self.drain_until else {
-            return false;
-        };
-        let owed = match self.journal {
-            Some(_) => self.bot.sending(),
-            None => self.bot.pending(),
-        };
-        let is_left = self.admission.is_closed() && !self.sessions.has_work();
-        let is_settled = is_left && owed == 0;
-        let are_clients_served = self.grace_until.is_none() || self.sessions.owed() == 0;
-        is_settled && are_clients_served || self.clock.now().tick >= until
     }
 
     /// Takes in what came of the senders' attempts.

@@ -116,6 +116,10 @@ fn one_hundred_continue_once_and_only_while_content_is_awaited() {
     );
     let old = b"POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
     assert_eq!(test.receive(0, old), "");
+    let large =
+        b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 262145\r\n\r\n";
+    let refusal = Timed::new().receive(0, large);
+    assert!(refusal.starts_with("HTTP/1.1 413 "), "{refusal}");
     let nothing = b"GET / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n\r\n";
     assert!(
         Timed::new()

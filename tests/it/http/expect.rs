@@ -87,7 +87,8 @@ fn a_final_answer_comes_instead_of_100_where_content_will_not_be_taken() {
         ("Content-Length: 262145", 413),
         ("Content-Length: 5\r\nContent-Encoding: gzip", 415),
         ("Content-Length: 5\r\nTransfer-Encoding: chunked", 400),
-        ("Transfer-Encoding: gzip", 501),
+        ("Transfer-Encoding: gzip, chunked", 501),
+        ("Transfer-Encoding: gzip", 400),
     ] {
         let mut client = torrap.connect();
         client.send(expecting("1.1", framing));
