@@ -8,18 +8,26 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use crate::journal::Disk;
 
 /// Tells people which process has the directory. What counts is the lock on the directory itself, which
 /// nobody can delete; only where a directory cannot be locked, as on NFS, it is this file's.
 const LOCK: &str = "lock";
+/// Whoever has this one locked is the next to have the directory, and has not opened his doors yet.
+const NEXT: &str = "next";
+
+/// A file that is written to see whether one can be; a process number follows.
+const PROBE: &str = "probe-";
+const PROBE_BYTES: usize = 4096;
 
 /// Nobody else may look: the `response_url`s are secrets.
 const DIRECTORY_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
 
-/// How often the lock is tried again, and how long after each time.
-const LOCK_TRIES: u32 = 20;
+/// For how long a lock is tried in any case, and how long after each time it is tried again.
+const LOCK_PATIENCE: Duration = Duration::from_millis(200);
 const LOCK_WAIT: Duration = Duration::from_millis(10);
 
 /// Why a directory cannot be had.
@@ -27,6 +35,8 @@ const LOCK_WAIT: Duration = Duration::from_millis(10);
 pub(super) enum Refused {
     /// Another process has it, and perhaps it has told its number.
     Taken(Option<u32>),
+    /// Another process waits for it already.
+    Awaited,
     /// It cannot be made, or files cannot be made in it.
     Unusable(io::Error),
 }
@@ -59,8 +69,13 @@ impl Identity {
 }
 
 impl Directory {
-    /// Makes the directory if need be and takes it for this process alone.
-    pub(super) fn take(path: &Path) -> Result<Self, Refused> {
+    /// Makes the directory if need be and takes it for this process alone. `patience`: how long to wait
+    /// for a process that has it, and is about to stop; `waits` is told which one that is.
+    pub(super) fn take(
+        path: &Path,
+        patience: Duration,
+        waits: impl FnOnce(Option<u32>),
+    ) -> Result<(Self, Succession), Refused> {
         let unusable = Refused::Unusable;
         match DirBuilder::new().mode(DIRECTORY_MODE).create(path) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
@@ -69,28 +84,29 @@ impl Directory {
             _ => {}
         }
         let mut directory = Self::look_at(path).map_err(unusable)?;
-        match lock_patiently(&directory.handle) {
+        let writable = lock_file(path, NEXT).map_err(unusable)?;
+        // A file that is open for writing would keep the file system from being made read-only. NFS locks
+        // no other.
+        let readable = directory.open(NEXT).map_err(unusable)?;
+        let (next, locked) = match lock_patiently(&readable, LOCK_PATIENCE) {
+            Err(TryLockError::Error(_)) => {
+                let locked = lock_patiently(&writable, LOCK_PATIENCE);
+                (writable, locked)
+            }
+            locked => (readable, locked),
+        };
+        match locked {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(Refused::Awaited),
+            Err(TryLockError::Error(error)) => return Err(unusable(error)),
+        }
+        match directory.lock(&directory.handle, patience, waits) {
             Ok(()) => directory.tell_process().map_err(unusable)?,
             Err(TryLockError::WouldBlock) => return Err(Refused::Taken(directory.holder())),
+            // Not here; the file's lock stands for the directory's.
             Err(TryLockError::Error(_)) => directory._lock = Some(directory.take_file()?),
         }
-        Ok(directory)
-    }
-
-    /// Whether a bot of this user could take it, found out by making something and deleting it again.
-    /// `false` if there is no such directory yet.
-    pub(super) fn probe(path: &Path) -> io::Result<bool> {
-        match DirBuilder::new().mode(DIRECTORY_MODE).create(path) {
-            Ok(()) => return fs::remove_dir(path).map(|()| false),
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            Err(_) => {}
-        }
-        let file = path.join(format!("check-{}", std::process::id()));
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true).mode(FILE_MODE);
-        options.open(&file)?;
-        fs::remove_file(&file)?;
-        Ok(true)
+        Ok((directory, Succession { next }))
     }
 
     /// The directory as it is, to be read.
@@ -108,9 +124,27 @@ impl Directory {
         })
     }
 
-    /// Where it is.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+    /// Whether a bot could write there, found out by doing it. Leaves nothing behind, not even a directory
+    /// that was not there before: `false` then.
+    pub(super) fn probe(path: &Path) -> io::Result<bool> {
+        let made = DirBuilder::new().mode(DIRECTORY_MODE).create(path);
+        let was_there = match made {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => true,
+            made => made.map(|()| false)?,
+        };
+        let written = Self::look_at(path).and_then(|mut directory| {
+            let name = format!("{PROBE}{}", std::process::id());
+            let mut file = directory.create(&name)?;
+            let written = directory
+                .write(&mut file, 0, &[0; PROBE_BYTES])
+                .and_then(|()| directory.sync(&mut file));
+            directory.remove(&name)?;
+            written
+        });
+        if !was_there {
+            fs::remove_dir(path)?;
+        }
+        written.map(|()| was_there)
     }
 
     /// Whether other users may look into the directory; what it is then.
@@ -142,7 +176,7 @@ impl Directory {
     /// not to start, nor is something else that has the file's name; a directory in which no file can be
     /// made is.
     fn tell_process(&self) -> io::Result<()> {
-        let written = self.lock_file().and_then(|mut file| {
+        let written = lock_file(&self.path, LOCK).and_then(|mut file| {
             file.set_len(0)?;
             writeln!(file, "{}", std::process::id())
         });
@@ -154,8 +188,8 @@ impl Directory {
 
     /// The same, and the file's lock stands for the directory's.
     fn take_file(&self) -> Result<File, Refused> {
-        let lock = self.lock_file().map_err(Refused::Unusable)?;
-        match lock_patiently(&lock) {
+        let lock = lock_file(&self.path, LOCK).map_err(Refused::Unusable)?;
+        match lock_patiently(&lock, LOCK_PATIENCE) {
             Ok(()) => self.tell_process().map_err(Refused::Unusable)?,
             Err(TryLockError::WouldBlock) => return Err(Refused::Taken(self.holder())),
             Err(TryLockError::Error(error)) => return Err(Refused::Unusable(error)),
@@ -163,11 +197,20 @@ impl Directory {
         Ok(lock)
     }
 
-    fn lock_file(&self) -> io::Result<File> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        options.mode(FILE_MODE).custom_flags(PLAIN_FILES);
-        options.open(self.path.join(LOCK))
+    /// Locks the directory, or waits for whoever has it.
+    fn lock(
+        &self,
+        lock: &File,
+        patience: Duration,
+        waits: impl FnOnce(Option<u32>),
+    ) -> Result<(), TryLockError> {
+        match lock_patiently(lock, LOCK_PATIENCE) {
+            Err(TryLockError::WouldBlock) if !patience.is_zero() => {
+                waits(self.holder());
+                lock_patiently(lock, patience)
+            }
+            locked => locked,
+        }
     }
 
     /// Opens a file of the directory for reading, and nothing else that has a name there.
@@ -190,13 +233,62 @@ fn is_no_right_to_write(error: &io::Error) -> bool {
     matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem)
 }
 
+/// Who is the next to have a directory. At first that is this process, which has it just now.
+#[derive(Debug)]
+pub(super) struct Succession {
+    next: File,
+}
+
+impl Succession {
+    /// This process has opened its doors, and somebody else may come next.
+    pub(super) fn complete(&self) -> io::Result<()> {
+        self.next.unlock()
+    }
+
+    /// Whether another process is the next: it waits for the directory, or has it and has not opened its
+    /// doors yet.
+    pub(super) fn is_under_way(&self) -> bool {
+        match self.next.try_lock_shared() {
+            Ok(()) => {
+                let _ = self.next.unlock();
+                false
+            }
+            Err(error) => matches!(error, TryLockError::WouldBlock),
+        }
+    }
+
+    /// Waits as long as another process is the next, and not longer than this. Returns whether it is
+    /// not any more.
+    pub(super) fn await_completion(&self, patience: Duration) -> bool {
+        let begun = Instant::now();
+        while self.is_under_way() {
+            if begun.elapsed() >= patience {
+                return false;
+            }
+            thread::sleep(LOCK_WAIT);
+        }
+        true
+    }
+}
+
+fn lock_file(path: &Path, name: &str) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(FILE_MODE)
+        .custom_flags(PLAIN_FILES)
+        .open(path.join(name))
+}
+
 /// Whoever only looks who has the directory has it locked for a moment; so has one that is just ending.
-fn lock_patiently(lock: &File) -> Result<(), TryLockError> {
-    for _ in 0..LOCK_TRIES {
+fn lock_patiently(lock: &File, patience: Duration) -> Result<(), TryLockError> {
+    let begun = Instant::now();
+    loop {
         match lock.try_lock() {
-            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_WAIT),
+            Err(TryLockError::WouldBlock) if begun.elapsed() < patience => thread::sleep(LOCK_WAIT),
             result => return result,
         }
     }
-    lock.try_lock()
 }

@@ -1,53 +1,97 @@
 //! The journal in the loop: opened before it, committed to before the acknowledgements of each turn.
 
-use std::path::Path;
-use std::time::Instant;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use log::{debug, info, warn};
 
 use super::Server;
 use super::clock::Clock;
-use super::directory::{Directory, Refused};
+use super::directory::{Directory, Refused, Succession};
 use super::error::{Error, JournalError};
 use crate::bot::{self, Bot};
 use crate::health::Condition;
 use crate::journal::{self, Journal};
 use crate::metrics::JournalCounters;
-use crate::time::{Now, Tick};
+use crate::time::{Now, Tick, millis};
 
 /// The journal of a running bot.
 pub(super) struct Keeper {
     journal: Journal<Directory>,
+    succession: Succession,
     /// Whether the last batch could not be written: the log is told once, and once when it is over.
     is_failing: bool,
     counters: JournalCounters,
 }
 
-impl Keeper {
-    /// Takes the directory for this process alone.
-    pub(super) fn take(path: &Path) -> Result<Directory, Error> {
-        Directory::take(path).map_err(|error| Error::Journal {
+/// How long a process that shares its addresses with an older one waits for that one's journal: for
+/// somebody to stop it, and for the stop.
+const SUCCESSION_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a process that has stopped keeps shared addresses for the one that comes after it, once that
+/// one can have the journal: it only has to look for the lock again and to listen.
+pub(super) const HANDOVER_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A directory that this process has to itself, and has not read yet.
+pub(super) struct Claim {
+    path: PathBuf,
+    directory: Directory,
+    succession: Succession,
+}
+
+impl Claim {
+    /// Takes the directory. If `is_successor`, another process may have it that is about to stop.
+    pub(super) fn make(path: &Path, is_successor: bool) -> Result<Self, Error> {
+        let patience = match is_successor {
+            true => SUCCESSION_PATIENCE,
+            false => Duration::ZERO,
+        };
+        let waits = |process: Option<u32>| {
+            let holder = process.map_or_else(
+                || "another torrap".to_owned(),
+                |process| format!("process {process}"),
+            );
+            let secs = patience.as_secs();
+            info!("journal: waiting up to {secs} s for {holder}, which uses it, to stop");
+        };
+        let taken = Directory::take(path, patience, waits);
+        let (directory, succession) = taken.map_err(|error| Error::Journal {
             path: path.to_owned(),
             error: match error {
                 Refused::Taken(process) => JournalError::Taken(process),
+                Refused::Awaited => JournalError::Awaited,
                 Refused::Unusable(error) => JournalError::Unusable(error),
             },
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            directory,
+            succession,
         })
     }
+}
 
-    /// Has the bot owe what an earlier process has left in the directory.
-    pub(super) fn open(directory: Directory, bot: &mut Bot, now: Now) -> Result<Self, Error> {
-        let path = directory.path().to_owned();
+impl Keeper {
+    /// Has the bot owe what an earlier process has left in the directory. The doors are open by now.
+    pub(super) fn open(claim: Claim, bot: &mut Bot, now: Now) -> Result<Self, Error> {
+        let Claim {
+            path,
+            directory,
+            succession,
+        } = claim;
+        if let Err(error) = succession.complete() {
+            warn!("journal: no other process can take its place, its lock is stuck: {error}");
+        }
         if let Some(mode) = directory.open_mode() {
             warn!(
                 "--journal: other users may look into the directory, its mode is {mode:o}; chmod 700 it"
             );
         }
-        let (journal, recovery) =
-            Journal::open(directory, bot, now).map_err(|error| Error::Journal {
-                path,
-                error: JournalError::Unreadable(error),
-            })?;
+        let opened = Journal::open(directory, bot, now);
+        let (journal, recovery) = opened.map_err(|error| Error::Journal {
+            path,
+            error: JournalError::Unreadable(error),
+        })?;
         info!("journal: {recovery}");
         if recovery.damages > 0 {
             let (places, bytes) = (recovery.damages, recovery.damaged_bytes);
@@ -66,9 +110,15 @@ impl Keeper {
         }
         Ok(Self {
             journal,
+            succession,
             is_failing: false,
             counters: JournalCounters::default(),
         })
+    }
+
+    /// Whether another process waits for this one to stop.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.succession.is_under_way()
     }
 
     /// What Prometheus is told.
@@ -79,13 +129,11 @@ impl Keeper {
     /// Books what a commit that took so long has done.
     fn count(&mut self, before: &journal::Counts, begun: Option<Instant>) {
         let counts = self.journal.counts();
-        if counts.writes > before.writes {
-            let took = begun.map_or(0, |begun| begun.elapsed().as_millis());
-            self.counters
-                .commit
-                .observe(u64::try_from(took).unwrap_or(u64::MAX));
+        if let Some(begun) = begun.filter(|_| counts.syncs > before.syncs) {
+            self.counters.sync.observe(millis(begun.elapsed()));
         }
         self.counters.commits = counts.writes;
+        self.counters.syncs = counts.syncs;
         self.counters.bytes = counts.bytes;
         self.counters.failures = counts.failures;
     }
@@ -115,6 +163,12 @@ impl Keeper {
         self.journal.poll_timeout()
     }
 
+    /// Gives the directory free for the process that may wait for it.
+    pub(super) fn close(self) -> Succession {
+        drop(self.journal);
+        self.succession
+    }
+
     /// Makes the last outcomes durable.
     pub(super) fn finish(&mut self, bot: &mut Bot, now: Now) {
         if let Err(failure) = self.journal.finish(bot, now) {
@@ -135,18 +189,13 @@ impl Keeper {
 }
 
 impl Server {
-    /// Makes durable what the turn has accepted, before it is acknowledged. What else is to be answered
-    /// does not wait for the disk.
+    /// Makes durable what the turn has accepted, before it is acknowledged.
     pub(super) fn commit(&mut self, now: Now) {
         let Some(journal) = &mut self.journal else {
             return;
         };
-        if self.sessions.has_promises() {
-            self.sessions.transmit_free();
-        }
-        if !journal.commit(&mut self.bot, now) {
-            self.sessions.break_promises(&bot::busy());
-        }
+        let commit = || journal.commit(&mut self.bot, now);
+        self.sessions.keep_promises(commit, &bot::busy());
         if self.drain_until.is_none() {
             self.bot.set_condition(match journal.is_failing {
                 true => Condition::JournalFailing,
@@ -154,48 +203,6 @@ impl Server {
             });
         }
     }
-
-    /// Whether it is stopping, and what no sender has yet is left to the next start.
-    pub(super) const fn leaves_rest(&self) -> bool {
-        self.journal.is_some() && self.drain_until.is_some()
-    }
-
-    /// The end: how many replies are left undelivered. What a journal keeps is not.
-    pub(super) fn leave_rest(&mut self) -> usize {
-        let pending = self.bot.pending();
-        let Some(journal) = &mut self.journal else {
-            return pending;
-        };
-        journal.finish(&mut self.bot, self.clock.now());
-        info!("replies left to the next start: {pending}");
-        0
-    }
-}
-
-/// Whether a bot could have its journal there, in words; a bot that has it already notices nothing.
-///
-/// # Errors
-/// What would keep it from starting.
-pub fn check(path: &Path) -> Result<String, Error> {
-    let error = |error| Error::Journal {
-        path: path.to_owned(),
-        error,
-    };
-    let unusable = |e| error(JournalError::Unusable(e));
-    let shown = path.display();
-    if !Directory::probe(path).map_err(unusable)? {
-        return Ok(format!("{shown} does not exist yet; the bot makes it"));
-    }
-    let mut directory = Directory::look_at(path).map_err(unusable)?;
-    let now = Clock::start().now().unix;
-    journal::inspect(&mut directory, now).map_err(|e| error(JournalError::Unreadable(e)))?;
-    Ok(match directory.user() {
-        None => format!("{shown} can be used; see `torrap journal`"),
-        Some(None) => format!("{shown} is in use; see `torrap journal`"),
-        Some(Some(process)) => {
-            format!("{shown} is in use by process {process}; see `torrap journal`")
-        }
-    })
 }
 
 /// What `torrap journal` prints: the report, and one line for each job if they are asked for. Nothing
@@ -226,4 +233,26 @@ pub fn inspect(path: &Path, jobs: bool, print: &mut dyn FnMut(&str) -> bool) -> 
         }
     }
     Ok(())
+}
+
+/// Whether a bot could keep its journal there: what there is to say about it. Nothing is changed.
+///
+/// # Errors
+/// It could not.
+pub fn probe(path: &Path) -> Result<&'static str, Error> {
+    let error = |error| Error::Journal {
+        path: path.to_owned(),
+        error,
+    };
+    let was_there = Directory::probe(path).map_err(|e| error(JournalError::Unusable(e)))?;
+    if !was_there {
+        return Ok("is not there yet; the bot makes it");
+    }
+    let mut directory = Directory::look_at(path).map_err(|e| error(JournalError::Unusable(e)))?;
+    let now = Clock::start().now().unix;
+    journal::inspect(&mut directory, now).map_err(|e| error(JournalError::Unreadable(e)))?;
+    Ok(match directory.user() {
+        Some(_) => "can be written and read, and a bot uses it; see `torrap journal`",
+        None => "can be written and read; see `torrap journal`",
+    })
 }

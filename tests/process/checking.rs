@@ -4,7 +4,6 @@ use std::net::TcpListener;
 use std::process::Command;
 
 use crate::bot::{Bot, SECRET};
-use crate::journal;
 use crate::support::{Finished, Scratch, finish, torrap};
 
 fn check(change: impl FnOnce(&mut Command)) -> Finished {
@@ -102,69 +101,54 @@ fn a_check_beside_a_running_bot_knows_it() {
     assert!(finished.stdout.contains(&line), "{}", finished.stdout);
 }
 
-/// The line about the journal, and the code.
-fn check_journal(path: &str) -> (Option<i32>, String) {
-    let bot = Bot::start(|_| {});
-    let finished = check(|command| {
-        command.args(["--reply-origin", &format!("http://{}", bot.address)]);
+#[test]
+fn a_check_says_whether_a_journal_could_be_kept() {
+    let directory = Scratch::new("check-journal");
+    let line = |path: &str| {
+        let finished = check(|command| {
+            // Nothing else may need a thing of the outside world.
+            command.args(["--journal", path, "--reply-origin", "http://127.0.0.1:1"]);
+        });
+        let lines = finished.stdout.lines();
+        let mut found = lines.filter(|line| line[8..].starts_with("journal"));
+        found.next().unwrap().to_owned()
+    };
+    let path = directory.path();
+    let missing = format!("ok      journal     {path} is not there yet; the bot makes it");
+    assert_eq!(line(path), missing);
+    assert_eq!(line(path), missing, "the check has not made it");
+    let below = directory.join("below").display().to_string();
+    assert_eq!(
+        line(&below),
+        format!(
+            "failed  journal     --journal {below:?}: cannot be used (No such file or directory (os error 2)); \
+             give a directory of torrap's own"
+        )
+    );
+    let mut bot = Bot::start(|command| {
         command.args(["--journal", path]);
     });
-    let mut lines = finished.stdout.lines();
-    let line = lines.find(|line| line.contains("  journal  "));
-    let line = line.unwrap_or_else(|| panic!("no line about it in {}", finished.stdout));
-    (finished.code, line.to_owned())
-}
-
-#[test]
-fn a_check_looks_at_the_journal_and_leaves_no_trace() {
-    let directory = Scratch::new("check-journal");
-    let path = directory.path();
-    let line = format!("ok      journal     {path} does not exist yet; the bot makes it");
-    assert_eq!(check_journal(path), (Some(0), line));
-    assert!(!std::fs::exists(path).unwrap());
-
-    let mut bot = journal::start(&directory, "1000");
-    bot.command("olleh");
-    let process = bot.process.pid();
-    let line =
-        format!("ok      journal     {path} is in use by process {process}; see `torrap journal`");
-    assert_eq!(check_journal(path), (Some(0), line));
-    bot.command("olleh");
-    assert_eq!(bot.process.stop(), Some(0));
-
-    let line = format!("ok      journal     {path} can be used; see `torrap journal`");
-    assert_eq!(check_journal(path), (Some(0), line));
-    let mut names: Vec<_> = std::fs::read_dir(path)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name())
-        .collect();
-    names.sort();
-    assert_eq!(names, [journal::FIRST, "lock"]);
-}
-
-#[test]
-fn a_check_says_what_is_wrong_with_the_journal() {
-    let directory = Scratch::new("check-no-journal");
-    let below = directory.join("below").display().to_string();
-    let missing =
-        "cannot be used (No such file or directory (os error 2)); give a directory of torrap's own";
-    let line = format!("failed  journal     --journal {below:?}: {missing}");
-    assert_eq!(check_journal(&below), (Some(1), line));
-
-    std::fs::create_dir(directory.path()).unwrap();
-    let content = b"torrap\x02\x00\xfd\xff and whatever a later version has here";
-    std::fs::write(directory.join(journal::FIRST), content).unwrap();
-    let path = directory.path();
-    let format = "0000000001.log is of format 2, and this torrap knows only format 1; \
-                  run the version that wrote it, or give another directory";
-    let line = format!("failed  journal     --journal {path:?}: {format}");
-    assert_eq!(check_journal(path), (Some(1), line));
-
-    let file = directory.join(journal::FIRST).display().to_string();
-    let (code, line) = check_journal(&file);
-    assert_eq!(code, Some(1));
-    let begin = format!("failed  journal     --journal {file:?}: cannot be used (Not a directory ");
-    assert!(line.starts_with(&begin), "{line}");
+    let kept = "can be written and read";
+    assert_eq!(
+        line(path),
+        format!("ok      journal     {path} {kept}, and a bot uses it; see `torrap journal`")
+    );
+    assert_eq!(bot.process.stop(), Some(0), "it has noticed nothing");
+    let files = || std::fs::read_dir(path).unwrap().count();
+    let before = files();
+    assert_eq!(
+        line(path),
+        format!("ok      journal     {path} {kept}; see `torrap journal`")
+    );
+    assert_eq!(files(), before);
+    let later = b"torrap\x02\x00\xfd\xff and whatever a later version has here, in whatever form";
+    std::fs::write(directory.join("0000000001.log"), later).unwrap();
+    let found = line(path);
+    assert!(
+        found.starts_with("failed  journal     --journal "),
+        "{found}"
+    );
+    assert!(found.contains(" is of format 2"), "{found}");
 }
 
 fn try_to(url: &str, change: impl FnOnce(&mut Command)) -> Finished {

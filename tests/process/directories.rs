@@ -4,11 +4,9 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
-use torrap::trial::stand_in::{Answer, SlackStandIn};
-
-use crate::bot::{Bot, exchange, serve};
+use crate::bot::{Bot, exchange};
 use crate::journal::{SECOND, refused, restart, shown, start, texts};
-use crate::support::{Process, Scratch, finish, poll_for};
+use crate::support::{Scratch, poll_for};
 
 /// Whether a command is acknowledged; otherwise it is answered "busy".
 fn is_acknowledged(bot: &Bot) -> bool {
@@ -95,30 +93,6 @@ fn the_lock_does_not_go_with_its_file() {
         "{report}"
     );
     assert_eq!(bot.process.stop(), Some(0));
-}
-
-/// A second bot that is refused has had no door open: nobody came to it and was turned away.
-#[test]
-fn a_second_bot_that_is_refused_opens_no_door() {
-    let directory = Scratch::new("doors");
-    let slack = SlackStandIn::start(|_| Answer::ok()).unwrap();
-    let command = |listen: &str| {
-        serve(&slack, |command| {
-            command.args(["--reuse-port", "--listen", listen]);
-            command.args(["--journal", directory.path()]);
-        })
-    };
-    let mut first = Process::start(&mut command("127.0.0.1:0"));
-    let line = first.read_until("listening on http://");
-    let address = line.split_once("http://").unwrap().1;
-    // A name that cannot be resolved would be told of first if doors came first.
-    for listen in [address, "nowhere.invalid:1"] {
-        let second = finish(&mut command(listen));
-        assert_eq!(second.code, Some(1));
-        let told = "another torrap uses it";
-        assert!(second.stderr.contains(told), "{}", second.stderr);
-    }
-    assert_eq!(first.stop(), Some(0));
 }
 
 #[test]
