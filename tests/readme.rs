@@ -178,6 +178,7 @@ fn the_commands_exist() {
                     .nth(1)
                     .filter(|_| !is_of_a_test)
             }
+            ("install", _) => None,
             (_, Some(at)) => words[at + 1..].split(|word| *word == "&").next(),
             (".ci/run", _) => {
                 read(".ci/run");

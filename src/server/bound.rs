@@ -144,8 +144,8 @@ fn bind(address: SocketAddr, is_shared: bool) -> io::Result<Socket> {
 
 /// Whether the system has no such kind of address, as against an address that is taken.
 fn is_missing_family(error: &io::Error) -> bool {
-    const EAFNOSUPPORT: i32 = if cfg!(target_os = "linux") { 97 } else { 47 };
-    error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(EAFNOSUPPORT)
+    error.kind() == io::ErrorKind::AddrNotAvailable
+        || error.raw_os_error() == Some(libc::EAFNOSUPPORT)
 }
 
 #[cfg(test)]

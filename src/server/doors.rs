@@ -1,9 +1,12 @@
 //! The sockets that a server begins with, and how many descriptors are left for its clients.
 
+use std::net::SocketAddr;
+
 use log::warn;
 use mio::Registry;
 use mio::net::TcpListener;
 
+use super::agent::Agents;
 use super::bound::Bound;
 use super::inherited::Inherited;
 use super::listener::Listener;
@@ -57,6 +60,18 @@ impl Doors<Bound> {
             watch: open(Side::Watch, self.watch)?,
         })
     }
+}
+
+/// The addresses that a bot with these settings would have, front and watch, found out by binding them:
+/// nobody is let in, so that a bot that shares them notices nothing.
+///
+/// # Errors
+/// It could not have them, or could not post replies.
+pub fn probe(config: &Config) -> Result<(Vec<SocketAddr>, Vec<SocketAddr>), Error> {
+    Agents::new(config)?;
+    let doors = Doors::bind(config, Inherited::default())?;
+    let addresses = |sockets: &[Bound]| sockets.iter().filter_map(Bound::local_addr).collect();
+    Ok((addresses(&doors.front), addresses(&doors.watch)))
 }
 
 /// How many connections and sender threads the descriptor limit admits, after it was raised as far as

@@ -129,7 +129,7 @@ impl Keeper {
     }
 
     /// Whether commands should be sent elsewhere.
-    pub(super) fn is_to_be_avoided(&self, now: Tick) -> bool {
+    fn is_to_be_avoided(&self, now: Tick) -> bool {
         now < self.avoid_until
     }
 

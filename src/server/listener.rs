@@ -95,9 +95,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 
 /// Whether closing a descriptor helps: none is left to this process, or to the whole system.
 pub(super) fn is_out_of_descriptors(error: &io::Error) -> bool {
-    const ENFILE: i32 = 23;
-    const EMFILE: i32 = 24;
-    matches!(error.raw_os_error(), Some(ENFILE | EMFILE))
+    matches!(error.raw_os_error(), Some(libc::ENFILE | libc::EMFILE))
 }
 
 #[cfg(test)]

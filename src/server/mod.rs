@@ -39,6 +39,7 @@ use mio::{Events, Poll, Waker};
 use self::admission::Admission;
 use self::agent::Agents;
 use self::clock::Clock;
+pub use self::doors::probe as probe_doors;
 use self::doors::{Doors, admissible};
 pub use self::error::{Error, JournalError};
 pub use self::inherited::{Inherited, Passed};

@@ -19,6 +19,14 @@ pub enum Unit<'a> {
     Ping(&'a str),
 }
 
+/// The units of `text` in their order.
+#[must_use]
+pub fn units(text: &str) -> Vec<Unit<'_>> {
+    let mut units: Vec<Unit<'_>> = units_reversed(text).collect();
+    units.reverse();
+    units
+}
+
 /// The units of `text` from its last to its first. Two texts never follow each other, and none is
 /// empty.
 #[must_use]

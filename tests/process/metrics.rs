@@ -64,7 +64,12 @@ fn the_alert_rules_fire_when_they_should() {
     let deploy = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy");
     let rules = format!("{deploy}/alerts.yml");
     let tests = format!("{deploy}/alerts.test.yml");
-    for args in [["check", "rules", &rules], ["test", "rules", &tests]] {
+    let config = format!("{deploy}/prometheus.yml");
+    for args in [
+        ["check", "config", &config],
+        ["check", "rules", &rules],
+        ["test", "rules", &tests],
+    ] {
         match promtool(&args, b"") {
             Some((is_good, said)) => assert!(is_good, "{said}"),
             None => eprintln!("skipped: there is no promtool here"),

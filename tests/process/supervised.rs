@@ -270,7 +270,7 @@ fn the_units_are_what_systemd_takes_and_rates_well() {
     judge(&[
         "security",
         "--offline=true",
-        "--threshold=15",
+        "--threshold=11",
         "./torrap.service",
     ]);
     std::fs::remove_dir_all(&folder).unwrap();

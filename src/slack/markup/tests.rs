@@ -3,12 +3,6 @@
 use super::*;
 use proptest::prelude::*;
 
-fn units(text: &str) -> Vec<Unit<'_>> {
-    let mut units: Vec<_> = units_reversed(text).collect();
-    units.reverse();
-    units
-}
-
 fn encoded(text: &str) -> String {
     let mut out = String::new();
     encode_into(text, &mut out);
