@@ -14,8 +14,8 @@ use super::token::{Side, Source};
 use super::{Error, watch};
 use crate::config::Config;
 
-/// Descriptors kept for what is no client: streams, the poll, listeners, name look-ups.
-const DESCRIPTORS_RESERVED: usize = 16;
+/// Descriptors kept for what is no client and no listener: streams, the poll, name look-ups.
+const DESCRIPTORS_RESERVED: usize = 15;
 /// And with a journal: its directory, its two locks, the segment that is written, the next one.
 const JOURNAL_DESCRIPTORS: usize = 5;
 
@@ -74,21 +74,29 @@ pub fn probe(config: &Config) -> Result<(Vec<SocketAddr>, Vec<SocketAddr>), Erro
     Ok((addresses(&doors.front), addresses(&doors.watch)))
 }
 
-/// How many connections and sender threads the descriptor limit admits, after it was raised as far as
-/// it may be. Senders get at most half: however slow the receivers, commands are still acknowledged.
-pub(super) fn admissible(config: &Config, is_watched: bool) -> (usize, usize) {
-    let (max_connections, senders) = (config.max_connections, config.senders);
-    let for_journal = if config.journal.is_some() {
-        JOURNAL_DESCRIPTORS
-    } else {
-        0
-    };
-    let for_watch = if is_watched {
-        watch::CONNECTIONS_MAX
-    } else {
-        0
-    };
-    let reserved = DESCRIPTORS_RESERVED + for_journal + for_watch;
+impl<S> Doors<S> {
+    /// How many connections and sender threads the descriptor limit admits beside these, after it was raised
+    /// as far as it may be. Senders get at most half: however slow the receivers, commands are still
+    /// acknowledged.
+    pub(super) fn admissible(&self, config: &Config) -> (usize, usize) {
+        let for_journal = if config.journal.is_some() {
+            JOURNAL_DESCRIPTORS
+        } else {
+            0
+        };
+        let for_watch = if self.watch.is_empty() {
+            0
+        } else {
+            watch::CONNECTIONS_MAX
+        };
+        let listeners = self.front.len() + self.watch.len();
+        let reserved = DESCRIPTORS_RESERVED + listeners + for_journal + for_watch;
+        share_descriptors(config.max_connections, config.senders, reserved)
+    }
+}
+
+/// How many connections and sender threads there may be beside what is reserved.
+fn share_descriptors(max_connections: usize, senders: usize, reserved: usize) -> (usize, usize) {
     let wanted = max_connections + senders + reserved;
     let Ok((soft, hard)) = rlimit::getrlimit(rlimit::Resource::NOFILE) else {
         return (max_connections, senders);

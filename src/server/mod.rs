@@ -39,8 +39,8 @@ use mio::{Events, Poll, Waker};
 use self::admission::Admission;
 use self::agent::Agents;
 use self::clock::Clock;
+use self::doors::Doors;
 pub use self::doors::probe as probe_doors;
-use self::doors::{Doors, admissible};
 pub use self::error::{Error, JournalError};
 pub use self::inherited::{Inherited, Passed};
 use self::journal::{Claim, Keeper};
@@ -119,7 +119,7 @@ impl Server {
         // A passed socket is the same one in all processes: whom this one turned away, nobody would hear.
         let is_shared = config.reuse_port && inherited.front.is_empty();
         let doors = Doors::bind(config, inherited)?;
-        let (max_connections, senders) = admissible(config, !doors.watch.is_empty());
+        let (max_connections, senders) = doors.admissible(config);
         let claim = |path| Claim::make(path, is_successor);
         let claim = config.journal.as_deref().map(claim).transpose()?;
         // Nobody is let in before there is somebody who will serve him.
