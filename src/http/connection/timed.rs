@@ -209,10 +209,11 @@ fn empty_lines_before_a_request_leave_the_connection_idle() {
 
 #[test]
 fn a_connection_that_ends_holds_nothing_for_whatever_reason() {
+    type End = fn(&mut Timed);
     let limits = Limits::default();
     let half = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc";
     // And what lingers does so from then on.
-    let ends: [(u64, fn(&mut Timed)); 4] = [
+    let ends: [(u64, End); 4] = [
         (30_000, |test| test.connection.handle_peer_closed()),
         (35_000, |test| _ = test.time_out(30_000)),
         (5_001, |test| _ = test.receive(1, &[b'a'; 6])),
