@@ -21,14 +21,8 @@ pub(super) struct Keeper {
     succession: Succession,
     /// Whether the last batch could not be written: the log is told once, and once when it is over.
     is_failing: bool,
-    /// Until when commands should go elsewhere. Not for ever: only another command shows that the disk
-    /// takes records again, and a proxy that asks for readiness would send none.
-    avoid_until: Tick,
     counters: JournalCounters,
 }
-
-/// How long commands should go elsewhere after a batch could not be written, ms.
-const AVOID_MS: u64 = 5_000;
 
 /// How long a process that shares its addresses with an older one waits for that one's journal: for
 /// somebody to stop it, and for the stop.
@@ -118,7 +112,6 @@ impl Keeper {
             journal,
             succession,
             is_failing: false,
-            avoid_until: Tick(0),
             counters: JournalCounters::default(),
         })
     }
@@ -128,24 +121,14 @@ impl Keeper {
         self.succession.is_under_way()
     }
 
-    /// Whether commands should be sent elsewhere.
-    fn is_to_be_avoided(&self, now: Tick) -> bool {
-        now < self.avoid_until
-    }
-
     /// What Prometheus is told.
     pub(super) const fn counters(&self) -> &JournalCounters {
         &self.counters
     }
 
     /// Books what a commit that took so long has done.
-    fn count(&mut self, before: &journal::Counts, begun: Option<Instant>, now: Tick) {
+    fn count(&mut self, before: &journal::Counts, begun: Option<Instant>) {
         let counts = self.journal.counts();
-        if counts.failures > before.failures {
-            self.avoid_until = now.after(AVOID_MS);
-        } else if counts.writes > before.writes {
-            self.avoid_until = Tick(0);
-        }
         if let Some(begun) = begun.filter(|_| counts.syncs > before.syncs) {
             self.counters.sync.observe(millis(begun.elapsed()));
         }
@@ -160,7 +143,7 @@ impl Keeper {
         let before = self.journal.counts();
         let begun = bot.has_changes().then(Instant::now);
         let result = self.journal.commit(bot, now);
-        self.count(&before, begun, now.tick);
+        self.count(&before, begun);
         let has_failed = self.journal.counts().failures > before.failures;
         match &result {
             Err(failure) if has_failed && !self.is_failing => {
@@ -214,11 +197,10 @@ impl Server {
         let commit = || journal.commit(&mut self.bot, now);
         self.sessions.keep_promises(commit, &bot::busy());
         if self.drain_until.is_none() {
-            self.bot
-                .set_condition(match journal.is_to_be_avoided(now.tick) {
-                    true => Condition::JournalFailing,
-                    false => Condition::Ready,
-                });
+            self.bot.set_condition(match journal.is_failing {
+                true => Condition::JournalFailing,
+                false => Condition::Ready,
+            });
         }
     }
 }
