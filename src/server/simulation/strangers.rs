@@ -4,35 +4,38 @@ use std::ops::Range;
 
 use super::habits::Habits;
 use super::world::{GET, World};
-use crate::http::Limits;
 
 /// However many send many requests at once, a command that comes in is not behind all of them.
 #[test]
 fn a_command_does_not_wait_for_those_who_send_many_requests() {
-    const CROWD: usize = 500;
-    let mut world = World::with(1, Habits::calm());
-    for _ in 0..=CROWD {
-        world.network.borrow_mut().connect(usize::MAX);
-    }
-    while world.network.borrow().is_anyone_at_the_door() {
+    const CROWD: usize = 100;
+    const VOLLEY: usize = 64;
+    // How many requests are answered in a turn at most differs from seed to seed.
+    for seed in 1..=8 {
+        let mut world = World::with(seed, Habits::calm());
+        for _ in 0..=CROWD {
+            world.network.borrow_mut().connect(usize::MAX);
+        }
+        while world.network.borrow().is_anyone_at_the_door() {
+            world.turn(true);
+        }
+        for wire in 0..CROWD {
+            let volley = GET.repeat(VOLLEY);
+            world.network.borrow_mut().deliver(wire, &volley);
+        }
+        let request = world.signed("help");
+        world.network.borrow_mut().deliver(CROWD, &request);
         world.turn(true);
+        let answer = world.network.borrow_mut().take(CROWD, 512);
+        assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{answer:?}");
+        let first = answers(&world, 0..CROWD);
+        assert!((CROWD..=4 * CROWD).contains(&first), "{first} in one turn");
+        while world.has_work() {
+            world.turn(true);
+        }
+        let all = first + answers(&world, 0..CROWD);
+        assert_eq!(all, CROWD * VOLLEY, "in the end");
     }
-    for wire in 0..CROWD {
-        let volley = GET.repeat(Limits::default().requests_per_turn_max);
-        world.network.borrow_mut().deliver(wire, &volley);
-    }
-    let request = world.signed("help");
-    world.network.borrow_mut().deliver(CROWD, &request);
-    world.turn(true);
-    let answer = world.network.borrow_mut().take(CROWD, 512);
-    assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{answer:?}");
-    let first = answers(&world, 0..CROWD);
-    assert!((CROWD..=4 * CROWD).contains(&first), "{first} in one turn");
-    while world.has_work() {
-        world.turn(true);
-    }
-    let all = CROWD * Limits::default().requests_per_turn_max;
-    assert_eq!(first + answers(&world, 0..CROWD), all, "in the end");
 }
 
 /// Takes what these have been answered, and counts it.
