@@ -1,6 +1,6 @@
 //! The directory of a journal: its lock and its files.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -37,9 +37,42 @@ pub(super) enum Refused {
     Unusable(io::Error),
 }
 
+/// Which directory a path led to: one that was removed and made anew is another one.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    path: PathBuf,
+    inode: (u64, u64),
+}
+
+impl Place {
+    fn of(path: &Path, handle: &File) -> io::Result<Self> {
+        let inode = inode(&handle.metadata()?);
+        let path = path.to_owned();
+        Ok(Self { path, inode })
+    }
+
+    /// Whether the directory is no longer there. What was written to it is lost with this process then, and
+    /// the files that are open tell nothing of that.
+    pub(super) fn is_gone(&self) -> bool {
+        match fs::metadata(&self.path) {
+            Ok(found) => inode(&found) != self.inode,
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        }
+    }
+}
+
+fn inode(metadata: &Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
+}
+
+fn gone() -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, "somebody has removed it")
+}
+
 /// A directory with the files of a journal.
 #[derive(Debug)]
 pub(super) struct Directory {
+    place: Place,
     path: PathBuf,
     /// The directory itself, to sync it.
     handle: File,
@@ -96,6 +129,7 @@ impl Directory {
             return Err(io::ErrorKind::NotADirectory.into());
         }
         Ok(Self {
+            place: Place::of(path, &handle)?,
             path: path.to_owned(),
             handle,
             _lock: None,
@@ -123,6 +157,11 @@ impl Directory {
             fs::remove_dir(path)?;
         }
         written.map(|()| was_there)
+    }
+
+    /// Which directory this is.
+    pub(super) fn place(&self) -> Place {
+        self.place.clone()
     }
 
     /// Whether other users may look into the directory; what it is then.
@@ -230,6 +269,10 @@ impl Disk for Directory {
     }
 
     fn create(&mut self, name: &str) -> io::Result<File> {
+        // Another one in its place is not locked.
+        if self.place.is_gone() {
+            return Err(gone());
+        }
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(FILE_MODE);
         options.open(self.path.join(name))
@@ -244,7 +287,12 @@ impl Disk for Directory {
     }
 
     fn sync(&mut self, file: &mut File) -> io::Result<()> {
-        file.sync_data()
+        file.sync_data()?;
+        // Without a name it is as durable as this process.
+        match file.metadata()?.nlink() {
+            0 => Err(gone()),
+            _ => Ok(()),
+        }
     }
 
     fn sync_names(&mut self) -> io::Result<()> {

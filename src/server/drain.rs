@@ -19,6 +19,10 @@ impl Server {
     pub(super) fn begin_drain(&mut self) {
         debug!("received cancellation signal");
         let pending = self.bot.pending();
+        if self.journal.as_ref().is_some_and(Keeper::is_gone) {
+            warn!("journal: its directory was removed; no reply is left to the next start");
+            self.journal = None;
+        }
         // What a journal keeps need not be waited for.
         let (drain_ms, grace_ms) = match self.journal {
             Some(_) => (KEPT_DRAIN_MS.min(self.drain_ms), KEPT_DRAIN_MS),
