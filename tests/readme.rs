@@ -229,6 +229,7 @@ fn the_log_says_what_is_quoted() {
         "src/slack/response_url/mod.rs",
         "src/jobs/retry.rs",
         "src/server/mod.rs",
+        "src/server/directory/segments.rs",
         "src/server/doors.rs",
         "src/server/error.rs",
         "src/server/admission.rs",

@@ -3,7 +3,7 @@
 use super::ledger::Ledger;
 use super::log::{BATCH_FRONT, Failure, Log, Written};
 use super::record::{Entry, Record};
-use super::{Disk, JournalTime, LOG_BYTES_MIN, LOG_PER_LIVE_MAX};
+use super::{Disk, JournalTime, LOG_BYTES_MIN, LOG_PER_LIVE_MAX, SEGMENT_BYTES};
 use crate::bot::{Bot, Change, Owed};
 use crate::slab::Key;
 use crate::time::{Now, Tick};
@@ -267,13 +267,16 @@ impl<D: Disk> Journal<D> {
         self.batch.extend_from_slice(&self.outcomes);
         let mut durable = !self.booked.is_empty()
             || self.unsynced.len() > UNSYNCED_BYTES_MAX
-            || self.is_oversized();
+            || self.is_oversized()
+            || self.is_failing();
         let next_job = self.newest_job + 1;
         let mut result = self.log.commit(&mut self.batch, next_job, durable);
-        if result
-            .as_ref()
-            .is_err_and(|failure| failure.is_segment_lost)
+        if let Err(failure) = &result
+            && failure.is_segment_lost
         {
+            if !self.is_failing() {
+                ::log::warn!("journal: {failure}; going on in a new segment");
+            }
             // Never a second sync of the same file: everything that it may have lost goes to a new one.
             let at = self.batch.len() - self.outcomes.len();
             self.batch.splice(at..at, self.unsynced.iter().copied());
@@ -334,14 +337,20 @@ impl<D: Disk> Journal<D> {
         self.ledger.shrink();
     }
 
+    /// While it fails there always is: a batch, be it empty, shows whether the disk works again, and
+    /// nobody need send a command to find that out.
     fn has_work(&self) -> bool {
-        !self.outcomes.is_empty() || self.is_oversized()
+        !self.outcomes.is_empty() || self.is_oversized() || self.is_failing()
     }
 
-    /// Whether there is anything to be gained from moving jobs, and reason to.
+    /// Whether there is anything to be gained from moving jobs, and reason to. That is before the log
+    /// is as large as it may be: if the oldest segments are full of what is owed, room is gained only when
+    /// all that has been moved, and half as much is accepted meanwhile.
     fn is_oversized(&self) -> bool {
-        let bound = LOG_BYTES_MIN.max(self.ledger.live() * LOG_PER_LIVE_MAX);
-        self.ledger.has_old_segments() && self.ledger.bytes() > bound
+        let live = self.ledger.live();
+        let bound = LOG_BYTES_MIN.max(live * LOG_PER_LIVE_MAX);
+        let begin = bound - live / 2 - SEGMENT_BYTES;
+        self.ledger.has_old_segments() && self.ledger.bytes() > begin
     }
 
     fn number(&self, job: Key) -> u64 {

@@ -73,12 +73,8 @@ impl Report {
             format!("due {at}, now")
         } else {
             let ms = entry.due.0 - self.journal_now.0;
-            format!(
-                "due {at}, in {} s",
-                Seconds {
-                    ms: ms.next_multiple_of(1000)
-                }
-            )
+            let ms = ms.div_ceil(1000).saturating_mul(1000);
+            format!("due {at}, in {} s", Seconds { ms })
         }
     }
 
@@ -98,8 +94,9 @@ impl Report {
         };
         let count =
             |test: &dyn Fn(&Entry<'_>) -> bool| entries().filter(|entry| test(entry)).count();
-        let expired = count(&|entry| entry.expires <= self.journal_now);
-        let due = count(&|entry| entry.due <= self.journal_now) - expired;
+        let is_expired = |entry: &Entry<'_>| entry.expires <= self.journal_now;
+        let expired = count(&is_expired);
+        let due = count(&|entry| entry.due <= self.journal_now && !is_expired(entry));
         writeln!(f, "owed: {}", self.replay.pending.len() - expired)?;
         writeln!(f, "  due now: {due}")?;
         writeln!(

@@ -1,15 +1,19 @@
-//! The directory of a journal: its lock and its files.
+//! The directory of a journal, and who has it.
+
+mod reading;
+mod segments;
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::journal::Disk;
 
-/// Whoever has this file locked has the directory to himself; his process number is in it.
+/// Tells people which process has the directory. What counts is the lock on the directory itself, which
+/// nobody can delete; only where a directory cannot be locked, as on NFS, it is this file's.
 const LOCK: &str = "lock";
 /// Whoever has this one locked is the next to have the directory, and has not opened his doors yet.
 const NEXT: &str = "next";
@@ -37,47 +41,48 @@ pub(super) enum Refused {
     Unusable(io::Error),
 }
 
-/// Which directory a path led to: one that was removed and made anew is another one.
-#[derive(Clone, Debug)]
-pub(super) struct Place {
+/// A directory with the files of a journal.
+#[derive(Debug)]
+pub(super) struct Directory {
     path: PathBuf,
-    inode: (u64, u64),
+    /// The directory itself: to lock it, to sync it, and to tell it from another one that has its path.
+    handle: File,
+    identity: Identity,
+    /// Held as long as this lives, where the directory cannot be locked.
+    _lock: Option<File>,
 }
 
-impl Place {
-    fn of(path: &Path, handle: &File) -> io::Result<Self> {
-        let inode = inode(&handle.metadata()?);
-        let path = path.to_owned();
-        Ok(Self { path, inode })
-    }
+/// Which file or directory something is, whatever its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Identity {
+    device: u64,
+    inode: u64,
+}
 
-    /// Whether the directory is no longer there. What was written to it is lost with this process then, and
-    /// the files that are open tell nothing of that.
-    pub(super) fn is_gone(&self) -> bool {
-        match fs::metadata(&self.path) {
-            Ok(found) => inode(&found) != self.inode,
-            Err(error) => error.kind() == io::ErrorKind::NotFound,
+impl Identity {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
         }
     }
 }
 
-fn inode(metadata: &Metadata) -> (u64, u64) {
-    (metadata.dev(), metadata.ino())
-}
-
-fn gone() -> io::Error {
-    io::Error::new(io::ErrorKind::NotFound, "somebody has removed it")
-}
-
-/// A directory with the files of a journal.
+/// Where a directory is, and which one it is.
 #[derive(Debug)]
-pub(super) struct Directory {
-    place: Place,
+pub(super) struct Place {
     path: PathBuf,
-    /// The directory itself, to sync it.
-    handle: File,
-    /// Held as long as this lives, unless this is only to be read.
-    _lock: Option<File>,
+    identity: Identity,
+}
+
+impl Place {
+    /// Whether the path no longer leads to the directory: the next start will not find what is in it.
+    pub(super) fn is_lost(&self) -> bool {
+        match fs::metadata(&self.path) {
+            Ok(metadata) => Identity::of(&metadata) != self.identity,
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        }
+    }
 }
 
 impl Directory {
@@ -96,42 +101,42 @@ impl Directory {
             _ => {}
         }
         let mut directory = Self::look_at(path).map_err(unusable)?;
-        let next = lock_file(path, NEXT).map_err(unusable)?;
-        match lock_patiently(&next, LOCK_PATIENCE) {
+        let writable = lock_file(path, NEXT).map_err(unusable)?;
+        // A file that is open for writing would keep the file system from being made read-only. NFS locks
+        // no other.
+        let readable = directory.open(NEXT).map_err(unusable)?;
+        let (next, locked) = match lock_patiently(&readable, LOCK_PATIENCE) {
+            Err(TryLockError::Error(_)) => {
+                let locked = lock_patiently(&writable, LOCK_PATIENCE);
+                (writable, locked)
+            }
+            locked => (readable, locked),
+        };
+        match locked {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(Refused::Awaited),
             Err(TryLockError::Error(error)) => return Err(unusable(error)),
         }
-        let mut lock = lock_file(path, LOCK).map_err(unusable)?;
-        let locked = match lock_patiently(&lock, LOCK_PATIENCE) {
-            Err(TryLockError::WouldBlock) if !patience.is_zero() => {
-                waits(directory.holder());
-                lock_patiently(&lock, patience)
-            }
-            locked => locked,
-        };
-        match locked {
-            Ok(()) => {}
+        match directory.lock(&directory.handle, patience, waits) {
+            Ok(()) => directory.tell_process().map_err(unusable)?,
             Err(TryLockError::WouldBlock) => return Err(Refused::Taken(directory.holder())),
-            Err(TryLockError::Error(error)) => return Err(unusable(error)),
+            // Not here; the file's lock stands for the directory's.
+            Err(TryLockError::Error(_)) => directory._lock = Some(directory.take_file()?),
         }
-        // For people only: the lock is what counts, and a full disk is no reason not to start.
-        let _ = lock.set_len(0);
-        let _ = writeln!(lock, "{}", std::process::id());
-        directory._lock = Some(lock);
         Ok((directory, Succession { next }))
     }
 
     /// The directory as it is, to be read.
     pub(super) fn look_at(path: &Path) -> io::Result<Self> {
         let handle = File::open(path)?;
-        if !handle.metadata()?.is_dir() {
+        let metadata = handle.metadata()?;
+        if !metadata.is_dir() {
             return Err(io::ErrorKind::NotADirectory.into());
         }
         Ok(Self {
-            place: Place::of(path, &handle)?,
             path: path.to_owned(),
             handle,
+            identity: Identity::of(&metadata),
             _lock: None,
         })
     }
@@ -159,9 +164,12 @@ impl Directory {
         written.map(|()| was_there)
     }
 
-    /// Which directory this is.
+    /// Where it is, and which one.
     pub(super) fn place(&self) -> Place {
-        self.place.clone()
+        Place {
+            path: self.path.clone(),
+            identity: self.identity,
+        }
     }
 
     /// Whether other users may look into the directory; what it is then.
@@ -172,21 +180,82 @@ impl Directory {
 
     /// The process that has the directory to itself. `Some(None)` if it has not told its number.
     pub(super) fn user(&self) -> Option<Option<u32>> {
-        let lock = File::open(self.path.join(LOCK)).ok()?;
         // A shared lock, and for a moment only: a bot that starts just now is not told that
         // somebody else has the directory.
-        match lock.try_lock_shared() {
-            Err(TryLockError::WouldBlock) => Some(self.holder()),
-            _ => None,
-        }
+        let result = match self.handle.try_lock_shared() {
+            Ok(()) => self.handle.unlock().map_err(TryLockError::Error),
+            Err(TryLockError::Error(_)) => self.open(LOCK).ok()?.try_lock_shared(),
+            taken => taken,
+        };
+        matches!(result, Err(TryLockError::WouldBlock)).then(|| self.holder())
     }
 
     fn holder(&self) -> Option<u32> {
         let mut text = String::new();
-        let lock = File::open(self.path.join(LOCK)).ok()?;
+        let lock = self.open(LOCK).ok()?;
         lock.take(16).read_to_string(&mut text).ok()?;
         text.trim().parse().ok()
     }
+
+    /// Writes the number of this process into the file that people may look at. A full disk is no reason
+    /// not to start, nor is something else that has the file's name; a directory in which no file can be
+    /// made is.
+    fn tell_process(&self) -> io::Result<()> {
+        let written = lock_file(&self.path, LOCK).and_then(|mut file| {
+            file.set_len(0)?;
+            writeln!(file, "{}", std::process::id())
+        });
+        match written {
+            Err(error) if is_no_right_to_write(&error) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// The same, and the file's lock stands for the directory's.
+    fn take_file(&self) -> Result<File, Refused> {
+        let lock = lock_file(&self.path, LOCK).map_err(Refused::Unusable)?;
+        match lock_patiently(&lock, LOCK_PATIENCE) {
+            Ok(()) => self.tell_process().map_err(Refused::Unusable)?,
+            Err(TryLockError::WouldBlock) => return Err(Refused::Taken(self.holder())),
+            Err(TryLockError::Error(error)) => return Err(Refused::Unusable(error)),
+        }
+        Ok(lock)
+    }
+
+    /// Locks the directory, or waits for whoever has it.
+    fn lock(
+        &self,
+        lock: &File,
+        patience: Duration,
+        waits: impl FnOnce(Option<u32>),
+    ) -> Result<(), TryLockError> {
+        match lock_patiently(lock, LOCK_PATIENCE) {
+            Err(TryLockError::WouldBlock) if !patience.is_zero() => {
+                waits(self.holder());
+                lock_patiently(lock, patience)
+            }
+            locked => locked,
+        }
+    }
+
+    /// Opens a file of the directory for reading, and nothing else that has a name there.
+    fn open(&self, name: &str) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags(PLAIN_FILES);
+        let file = options.open(self.path.join(name))?;
+        match file.metadata()?.is_file() {
+            true => Ok(file),
+            false => Err(io::Error::other("it is not a file")),
+        }
+    }
+}
+
+/// No symbolic link is followed out of the directory, and nobody is waited for at the other end of a pipe.
+const PLAIN_FILES: i32 = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+
+fn is_no_right_to_write(error: &io::Error) -> bool {
+    use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+    matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem)
 }
 
 /// Who is the next to have a directory. At first that is this process, which has it just now.
@@ -234,7 +303,7 @@ fn lock_file(path: &Path, name: &str) -> io::Result<File> {
         .create(true)
         .truncate(false)
         .mode(FILE_MODE)
-        .custom_flags(libc::O_NOFOLLOW)
+        .custom_flags(PLAIN_FILES)
         .open(path.join(name))
 }
 
@@ -245,68 +314,6 @@ fn lock_patiently(lock: &File, patience: Duration) -> Result<(), TryLockError> {
         match lock.try_lock() {
             Err(TryLockError::WouldBlock) if begun.elapsed() < patience => thread::sleep(LOCK_WAIT),
             result => return result,
-        }
-    }
-}
-
-impl Disk for Directory {
-    type File = File;
-
-    fn names(&mut self) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in fs::read_dir(&self.path)? {
-            names.extend(entry?.file_name().into_string());
-        }
-        Ok(names)
-    }
-
-    fn read(&mut self, name: &str) -> io::Result<Box<dyn Read + '_>> {
-        Ok(Box::new(File::open(self.path.join(name))?))
-    }
-
-    fn open(&mut self, name: &str) -> io::Result<File> {
-        OpenOptions::new().write(true).open(self.path.join(name))
-    }
-
-    fn create(&mut self, name: &str) -> io::Result<File> {
-        // Another one in its place is not locked.
-        if self.place.is_gone() {
-            return Err(gone());
-        }
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true).mode(FILE_MODE);
-        options.open(self.path.join(name))
-    }
-
-    fn write(&mut self, file: &mut File, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        file.write_all_at(bytes, offset)
-    }
-
-    fn truncate(&mut self, file: &mut File, len: u64) -> io::Result<()> {
-        file.set_len(len)
-    }
-
-    fn sync(&mut self, file: &mut File) -> io::Result<()> {
-        file.sync_data()?;
-        // Without a name it is as durable as this process.
-        match file.metadata()?.nlink() {
-            0 => Err(gone()),
-            _ => Ok(()),
-        }
-    }
-
-    fn sync_names(&mut self) -> io::Result<()> {
-        self.handle.sync_all()
-    }
-
-    fn remove(&mut self, name: &str) -> io::Result<()> {
-        fs::remove_file(self.path.join(name))
-    }
-
-    fn keep_aside(&mut self, name: &str, aside: &str) -> io::Result<()> {
-        match fs::hard_link(self.path.join(name), self.path.join(aside)) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            result => result,
         }
     }
 }

@@ -19,8 +19,10 @@ impl Server {
     pub(super) fn begin_drain(&mut self) {
         debug!("received cancellation signal");
         let pending = self.bot.pending();
-        if self.journal.as_ref().is_some_and(Keeper::is_gone) {
-            warn!("journal: its directory was removed; no reply is left to the next start");
+        if self.journal.as_ref().is_some_and(Keeper::is_lost) {
+            warn!(
+                "journal: its directory is gone, and the next start would not find what is owed: it is posted before the end"
+            );
             self.journal = None;
         }
         // What a journal keeps need not be waited for.

@@ -22,14 +22,8 @@ pub(super) struct Keeper {
     succession: Succession,
     /// Whether the last batch could not be written: the log is told once, and once when it is over.
     is_failing: bool,
-    /// Until when commands should go elsewhere. Not for ever: only another command shows that the disk
-    /// takes records again, and a proxy that asks for readiness would send none.
-    avoid_until: Tick,
     counters: JournalCounters,
 }
-
-/// How long commands should go elsewhere after a batch could not be written, ms.
-const AVOID_MS: u64 = 5_000;
 
 /// How long a process that shares its addresses with an older one waits for that one's journal: for
 /// somebody to stop it, and for the stop.
@@ -121,24 +115,18 @@ impl Keeper {
             place,
             succession,
             is_failing: false,
-            avoid_until: Tick(0),
             counters: JournalCounters::default(),
         })
     }
 
     /// Whether the next start will not find what is kept.
-    pub(super) fn is_gone(&self) -> bool {
-        self.place.is_gone()
+    pub(super) fn is_lost(&self) -> bool {
+        self.place.is_lost()
     }
 
     /// Whether another process waits for this one to stop.
     pub(super) fn is_awaited(&self) -> bool {
         self.succession.is_under_way()
-    }
-
-    /// Whether commands should be sent elsewhere.
-    fn is_to_be_avoided(&self, now: Tick) -> bool {
-        now < self.avoid_until
     }
 
     /// What Prometheus is told.
@@ -147,13 +135,8 @@ impl Keeper {
     }
 
     /// Books what a commit that took so long has done.
-    fn count(&mut self, before: &journal::Counts, begun: Option<Instant>, now: Tick) {
+    fn count(&mut self, before: &journal::Counts, begun: Option<Instant>) {
         let counts = self.journal.counts();
-        if counts.failures > before.failures {
-            self.avoid_until = now.after(AVOID_MS);
-        } else if counts.writes > before.writes {
-            self.avoid_until = Tick(0);
-        }
         if let Some(begun) = begun.filter(|_| counts.syncs > before.syncs) {
             self.counters.sync.observe(millis(begun.elapsed()));
         }
@@ -168,7 +151,7 @@ impl Keeper {
         let before = self.journal.counts();
         let begun = bot.has_changes().then(Instant::now);
         let result = self.journal.commit(bot, now);
-        self.count(&before, begun, now.tick);
+        self.count(&before, begun);
         let has_failed = self.journal.counts().failures > before.failures;
         match &result {
             Err(failure) if has_failed && !self.is_failing => {
@@ -222,11 +205,10 @@ impl Server {
         let commit = || journal.commit(&mut self.bot, now);
         self.sessions.keep_promises(commit, &bot::busy());
         if self.drain_until.is_none() {
-            self.bot
-                .set_condition(match journal.is_to_be_avoided(now.tick) {
-                    true => Condition::JournalFailing,
-                    false => Condition::Ready,
-                });
+            self.bot.set_condition(match journal.is_failing {
+                true => Condition::JournalFailing,
+                false => Condition::Ready,
+            });
         }
     }
 }

@@ -176,6 +176,23 @@ fn a_fault_gets_one_answer_after_those_before_it() {
 
 #[test]
 fn each_fault_has_its_status() {
+    for (error, status) in [
+        (Error::Malformed, 400),
+        (Error::BadHost, 400),
+        (Error::AmbiguousFraming, 400),
+        (Error::TimedOut, 408),
+        (Error::LengthRequired, 411),
+        (Error::ContentTooLarge, 413),
+        (Error::TargetTooLong, 414),
+        (Error::UnsupportedContentCoding, 415),
+        (Error::UnknownExpectation, 417),
+        (Error::FieldsTooLarge, 431),
+        (Error::UnsupportedTransferCoding, 501),
+        (Error::Overloaded, 503),
+        (Error::UnsupportedVersion, 505),
+    ] {
+        assert_eq!(error.status().code(), status, "{error}");
+    }
     let get = |lines: &str| refused(format!("GET / HTTP/1.1\r\nHost: x\r\n{lines}\r\n"));
     let post = |lines: &str| {
         refused(format!(

@@ -51,7 +51,10 @@ impl Kept {
         let left = owed(bot, now);
         let mut next = Bot::new(config, now.tick);
         let (_, recovery) = Journal::open(self.disk.clone(), &mut next, now).unwrap();
-        assert_eq!((recovery.damages, recovery.torn_bytes), (0, 0));
+        // A write that failed half-way, and could not be undone, may have left something.
+        let failures = self.journal.counts().failures;
+        assert!(recovery.torn_bytes == 0 || failures > 0);
+        assert_eq!(recovery.damages, 0);
         assert_eq!(owed(&next, now), left);
         left
     }
