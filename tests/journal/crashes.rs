@@ -55,10 +55,10 @@ impl Sums {
 }
 
 fn seeds(default: u64) -> std::ops::Range<u64> {
-    match number("TORRAP_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("TORRAP_SEEDS").unwrap_or(default),
-    }
+    let first = number("TORRAP_SEED");
+    let count = number("TORRAP_SEEDS").unwrap_or(if first.is_some() { 1 } else { default });
+    let first = first.unwrap_or(0);
+    first..first + count
 }
 
 #[test]
