@@ -9,7 +9,7 @@ use super::ledger::Ledger;
 use super::log::Log;
 use super::record::{Entry, Record};
 use super::replay::{Found, Pending, Replay, io_error};
-use super::{ASIDE_SUFFIX, Disk, Error, JournalTime, KEPT_ASIDE_MAX};
+use super::{ASIDE_SUFFIX, Disk, Error, JournalTime, KEPT_ASIDE_MAX, Sizes};
 use crate::bot::{Bot, Owed};
 use crate::jobs::LIFETIME_MS;
 use crate::time::{Now, Tick, UnixTime};
@@ -52,11 +52,26 @@ impl<D: Disk> Journal<D> {
     ///
     /// # Errors
     /// See [`Error`]. Damage is none: it is told of in the [`Recovery`].
-    pub fn open(mut disk: D, bot: &mut Bot, now: Now) -> Result<(Self, Recovery), Error> {
+    pub fn open(disk: D, bot: &mut Bot, now: Now) -> Result<(Self, Recovery), Error> {
+        Self::open_with(disk, Sizes::default(), bot, now)
+    }
+
+    /// The same for a log of other sizes, which those that it has had so far need not be.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn open_with(
+        mut disk: D,
+        sizes: Sizes,
+        bot: &mut Bot,
+        now: Now,
+    ) -> Result<(Self, Recovery), Error> {
         let replay = Replay::of(&mut disk)?;
         for stale in &replay.stale {
-            let removed = disk.remove(&header::name(*stale));
-            removed.map_err(io_error("delete a segment that is in front of a gap"))?;
+            // One that stays is in front of the gap at the next start as well.
+            if let Err(error) = disk.remove(&header::name(*stale)) {
+                ::log::warn!("journal: cannot delete a segment in front of a gap: {error}");
+            }
         }
         let mut recovery = Recovery::default();
         keep_aside(&mut disk, &replay.segments, &mut recovery)?;
@@ -76,17 +91,21 @@ impl<D: Disk> Journal<D> {
             tick: now.tick,
             journal: resume(replay.time, now.unix),
         };
-        let log = Log::new(disk, newest, end);
-        let mut journal = Self::new(log, ledger, clock, replay.newest_job);
-        if let Some(last) = replay.segments.last() {
-            journal.sync_left(last.torn_bytes + last.damaged_bytes > 0);
+        let log = Log::new(disk, sizes.segment, newest, end);
+        let mut journal = Self::new(log, ledger, clock, replay.newest_job, sizes);
+        let newest = replay.segments.last();
+        if newest.is_some_and(|newest| newest.torn_bytes + newest.damaged_bytes == 0) {
+            journal.sync_left();
         }
-        for number in replay.doubtful {
-            Record::Settled(number).append(&mut journal.outcomes);
-        }
+        let attempts = |number| {
+            let pending = replay.pending.get(&number)?;
+            Some((pending.attempts, pending.due))
+        };
+        replay.doubts.append_to(&mut journal.outcomes, attempts);
         journal.restore(replay.pending, bot, &mut recovery);
         bot.number_from(replay.newest_job + 1);
         bot.keep_changes();
+        journal.make_good(bot, now);
         Ok((journal, recovery))
     }
 
@@ -108,7 +127,7 @@ impl<D: Disk> Journal<D> {
                 Some(key) => {
                     recovery.pending += 1;
                     self.ledger
-                        .put(key.index(), pending.segment, pending.bytes(), entry.due);
+                        .put(key.index(), pending.segment, pending.bytes, entry.due);
                 }
                 None => _ = Record::Settled(number).append(&mut self.outcomes),
             }

@@ -4,8 +4,8 @@
 //! | --- | --- | --- |
 //! | length | 4 | of the payload |
 //! | checksum | 4 | CRC-32 of the length and of all that follows, begun with the segment's number |
-//! | kind | 1 | 1 accepted, 2 settled, 3 attempt failed, 4 a batch begins |
-//! | number | 8 | of the job; where a batch begins, journal time |
+//! | kind | 1 | 1 accepted, 2 settled, 3 attempt failed, 4 a batch begins, 5 withdrawn |
+//! | number | 8 | of the job, or the first one; where a batch begins, journal time |
 //! | payload | | by kind |
 //!
 //! Numbers are little-endian. The checksum is begun with the segment's number so that a record in another
@@ -59,12 +59,16 @@ pub(super) enum Record<'a> {
         unix: UnixTime,
         synced: u64,
     },
+    /// The jobs of batches that could not be written, from the first to the last. No other job has a
+    /// number between these. What was answered "busy" is owed no more, wherever it stands.
+    Withdrawn { first: u64, last: u64 },
 }
 
 const ACCEPTED: u8 = 1;
 const SETTLED: u8 = 2;
 const FAILED: u8 = 3;
 const BATCH: u8 = 4;
+const WITHDRAWN: u8 = 5;
 
 impl Record<'_> {
     /// Appends the record without its checksum, which [`seal`] fills in. Returns how long it is.
@@ -75,6 +79,7 @@ impl Record<'_> {
             Self::Settled(number) => (SETTLED, *number),
             Self::Failed { number, .. } => (FAILED, *number),
             Self::Batch { journal, .. } => (BATCH, journal.0),
+            Self::Withdrawn { first, .. } => (WITHDRAWN, *first),
         };
         out.extend_from_slice(&[0; 8]);
         out.push(kind);
@@ -90,6 +95,7 @@ impl Record<'_> {
                 out.extend_from_slice(&unix.0.to_le_bytes());
                 out.extend_from_slice(&synced.to_le_bytes());
             }
+            Self::Withdrawn { last, .. } => out.extend_from_slice(&last.to_le_bytes()),
         }
         let len = out.len() - start;
         assert!(
@@ -120,6 +126,10 @@ impl<'a> Record<'a> {
                 journal: JournalTime(number),
                 unix: UnixTime(reader.number()?),
                 synced: reader.number()?,
+            },
+            WITHDRAWN => Self::Withdrawn {
+                first: number,
+                last: reader.number()?,
             },
             _ => return None,
         };
@@ -211,7 +221,7 @@ pub(super) fn claimed_len(bytes: &[u8]) -> Option<usize> {
     let (payload, _) = bytes.split_first_chunk()?;
     let len = HEAD_BYTES.checked_add(u32::from_le_bytes(*payload) as usize)?;
     let kind = *bytes.get(8)?;
-    (len <= RECORD_BYTES_MAX && (ACCEPTED..=BATCH).contains(&kind)).then_some(len)
+    (len <= RECORD_BYTES_MAX && (ACCEPTED..=WITHDRAWN).contains(&kind)).then_some(len)
 }
 
 /// Whether these bytes are one whole record of this segment.
@@ -241,7 +251,7 @@ mod tests {
         text: "text 👍",
     };
 
-    fn all() -> [Record<'static>; 4] {
+    fn all() -> [Record<'static>; 5] {
         [
             Record::Accepted(u64::MAX, ENTRY),
             Record::Settled(7),
@@ -255,6 +265,7 @@ mod tests {
                 unix: UnixTime(2),
                 synced: 3,
             },
+            Record::Withdrawn { first: 4, last: 5 },
         ]
     }
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 
-use super::header::{self, HEADER_BYTES, Header, Reading};
+use super::doubts::{Doubt, Doubts};
+use super::header::{self, HEADER_BYTES, Header, Reading, Synced};
 use super::record::{Entry, Record};
 use super::scan::{Piece, Scanner};
 use super::{Disk, Error, JournalTime};
@@ -11,14 +12,25 @@ use crate::time::UnixTime;
 
 /// A job that is owed by the log.
 pub(super) struct Pending {
-    /// Its newest accepted record as it stands in this segment.
     record: Box<[u8]>,
+    /// The segment of its newest accepted record that is not in doubt, and how long that is there.
     pub(super) segment: u32,
-    attempts: u8,
-    due: JournalTime,
+    pub(super) bytes: usize,
+    pub(super) attempts: u8,
+    pub(super) due: JournalTime,
 }
 
 impl Pending {
+    /// Whether this is the same job. A number may have been given out again if the only records that had
+    /// it were never acknowledged and could not be found then; they count no more.
+    fn is_of(&self, other: &Entry<'_>) -> bool {
+        let same = |entry: Entry<'_>| {
+            (entry.command, entry.origin, entry.path, entry.text)
+                == (other.command, other.origin, other.path, other.text)
+        };
+        self.entry().is_some_and(same)
+    }
+
     /// The job as it stands after all that was recorded.
     pub(super) fn entry(&self) -> Option<Entry<'_>> {
         match Record::read(&self.record)? {
@@ -29,10 +41,6 @@ impl Pending {
             }),
             _ => None,
         }
-    }
-
-    pub(super) fn bytes(&self) -> usize {
-        self.record.len()
     }
 }
 
@@ -58,15 +66,12 @@ pub(super) struct Replay {
     pub(super) segments: Vec<Found>,
     /// Segments in front of a gap: they were deleted, and a power cut has brought them back.
     pub(super) stale: Vec<u32>,
-    /// Jobs settled in a segment whose end is not known, since the header behind it is damaged: it may
-    /// have been given up after a failed sync, and a power cut would take that back.
-    pub(super) doubtful: Vec<u64>,
+    /// What of all this a power cut may take back.
+    pub(super) doubts: Doubts,
     /// The highest number that a job has had.
     pub(super) newest_job: u64,
     /// The last time that was recorded, by both clocks.
     pub(super) time: Option<(JournalTime, UnixTime)>,
-    /// Whether the segment that is being read is followed by a damaged header.
-    is_end_unknown: bool,
 }
 
 impl Replay {
@@ -87,7 +92,6 @@ impl Replay {
         }
         for (index, number) in numbers.iter().enumerate() {
             let next = headers.get(index + 1).copied().flatten();
-            replay.is_end_unknown = next.is_none() && index + 1 < numbers.len();
             replay.read_segment(disk, *number, headers[index], next)?;
         }
         Ok(replay)
@@ -126,9 +130,10 @@ impl Replay {
                 Some(Piece::Record(record, len)) => {
                     if let Record::Batch { synced, .. } = record {
                         gaps.know_synced(synced);
+                        self.know_synced(number, synced);
                     }
                     found.bytes = at + len as u64;
-                    self.take(number, record, len);
+                    self.take(number, at, record, len);
                 }
                 Some(Piece::Damage(bytes) | Piece::Tail(bytes)) => gaps.add(at, bytes),
                 None => break,
@@ -136,8 +141,11 @@ impl Replay {
         }
         if let Some(next) = next {
             found.bytes = next.previous_end;
-            if next.is_previous_synced {
+            if next.previous_sync != Synced::Unknown {
                 gaps.know_synced(u64::MAX);
+            }
+            if next.previous_sync == Synced::Yes {
+                self.know_synced(number, next.previous_end);
             }
         }
         if let Some(error) = scanner.into_error() {
@@ -154,26 +162,13 @@ impl Replay {
         Ok(())
     }
 
-    fn take(&mut self, segment: u32, record: Record<'_>, len: usize) {
+    fn take(&mut self, segment: u32, at: u64, record: Record<'_>, len: usize) {
         match record {
-            Record::Accepted(number, entry) => {
-                self.newest_job = self.newest_job.max(number);
-                let mut bytes = Vec::with_capacity(len);
-                record.append(&mut bytes);
-                let pending = Pending {
-                    record: bytes.into_boxed_slice(),
-                    segment,
-                    attempts: entry.attempts,
-                    due: entry.due,
-                };
-                self.pending.insert(number, pending);
-            }
+            Record::Accepted(number, entry) => self.accept(segment, at, number, entry, len),
             Record::Settled(number) => {
                 self.newest_job = self.newest_job.max(number);
                 self.pending.remove(&number);
-                if self.is_end_unknown {
-                    self.doubtful.push(number);
-                }
+                self.doubts.add(segment, at, Doubt::Settled(number));
             }
             Record::Failed {
                 number,
@@ -182,11 +177,68 @@ impl Replay {
             } => {
                 if let Some(pending) = self.pending.get_mut(&number) {
                     (pending.attempts, pending.due) = (attempts, due);
+                    self.doubts.add(segment, at, Doubt::Failed(number));
                 }
+            }
+            Record::Withdrawn { first, last } => {
+                self.newest_job = self.newest_job.max(last);
+                let withdrawn: Vec<u64> = keys(&self.pending, first, last).collect();
+                for number in withdrawn {
+                    self.pending.remove(&number);
+                }
+                self.doubts
+                    .add(segment, at, Doubt::Withdrawn { first, last });
             }
             Record::Batch { journal, unix, .. } => self.time = Some((journal, unix)),
         }
     }
+
+    fn accept(&mut self, segment: u32, at: u64, number: u64, entry: Entry<'_>, bytes: usize) {
+        self.newest_job = self.newest_job.max(number);
+        if let Some(pending) = self.pending.get_mut(&number)
+            && pending.is_of(&entry)
+        {
+            (pending.attempts, pending.due) = (entry.attempts, entry.due);
+            let moved = Doubt::Moved {
+                number,
+                segment,
+                bytes,
+            };
+            self.doubts.add(segment, at, moved);
+            return;
+        }
+        let mut record = Vec::with_capacity(bytes);
+        Record::Accepted(number, entry).append(&mut record);
+        let pending = Pending {
+            record: record.into_boxed_slice(),
+            segment,
+            bytes,
+            attempts: entry.attempts,
+            due: entry.due,
+        };
+        self.pending.insert(number, pending);
+    }
+
+    fn know_synced(&mut self, segment: u32, synced: u64) {
+        for doubt in self.doubts.know_synced(segment, synced) {
+            if let Doubt::Moved {
+                number,
+                segment: home,
+                bytes,
+            } = doubt
+                && home == segment // elsewhere it is settled by not being relied on
+                && let Some(pending) = self.pending.get_mut(&number)
+            {
+                (pending.segment, pending.bytes) = (segment, bytes);
+            }
+        }
+    }
+}
+
+/// The numbers from the first to the last that are there.
+fn keys<T>(map: &BTreeMap<u64, T>, first: u64, last: u64) -> impl Iterator<Item = u64> + '_ {
+    let ahead = map.range(first..).map(|(number, _)| *number);
+    ahead.take_while(move |number| *number <= last)
 }
 
 /// The places of a segment where something is that is no record.
