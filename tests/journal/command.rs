@@ -154,13 +154,7 @@ impl Command {
         assert!(known.contains(&attempts), "{attempts} attempts: {self:?}");
         self.attempts = attempts; // perhaps more than before: what was lost can be found again
         self.failed.told = attempts;
-        if sure == Known::Durable {
-            self.failed.durable = attempts;
-        }
-        self.failed.written = match sure {
-            Known::No | Known::Told => self.failed.durable,
-            Known::Written | Known::Durable => attempts,
-        };
+        self.read_again(sure);
         (self.is_answered, self.known) = (false, Known::No);
     }
 
@@ -170,6 +164,20 @@ impl Command {
         assert!(is_done, "acknowledged and lost: {self:?}");
         if self.is_answered && self.known < Known::Durable {
             self.known = sure;
+        }
+        if let Some(busy) = self.busy.as_mut().filter(|busy| **busy < Known::Durable) {
+            *busy = sure;
+        }
+        self.read_again(sure);
+    }
+
+    /// What is known of failed attempts was read from files, and is so sure now.
+    fn read_again(&mut self, sure: Known) {
+        let failed = &mut self.failed;
+        match sure {
+            Known::No | Known::Told => failed.written = failed.durable,
+            Known::Written => failed.written = failed.told,
+            Known::Durable => (failed.written, failed.durable) = (failed.told, failed.told),
         }
     }
 
