@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 
 use super::JournalTime;
 use super::record::Record;
+use super::replay::Place;
 
 /// Something that would not be true if the record that says so went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,12 +23,8 @@ pub(super) enum Doubt {
     Withdrawn { first: u64, last: u64 },
     /// An attempt at it has failed.
     Failed(u64),
-    /// A job's accepted record is repeated here, in a segment, with so many bytes.
-    Moved {
-        number: u64,
-        segment: u32,
-        bytes: usize,
-    },
+    /// A job's accepted record is repeated here.
+    Moved(u64, Place),
 }
 
 /// All that is in doubt, in the order of the log.
@@ -54,12 +51,12 @@ impl Doubts {
         .map(|(_, _, doubt)| doubt)
     }
 
-    /// Appends the records that make it true for good. `attempts` tells of a job that is owed how many
-    /// attempts were made, and when the next one is due.
+    /// Appends the records that make it true for good. `failed` tells of a job that is owed how many
+    /// attempts have failed, and when the next one is due.
     pub(super) fn append_to(
         &self,
         out: &mut Vec<u8>,
-        attempts: impl Fn(u64) -> Option<(u8, JournalTime)>,
+        failed: impl Fn(u64) -> Option<(u8, JournalTime)>,
     ) {
         for (_, _, doubt) in &self.0 {
             match *doubt {
@@ -67,8 +64,8 @@ impl Doubts {
                 Doubt::Withdrawn { first, last } => {
                     _ = Record::Withdrawn { first, last }.append(out);
                 }
-                Doubt::Failed(number) | Doubt::Moved { number, .. } => {
-                    if let Some((attempts, due)) = attempts(number) {
+                Doubt::Failed(number) | Doubt::Moved(number, _) => {
+                    if let Some((attempts, due)) = failed(number) {
                         let record = Record::Failed {
                             number,
                             attempts,
@@ -117,12 +114,7 @@ mod tests {
         let mut doubts = doubts();
         doubts.add(3, 60, Doubt::Failed(7));
         doubts.add(3, 90, Doubt::Failed(8));
-        let moved = Doubt::Moved {
-            number: 9,
-            segment: 3,
-            bytes: 100,
-        };
-        doubts.add(3, 120, moved);
+        doubts.add(3, 120, Doubt::Moved(9, Place::default()));
         let mut out = Vec::new();
         doubts.append_to(&mut out, |number| {
             (number != 8).then_some((2, JournalTime(5)))

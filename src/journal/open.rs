@@ -1,6 +1,5 @@
 //! The beginning: what an earlier process has left becomes owed again.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use super::commit::{Journal, JournalClock};
@@ -8,7 +7,7 @@ use super::header;
 use super::ledger::Ledger;
 use super::log::Log;
 use super::record::{Entry, Record};
-use super::replay::{Found, Pending, Replay, io_error};
+use super::replay::{Found, Replay, io_error};
 use super::{ASIDE_SUFFIX, Disk, Error, JournalTime, KEPT_ASIDE_MAX, Sizes};
 use crate::bot::{Bot, Owed};
 use crate::jobs::LIFETIME_MS;
@@ -97,60 +96,71 @@ impl<D: Disk> Journal<D> {
         if newest.is_some_and(|newest| newest.torn_bytes + newest.damaged_bytes == 0) {
             journal.sync_left();
         }
-        let attempts = |number| {
-            let pending = replay.pending.get(&number)?;
-            Some((pending.attempts, pending.due))
-        };
-        replay.doubts.append_to(&mut journal.outcomes, attempts);
-        journal.restore(replay.pending, bot, &mut recovery);
+        let failed = |number| replay.failed(number);
+        replay.doubts.append_to(&mut journal.outcomes, failed);
+        journal.restore(&replay, bot, &mut recovery)?;
         bot.number_from(replay.newest_job + 1);
         bot.keep_changes();
         journal.make_good(bot, now);
         Ok((journal, recovery))
     }
 
-    fn restore(&mut self, pending: BTreeMap<u64, Pending>, bot: &mut Bot, recovery: &mut Recovery) {
-        for (number, pending) in pending {
-            let Some(entry) = pending.entry() else {
-                continue;
-            };
-            let key = if entry.expires <= self.clock.journal {
+    fn restore(
+        &mut self,
+        replay: &Replay,
+        bot: &mut Bot,
+        recovery: &mut Recovery,
+    ) -> Result<(), Error> {
+        let Self {
+            log,
+            ledger,
+            outcomes,
+            clock,
+            ..
+        } = self;
+        let left = replay.read_pending(log.disk(), &mut |pending| {
+            let (number, entry) = (pending.number, &pending.entry);
+            let key = if entry.expires <= clock.journal {
                 recovery.expired += 1;
                 ::log::debug!("command {number}: not answered, its response_url has expired");
                 None
             } else {
-                let key = bot.restore(number, &self.owed(&entry));
+                let key = bot.restore(number, &owed(entry, clock));
                 recovery.foreign += usize::from(key.is_none());
                 key
             };
             match key {
                 Some(key) => {
                     recovery.pending += 1;
-                    self.ledger
-                        .put(key.index(), pending.segment, pending.bytes, entry.due);
+                    ledger.put(key.index(), pending.segment, pending.bytes, entry.due);
                 }
-                None => _ = Record::Settled(number).append(&mut self.outcomes),
+                None => _ = Record::Settled(number).append(outcomes),
             }
+        })?;
+        if left > 0 {
+            ::log::warn!("journal: {left} replies are owed that cannot be read a second time");
+            recovery.damages += left as u64;
         }
+        Ok(())
     }
+}
 
-    fn owed<'a>(&self, entry: &Entry<'a>) -> Owed<'a> {
-        Owed {
-            command: entry.command,
-            origin: entry.origin,
-            path: entry.path,
-            text: entry.text,
-            attempts: entry.attempts,
-            due: self.tick(entry.due),
-            expires_at: self.tick(entry.expires),
-        }
+fn owed<'a>(entry: &Entry<'a>, clock: &JournalClock) -> Owed<'a> {
+    Owed {
+        command: entry.command,
+        origin: entry.origin,
+        path: entry.path,
+        text: entry.text,
+        attempts: entry.attempts,
+        due: tick(entry.due, clock),
+        expires_at: tick(entry.expires, clock),
     }
+}
 
-    /// The tick of a journal time; one that no job can wait for is nearer.
-    fn tick(&self, time: JournalTime) -> Tick {
-        let wait = time.0.saturating_sub(self.clock.journal.0);
-        self.clock.tick.not_before(wait.min(LIFETIME_MS))
-    }
+/// The tick of a journal time; one that no job can wait for is nearer.
+fn tick(time: JournalTime, clock: &JournalClock) -> Tick {
+    let wait = time.0.saturating_sub(clock.journal.0);
+    clock.tick.not_before(wait.min(LIFETIME_MS))
 }
 
 /// Journal time at the start: on from the last one that was recorded, by as much as the time of day has

@@ -138,6 +138,15 @@ impl<'a> Record<'a> {
 }
 
 impl<'a> Entry<'a> {
+    /// CRC-32 of what stays as it is when the record is repeated.
+    pub(super) fn checksum(&self) -> u32 {
+        let mut hasher = crc32fast::Hasher::new();
+        for text in [self.command, self.origin, self.path, self.text] {
+            hasher.update(text.as_bytes());
+        }
+        hasher.finalize()
+    }
+
     fn append(&self, out: &mut Vec<u8>) {
         let short = |text: &str| u16::try_from(text.len()).expect("names and URLs are short");
         out.extend_from_slice(&self.due.0.to_le_bytes());

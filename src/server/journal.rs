@@ -200,8 +200,8 @@ pub fn inspect(path: &Path, jobs: bool, print: &mut dyn FnMut(&str) -> bool) -> 
         Some(Some(process)) => format!("by process {process}"),
     };
     let now = Clock::start().now().unix;
-    let report =
-        journal::inspect(&mut directory, now).map_err(|e| error(JournalError::Unreadable(e)))?;
+    let report = journal::inspect(&mut directory, now, jobs)
+        .map_err(|e| error(JournalError::Unreadable(e)))?;
     if !print(&format!("in use: {user}\n{report}")) || !jobs {
         return Ok(());
     }
