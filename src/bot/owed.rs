@@ -139,6 +139,7 @@ impl Bot {
     pub fn withdraw(&mut self, job: Key, now: Now) {
         self.jobs.withdraw(job);
         let refusal = Refusal::NotKept;
+        self.counters.note_withdrawn(refusal);
         let level = match self.refusals.note(refusal, now.tick) {
             true => Level::Warn,
             false => Level::Debug,

@@ -78,6 +78,14 @@ impl Counters {
         self.turn_began = now;
     }
 
+    /// Takes back one of the commands that [`Self::note_accepted`] has counted in this turn: the journal
+    /// could not keep it, and its 200 says so.
+    pub const fn note_withdrawn(&mut self, refusal: Refusal) {
+        self.commands_accepted = self.commands_accepted.saturating_sub(1);
+        self.untimed = self.untimed.saturating_sub(1);
+        self.refused[refusal.kind()] += 1;
+    }
+
     /// Counts an attempt at a reply to a command that Slack stamped `age_ms` ago.
     pub fn note_attempt(&mut self, verdict: Verdict, took_ms: u64, age_ms: u64) {
         self.attempt.observe(took_ms);
@@ -147,5 +155,17 @@ mod tests {
         let ack = &counters.acknowledgement;
         assert_eq!((ack.count(), ack.sum_ms()), (2, 8));
         assert!(!counters.has_untimed());
+    }
+
+    #[test]
+    fn a_command_that_is_withdrawn_was_not_accepted() {
+        let mut counters = Counters::default();
+        counters.note_accepted(Tick(10));
+        counters.note_accepted(Tick(10));
+        counters.note_withdrawn(Refusal::NotKept);
+        counters.note_answered(Tick(14));
+        assert_eq!(counters.commands_accepted, 1);
+        assert_eq!(counters.refused[Refusal::NotKept.kind()], 1);
+        assert_eq!(counters.acknowledgement.count(), 1, "nor acknowledged");
     }
 }

@@ -204,6 +204,19 @@ fn a_full_disk_makes_busy_and_nothing_else() {
     assert_eq!(owed(&disk, START + 5000), [11]);
 }
 
+/// Who looks at the metrics sees them refused, and not accepted.
+#[test]
+fn what_was_answered_busy_does_not_count_as_accepted() {
+    let disk = FakeDisk::new(1);
+    let mut process = start(&disk);
+    process.turn(0..3, START);
+    disk.with(|disk| disk.write_faults = 100);
+    assert_eq!(process.turn(3..9, START + 1), [Answer::Busy; 6]);
+    assert_eq!(process.bot.counters_mut().commands_accepted, 3);
+    let refused = process.bot.counters_mut().refused;
+    assert_eq!(refused.iter().sum::<u64>(), 6);
+}
+
 /// Rule 6: a sync that has failed is never tried again on that file.
 #[test]
 fn a_failed_sync_is_the_end_of_its_segment() {

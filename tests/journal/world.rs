@@ -307,15 +307,15 @@ impl World {
         for command in self.commands.values_mut() {
             command.crash(enough);
         }
+        if is_power_cut || self.disk.is_lossy() {
+            // What was never acknowledged may be gone, and its number free again; what a start finds
+            // of it counts again.
+            let commands = &self.commands;
+            self.numbers
+                .retain(|_, number| commands[number].acknowledged);
+        }
         match is_power_cut {
-            true => {
-                // What was never acknowledged may be gone, and its number free again; what a start
-                // finds of it counts again.
-                let commands = &self.commands;
-                self.numbers
-                    .retain(|_, number| commands[number].acknowledged);
-                self.disk.cut_power();
-            }
+            true => self.disk.cut_power(),
             false => self.disk.kill(),
         }
         let down = self
