@@ -19,61 +19,55 @@ fn new_job(text: &str, due: Tick) -> NewJob<'_> {
     }
 }
 
+/// Measures beside none, some and many others; `set_up` is told how many, and gives what is measured.
+fn beside<R, M: FnMut() -> R>(c: &mut Criterion, name: &str, set_up: impl Fn(u32) -> M) {
+    let mut group = c.benchmark_group(name);
+    group.throughput(Throughput::Elements(1));
+    for others in BESIDE {
+        group.bench_function(BenchmarkId::from_parameter(others), |b| {
+            b.iter(set_up(others));
+        });
+    }
+    group.finish();
+}
+
 /// Scheduled, due, taken and settled, while so many others wait.
 fn life(c: &mut Criterion) {
+    // Time stands still, or the others would fall due.
+    const NOW: Now = Now {
+        tick: Tick(0),
+        unix: UnixTime(0),
+    };
     let long = "sdrawkcab ".repeat(40);
-    for (name, text) in [("short", "sdrawkcab si siht"), ("long", &long)] {
-        let mut group = c.benchmark_group(format!("job_{name}"));
-        group.throughput(Throughput::Elements(1));
-        for beside in BESIDE {
-            group.bench_with_input(
-                BenchmarkId::from_parameter(beside),
-                &beside,
-                |b, &beside| {
-                    let mut jobs = Jobs::new(10_000_000, Tick(0));
-                    for _ in 0..beside {
-                        let late = new_job(text, Tick(10_000_000));
-                        jobs.schedule(late).expect("there is room");
-                    }
-                    // Time stands still, or the others would fall due.
-                    let now = Now {
-                        tick: Tick(0),
-                        unix: UnixTime(0),
-                    };
-                    b.iter(|| {
-                        jobs.schedule(new_job(text, now.tick))
-                            .expect("there is room");
-                        jobs.handle_timeout(now.tick, &mut 1_000);
-                        let (key, _) = jobs.poll_ready(now.tick).expect("it is due");
-                        jobs.handle_outcome(key, &Outcome::Delivered, now)
-                    });
-                },
-            );
-        }
-        group.finish();
+    for (name, text) in [("job_short", "sdrawkcab si siht"), ("job_long", &long)] {
+        beside(c, name, |others| {
+            let mut jobs = Jobs::new(10_000_000, NOW.tick);
+            for _ in 0..others {
+                let late = new_job(text, Tick(10_000_000));
+                jobs.schedule(late).expect("there is room");
+            }
+            move || {
+                let new = new_job(text, NOW.tick);
+                jobs.schedule(new).expect("there is room");
+                jobs.handle_timeout(NOW.tick, &mut 1_000);
+                let (key, _) = jobs.poll_ready(NOW.tick).expect("it is due");
+                jobs.handle_outcome(key, &Outcome::Delivered, NOW)
+            }
+        });
     }
 }
 
 fn slab(c: &mut Criterion) {
-    let mut group = c.benchmark_group("slab_insert_remove");
-    group.throughput(Throughput::Elements(1));
-    for beside in BESIDE {
-        group.bench_with_input(
-            BenchmarkId::from_parameter(beside),
-            &beside,
-            |b, &beside| {
-                let mut slab = Slab::new();
-                for number in 0..beside {
-                    slab.insert(u64::from(number));
-                }
-                b.iter(|| {
-                    let key = slab.insert(7);
-                    slab.remove(key)
-                });
-            },
-        );
-    }
-    group.finish();
+    beside(c, "slab_insert_remove", |others| {
+        let mut slab = Slab::new();
+        for number in 0..others {
+            slab.insert(u64::from(number));
+        }
+        move || {
+            let key = slab.insert(7);
+            slab.remove(key)
+        }
+    });
 }
 
 criterion_group!(benches, life, slab);

@@ -1,27 +1,28 @@
 //! The bot without its sockets: requests, time and outcomes in; responses and deliveries out.
 
+mod command;
 mod owed;
 mod replies;
 
+pub use owed::{Change, Owed, busy};
 pub use replies::{Delivery, Report};
 
-use log::{Level, debug, info, log_enabled};
+use log::{Level, info, log, log_enabled};
 
-pub use owed::{Change, Owed, busy};
+use command::is_certificate_check;
 
-use crate::commands::{self, COMMANDS};
 use crate::config::Config;
 use crate::health::{self, Condition};
 use crate::http::{self, Request, Response, Status};
-use crate::jobs::{Jobs, LIFETIME_MS, NewJob};
+use crate::jobs::Jobs;
 use crate::metrics::{self, Counters, Standing};
 use crate::refusals::{Refusal, Refusals};
-use crate::slack::invocation::{self, Invocation, Scratch};
+use crate::slack::invocation::Scratch;
 use crate::slack::message::{Message, Visibility};
 use crate::slack::response_url::Origin;
-use crate::slack::signature::{self, Verified, Verifier};
+use crate::slack::signature::Verifier;
 use crate::tally::Tally;
-use crate::time::{Now, Seconds, Tick};
+use crate::time::{Now, Tick};
 
 /// Lines for single commands and replies: more than people can send, and still a small part of the
 /// time that a flood takes. Beyond them there is one line a second.
@@ -95,113 +96,6 @@ impl Bot {
         }
     }
 
-    fn slack(&mut self, request: &Request<'_>, now: Now) -> Response {
-        debug!("slack");
-        let verified = match self.verify(request, now) {
-            Ok(verified) => verified,
-            Err(_) if invocation::is_certificate_check(request.content) => {
-                return Response::empty(Status::Ok);
-            }
-            Err(error) => {
-                self.refuse(Refusal::Unverified(error), request, now);
-                return Response::empty(Status::Unauthorized);
-            }
-        };
-        match self.invoke(request, verified, now) {
-            Ok(response) => response,
-            Err(_) if invocation::is_certificate_check(request.content) => {
-                Response::empty(Status::Ok)
-            }
-            Err(refusal) => {
-                self.refuse(refusal, request, now);
-                Response::empty(Status::BadRequest)
-            }
-        }
-    }
-
-    fn verify<'a>(
-        &self,
-        request: &Request<'a>,
-        now: Now,
-    ) -> Result<Verified<'a>, signature::Error> {
-        debug!("validating");
-        let field = |name| {
-            request
-                .fields
-                .unique(name)
-                .map_err(|_| signature::Error::Malformed)
-        };
-        let timestamp = field("x-slack-request-timestamp")?;
-        let signature = field("x-slack-signature")?;
-        if let Some(timestamp) = timestamp.filter(|_| log_enabled!(Level::Debug)) {
-            debug!("timestamp: {}", String::from_utf8_lossy(timestamp));
-        }
-        self.verifier
-            .verify(timestamp, signature, request.content, now.unix)
-    }
-
-    fn invoke(
-        &mut self,
-        request: &Request<'_>,
-        verified: Verified<'_>,
-        now: Now,
-    ) -> Result<Response, Refusal> {
-        if !says_form(request) {
-            return Err(Refusal::NotForm);
-        }
-        let invocation = Invocation::parse(verified, &self.origins, &mut self.scratch)
-            .map_err(Refusal::Unusable)?;
-        let command = commands::position(invocation.command);
-        if commands::is_help(invocation.text) {
-            self.counters.usages_shown += 1;
-            return Ok(ephemeral(COMMANDS[command].usage));
-        }
-        debug!("reversing a string seems hard...");
-        let url = invocation.response_url;
-        let due = now.tick.not_before(self.delay_ms);
-        let age_ms = now
-            .unix
-            .0
-            .saturating_sub(verified.timestamp_secs.saturating_mul(1000));
-        let expires_at = now.tick.after(LIFETIME_MS.saturating_sub(age_ms));
-        if due >= expires_at {
-            self.refuse(Refusal::TooLate, request, now);
-            return Ok(ephemeral(
-                "Your command took too long to reach me, please try again.",
-            ));
-        }
-        let scheduled = self.jobs.schedule(NewJob {
-            command: index(command),
-            origin: index(url.origin),
-            path: url.path,
-            text: invocation.text,
-            due,
-            expires_at,
-        });
-        match scheduled {
-            Ok(key) => {
-                debug!("thinking...");
-                self.counters.note_accepted(now.tick);
-                if let Some(changes) = &mut self.changes {
-                    changes.push(Change::Accepted { job: key, due });
-                }
-                if has_line(&mut self.traffic, COMMANDS_ACCEPTED, now) {
-                    let (number, bytes) = (key.generation(), invocation.text.len());
-                    let delay = Seconds { ms: self.delay_ms };
-                    info!("command {number}: {bytes} bytes of text, reply in {delay} s");
-                }
-                Ok(Response {
-                    is_promise: self.changes.is_some(),
-                    ..Response::empty(Status::Ok)
-                })
-            }
-            Err(full) => {
-                self.refuse(full.into(), request, now);
-                Ok(busy())
-            }
-        }
-    }
-
     /// Makes ready what is due, as far as the budget goes, and sums up what was refused.
     pub fn handle_timeout(&mut self, now: Now, budget: &mut usize) {
         self.jobs.handle_timeout(now.tick, budget);
@@ -257,27 +151,24 @@ impl Bot {
     /// Notes a fault that [`http::Connection`] has answered by itself.
     pub fn note_fault(&mut self, error: http::Error, now: Now) {
         let refusal = Refusal::Http(error);
-        self.counters.refused[refusal.kind()] += 1;
-        if self.refusals.note(refusal, now.tick) {
-            info!("refused with {refusal}");
-        } else {
-            debug!("refused with {refusal}");
-        }
+        let level = self.note_refusal(refusal, now);
+        log!(level, "refused with {refusal}");
     }
 
     fn refuse(&mut self, refusal: Refusal, request: &Request<'_>, now: Now) {
+        let (method, path) = (request.method, request.path);
+        let level = self.note_refusal(refusal, now);
+        log!(level, "{method:.16} {path:.64}: refused with {refusal}");
+    }
+
+    /// Counts a refusal, and tells how much its line in the log matters.
+    fn note_refusal(&mut self, refusal: Refusal, now: Now) -> Level {
         self.counters.refused[refusal.kind()] += 1;
-        let level = match (self.refusals.note(refusal, now.tick), refusal) {
+        match (self.refusals.note(refusal, now.tick), refusal) {
             (false, _) => Level::Debug,
-            (true, Refusal::Busy) => Level::Warn,
+            (true, Refusal::Busy | Refusal::NotKept) => Level::Warn,
             (true, _) => Level::Info,
-        };
-        log::log!(
-            level,
-            "{:.16} {:.64}: refused with {refusal}",
-            request.method,
-            request.path
-        );
+        }
     }
 
     fn not_allowed(&mut self, request: &Request<'_>, methods: &'static str, now: Now) -> Response {
@@ -305,29 +196,6 @@ fn index(position: usize) -> u8 {
     u8::try_from(position).expect("a table of commands or origins has fewer than 256 rows")
 }
 
-/// `GET /slack?ssl_check=1`, the older form of Slack's certificate check.
-fn is_certificate_check(request: &Request<'_>) -> bool {
-    request
-        .query
-        .is_some_and(|query| invocation::is_certificate_check(query.as_bytes()))
-}
-
-/// Whether the content is a form by its own account; parameters such as a charset do not matter.
-fn says_form(request: &Request<'_>) -> bool {
-    const FORM: &[u8] = b"application/x-www-form-urlencoded";
-    match request.fields.unique("content-type") {
-        Ok(Some(value)) => {
-            let end = value
-                .iter()
-                .position(|b| matches!(b, b';' | b' ' | b'\t'))
-                .unwrap_or(value.len());
-            value[..end].eq_ignore_ascii_case(FORM)
-        }
-        Ok(None) => true,
-        Err(_) => false,
-    }
-}
-
 /// A message for the eyes of the person who typed the command, in the acknowledgement itself.
 fn ephemeral(text: &str) -> Response {
     let mut json = Vec::new();
@@ -338,3 +206,6 @@ fn ephemeral(text: &str) -> Response {
     .append_json(&mut json);
     Response::json(json)
 }
+
+#[cfg(test)]
+mod tests;

@@ -78,7 +78,7 @@ pub mod refusals;
 pub mod server;
 pub mod slab;
 pub mod slack;
-pub mod tally;
+mod tally;
 pub mod time;
 pub mod timing_wheel;
 pub mod trial;

@@ -15,7 +15,7 @@ use log::{Level, debug, error, info, log_enabled, warn};
 use torrap::cli::{self, Invocation, Surroundings};
 use torrap::config::Config;
 use torrap::console::{Console, quiet_panics};
-use torrap::server::{self, Inherited, Instructions, Server, Stopper, Supervisor};
+use torrap::server::{self, Inherited, Instructions, Passed, Server, Stopper, Supervisor};
 use torrap::{check, manifest, trial};
 
 /// All done, or stopped gracefully with nothing left undelivered.
@@ -99,8 +99,14 @@ fn logged(config: &Config, run: impl FnOnce(&'static Console) -> Result<i32, Fai
 /// Runs the bot until it is stopped.
 fn serve(config: &Config, console: &Console) -> Result<i32, Failure> {
     // The variables are read first: taking the sockets clears some of them.
-    let names = std::env::var("LISTEN_FDNAMES").ok();
-    let inherited = Inherited::take(names.as_deref()).map_err(server_failure)?;
+    let [pid, fds, names] =
+        ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"].map(|name| std::env::var(name).ok());
+    let passed = Passed {
+        pid: pid.as_deref(),
+        fds: fds.as_deref(),
+        names: names.as_deref(),
+    };
+    let inherited = Inherited::take(passed, std::process::id()).map_err(server_failure)?;
     let mut server = Server::bind_or_inherit(config, inherited).map_err(server_failure)?;
     server.supervise(supervisor()?);
     // Before anybody is told that it runs: whoever knows may stop it.
@@ -175,12 +181,7 @@ fn tell_undelivered(lines: impl Iterator<Item = String>, console: &Console) {
 fn try_out(text: &str, config: &Config) -> Result<i32, Failure> {
     let mut out = io::stdout();
     let is_terminal = out.is_terminal();
-    match trial::run(text, config.clone(), &mut out, is_terminal) {
-        Ok(true) => Ok(DONE),
-        Ok(false) => Ok(FAILED),
-        Err(trial::Error::Server(error)) => Err(server_failure(error)),
-        Err(error) => Err(failure(error)),
-    }
+    tried(trial::run(text, config.clone(), &mut out, is_terminal))
 }
 
 fn try_at(url: &str, text: &str, config: &Config) -> Result<i32, Failure> {
@@ -188,7 +189,18 @@ fn try_at(url: &str, text: &str, config: &Config) -> Result<i32, Failure> {
         manifest::request_url(url).map_err(|error| (Box::new(error) as Box<dyn Display>, USAGE))?;
     let mut out = io::stdout();
     let is_terminal = out.is_terminal();
-    match trial::remote::run(&url, text, config, &mut out, is_terminal) {
+    tried(trial::remote::run(
+        &url,
+        text,
+        config,
+        &mut out,
+        is_terminal,
+    ))
+}
+
+/// The code for what a trial has come to.
+fn tried(result: Result<bool, trial::Error>) -> Result<i32, Failure> {
+    match result {
         Ok(true) => Ok(DONE),
         Ok(false) => Ok(FAILED),
         Err(trial::Error::Server(error)) => Err(server_failure(error)),

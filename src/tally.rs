@@ -8,7 +8,7 @@ use crate::time::Tick;
 
 /// Events of `KINDS` kinds within one period.
 #[derive(Debug)]
-pub struct Tally<const KINDS: usize> {
+pub(crate) struct Tally<const KINDS: usize> {
     period_ms: u64,
     lines_max: u32,
     period_start: Tick,
@@ -21,7 +21,7 @@ pub struct Tally<const KINDS: usize> {
 impl<const KINDS: usize> Tally<KINDS> {
     /// A tally that grants `lines_max` lines in each period of `period_ms`.
     #[must_use]
-    pub const fn new(period_ms: u64, lines_max: u32) -> Self {
+    pub(crate) const fn new(period_ms: u64, lines_max: u32) -> Self {
         Self {
             period_ms,
             lines_max,
@@ -33,7 +33,7 @@ impl<const KINDS: usize> Tally<KINDS> {
     }
 
     /// Counts an event and tells whether it is worth a line.
-    pub const fn note(&mut self, kind: usize, now: Tick) -> bool {
+    pub(crate) const fn note(&mut self, kind: usize, now: Tick) -> bool {
         if !self.is_flood && now.0 >= self.period_start.after(self.period_ms).0 {
             self.period_start = now;
             self.lines = 0;
@@ -50,13 +50,13 @@ impl<const KINDS: usize> Tally<KINDS> {
     /// When [`Self::poll_sums`] has something to give; never while there was no flood, so that an idle
     /// process has no timer.
     #[must_use]
-    pub fn poll_timeout(&self) -> Option<Tick> {
+    pub(crate) fn poll_timeout(&self) -> Option<Tick> {
         self.is_flood
             .then(|| self.period_start.after(self.period_ms))
     }
 
     /// How many events of each kind had no line, once their period is over.
-    pub fn poll_sums(&mut self, now: Tick) -> Option<[u64; KINDS]> {
+    pub(crate) fn poll_sums(&mut self, now: Tick) -> Option<[u64; KINDS]> {
         if self.poll_timeout()? > now {
             return None;
         }
@@ -66,7 +66,7 @@ impl<const KINDS: usize> Tally<KINDS> {
     }
 
     /// The same before their period is over, for those who end.
-    pub fn take_sums(&mut self) -> Option<[u64; KINDS]> {
+    pub(crate) fn take_sums(&mut self) -> Option<[u64; KINDS]> {
         std::mem::take(&mut self.is_flood)
             .then(|| std::mem::replace(&mut self.unwritten, [0; KINDS]))
     }

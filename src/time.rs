@@ -1,5 +1,7 @@
 //! Points in time as plain numbers: the core is told what time it is and never asks.
 
+use std::time::Duration;
+
 /// Milliseconds since the server was set up, from a clock that never goes back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tick(pub u64);
@@ -61,6 +63,12 @@ impl std::fmt::Display for UnixTime {
             "{year:04}-{month:02}-{date:02}T{hour:02}:{minute:02}:{sec:02}Z"
         )
     }
+}
+
+/// Whole milliseconds of a duration, for the ticks and counts that are kept of it.
+#[must_use]
+pub fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The one reading of both clocks that a turn of the loop works with.

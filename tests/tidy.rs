@@ -36,8 +36,11 @@ fn sources() -> Vec<PathBuf> {
     let all = ["src", "tests", "benches"]
         .iter()
         .flat_map(|folder| files_below(folder));
-    all.filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
-        .collect()
+    all.filter(|path| is_rust(path)).collect()
+}
+
+fn is_rust(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "rs")
 }
 
 fn read(path: &Path) -> String {
@@ -45,7 +48,7 @@ fn read(path: &Path) -> String {
 }
 
 /// The paths that the README's code map names: the first word of each of its lines, indented below
-/// the folder that it lies in.
+/// the folder that it lies in. `*.rs` names all such files of a folder.
 fn code_map() -> BTreeSet<PathBuf> {
     let readme = read(Path::new("README.md"));
     let (_, section) = readme
@@ -67,6 +70,10 @@ fn code_map() -> BTreeSet<PathBuf> {
             .join(name);
         if name.ends_with('/') {
             folders.push((indent, path));
+        } else if name.ends_with("*.rs") {
+            let folder = path.parent().and_then(Path::to_str).unwrap();
+            let files = files_below(folder);
+            paths.extend(files.into_iter().filter(|file| is_rust(file)));
         } else {
             paths.insert(path);
         }
@@ -77,10 +84,8 @@ fn code_map() -> BTreeSet<PathBuf> {
 #[test]
 fn the_code_map_names_exactly_the_files_there_are() {
     let there_are: BTreeSet<PathBuf> = sources().into_iter().collect();
-    let named: BTreeSet<PathBuf> = code_map()
-        .into_iter()
-        .filter(|path| path.extension().is_some_and(|e| e == "rs"))
-        .collect();
+    let named = code_map();
+    let named: BTreeSet<PathBuf> = named.into_iter().filter(|path| is_rust(path)).collect();
     let missing: Vec<_> = there_are.difference(&named).collect();
     let gone: Vec<_> = named.difference(&there_are).collect();
     assert!(

@@ -1,7 +1,7 @@
 //! What is owed: told to a journal change by change, told by it to a bot that begins anew, and told at
 //! the end to whoever asks.
 
-use log::{Level, debug, log, warn};
+use log::{debug, log, warn};
 
 use super::{Bot, ephemeral, index};
 use crate::commands::{self, COMMANDS};
@@ -138,17 +138,10 @@ impl Bot {
     /// [`busy`] goes out in its place.
     pub fn withdraw(&mut self, job: Key, now: Now) {
         self.jobs.withdraw(job);
-        let refusal = Refusal::NotKept;
-        self.counters.note_withdrawn(refusal);
-        let level = match self.refusals.note(refusal, now.tick) {
-            true => Level::Warn,
-            false => Level::Debug,
-        };
-        log!(
-            level,
-            "command {}: refused with {refusal}",
-            job.generation()
-        );
+        self.counters.note_withdrawn();
+        let (refusal, number) = (Refusal::NotKept, job.generation());
+        let level = self.note_refusal(refusal, now);
+        log!(level, "command {number}: refused with {refusal}");
     }
 
     /// Takes on a job that an earlier process has acknowledged, whatever the capacity. `None`, and a
@@ -293,6 +286,21 @@ mod tests {
         assert_eq!(bot.pending(), 1);
         assert_eq!(bot.poll_delivery(at(0)).unwrap().job, stays);
         assert!(bot.poll_delivery(at(0)).is_none());
+    }
+
+    /// It was counted as accepted in the same turn, before anybody could ask.
+    #[test]
+    fn what_is_withdrawn_counts_as_refused() {
+        let mut bot = bot();
+        let job = bot.restore(1, &OWED).unwrap();
+        bot.counters.note_accepted(Tick(0));
+        bot.withdraw(job, at(0));
+        assert_eq!(bot.counters.refused[Refusal::NotKept.kind()], 1);
+        assert_eq!(bot.counters.commands_accepted, 0);
+        assert!(
+            !bot.counters.has_untimed(),
+            "\"busy\" is no acknowledgement"
+        );
     }
 
     fn at(ms: u64) -> Now {

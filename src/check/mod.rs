@@ -1,7 +1,7 @@
 //! `torrap check`: whether the bot could run here with these settings, found out by doing it.
 //!
-//! It listens for a moment on the bot's addresses and asks each receiver of replies for its front page;
-//! nothing is posted.
+//! It takes the bot's addresses for a moment without listening, writes a file where the journal is, and
+//! asks each receiver of replies for its front page; nothing is posted.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // it looks at the outside world
 
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::config::Config;
-use crate::server::{self, Server};
+use crate::server;
 use crate::slack::response_url::Origin;
 use crate::slack::signature::Verifier;
 use crate::time::UnixTime;
@@ -62,14 +62,9 @@ pub fn run(config: Result<Config, String>) -> Vec<Finding> {
             verdict: check_journal(directory),
         });
     }
-    // Looked at, and neither opened nor taken: a bot may be using it.
-    let without = Config {
-        journal: None,
-        ..config.clone()
-    };
     findings.push(Finding {
         what: "listen",
-        verdict: check_listening(&without),
+        verdict: check_listening(&config),
     });
     check_origins(&config, &mut findings);
     findings
@@ -113,32 +108,27 @@ fn check_signature() -> Result<String, String> {
     }
 }
 
-/// Reads the journal, if there is one yet.
+/// Writes to the journal's directory and reads what is in it.
 fn check_journal(directory: &Path) -> Result<String, String> {
-    let shown = directory.display();
-    if !directory.exists() {
-        return Ok(format!("{shown} does not exist yet; the bot makes it"));
-    }
-    match server::inspect_journal(directory, false, &mut |_| true) {
-        Ok(()) => Ok(format!("{shown} can be read; see `torrap journal`")),
+    match server::probe_journal(directory) {
+        Ok(found) => Ok(format!("{} {found}", directory.display())),
         Err(error) => Err(error.to_string()),
     }
 }
 
-/// Listens where the bot would, and gives the addresses back.
+/// Takes the addresses that the bot would listen on, and gives them back.
 fn check_listening(config: &Config) -> Result<String, String> {
-    let server = match Server::bind(config) {
-        Ok(server) => server,
+    let (front, watch) = match server::probe_doors(config) {
+        Ok(addresses) => addresses,
         Err(error) => return bot_that_listens(&error).ok_or_else(|| error.to_string()),
     };
-    let list = |addresses: std::io::Result<Vec<SocketAddr>>| {
-        let addresses = addresses.unwrap_or_default();
+    let list = |addresses: &[SocketAddr]| {
         let texts: Vec<_> = addresses.iter().map(SocketAddr::to_string).collect();
         texts.join(", ")
     };
-    let mut found = format!("free: {}", list(server.local_addrs()));
-    if !config.metrics_listen.is_empty() {
-        found = format!("{found}; for metrics: {}", list(server.metrics_addrs()));
+    let mut found = format!("free: {}", list(&front));
+    if !watch.is_empty() {
+        found = format!("{found}; for metrics: {}", list(&watch));
     }
     Ok(found)
 }

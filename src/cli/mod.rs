@@ -2,37 +2,26 @@
 
 mod error;
 mod help;
+mod line;
 mod nearest;
 mod options;
 #[cfg(test)]
 mod tests;
 
 pub use error::Error;
+use line::Line;
 pub use options::{OPTIONS, Opt, rows};
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use lexopt::Arg::{Long, Short, Value};
 
-use crate::config::{Config, Proxy, Setting, Settings, SigningSecret};
+use crate::config::Config;
 
 /// What `torrap try` reverses when it is given nothing.
 pub const TRIAL_TEXT: &str = "sdrawkcab si siht";
-
-/// What `torrap try` logs unless `LOG_LEVEL` says otherwise: it tells its story by itself.
-const TRIAL_LOG_LEVEL: &str = "warn";
-
-/// Where `torrap try` listens unless `--listen` says otherwise: a free port, this machine only.
-const TRIAL_LISTEN: &str = "127.0.0.1:0";
-
-/// Set by systemd for a unit with `StateDirectory=`: paths, separated by colons.
-const STATE_DIRECTORY: &str = "STATE_DIRECTORY";
-
-/// The flag of `torrap journal`, without its dashes.
-const JOBS: &str = "jobs";
 
 /// What the process was started to do.
 #[derive(Clone, Debug)]
@@ -142,7 +131,7 @@ where
                 line.to = Some(into_text(parser.value().map_err(|_| Error::NoTarget)?)?);
             }
             Long("link") => line.is_link = true,
-            Long(JOBS) => line.jobs = true,
+            Long("jobs") => line.jobs = true,
             Long(name) => {
                 let opt = options::with_flag(name)
                     .ok_or_else(|| Error::no_option(&format!("--{name}"), line.command))?;
@@ -158,173 +147,6 @@ where
         }
     }
     line.into_invocation(surroundings)
-}
-
-/// A command line, sorted into its parts.
-#[derive(Default)]
-struct Line {
-    command: Option<Command>,
-    flags: Vec<(&'static Opt, OsString)>,
-    words: Vec<String>,
-    /// `--to` of `try`.
-    to: Option<String>,
-    /// `--link` of `manifest`.
-    is_link: bool,
-    /// The one flag without a value, which belongs to `journal`.
-    jobs: bool,
-}
-
-impl Line {
-    fn push(&mut self, word: String) -> Result<(), Error> {
-        if self.command.is_some() {
-            self.words.push(word);
-            return Ok(());
-        }
-        let command = Command::ALL
-            .into_iter()
-            .find(|command| command.word() == word);
-        self.command = Some(command.ok_or_else(|| Error::no_command(word))?);
-        Ok(())
-    }
-
-    fn into_invocation(self, surroundings: &Surroundings<'_>) -> Result<Invocation, Error> {
-        let command = self.command.unwrap_or(Command::Serve);
-        if self.to.is_some() && command != Command::Try {
-            return Err(Error::OptionOf {
-                option: "--to",
-                command: Command::Try.word(),
-            });
-        }
-        if self.is_link && command != Command::Manifest {
-            return Err(Error::OptionOf {
-                option: "--link",
-                command: Command::Manifest.word(),
-            });
-        }
-        if self.jobs && command != Command::Journal {
-            return Err(Error::OptionOf {
-                option: "--jobs",
-                command: Command::Journal.word(),
-            });
-        }
-        match command {
-            Command::Serve => self.into_config(surroundings).map(Invocation::Serve),
-            Command::Check => self.into_check(surroundings),
-            Command::Try => self.into_try(surroundings),
-            Command::Manifest => {
-                let is_link = self.is_link;
-                let url = self.into_only_word(Command::Manifest, Error::NoUrl)?;
-                Ok(Invocation::Manifest { url, is_link })
-            }
-            Command::Journal => {
-                let jobs = self.jobs;
-                let directory = self.into_only_word(Command::Journal, Error::NoDirectory)?;
-                Ok(Invocation::Journal {
-                    directory: directory.into(),
-                    jobs,
-                })
-            }
-        }
-    }
-
-    /// What the bot runs with.
-    fn into_config(self, surroundings: &Surroundings<'_>) -> Result<Config, Error> {
-        if let Some(word) = self.words.into_iter().next() {
-            return Err(Error::SuperfluousWord { word });
-        }
-        let mut settings = gather(self.flags, surroundings, |_| true);
-        if !settings.has(Setting::Journal)
-            && let Some(directory) = state_directory(surroundings)
-        {
-            settings.give(Setting::Journal, STATE_DIRECTORY, directory);
-        }
-        let secrets = SigningSecret::from_settings(&settings, surroundings.read_file)?;
-        let mut config = Config::from_settings(&settings, secrets)?;
-        config.proxy = Proxy::from_variables(surroundings.variable);
-        Ok(config)
-    }
-
-    fn into_check(self, surroundings: &Surroundings<'_>) -> Result<Invocation, Error> {
-        match self.into_config(surroundings) {
-            Ok(config) => Ok(Invocation::Check { config: Ok(config) }),
-            Err(Error::Setting(error)) => Ok(Invocation::Check {
-                config: Err(error.to_string()),
-            }),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn into_try(self, surroundings: &Surroundings<'_>) -> Result<Invocation, Error> {
-        let text = match self.words.as_slice() {
-            [] => TRIAL_TEXT.to_owned(),
-            words => words.join(" "),
-        };
-        if text.trim().is_empty() {
-            return Err(Error::BlankText);
-        }
-        if let Some(url) = self.to {
-            let line = Self {
-                flags: self.flags,
-                ..Self::default()
-            };
-            let config = line.into_config(surroundings)?;
-            return Ok(Invocation::TryAt { url, text, config });
-        }
-        let mut settings = gather(self.flags, surroundings, |opt| opt.variable_in_trial);
-        if !settings.has(Setting::Listen) {
-            settings.give(Setting::Listen, "--listen", TRIAL_LISTEN.into());
-        }
-        if !settings.has(Setting::LogLevel) {
-            settings.give(Setting::LogLevel, "LOG_LEVEL", TRIAL_LOG_LEVEL.into());
-        }
-        let mut config = Config::from_settings(&settings, Vec::new())?;
-        config.reply_origins.clear();
-        Ok(Invocation::Try { text, config })
-    }
-
-    /// The word of a command that takes one word and none of the bot's options.
-    fn into_only_word(self, command: Command, missing: Error) -> Result<String, Error> {
-        if let Some((opt, _)) = self.flags.first() {
-            return Err(Error::OptionOfServe {
-                option: opt.flag.unwrap_or(opt.variable),
-                command: command.word(),
-            });
-        }
-        let mut words = self.words.into_iter();
-        let word = words.next().ok_or(missing)?;
-        match words.next() {
-            Some(word) => Err(Error::SuperfluousWord { word }),
-            None => Ok(word),
-        }
-    }
-}
-
-/// The directory that systemd has made for the service's state: the first, of several.
-fn state_directory(surroundings: &Surroundings<'_>) -> Option<OsString> {
-    let directories = (surroundings.variable)(STATE_DIRECTORY)?;
-    let first = directories.as_bytes().split(|b| *b == b':').next()?;
-    (!first.is_empty()).then(|| OsStr::from_bytes(first).to_owned())
-}
-
-/// Notes the variables that `heeds` lets through, then the flags, which beat them.
-fn gather(
-    flags: Vec<(&'static Opt, OsString)>,
-    surroundings: &Surroundings<'_>,
-    heeds: impl Fn(&Opt) -> bool,
-) -> Settings {
-    let mut settings = Settings::default();
-    for opt in OPTIONS.iter().filter(|opt| heeds(opt)) {
-        // Compose files and unit files set variables to nothing to unset them, but an empty
-        // secret is a deployment gone wrong, and must not pass for a file's default.
-        let is_set = |value: &OsString| !value.is_empty() || opt.setting == Setting::SigningSecrets;
-        if let Some(value) = (surroundings.variable)(opt.variable).filter(is_set) {
-            settings.give(opt.setting, opt.variable, value);
-        }
-    }
-    for (opt, value) in flags {
-        settings.give(opt.setting, opt.flag.unwrap_or(opt.variable), value);
-    }
-    settings
 }
 
 fn into_text(word: OsString) -> Result<String, Error> {

@@ -164,7 +164,7 @@ pub const OPTIONS: &[Opt] = &[
         flag: Some("--reuse-port"),
         variable: "TORRAP_REUSE_PORT",
         value: "",
-        default: "no",
+        default: default::NO,
         variable_in_trial: false,
         help: "share the addresses with other processes of the same user: one for each core, or \
                old and new during an upgrade",
@@ -174,7 +174,7 @@ pub const OPTIONS: &[Opt] = &[
         flag: Some("--in-channel"),
         variable: "TORRAP_IN_CHANNEL",
         value: "",
-        default: "no",
+        default: default::NO,
         variable_in_trial: true,
         help: "show the replies of every command to everyone in the conversation",
     },

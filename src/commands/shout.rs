@@ -16,9 +16,7 @@ pub(super) const COMMAND: Command = Command {
 
 /// Appends `text` in capitals. Slack's own tokens stay whole, and pings become plain text.
 fn shout(text: &str, out: &mut String) {
-    let mut units: Vec<Unit<'_>> = markup::units_reversed(text).collect();
-    units.reverse();
-    for unit in units {
+    for unit in markup::units(text) {
         match unit {
             Unit::Text(run) => markup::encode_into(&markup::decode(run).to_uppercase(), out),
             Unit::Token(token) => markup::encode_token_into(token, out),

@@ -77,7 +77,9 @@ pub enum Expected {
     /// An origin that replies may go to.
     Origin(OriginError),
     /// A path of a file.
-    Path,
+    File,
+    /// A path of a file of certificates.
+    PemFile,
     /// A path of a directory.
     Directory,
 }
@@ -98,9 +100,10 @@ impl fmt::Display for Error {
                  api.slack.com/apps, and separate several with commas"
             ),
             Self::SecretFile { name, path, error } => {
+                let path = Shown(path);
                 write!(
                     f,
-                    "{name}: cannot read {path:?}: {error}; give the path of a readable file"
+                    "{name}: cannot read {path}: {error}; give the path of a readable file"
                 )
             }
             Self::NotUtf8 { name } => {
@@ -150,7 +153,8 @@ impl fmt::Display for Expected {
                     "an origin: {error}; give one such as https://hooks.slack.com"
                 )
             }
-            Self::Path => f.write_str("a path; give the path of a PEM file"),
+            Self::File => f.write_str("a path; give the path of a file"),
+            Self::PemFile => f.write_str("a path; give the path of a PEM file"),
             Self::Directory => f.write_str("a path; give the path of a directory"),
         }
     }

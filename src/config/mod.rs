@@ -29,17 +29,17 @@ const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 /// of them are left for attempts.
 pub const DELAY_MS_MAX: u64 = 25 * 60 * 1000;
 /// Least tolerance, in milliseconds: Slack's timestamps are whole seconds.
-pub const TOLERANCE_MS_MIN: u64 = 1000;
+const TOLERANCE_MS_MIN: u64 = 1000;
 /// Greatest tolerance, in milliseconds.
-pub const TOLERANCE_MS_MAX: u64 = DAY_MS;
+const TOLERANCE_MS_MAX: u64 = DAY_MS;
 /// Most sender threads.
-pub const SENDERS_MAX: usize = 1024;
+const SENDERS_MAX: usize = 1024;
 /// Most jobs accepted and not settled.
-pub const PENDING_MAX: usize = 10_000_000;
+const PENDING_MAX: usize = 10_000_000;
 /// Most open client connections.
-pub const CONNECTIONS_MAX: usize = 1_000_000;
+const CONNECTIONS_MAX: usize = 1_000_000;
 /// Longest drain time, in milliseconds.
-pub const DRAIN_MS_MAX: u64 = DAY_MS;
+const DRAIN_MS_MAX: u64 = DAY_MS;
 /// Most entries of a list.
 pub const ENTRIES_MAX: usize = 16;
 
@@ -145,7 +145,7 @@ impl Config {
                 None => delay_ms + DRAIN_BEYOND_DELAY_MS,
             },
             journal: settings.path(S::Journal, Expected::Directory)?,
-            ca_file: settings.path(S::CaFile, Expected::Path)?,
+            ca_file: settings.path(S::CaFile, Expected::PemFile)?,
             proxy: None,
             limits: Limits::default(),
         })

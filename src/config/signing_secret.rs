@@ -46,7 +46,7 @@ impl SigningSecret {
         read_file: &dyn Fn(&Path) -> io::Result<Vec<u8>>,
     ) -> Result<Vec<Self>, Error> {
         let text = settings.given(Setting::SigningSecrets)?;
-        let path = settings.path(Setting::SigningSecretsFile, Expected::Path)?;
+        let path = settings.path(Setting::SigningSecretsFile, Expected::File)?;
         match (text, path) {
             (None, None) => Err(Error::SecretMissing),
             (Some(_), Some(_)) => Err(Error::SecretTwice),

@@ -10,7 +10,7 @@ use log::Level;
 /// Most lines that wait.
 pub(super) const LINES_MAX: usize = 8192;
 /// Most bytes of text that wait.
-pub(super) const TEXT_BYTES_MAX: usize = 1024 * 1024;
+const TEXT_BYTES_MAX: usize = 1024 * 1024;
 /// Most spent buffers kept for lines to come.
 const SPARES_MAX: usize = 512;
 /// Largest buffer that is kept, in bytes.

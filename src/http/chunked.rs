@@ -218,6 +218,8 @@ mod tests {
             Ok(Some((b"Wikipedia in\r\n\r\nchunks.".to_vec(), 3)))
         );
         assert_eq!(decode(b"0\r\n\r\n"), Ok(Some((vec![], 0))));
+        let obs_text = "1;\u{e9}\r\na\r\n0\r\nA: \u{e9}\r\n\r\n";
+        assert_eq!(decode(obs_text.as_bytes()), Ok(Some((b"a".to_vec(), 0))));
         assert_eq!(
             decode(b"000;\r\nA: b\r\nC:\r\n\r\nx"),
             Ok(Some((vec![], 1)))
@@ -238,6 +240,8 @@ mod tests {
             "\r\n",
             "g\r\n",
             "+1\r\n",
+            "1 1\r\n",
+            "1\t0\r\n",
             "-1\r\n",
             "0x1\r\n",
             " 1\r\n",
@@ -247,6 +251,7 @@ mod tests {
             "1\rx",
             "1;a\nb",
             "1;a\0",
+            "1;a\x7f",
             "1;\rx",
             "1 x\r\n",
             "1\r\nab",
@@ -262,6 +267,7 @@ mod tests {
             "0\r\nA: b\n\r\n",
             "0\r\nA: b\r\r",
             "0\r\nA: \0\r\n",
+            "0\r\nA: \x7f\r\n",
         ] {
             assert_eq!(
                 decode(bad.as_bytes()),

@@ -16,6 +16,7 @@
 mod chunked;
 mod connection;
 mod framing;
+mod host;
 mod request;
 mod response;
 mod staging;
@@ -99,7 +100,7 @@ pub enum Error {
     UnknownExpectation,
     /// More fields, or a larger head, than the limits.
     FieldsTooLarge,
-    /// A transfer coding other than chunked.
+    /// A transfer coding other than chunked below it.
     UnsupportedTransferCoding,
     /// Neither HTTP/1.1 nor HTTP/1.0.
     UnsupportedVersion,

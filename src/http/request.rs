@@ -4,7 +4,7 @@ use std::mem::MaybeUninit;
 
 use httparse::{Header, Status as Parsed};
 
-use super::framing::is_host;
+use super::host::is_host;
 use super::{Error, FIELDS_MAX, Limits};
 
 /// The versions that torrap speaks.
@@ -274,6 +274,8 @@ mod tests {
             "http://h:x/",
             "http://h/|",
             "http://h?^",
+            "http://%61/",
+            "http://[::::::::::]/",
         ] {
             assert_eq!(target("GET", bad), Err(Error::Malformed), "{bad}");
         }
@@ -287,6 +289,8 @@ mod tests {
             "u@h:1",
             "h:1/",
             "h:x",
+            "%h:1",
+            "[::%1]:1",
         ] {
             assert_eq!(target("CONNECT", bad), Err(Error::Malformed), "{bad}");
         }

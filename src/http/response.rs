@@ -77,6 +77,8 @@ pub struct Response {
     pub allow: Option<&'static str>,
     /// Whether it promises something that must be durable before it goes out.
     pub is_promise: bool,
+    /// Whether the request was authenticated: its connection is not a stranger's.
+    pub is_authenticated: bool,
 }
 
 impl Response {
@@ -88,6 +90,7 @@ impl Response {
             content: Content::Empty,
             allow: None,
             is_promise: false,
+            is_authenticated: false,
         }
     }
 
@@ -99,6 +102,7 @@ impl Response {
             content: Content::Json(content),
             allow: None,
             is_promise: false,
+            is_authenticated: false,
         }
     }
 
@@ -110,6 +114,7 @@ impl Response {
             content: Content::Text(content),
             allow: None,
             is_promise: false,
+            is_authenticated: false,
         }
     }
 
@@ -125,6 +130,7 @@ impl Response {
             content: Content::Empty,
             allow: Some(methods),
             is_promise: false,
+            is_authenticated: false,
         }
     }
 }

@@ -264,6 +264,7 @@ mod tests {
         }
         let range = start..staging.len();
         staging.push(&promise, ACKNOWLEDGED);
+        let last = range.end..staging.len();
         let broken = staging.break_promises(range, &busy);
         let mut expected = Staging::default();
         expected.begin(UnixTime(784_111_777_999));
@@ -276,8 +277,22 @@ mod tests {
             expected.push(response, exchange);
         }
         assert_eq!(&staging.bytes()[broken], expected.bytes());
+        let broken = staging.break_promises(last, &busy);
+        let begin = expected.len();
+        expected.push(&busy, ACKNOWLEDGED);
+        assert_eq!(&staging.bytes()[broken], &expected.bytes()[begin..]);
         staging.begin(UnixTime(784_111_777_999));
         assert!(!staging.has_promise_since(0));
+    }
+
+    #[test]
+    fn a_burst_gives_its_room_back() {
+        let mut staging = Staging::default();
+        let large = Response::json(vec![b'1'; 4 * STAGING_BYTES_KEPT]);
+        staging.push(&large, ACKNOWLEDGED);
+        assert!(staging.bytes.capacity() > 4 * STAGING_BYTES_KEPT);
+        staging.begin(UnixTime(0));
+        assert!(staging.bytes.capacity() < 2 * STAGING_BYTES_KEPT);
     }
 
     #[test]

@@ -26,10 +26,9 @@ use crate::slab::{Key, Slab};
 use crate::time::{Now, Tick};
 use crate::timing_wheel::{self, TimingWheel};
 
-/// The longest delay that a wheel must span: thinking, or what Retry-After may ask for.
-const DELAY_MS_MAX: u64 = LIFETIME_MS;
+/// A job waits no longer than it lives, whether it thinks or Retry-After asks for it.
 const _: () = assert!(
-    timing_wheel::RANGE_MS > DELAY_MS_MAX,
+    timing_wheel::RANGE_MS > LIFETIME_MS,
     "no job may outrun the wheel"
 );
 
@@ -148,7 +147,9 @@ impl Jobs {
     /// [`Full`] when as many are owed as are allowed.
     pub fn schedule(&mut self, new: NewJob<'_>) -> Result<Key, Full> {
         let bytes = self.payload_bytes + new.path.len() + new.text.len();
-        if self.table.len() >= self.capacity
+        // The timer of a withdrawn job stays until it is due: a journal that cannot be written must not
+        // make the wheel grow with every command that is answered "busy".
+        if self.table.len().max(self.wheel.len()) >= self.capacity
             || bytes > self.capacity.saturating_mul(PAYLOAD_BYTES_MEAN_MAX)
         {
             return Err(Full);
@@ -210,7 +211,7 @@ impl Jobs {
         }
         let job = self.table.get_mut(key)?;
         job.state = State::Sending;
-        job.attempts += 1;
+        job.attempts = job.attempts.saturating_add(1);
         self.sending += 1;
         Some((key, Ok(job)))
     }

@@ -140,3 +140,16 @@ fn a_wave_of_expiries_is_split_by_the_budget() {
         "the rest is due at once"
     );
 }
+
+/// While a journal cannot be written every command is withdrawn, and its timer stays until it is due.
+#[test]
+fn timers_of_withdrawn_jobs_are_no_more_than_the_capacity() {
+    let mut jobs = Jobs::new(2, Tick(0));
+    for _ in 0..2 {
+        let key = jobs.schedule(new_job(5000)).unwrap();
+        jobs.withdraw(key);
+    }
+    assert_eq!((jobs.len(), jobs.schedule(new_job(5000))), (0, Err(Full)));
+    expire(&mut jobs, 5000);
+    assert!(jobs.schedule(new_job(9000)).is_ok());
+}

@@ -308,10 +308,16 @@ impl<D: Disk> Journal<D> {
         let mut durable = !self.booked.is_empty()
             || self.owes_sync
             || self.unsynced.len() as u64 > self.sizes.segment / UNSYNCED_PER_SEGMENT
-            || self.is_oversized();
+            || self.is_oversized()
+            || self.is_failing();
         let next_job = self.newest_job + 1;
         let mut result = self.log.commit(&mut self.batch, next_job, durable);
-        if is_lost(&result) {
+        if let Err(failure) = &result
+            && failure.is_segment_lost
+        {
+            if !self.is_failing() {
+                ::log::warn!("journal: {failure}; going on in a new segment");
+            }
             // Never a second sync of the same file: everything that it may have lost goes to a new one.
             self.batch.splice(end..end, self.unsynced.iter().copied());
             self.unsynced.append(&mut self.outcomes);
@@ -376,29 +382,27 @@ impl<D: Disk> Journal<D> {
         self.ledger.shrink();
     }
 
+    /// While it fails there always is: a batch, be it empty, shows whether the disk works again, and
+    /// nobody need send a command to find that out.
     fn has_work(&self) -> bool {
         let is_unsynced = self.owes_sync && !self.unsynced.is_empty();
         let has_outcomes = !self.outcomes.is_empty() || self.withdrawn.is_some();
-        has_outcomes || is_unsynced || self.is_oversized()
+        has_outcomes || is_unsynced || self.is_oversized() || self.is_failing()
     }
 
-    /// Whether there is anything to be gained from moving jobs, and reason to.
+    /// Whether there is anything to be gained from moving jobs, and reason to. That is before the log
+    /// is as large as it may be: if the oldest segments are full of what is owed, room is gained only when
+    /// all that has been moved, and half as much is accepted meanwhile.
     fn is_oversized(&self) -> bool {
-        let bound = self
-            .sizes
-            .log_min
-            .max(self.ledger.live() * LOG_PER_LIVE_MAX);
-        self.ledger.has_old_segments() && self.ledger.bytes() > bound
+        let live = self.ledger.live();
+        let bound = self.sizes.log_min.max(live * LOG_PER_LIVE_MAX);
+        let begin = bound - live / 2 - self.sizes.segment;
+        self.ledger.has_old_segments() && self.ledger.bytes() > begin
     }
 
     fn number(&self, job: Key) -> u64 {
         number(job, self.newest_job)
     }
-}
-
-fn is_lost<T>(result: &Result<T, Failure>) -> bool {
-    let lost = |failure: &Failure| failure.is_segment_lost;
-    result.as_ref().is_err_and(lost)
 }
 
 /// The number of a job: its key's generation is the lower half, and the upper one is that which comes

@@ -65,7 +65,7 @@ impl Ledger {
 
     /// Adds segments behind the newest, up to this one.
     pub(super) fn extend_to(&mut self, newest: u32) {
-        while self.next_segment() <= newest {
+        while self.next_segment() <= u64::from(newest) {
             self.segments.push_back(Segment {
                 bytes: 0,
                 live: 0,
@@ -75,8 +75,8 @@ impl Ledger {
     }
 
     /// The number of the segment that would be added next.
-    fn next_segment(&self) -> u32 {
-        self.oldest + self.segments.len() as u32
+    fn next_segment(&self) -> u64 {
+        u64::from(self.oldest) + self.segments.len() as u64
     }
 
     /// Whether there are segments that could be freed.
@@ -243,6 +243,16 @@ mod tests {
     }
 
     #[test]
+    fn the_last_number_is_one_like_any_other() {
+        let mut ledger = Ledger::new(u32::MAX - 1);
+        ledger.extend_to(u32::MAX);
+        assert_eq!(ledger.segments.len(), 2);
+        assert_eq!(ledger.take_dead(), Some(u32::MAX - 1));
+        ledger.put(0, u32::MAX, 100, DUE);
+        assert_eq!((ledger.take_dead(), ledger.live()), (None, 100));
+    }
+
+    #[test]
     fn memory_is_given_back() {
         let mut ledger = Ledger::new(1);
         ledger.extend_to(1);
@@ -260,7 +270,7 @@ mod tests {
             let mut model: BTreeMap<u32, (u32, u64)> = BTreeMap::new();
             ledger.extend_to(1);
             for (kind, slot) in steps {
-                let newest = ledger.next_segment() - 1;
+                let newest = (ledger.next_segment() - 1) as u32;
                 match kind {
                     0..=2 => {
                         ledger.put(slot, newest, slot as usize + 1, DUE);

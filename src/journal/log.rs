@@ -5,7 +5,8 @@
 //! | write | the file is cut back to where it ended, and the next batch goes there; if that fails, too, the segment is given up |
 //! | sync | nobody knows what is on the disk, and no second sync would tell: the segment is given up, and the batch goes to a new one |
 //!
-//! A segment that is given up stays as it is; the header of the next one says how much of it counts. No
+//! A segment that is given up stays as it is; the header of the next one says how much of it counts. If its
+//! file was deleted while it was written to, there is nothing left of it, and the next one gets its number. No
 //! segment is made before the names of all earlier ones are synced, so that no power cut can leave a gap.
 
 use std::{fmt, io};
@@ -139,7 +140,7 @@ impl<D: Disk> Log<D> {
         let written = self.write(batch, next_job)?;
         if durable {
             self.sync().map_err(|failure| {
-                self.give_up(written.bytes);
+                self.give_up(written.bytes, is_gone(&failure.error));
                 failure.with_segment()
             })?;
         }
@@ -173,7 +174,7 @@ impl<D: Disk> Log<D> {
         if let Err(error) = self.disk.write(&mut current.file, current.end, bytes) {
             let failure = Failure::of("cannot write the journal")(error);
             if self.disk.truncate(&mut current.file, current.end).is_err() {
-                self.give_up(0);
+                self.give_up(0, false);
                 return Err(failure.with_segment());
             }
             return Err(failure);
@@ -191,17 +192,20 @@ impl<D: Disk> Log<D> {
             && current.synced < current.end
             && let Err(error) = self.disk.sync(&mut current.file)
         {
-            self.give_up(0);
+            self.give_up(0, is_gone(&error));
             return Err(Failure::of("cannot sync the journal")(error).with_segment());
         }
         if !self.is_linked {
             self.link()?;
         }
-        let number = self.newest + 1;
-        let file = self
-            .disk
-            .create(&header::name(number))
-            .map_err(Failure::of("cannot make a segment of the journal"))?;
+        let made = match self.newest.checked_add(1) {
+            Some(number) => self
+                .disk
+                .create(&header::name(number))
+                .map(|file| (number, file)),
+            None => Err(io::Error::other("there is no number left")),
+        };
+        let (number, file) = made.map_err(Failure::of("cannot make a segment of the journal"))?;
         if let Some(full) = &self.current {
             (self.end, self.end_sync) = (full.end, Synced::Yes);
         }
@@ -237,14 +241,14 @@ impl<D: Disk> Log<D> {
     }
 
     /// Leaves the current segment for good, without the last bytes that were written to it. If nothing
-    /// of it counts its file goes, and its number to the next one: a disk that fails for a day must not
-    /// be littered with empty files, and the numbers must have no gap.
-    fn give_up(&mut self, retracted: u64) {
+    /// of it counts, or it `is_gone`, its file goes, and its number to the next one: a disk that fails for a
+    /// day must not be littered with empty files, and the numbers must have no gap.
+    fn give_up(&mut self, retracted: u64, is_gone: bool) {
         let Some(mut current) = self.current.take() else {
             return;
         };
         let end = current.end - retracted;
-        if end == 0 && self.remove(self.newest).is_ok() {
+        if (end == 0 || is_gone) && self.remove(self.newest).is_ok() {
             self.newest -= 1;
             return;
         }
@@ -266,4 +270,9 @@ impl<D: Disk> Log<D> {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether a sync has failed because the file has no name any more.
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
 }

@@ -103,7 +103,7 @@ pub trait Disk {
     fn truncate(&mut self, file: &mut Self::File, len: u64) -> io::Result<()>;
 
     /// Returns when what was written to the file will survive a power cut. After an error nobody knows
-    /// what will, and a second call that succeeds would prove nothing.
+    /// what will, and a second call that succeeds would prove nothing. `NotFound`: the file was deleted.
     fn sync(&mut self, file: &mut Self::File) -> io::Result<()>;
 
     /// The same for which files there are.

@@ -17,6 +17,14 @@ use crate::time::UnixTime;
 /// What stands before the payload.
 pub(super) const HEAD_BYTES: usize = 17;
 
+/// What a job's entry has before its texts: two times, a count, and three lengths.
+const ENTRY_NUMBERS_BYTES: usize = 2 * 8 + 1 + 3 * 2;
+
+/// What the other kinds have for a payload.
+const FAILED_BYTES: usize = 1 + 8;
+const BATCH_BYTES: usize = 2 * 8;
+const WITHDRAWN_BYTES: usize = 8;
+
 /// Longest record: the longest content that HTTP lets through has a quarter of this.
 pub(super) const RECORD_BYTES_MAX: usize = 1024 * 1024;
 
@@ -227,10 +235,34 @@ pub(super) fn set_synced(batch: &mut [u8], synced: u64) {
 
 /// How long the record that begins here is by its own account; `None` if the account cannot be true.
 pub(super) fn claimed_len(bytes: &[u8]) -> Option<usize> {
-    let (payload, _) = bytes.split_first_chunk()?;
-    let len = HEAD_BYTES.checked_add(u32::from_le_bytes(*payload) as usize)?;
     let kind = *bytes.get(8)?;
-    (len <= RECORD_BYTES_MAX && (ACCEPTED..=WITHDRAWN).contains(&kind)).then_some(len)
+    let payload = u32::from_le_bytes(*bytes.first_chunk()?) as usize;
+    let is_possible = match kind {
+        ACCEPTED => (ENTRY_NUMBERS_BYTES..=RECORD_BYTES_MAX - HEAD_BYTES).contains(&payload),
+        SETTLED => payload == 0,
+        FAILED => payload == FAILED_BYTES,
+        BATCH => payload == BATCH_BYTES,
+        WITHDRAWN => payload == WITHDRAWN_BYTES,
+        _ => false,
+    };
+    is_possible.then_some(HEAD_BYTES + payload)
+}
+
+/// A look at a few bytes of what may be a whole record: whether its `response_url` has a path where it says.
+pub(super) fn is_plausible(record: &[u8]) -> bool {
+    if record.get(8) != Some(&ACCEPTED) {
+        return true;
+    }
+    let Some((_, entry)) = record.split_at_checked(HEAD_BYTES + 17) else {
+        return false;
+    };
+    let mut reader = Reader(entry);
+    let lens = [reader.short(), reader.short(), reader.short()];
+    let [Some(command), Some(origin), Some(path)] = lens else {
+        return false;
+    };
+    let path = reader.0.get(command + origin..command + origin + path);
+    path.is_some_and(|path| path.first() == Some(&b'/'))
 }
 
 /// Whether these bytes are one whole record of this segment.
@@ -345,6 +377,22 @@ mod tests {
         assert_eq!(claimed_len(&[0; 64]), None);
         assert_eq!(claimed_len(&[]), None);
         assert_eq!(claimed_len(&[0; 8]), None);
+    }
+
+    #[test]
+    fn a_length_that_no_record_of_its_kind_has_is_no_claim() {
+        for record in all() {
+            let mut bytes = Vec::new();
+            let len = record.append(&mut bytes);
+            assert_eq!(claimed_len(&bytes), Some(len));
+            assert!(is_plausible(&bytes), "{record:?}");
+            bytes[2] = 0x10; // a megabyte more
+            assert_eq!(claimed_len(&bytes), None, "{record:?}");
+        }
+        let mut bytes = Vec::new();
+        Record::Accepted(1, ENTRY).append(&mut bytes);
+        bytes[HEAD_BYTES + 17] += 1; // its command is said to be longer
+        assert!(claimed_len(&bytes).is_some() && !is_plausible(&bytes));
     }
 
     #[test]

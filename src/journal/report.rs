@@ -116,12 +116,8 @@ impl Report {
             format!("due {at}, now")
         } else {
             let ms = entry.due.0 - self.journal_now.0;
-            format!(
-                "due {at}, in {} s",
-                Seconds {
-                    ms: ms.next_multiple_of(1000)
-                }
-            )
+            let ms = ms.div_ceil(1000).saturating_mul(1000);
+            format!("due {at}, in {} s", Seconds { ms })
         }
     }
 

@@ -78,12 +78,10 @@ impl Counters {
         self.turn_began = now;
     }
 
-    /// Takes back one of the commands that [`Self::note_accepted`] has counted in this turn: the journal
-    /// could not keep it, and its 200 says so.
-    pub const fn note_withdrawn(&mut self, refusal: Refusal) {
+    /// Takes that back, in the same turn: what goes out at its end is no acknowledgement.
+    pub const fn note_withdrawn(&mut self) {
         self.commands_accepted = self.commands_accepted.saturating_sub(1);
         self.untimed = self.untimed.saturating_sub(1);
-        self.refused[refusal.kind()] += 1;
     }
 
     /// Counts an attempt at a reply to a command that Slack stamped `age_ms` ago.
@@ -118,23 +116,26 @@ impl Counters {
 /// What a journal counts; the journal fills it in.
 #[derive(Clone, Debug)]
 pub struct JournalCounters {
-    /// Groups of records that reached stable storage.
+    /// Groups of records written.
     pub commits: u64,
-    /// Bytes of them.
+    /// Syncs of the log to stable storage.
+    pub syncs: u64,
+    /// Bytes of records written.
     pub bytes: u64,
     /// Writes or syncs that failed.
     pub failures: u64,
-    /// How long a write and its sync took together.
-    pub commit: Histogram<{ SYNC_MS.len() }>,
+    /// How long the write and the sync of a group took together.
+    pub sync: Histogram<{ SYNC_MS.len() }>,
 }
 
 impl Default for JournalCounters {
     fn default() -> Self {
         Self {
             commits: 0,
+            syncs: 0,
             bytes: 0,
             failures: 0,
-            commit: Histogram::new(SYNC_MS),
+            sync: Histogram::new(SYNC_MS),
         }
     }
 }
@@ -162,10 +163,9 @@ mod tests {
         let mut counters = Counters::default();
         counters.note_accepted(Tick(10));
         counters.note_accepted(Tick(10));
-        counters.note_withdrawn(Refusal::NotKept);
+        counters.note_withdrawn();
         counters.note_answered(Tick(14));
         assert_eq!(counters.commands_accepted, 1);
-        assert_eq!(counters.refused[Refusal::NotKept.kind()], 1);
         assert_eq!(counters.acknowledgement.count(), 1, "nor acknowledged");
     }
 }

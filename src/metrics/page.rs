@@ -13,9 +13,9 @@ pub struct Standing<'a> {
     pub started_at: UnixTime,
     /// Whether `/readyz` says so.
     pub is_ready: bool,
-    /// Client connections that are open, and how many may be.
+    /// Client connections that are open.
     pub connections_open: usize,
-    /// The same.
+    /// How many may be.
     pub connections_max: usize,
     /// Client connections accepted.
     pub connections_accepted: u64,
@@ -23,15 +23,15 @@ pub struct Standing<'a> {
     pub connections_evicted: u64,
     /// How often accepting paused for want of a place or a descriptor.
     pub accept_pauses: u64,
-    /// Replies that are owed, and how many may be.
+    /// Replies that are owed.
     pub jobs_pending: usize,
-    /// The same.
+    /// How many may be.
     pub jobs_max: usize,
     /// Since Slack stamped the oldest command whose reply is owed, ms.
     pub oldest_pending_ms: u64,
-    /// Sender threads that live, and how many may.
+    /// Sender threads that live.
     pub sender_threads: usize,
-    /// The same.
+    /// How many may.
     pub sender_threads_max: usize,
     /// Replies that a sender has, or will take next.
     pub deliveries_outstanding: usize,
@@ -201,12 +201,17 @@ fn render_journal(journal: &JournalCounters, page: &mut Exposition) {
     let totals = [
         (
             "torrap_journal_commits_total",
-            "Groups of records made durable.",
+            "Groups of records written.",
             j.commits,
         ),
         (
+            "torrap_journal_syncs_total",
+            "Syncs of the log to stable storage.",
+            j.syncs,
+        ),
+        (
             "torrap_journal_written_bytes_total",
-            "Bytes of records made durable.",
+            "Bytes of records written.",
             j.bytes,
         ),
         (
@@ -219,9 +224,9 @@ fn render_journal(journal: &JournalCounters, page: &mut Exposition) {
         page.counter(name, help, value);
     }
     page.histogram(
-        "torrap_journal_commit_duration_seconds",
+        "torrap_journal_sync_duration_seconds",
         "Writing and syncing one group of records.",
-        &j.commit,
+        &j.sync,
     );
 }
 

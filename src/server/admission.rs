@@ -35,6 +35,18 @@ enum Shortage {
     Accepting,
 }
 
+/// To whom those who come from now on are left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leave {
+    /// To nobody, or to a socket that others have as well.
+    AtOnce,
+    /// To other processes, which listen on the same addresses.
+    ToOthers,
+    /// To a process that will listen on them when this one has ended: until then whoever comes hears
+    /// nothing, and asks again after a second.
+    ToSuccessor,
+}
+
 /// The door.
 pub(super) struct Admission<A: Accept> {
     /// The places, as an operator knows them.
@@ -48,6 +60,9 @@ pub(super) struct Admission<A: Accept> {
     waiting: Option<A::Socket>,
     /// From when on nobody is let in any more.
     leaving_at: Option<Tick>,
+    /// Whether the addresses are kept to the end, for the process that comes after this one.
+    keeps_addresses: bool,
+    has_left: bool,
     counts: Counts,
 }
 
@@ -77,6 +92,8 @@ impl<A: Accept> Admission<A> {
             warned_at: None,
             waiting: None,
             leaving_at: None,
+            keeps_addresses: false,
+            has_left: false,
             counts: Counts {
                 accepted: 0,
                 evicted: 0,
@@ -109,7 +126,7 @@ impl<A: Accept> Admission<A> {
 
     /// Lets nobody in any more: at once, or, if others share the addresses, when the connections that
     /// have begun are complete. New ones then come to the others.
-    pub(super) fn leave(&mut self, is_shared: bool, now: Tick) {
+    pub(super) fn leave(&mut self, how: Leave, now: Tick) {
         let turned_away = |listener: &Listener<A>| match listener.turn_away() {
             Ok(()) => true,
             Err(error) => {
@@ -117,13 +134,19 @@ impl<A: Accept> Admission<A> {
                 false
             }
         };
-        let waits = is_shared && self.listeners.iter().all(turned_away);
+        let waits = how != Leave::AtOnce && self.listeners.iter().all(turned_away);
+        self.keeps_addresses = waits && how == Leave::ToSuccessor;
         self.leaving_at = Some(if waits { now.after(HANDSHAKE_MS) } else { now });
     }
 
-    /// Whether nobody can be let in any more.
-    pub(super) fn is_closed(&self) -> bool {
-        self.listeners.is_empty()
+    /// Whether nobody can be let in any more, but for connections that had begun and took their time.
+    pub(super) const fn is_closed(&self) -> bool {
+        self.has_left
+    }
+
+    /// Whether the addresses are kept as long as this is.
+    pub(super) const fn keeps_addresses(&self) -> bool {
+        self.keeps_addresses
     }
 
     /// Lets nobody in any more, but those who are connected already: closing the listener would reset
@@ -145,7 +168,10 @@ impl<A: Accept> Admission<A> {
                 self.accept_one(index, sessions, service, registry, now);
             }
         }
-        self.listeners.clear();
+        if !self.keeps_addresses {
+            self.listeners.clear();
+        }
+        self.has_left = true;
         self.pause = None;
         self.leaving_at = None;
     }

@@ -13,6 +13,7 @@ use super::transport::SharedConnector;
 use crate::bot::{Delivery, Report};
 use crate::config::Config;
 use crate::jobs::{Outcome, answer};
+use crate::time::millis;
 
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -155,7 +156,7 @@ pub(super) fn attempt(agent: &Agent, delivery: &Delivery) -> Report {
         job: delivery.job,
         outcome,
         detail,
-        took_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+        took_ms: millis(begun.elapsed()),
     }
 }
 

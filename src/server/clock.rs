@@ -2,7 +2,7 @@
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use crate::time::{Now, Tick, UnixTime};
+use crate::time::{Now, Tick, UnixTime, millis};
 
 /// Reads both clocks of the system; ticks count from when it was made.
 #[derive(Clone, Copy, Debug)]
@@ -28,8 +28,4 @@ impl Clock {
             unix: UnixTime(millis(unix)),
         }
     }
-}
-
-fn millis(duration: std::time::Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

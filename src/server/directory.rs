@@ -1,23 +1,33 @@
-//! The directory of a journal: its lock and its files.
+//! The directory of a journal, and who has it.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+mod reading;
+mod segments;
+
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::journal::Disk;
 
-/// Whoever has this file locked has the directory to himself; his process number is in it.
+/// Tells people which process has the directory. What counts is the lock on the directory itself, which
+/// nobody can delete; only where a directory cannot be locked, as on NFS, it is this file's.
 const LOCK: &str = "lock";
+/// Whoever has this one locked is the next to have the directory, and has not opened his doors yet.
+const NEXT: &str = "next";
+
+/// A file that is written to see whether one can be; a process number follows.
+const PROBE: &str = "probe-";
+const PROBE_BYTES: usize = 4096;
 
 /// Nobody else may look: the `response_url`s are secrets.
 const DIRECTORY_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
 
-/// How often the lock is tried again, and how long after each time.
-const LOCK_TRIES: u32 = 20;
+/// For how long a lock is tried in any case, and how long after each time it is tried again.
+const LOCK_PATIENCE: Duration = Duration::from_millis(200);
 const LOCK_WAIT: Duration = Duration::from_millis(10);
 
 /// Why a directory cannot be had.
@@ -25,6 +35,8 @@ const LOCK_WAIT: Duration = Duration::from_millis(10);
 pub(super) enum Refused {
     /// Another process has it, and perhaps it has told its number.
     Taken(Option<u32>),
+    /// Another process waits for it already.
+    Awaited,
     /// It cannot be made, or files cannot be made in it.
     Unusable(io::Error),
 }
@@ -33,15 +45,37 @@ pub(super) enum Refused {
 #[derive(Debug)]
 pub(super) struct Directory {
     path: PathBuf,
-    /// The directory itself, to sync it.
+    /// The directory itself: to lock it, to sync it, and to tell it from another one that has its path.
     handle: File,
-    /// Held as long as this lives, unless this is only to be read.
+    identity: Identity,
+    /// Held as long as this lives, where the directory cannot be locked.
     _lock: Option<File>,
 }
 
+/// Which file or directory something is, whatever its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+impl Identity {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        }
+    }
+}
+
 impl Directory {
-    /// Makes the directory if need be and takes it for this process alone.
-    pub(super) fn take(path: &Path) -> Result<Self, Refused> {
+    /// Makes the directory if need be and takes it for this process alone. `patience`: how long to wait
+    /// for a process that has it, and is about to stop; `waits` is told which one that is.
+    pub(super) fn take(
+        path: &Path,
+        patience: Duration,
+        waits: impl FnOnce(Option<u32>),
+    ) -> Result<(Self, Succession), Refused> {
         let unusable = Refused::Unusable;
         match DirBuilder::new().mode(DIRECTORY_MODE).create(path) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
@@ -50,38 +84,67 @@ impl Directory {
             _ => {}
         }
         let mut directory = Self::look_at(path).map_err(unusable)?;
-        let mut lock = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(FILE_MODE)
-            .custom_flags(libc::O_NOFOLLOW)
-            .open(path.join(LOCK))
-            .map_err(unusable)?;
-        match lock_patiently(&lock) {
+        let writable = lock_file(path, NEXT).map_err(unusable)?;
+        // A file that is open for writing would keep the file system from being made read-only. NFS locks
+        // no other.
+        let readable = directory.open(NEXT).map_err(unusable)?;
+        let (next, locked) = match lock_patiently(&readable, LOCK_PATIENCE) {
+            Err(TryLockError::Error(_)) => {
+                let locked = lock_patiently(&writable, LOCK_PATIENCE);
+                (writable, locked)
+            }
+            locked => (readable, locked),
+        };
+        match locked {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(Refused::Taken(directory.holder())),
+            Err(TryLockError::WouldBlock) => return Err(Refused::Awaited),
             Err(TryLockError::Error(error)) => return Err(unusable(error)),
         }
-        // For people only: the lock is what counts, and a full disk is no reason not to start.
-        let _ = lock.set_len(0);
-        let _ = writeln!(lock, "{}", std::process::id());
-        directory._lock = Some(lock);
-        Ok(directory)
+        match directory.lock(&directory.handle, patience, waits) {
+            Ok(()) => directory.tell_process().map_err(unusable)?,
+            Err(TryLockError::WouldBlock) => return Err(Refused::Taken(directory.holder())),
+            // Not here; the file's lock stands for the directory's.
+            Err(TryLockError::Error(_)) => directory._lock = Some(directory.take_file()?),
+        }
+        Ok((directory, Succession { next }))
     }
 
     /// The directory as it is, to be read.
     pub(super) fn look_at(path: &Path) -> io::Result<Self> {
         let handle = File::open(path)?;
-        if !handle.metadata()?.is_dir() {
+        let metadata = handle.metadata()?;
+        if !metadata.is_dir() {
             return Err(io::ErrorKind::NotADirectory.into());
         }
         Ok(Self {
             path: path.to_owned(),
             handle,
+            identity: Identity::of(&metadata),
             _lock: None,
         })
+    }
+
+    /// Whether a bot could write there, found out by doing it. Leaves nothing behind, not even a directory
+    /// that was not there before: `false` then.
+    pub(super) fn probe(path: &Path) -> io::Result<bool> {
+        let made = DirBuilder::new().mode(DIRECTORY_MODE).create(path);
+        let was_there = match made {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => true,
+            made => made.map(|()| false)?,
+        };
+        let written = Self::look_at(path).and_then(|mut directory| {
+            let name = format!("{PROBE}{}", std::process::id());
+            let mut file = directory.create(&name)?;
+            let written = directory
+                .write(&mut file, 0, &[0; PROBE_BYTES])
+                .and_then(|()| directory.sync(&mut file));
+            directory.remove(&name)?;
+            written
+        });
+        if !was_there {
+            fs::remove_dir(path)?;
+        }
+        written.map(|()| was_there)
     }
 
     /// Whether other users may look into the directory; what it is then.
@@ -92,83 +155,140 @@ impl Directory {
 
     /// The process that has the directory to itself. `Some(None)` if it has not told its number.
     pub(super) fn user(&self) -> Option<Option<u32>> {
-        let lock = File::open(self.path.join(LOCK)).ok()?;
         // A shared lock, and for a moment only: a bot that starts just now is not told that
         // somebody else has the directory.
-        match lock.try_lock_shared() {
-            Err(TryLockError::WouldBlock) => Some(self.holder()),
-            _ => None,
-        }
+        let result = match self.handle.try_lock_shared() {
+            Ok(()) => self.handle.unlock().map_err(TryLockError::Error),
+            Err(TryLockError::Error(_)) => self.open(LOCK).ok()?.try_lock_shared(),
+            taken => taken,
+        };
+        matches!(result, Err(TryLockError::WouldBlock)).then(|| self.holder())
     }
 
     fn holder(&self) -> Option<u32> {
         let mut text = String::new();
-        let lock = File::open(self.path.join(LOCK)).ok()?;
+        let lock = self.open(LOCK).ok()?;
         lock.take(16).read_to_string(&mut text).ok()?;
         text.trim().parse().ok()
     }
+
+    /// Writes the number of this process into the file that people may look at. A full disk is no reason
+    /// not to start, nor is something else that has the file's name; a directory in which no file can be
+    /// made is.
+    fn tell_process(&self) -> io::Result<()> {
+        let written = lock_file(&self.path, LOCK).and_then(|mut file| {
+            file.set_len(0)?;
+            writeln!(file, "{}", std::process::id())
+        });
+        match written {
+            Err(error) if is_no_right_to_write(&error) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// The same, and the file's lock stands for the directory's.
+    fn take_file(&self) -> Result<File, Refused> {
+        let lock = lock_file(&self.path, LOCK).map_err(Refused::Unusable)?;
+        match lock_patiently(&lock, LOCK_PATIENCE) {
+            Ok(()) => self.tell_process().map_err(Refused::Unusable)?,
+            Err(TryLockError::WouldBlock) => return Err(Refused::Taken(self.holder())),
+            Err(TryLockError::Error(error)) => return Err(Refused::Unusable(error)),
+        }
+        Ok(lock)
+    }
+
+    /// Locks the directory, or waits for whoever has it.
+    fn lock(
+        &self,
+        lock: &File,
+        patience: Duration,
+        waits: impl FnOnce(Option<u32>),
+    ) -> Result<(), TryLockError> {
+        match lock_patiently(lock, LOCK_PATIENCE) {
+            Err(TryLockError::WouldBlock) if !patience.is_zero() => {
+                waits(self.holder());
+                lock_patiently(lock, patience)
+            }
+            locked => locked,
+        }
+    }
+
+    /// Opens a file of the directory for reading, and nothing else that has a name there.
+    fn open(&self, name: &str) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags(PLAIN_FILES);
+        let file = options.open(self.path.join(name))?;
+        match file.metadata()?.is_file() {
+            true => Ok(file),
+            false => Err(io::Error::other("it is not a file")),
+        }
+    }
+}
+
+/// No symbolic link is followed out of the directory, and nobody is waited for at the other end of a pipe.
+const PLAIN_FILES: i32 = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+
+fn is_no_right_to_write(error: &io::Error) -> bool {
+    use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+    matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem)
+}
+
+/// Who is the next to have a directory. At first that is this process, which has it just now.
+#[derive(Debug)]
+pub(super) struct Succession {
+    next: File,
+}
+
+impl Succession {
+    /// This process has opened its doors, and somebody else may come next.
+    pub(super) fn complete(&self) -> io::Result<()> {
+        self.next.unlock()
+    }
+
+    /// Whether another process is the next: it waits for the directory, or has it and has not opened its
+    /// doors yet.
+    pub(super) fn is_under_way(&self) -> bool {
+        match self.next.try_lock_shared() {
+            Ok(()) => {
+                let _ = self.next.unlock();
+                false
+            }
+            Err(error) => matches!(error, TryLockError::WouldBlock),
+        }
+    }
+
+    /// Waits as long as another process is the next, and not longer than this. Returns whether it is
+    /// not any more.
+    pub(super) fn await_completion(&self, patience: Duration) -> bool {
+        let begun = Instant::now();
+        while self.is_under_way() {
+            if begun.elapsed() >= patience {
+                return false;
+            }
+            thread::sleep(LOCK_WAIT);
+        }
+        true
+    }
+}
+
+fn lock_file(path: &Path, name: &str) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(FILE_MODE)
+        .custom_flags(PLAIN_FILES)
+        .open(path.join(name))
 }
 
 /// Whoever only looks who has the directory has it locked for a moment; so has one that is just ending.
-fn lock_patiently(lock: &File) -> Result<(), TryLockError> {
-    for _ in 0..LOCK_TRIES {
+fn lock_patiently(lock: &File, patience: Duration) -> Result<(), TryLockError> {
+    let begun = Instant::now();
+    loop {
         match lock.try_lock() {
-            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_WAIT),
+            Err(TryLockError::WouldBlock) if begun.elapsed() < patience => thread::sleep(LOCK_WAIT),
             result => return result,
-        }
-    }
-    lock.try_lock()
-}
-
-impl Disk for Directory {
-    type File = File;
-
-    fn names(&mut self) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in fs::read_dir(&self.path)? {
-            names.extend(entry?.file_name().into_string());
-        }
-        Ok(names)
-    }
-
-    fn read(&mut self, name: &str) -> io::Result<Box<dyn Read + '_>> {
-        Ok(Box::new(File::open(self.path.join(name))?))
-    }
-
-    fn open(&mut self, name: &str) -> io::Result<File> {
-        OpenOptions::new().write(true).open(self.path.join(name))
-    }
-
-    fn create(&mut self, name: &str) -> io::Result<File> {
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true).mode(FILE_MODE);
-        options.open(self.path.join(name))
-    }
-
-    fn write(&mut self, file: &mut File, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        file.write_all_at(bytes, offset)
-    }
-
-    fn truncate(&mut self, file: &mut File, len: u64) -> io::Result<()> {
-        file.set_len(len)
-    }
-
-    fn sync(&mut self, file: &mut File) -> io::Result<()> {
-        file.sync_data()
-    }
-
-    fn sync_names(&mut self) -> io::Result<()> {
-        self.handle.sync_all()
-    }
-
-    fn remove(&mut self, name: &str) -> io::Result<()> {
-        fs::remove_file(self.path.join(name))
-    }
-
-    fn keep_aside(&mut self, name: &str, aside: &str) -> io::Result<()> {
-        match fs::hard_link(self.path.join(name), self.path.join(aside)) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            result => result,
         }
     }
 }

@@ -1,62 +1,102 @@
 //! The sockets that a server begins with, and how many descriptors are left for its clients.
 
+use std::net::SocketAddr;
+
 use log::warn;
 use mio::Registry;
 use mio::net::TcpListener;
 
+use super::agent::Agents;
+use super::bound::Bound;
 use super::inherited::Inherited;
 use super::listener::Listener;
-use super::token::Side;
+use super::token::{Side, Source};
 use super::{Error, watch};
 use crate::config::Config;
 
-/// Descriptors kept for what is no client: streams, the poll, listeners, name look-ups.
-const DESCRIPTORS_RESERVED: usize = 16;
-/// And with a journal: its directory, its lock, the segment that is written, the next one.
-const JOURNAL_DESCRIPTORS: usize = 4;
+/// Descriptors kept for what is no client and no listener: streams, the poll, name look-ups.
+const DESCRIPTORS_RESERVED: usize = 15;
+/// And with a journal: its directory, its two locks, the segment that is written, the next one.
+const JOURNAL_DESCRIPTORS: usize = 5;
 
-/// The listeners of both doors.
-pub(super) struct Doors {
-    pub(super) front: Vec<Listener<TcpListener>>,
-    pub(super) watch: Vec<Listener<TcpListener>>,
+/// The sockets of both doors.
+pub(super) struct Doors<S> {
+    pub(super) front: Vec<S>,
+    pub(super) watch: Vec<S>,
 }
 
-impl Doors {
+impl Doors<Bound> {
     /// Takes over what was passed, and binds what was not.
-    pub(super) fn open(
-        config: &Config,
-        inherited: Inherited,
-        registry: &Registry,
-    ) -> Result<Self, Error> {
-        let open = |side, sockets: Vec<_>, addresses: &[String]| {
+    pub(super) fn bind(config: &Config, inherited: Inherited) -> Result<Self, Error> {
+        let bind = |side, sockets: Vec<_>, addresses: &[String]| {
             if sockets.is_empty() {
-                Listener::bind_all(side, addresses, config.reuse_port, registry)
+                Bound::all(side, addresses, config.reuse_port)
             } else {
-                Listener::inherit_all(side, sockets, registry)
+                Bound::inherited(sockets)
             }
         };
-        Ok(Self {
-            front: open(Side::Front, inherited.front, &config.listen)?,
-            watch: open(Side::Watch, inherited.watch, &config.metrics_listen)?,
+        let front = bind(Side::Front, inherited.front, &config.listen)?;
+        let watch = bind(Side::Watch, inherited.watch, &config.metrics_listen)?;
+        // The system would let both have it if it is shared, and give each some of the connections.
+        let is_at_front = |address| front.iter().any(|bound| bound.local_addr() == address);
+        let mut addresses = watch.iter().filter_map(Bound::local_addr);
+        if let Some(address) = addresses.find(|address| is_at_front(Some(*address))) {
+            return Err(Error::OneDoor(address));
+        }
+        Ok(Self { front, watch })
+    }
+
+    /// Lets clients in, who wait in the kernel until they are accepted.
+    pub(super) fn open(self, registry: &Registry) -> Result<Doors<Listener<TcpListener>>, Error> {
+        let open = |side, sockets: Vec<_>| {
+            let sockets = sockets.into_iter().enumerate();
+            let opened = sockets.map(|(index, bound)| {
+                Listener::open(bound, registry, Source::Listener(side, index).token())
+            });
+            opened.collect::<Result<_, _>>()
+        };
+        Ok(Doors {
+            front: open(Side::Front, self.front)?,
+            watch: open(Side::Watch, self.watch)?,
         })
     }
 }
 
-/// How many connections and sender threads the descriptor limit admits, after it was raised as far as
-/// it may be. Senders get at most half: however slow the receivers, commands are still acknowledged.
-pub(super) fn admissible(config: &Config, is_watched: bool) -> (usize, usize) {
-    let (max_connections, senders) = (config.max_connections, config.senders);
-    let for_journal = if config.journal.is_some() {
-        JOURNAL_DESCRIPTORS
-    } else {
-        0
-    };
-    let for_watch = if is_watched {
-        watch::CONNECTIONS_MAX
-    } else {
-        0
-    };
-    let reserved = DESCRIPTORS_RESERVED + for_journal + for_watch;
+/// The addresses that a bot with these settings would have, front and watch, found out by binding them:
+/// nobody is let in, so that a bot that shares them notices nothing.
+///
+/// # Errors
+/// It could not have them, or could not post replies.
+pub fn probe(config: &Config) -> Result<(Vec<SocketAddr>, Vec<SocketAddr>), Error> {
+    Agents::new(config)?;
+    let doors = Doors::bind(config, Inherited::default())?;
+    let addresses = |sockets: &[Bound]| sockets.iter().filter_map(Bound::local_addr).collect();
+    Ok((addresses(&doors.front), addresses(&doors.watch)))
+}
+
+impl<S> Doors<S> {
+    /// How many connections and sender threads the descriptor limit admits beside these, after it was raised
+    /// as far as it may be. Senders get at most half: however slow the receivers, commands are still
+    /// acknowledged.
+    pub(super) fn admissible(&self, config: &Config) -> (usize, usize) {
+        let for_journal = if config.journal.is_some() {
+            JOURNAL_DESCRIPTORS
+        } else {
+            0
+        };
+        let for_watch = if self.watch.is_empty() {
+            0
+        } else {
+            watch::CONNECTIONS_MAX
+        };
+        let listeners = self.front.len() + self.watch.len();
+        let reserved = DESCRIPTORS_RESERVED + listeners + for_journal + for_watch;
+        share_descriptors(config.max_connections, config.senders, reserved)
+    }
+}
+
+/// How many connections and sender threads there may be beside what is reserved.
+fn share_descriptors(max_connections: usize, senders: usize, reserved: usize) -> (usize, usize) {
     let wanted = max_connections + senders + reserved;
     let Ok((soft, hard)) = rlimit::getrlimit(rlimit::Resource::NOFILE) else {
         return (max_connections, senders);

@@ -1,5 +1,6 @@
 //! Why a server could not be set up, and what to do about it.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::{fmt, io};
 
@@ -32,6 +33,10 @@ pub enum Error {
         /// Its number among those that were passed.
         index: usize,
     },
+    /// What should be the number of passed descriptors is none.
+    InheritedCount(String),
+    /// Both doors would be at this address.
+    OneDoor(SocketAddr),
     /// The file of certificate authorities cannot be used.
     CaFile {
         /// Which file.
@@ -62,6 +67,8 @@ pub enum Error {
 pub enum JournalError {
     /// Another process uses it, and perhaps it has told its number.
     Taken(Option<u32>),
+    /// Another process waits for the one that uses it to stop.
+    Awaited,
     /// The directory cannot be made or opened, or files cannot be made in it.
     Unusable(io::Error),
     /// What is in it cannot be used.
@@ -77,6 +84,9 @@ impl fmt::Display for JournalError {
             Self::Taken(Some(process)) => write!(
                 f,
                 "another torrap uses it (process {process}); stop that one, or give each its own"
+            ),
+            Self::Awaited => f.write_str(
+                "another torrap waits for it already; stop that one, or give each its own",
             ),
             Self::Unusable(error) => write!(
                 f,
@@ -94,12 +104,14 @@ impl Error {
         match self {
             Self::Resolve { .. }
             | Self::Inherited { .. }
+            | Self::InheritedCount(_)
+            | Self::OneDoor(_)
             | Self::CaFile { .. }
             | Self::Proxy { .. } => true,
             Self::Journal { error, .. } => match error {
-                JournalError::Taken(_) | JournalError::Unreadable(journal::Error::Io { .. }) => {
-                    false
-                }
+                JournalError::Taken(_)
+                | JournalError::Awaited
+                | JournalError::Unreadable(journal::Error::Io { .. }) => false,
                 JournalError::Unusable(_) | JournalError::Unreadable(_) => true,
             },
             Self::Listen { .. } | Self::Loop(_) => false,
@@ -145,6 +157,19 @@ impl fmt::Display for Error {
                     f,
                     "LISTEN_FDS: descriptor {index} of those passed is not a listening TCP socket; give \
                      the socket unit ListenStream= with a port, and Accept=no"
+                )
+            }
+            Self::InheritedCount(text) => {
+                write!(
+                    f,
+                    "LISTEN_FDS: {} is not a number of descriptors; unset it to listen on --listen",
+                    Shown(text)
+                )
+            }
+            Self::OneDoor(address) => {
+                write!(
+                    f,
+                    "--metrics-listen {address}: --listen has that address, too; choose another port"
                 )
             }
             Self::CaFile { path, reason } => {

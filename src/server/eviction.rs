@@ -1,5 +1,6 @@
 //! Who has to go when somebody waits for a place.
 
+use super::listener::BACKLOG;
 use super::session::{Session, Standing};
 use super::socket::Socket;
 use crate::http::Limits;
@@ -15,76 +16,89 @@ const WALK_MAX: u32 = 4096;
 /// How often another one is looked for when a request has just come in on the chosen one.
 const CHOICES: usize = 4;
 
-/// How long whoever has stalled keeps its place in a rush, ms: the two halves of a request that comes in two
-/// segments are nearer to each other.
-const RUSH_PATIENCE_MS: u64 = 2;
+/// The time in which as many strangers as wait in the kernel at most have their turn at the places, ms: the next
+/// of them may be Slack's.
+const ROUND_MS: u64 = 50;
+
+/// The longest patience with a stranger, ms: the segments of a request that is not held back are nearer to each
+/// other.
+const STRANGER_MS_MAX: u64 = 10;
+
+/// How long whoever gets nothing done keeps a place that somebody waits for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// With who has never sent an authenticated request, ms.
+    stranger_ms: u64,
+    /// With the others, ms: mostly proxies, which would send their next request on that connection.
+    client_ms: u64,
+}
+
+impl Patience {
+    /// Patience with strangers when they have so many places. With few of them it must be short: all who
+    /// wait in the kernel before a client each take a place in turn.
+    fn for_places(places: usize, limits: &Limits) -> Self {
+        let share_ms = ROUND_MS * places as u64 / BACKLOG as u64;
+        Self {
+            stranger_ms: share_ms.clamp(1, STRANGER_MS_MAX),
+            client_ms: limits.crowded_timeout_ms,
+        }
+    }
+
+    pub(super) const fn ms(self, is_stranger: bool) -> u64 {
+        if is_stranger {
+            self.stranger_ms
+        } else {
+            self.client_ms
+        }
+    }
+}
 
 /// Chooses among the sessions. A hand goes round their slots from where it stopped: while many could
 /// go a choice costs a few steps, and everyone's turn comes.
 #[derive(Debug, Default)]
 pub(super) struct Evictor {
     hand: u32,
-    rush: Rush,
 }
 
-/// Whether places change hands as fast as patience allows: whoever waits in the kernel then has many before him,
-/// and would wait for as many times that patience.
-#[derive(Debug, Default)]
-struct Rush {
-    /// When the present period began, and how many had to go in it.
+/// One of those that could go; the least goes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Candidate {
+    is_client: bool,
+    is_idle: bool,
     since: Tick,
-    gone: usize,
-    /// All places changed hands in the period before.
-    lasts: bool,
-}
-
-impl Rush {
-    /// How long whoever has stalled keeps one of so many places.
-    fn patience_ms(&mut self, places: usize, limits: &Limits, now: Tick) -> u64 {
-        let period_ms = limits.crowded_timeout_ms;
-        if now >= self.since.after(period_ms) {
-            let has_just_ended = now < self.since.after(period_ms * 2);
-            self.lasts = has_just_ended && self.gone >= places;
-            (self.since, self.gone) = (now, 0);
-        }
-        if self.lasts || self.gone >= places {
-            RUSH_PATIENCE_MS.min(period_ms)
-        } else {
-            period_ms
-        }
-    }
+    index: u32,
 }
 
 impl Evictor {
-    /// The slot of a session that can go: of a few that have stalled, otherwise of a few that are idle,
-    /// the one for which that is longest. None that is at work is ever chosen.
+    /// The slot of a session that can go: of a few strangers', otherwise of a few clients', one that has
+    /// stalled, otherwise one that is idle, and the one for which that is longest. None that is at work is
+    /// ever chosen.
     pub(super) fn choose<S: Socket>(
         &mut self,
         sessions: &Slab<Session<S>>,
         limits: &Limits,
         now: Tick,
     ) -> Option<u32> {
-        let patience_ms = self.rush.patience_ms(sessions.len(), limits, now);
+        let patience = Patience::for_places(sessions.len(), limits);
         for _ in 0..CHOICES {
-            let (is_idle, index) = self.longest(sessions, limits, patience_ms, now)?;
-            if !is_idle || !sessions.at(index)?.has_unread() {
-                self.rush.gone += 1;
-                return Some(index);
+            let chosen = self.first_to_go(sessions, limits, patience, now)?;
+            if !chosen.is_idle || !sessions.at(chosen.index)?.has_unread() {
+                return Some(chosen.index);
             }
         }
         None
     }
 
-    /// Whether the chosen one is idle, and its slot.
-    fn longest<S: Socket>(
+    /// The first to go of a few that could.
+    fn first_to_go<S: Socket>(
         &mut self,
         sessions: &Slab<Session<S>>,
         limits: &Limits,
-        patience_ms: u64,
+        patience: Patience,
         now: Tick,
-    ) -> Option<(bool, u32)> {
+    ) -> Option<Candidate> {
         let end = sessions.index_end();
-        let mut longest: Option<(bool, Tick, u32)> = None;
+        let mut first: Option<Candidate> = None;
         let mut seen = 0;
         for _ in 0..end.min(WALK_MAX) {
             self.hand = if self.hand + 1 < end {
@@ -92,23 +106,27 @@ impl Evictor {
             } else {
                 0
             };
-            let standing = sessions
-                .at(self.hand)
-                .map(|session| session.standing(now, limits, patience_ms));
-            let candidate = match standing {
-                None | Some(Standing::Busy) => continue,
-                Some(Standing::Stalled(since)) => (false, since, self.hand),
-                Some(Standing::Idle(since)) => (true, since, self.hand),
+            let Some(session) = sessions.at(self.hand) else {
+                continue;
             };
-            if longest.is_none_or(|longest| candidate < longest) {
-                longest = Some(candidate);
-            }
+            let (is_idle, since) = match session.standing(now, limits, patience) {
+                Standing::Busy => continue,
+                Standing::Stalled(since) => (false, since),
+                Standing::Idle(since) => (true, since),
+            };
+            let candidate = Candidate {
+                is_client: !session.is_stranger,
+                is_idle,
+                since,
+                index: self.hand,
+            };
+            first = Some(first.map_or(candidate, |first| first.min(candidate)));
             seen += 1;
             if seen == SAMPLE {
                 break;
             }
         }
-        longest.map(|(is_idle, _, index)| (is_idle, index))
+        first
     }
 }
 
@@ -117,33 +135,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patience_ends_when_all_places_have_changed_hands_within_it_and_comes_back() {
+    fn a_full_backlog_of_strangers_has_its_turn_in_time_however_few_places_there_are() {
         let limits = Limits::default();
-        let period_ms = limits.crowded_timeout_ms;
-        let mut rush = Rush::default();
-        let mut patience_ms = |gone: usize, at: u64| {
-            let patience_ms = rush.patience_ms(10, &limits, Tick(at));
-            rush.gone += gone;
-            patience_ms
-        };
-        assert_eq!(patience_ms(9, 1_000), period_ms);
-        assert_eq!(patience_ms(1, 1_050), period_ms);
-        assert_eq!(
-            patience_ms(5, 1_050),
-            RUSH_PATIENCE_MS,
-            "all within a period"
-        );
-        assert_eq!(
-            patience_ms(0, 1_100),
-            RUSH_PATIENCE_MS,
-            "and in the next one"
-        );
-        assert_eq!(
-            patience_ms(0, 1_200),
-            period_ms,
-            "in which nobody had to go"
-        );
-        assert_eq!(patience_ms(10, 1_299), period_ms);
-        assert_eq!(patience_ms(0, 9_000), period_ms, "long ago");
+        let patience = |places| Patience::for_places(places, &limits);
+        for (places, stranger_ms) in [(1, 1), (100, 1), (176, 2), (500, 6), (8_192, 10)] {
+            assert_eq!(patience(places).ms(true), stranger_ms, "{places} places");
+        }
+        assert_eq!(patience(1).ms(false), limits.crowded_timeout_ms);
     }
 }

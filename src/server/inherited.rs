@@ -19,15 +19,34 @@ pub struct Inherited {
     pub(super) watch: Vec<TcpListener>,
 }
 
+/// What a service manager has put into the environment about sockets that it passes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Passed<'a> {
+    /// `LISTEN_PID`: whom they are meant for; without it, nobody.
+    pub pid: Option<&'a str>,
+    /// `LISTEN_FDS`: how many.
+    pub fds: Option<&'a str>,
+    /// `LISTEN_FDNAMES`: their names, with colons between them.
+    pub names: Option<&'a str>,
+}
+
 impl Inherited {
-    /// Takes what was passed to this process; nothing, if nothing was. To be called once and before
-    /// there are threads, since it clears the variables. `names` is `LISTEN_FDNAMES`.
+    /// Takes what was passed to this process, whose number is `pid`; nothing, if nothing was. To be called
+    /// once and before there are threads, since it clears the variables.
     ///
     /// # Errors
-    /// A descriptor that is no listening TCP socket.
-    pub fn take(names: Option<&str>) -> Result<Self, Error> {
+    /// A descriptor that is no listening TCP socket, or a count that is none.
+    pub fn take(told: Passed<'_>, pid: u32) -> Result<Self, Error> {
         let mut passed = ListenFd::from_env();
-        let mut names = names.unwrap_or_default().split(':');
+        // Variables that an ancestor of this process was given are no business of its own.
+        if told.pid.and_then(|text| text.parse().ok()) != Some(pid) {
+            return Ok(Self::default());
+        }
+        let is_count = |text: &str| text.parse::<usize>().is_ok();
+        if let Some(count) = told.fds.filter(|text| !is_count(text)) {
+            return Err(Error::InheritedCount(count.to_owned()));
+        }
+        let mut names = told.names.unwrap_or_default().split(':');
         let mut inherited = Self::default();
         for index in 0..passed.len() {
             let listener = passed.take_tcp_listener(index).ok().flatten();
@@ -42,5 +61,10 @@ impl Inherited {
             }
         }
         Ok(inherited)
+    }
+
+    /// Whether nothing was passed.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.front.is_empty() && self.watch.is_empty()
     }
 }

@@ -1,54 +1,97 @@
 //! The journal in the loop: opened before it, committed to before the acknowledgements of each turn.
 
-use std::path::Path;
-use std::time::Instant;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use log::{debug, info, warn};
 
 use super::Server;
 use super::clock::Clock;
-use super::directory::{Directory, Refused};
+use super::directory::{Directory, Refused, Succession};
 use super::error::{Error, JournalError};
 use crate::bot::{self, Bot};
 use crate::health::Condition;
 use crate::journal::{self, Journal};
 use crate::metrics::JournalCounters;
-use crate::time::{Now, Tick};
+use crate::time::{Now, Tick, millis};
 
 /// The journal of a running bot.
 pub(super) struct Keeper {
     journal: Journal<Directory>,
+    succession: Succession,
     /// Whether the last batch could not be written: the log is told once, and once when it is over.
     is_failing: bool,
-    /// Until when commands should go elsewhere. Not for ever: only another command shows that the disk
-    /// takes records again, and a proxy that asks for readiness would send none.
-    avoid_until: Tick,
     counters: JournalCounters,
 }
 
-/// How long commands should go elsewhere after a batch could not be written, ms.
-const AVOID_MS: u64 = 5_000;
+/// How long a process that shares its addresses with an older one waits for that one's journal: for
+/// somebody to stop it, and for the stop.
+const SUCCESSION_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a process that has stopped keeps shared addresses for the one that comes after it, once that
+/// one can have the journal: it only has to look for the lock again and to listen.
+pub(super) const HANDOVER_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A directory that this process has to itself, and has not read yet.
+pub(super) struct Claim {
+    path: PathBuf,
+    directory: Directory,
+    succession: Succession,
+}
+
+impl Claim {
+    /// Takes the directory. If `is_successor`, another process may have it that is about to stop.
+    pub(super) fn make(path: &Path, is_successor: bool) -> Result<Self, Error> {
+        let patience = match is_successor {
+            true => SUCCESSION_PATIENCE,
+            false => Duration::ZERO,
+        };
+        let waits = |process: Option<u32>| {
+            let holder = process.map_or_else(
+                || "another torrap".to_owned(),
+                |process| format!("process {process}"),
+            );
+            let secs = patience.as_secs();
+            info!("journal: waiting up to {secs} s for {holder}, which uses it, to stop");
+        };
+        let taken = Directory::take(path, patience, waits);
+        let (directory, succession) = taken.map_err(|error| Error::Journal {
+            path: path.to_owned(),
+            error: match error {
+                Refused::Taken(process) => JournalError::Taken(process),
+                Refused::Awaited => JournalError::Awaited,
+                Refused::Unusable(error) => JournalError::Unusable(error),
+            },
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            directory,
+            succession,
+        })
+    }
+}
 
 impl Keeper {
-    /// Takes the directory, and has the bot owe what an earlier process has left in it.
-    pub(super) fn open(path: &Path, bot: &mut Bot, now: Now) -> Result<Self, Error> {
-        let refused = |error| Error::Journal {
-            path: path.to_owned(),
-            error,
-        };
-        let directory = Directory::take(path).map_err(|error| {
-            refused(match error {
-                Refused::Taken(process) => JournalError::Taken(process),
-                Refused::Unusable(error) => JournalError::Unusable(error),
-            })
-        })?;
+    /// Has the bot owe what an earlier process has left in the directory. The doors are open by now.
+    pub(super) fn open(claim: Claim, bot: &mut Bot, now: Now) -> Result<Self, Error> {
+        let Claim {
+            path,
+            directory,
+            succession,
+        } = claim;
+        if let Err(error) = succession.complete() {
+            warn!("journal: no other process can take its place, its lock is stuck: {error}");
+        }
         if let Some(mode) = directory.open_mode() {
             warn!(
                 "--journal: other users may look into the directory, its mode is {mode:o}; chmod 700 it"
             );
         }
-        let (journal, recovery) = Journal::open(directory, bot, now)
-            .map_err(|error| refused(JournalError::Unreadable(error)))?;
+        let opened = Journal::open(directory, bot, now);
+        let (journal, recovery) = opened.map_err(|error| Error::Journal {
+            path,
+            error: JournalError::Unreadable(error),
+        })?;
         info!("journal: {recovery}");
         if recovery.damages > 0 {
             let (places, bytes) = (recovery.damages, recovery.damaged_bytes);
@@ -67,15 +110,15 @@ impl Keeper {
         }
         Ok(Self {
             journal,
+            succession,
             is_failing: false,
-            avoid_until: Tick(0),
             counters: JournalCounters::default(),
         })
     }
 
-    /// Whether commands should be sent elsewhere.
-    pub(super) fn is_to_be_avoided(&self, now: Tick) -> bool {
-        now < self.avoid_until
+    /// Whether another process waits for this one to stop.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.succession.is_under_way()
     }
 
     /// What Prometheus is told.
@@ -84,18 +127,13 @@ impl Keeper {
     }
 
     /// Books what a commit that took so long has done.
-    fn count(&mut self, before: &journal::Counts, begun: Option<Instant>, now: Tick) {
+    fn count(&mut self, before: &journal::Counts, begun: Option<Instant>) {
         let counts = self.journal.counts();
-        if counts.failures > before.failures {
-            self.avoid_until = now.after(AVOID_MS);
-        } else if counts.writes > before.writes {
-            self.avoid_until = Tick(0);
-            let took = begun.map_or(0, |begun| begun.elapsed().as_millis());
-            self.counters
-                .commit
-                .observe(u64::try_from(took).unwrap_or(u64::MAX));
+        if let Some(begun) = begun.filter(|_| counts.syncs > before.syncs) {
+            self.counters.sync.observe(millis(begun.elapsed()));
         }
         self.counters.commits = counts.writes;
+        self.counters.syncs = counts.syncs;
         self.counters.bytes = counts.bytes;
         self.counters.failures = counts.failures;
     }
@@ -105,7 +143,7 @@ impl Keeper {
         let before = self.journal.counts();
         let begun = bot.has_changes().then(Instant::now);
         let result = self.journal.commit(bot, now);
-        self.count(&before, begun, now.tick);
+        self.count(&before, begun);
         let has_failed = self.journal.counts().failures > before.failures;
         match &result {
             Err(failure) if has_failed && !self.is_failing => {
@@ -123,6 +161,12 @@ impl Keeper {
 
     pub(super) fn poll_timeout(&self) -> Option<Tick> {
         self.journal.poll_timeout()
+    }
+
+    /// Gives the directory free for the process that may wait for it.
+    pub(super) fn close(self) -> Succession {
+        drop(self.journal);
+        self.succession
     }
 
     /// Makes the last outcomes durable.
@@ -145,41 +189,19 @@ impl Keeper {
 }
 
 impl Server {
-    /// Makes durable what the turn has accepted, before it is acknowledged. What else is to be answered
-    /// does not wait for the disk.
+    /// Makes durable what the turn has accepted, before it is acknowledged.
     pub(super) fn commit(&mut self, now: Now) {
         let Some(journal) = &mut self.journal else {
             return;
         };
-        if self.sessions.has_promises() {
-            self.sessions.transmit_free();
-        }
-        if !journal.commit(&mut self.bot, now) {
-            self.sessions.break_promises(&bot::busy());
-        }
+        let commit = || journal.commit(&mut self.bot, now);
+        self.sessions.keep_promises(commit, &bot::busy());
         if self.drain_until.is_none() {
-            self.bot
-                .set_condition(match journal.is_to_be_avoided(now.tick) {
-                    true => Condition::JournalFailing,
-                    false => Condition::Ready,
-                });
+            self.bot.set_condition(match journal.is_failing {
+                true => Condition::JournalFailing,
+                false => Condition::Ready,
+            });
         }
-    }
-
-    /// Whether it is stopping, and what no sender has yet is left to the next start.
-    pub(super) const fn leaves_rest(&self) -> bool {
-        self.journal.is_some() && self.drain_until.is_some()
-    }
-
-    /// The end: how many replies are left undelivered. What a journal keeps is not.
-    pub(super) fn leave_rest(&mut self) -> usize {
-        let pending = self.bot.pending();
-        let Some(journal) = &mut self.journal else {
-            return pending;
-        };
-        journal.finish(&mut self.bot, self.clock.now());
-        info!("replies left to the next start: {pending}");
-        0
     }
 }
 
@@ -211,4 +233,26 @@ pub fn inspect(path: &Path, jobs: bool, print: &mut dyn FnMut(&str) -> bool) -> 
         }
     }
     Ok(())
+}
+
+/// Whether a bot could keep its journal there: what there is to say about it. Nothing is changed.
+///
+/// # Errors
+/// It could not.
+pub fn probe(path: &Path) -> Result<&'static str, Error> {
+    let error = |error| Error::Journal {
+        path: path.to_owned(),
+        error,
+    };
+    let was_there = Directory::probe(path).map_err(|e| error(JournalError::Unusable(e)))?;
+    if !was_there {
+        return Ok("is not there yet; the bot makes it");
+    }
+    let mut directory = Directory::look_at(path).map_err(|e| error(JournalError::Unusable(e)))?;
+    let now = Clock::start().now().unix;
+    journal::inspect(&mut directory, now, false).map_err(|e| error(JournalError::Unreadable(e)))?;
+    Ok(match directory.user() {
+        Some(_) => "can be written and read, and a bot uses it; see `torrap journal`",
+        None => "can be written and read; see `torrap journal`",
+    })
 }

@@ -6,9 +6,11 @@
 
 mod admission;
 mod agent;
+mod bound;
 mod clock;
 mod directory;
 mod doors;
+mod drain;
 mod error;
 mod eviction;
 mod inherited;
@@ -31,18 +33,18 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use log::{debug, info};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Poll, Waker};
 
 use self::admission::Admission;
 use self::agent::Agents;
 use self::clock::Clock;
-use self::doors::{Doors, admissible};
+use self::doors::Doors;
+pub use self::doors::probe as probe_doors;
 pub use self::error::{Error, JournalError};
-pub use self::inherited::Inherited;
-use self::journal::Keeper;
-pub use self::journal::inspect as inspect_journal;
+pub use self::inherited::{Inherited, Passed};
+use self::journal::{Claim, Keeper};
+pub use self::journal::{inspect as inspect_journal, probe as probe_journal};
 use self::senders::Senders;
 use self::sessions::Sessions;
 use self::socket::Readiness;
@@ -52,8 +54,7 @@ use self::token::{Side, Source};
 use self::watch::{View, Watch};
 use crate::bot::Bot;
 use crate::config::Config;
-use crate::health::Condition;
-use crate::time::{Now, Seconds, Tick, UnixTime};
+use crate::time::{Now, Tick, UnixTime};
 
 /// Events taken from the kernel at once.
 const EVENTS_PER_TURN: usize = 1024;
@@ -62,13 +63,6 @@ const EVENTS_PER_TURN: usize = 1024;
 const EXPIRIES_PER_TURN: usize = 4096;
 /// Replies composed and handed to the senders in one turn.
 const DISPATCHES_PER_TURN: usize = 256;
-/// How long a stop waits for requests that are incomplete and for clients that do not read, ms: long
-/// enough for whoever is honest, and a stranger's one byte must not hold up a restart.
-const STOP_GRACE_MS: u64 = 3_000;
-/// With a journal, how long a stop waits for those, and for what came of the attempts that have begun: an
-/// attempt whose outcome is not known is made again.
-const KEPT_DRAIN_MS: u64 = 500;
-
 /// The client that replies are posted with, for those who want to know whether it would work.
 ///
 /// # Errors
@@ -91,7 +85,7 @@ pub struct Server {
     journal: Option<Keeper>,
     clock: Clock,
     stopper: Stopper,
-    /// Whether others listen on the same addresses.
+    /// Whether others listen on the same addresses, with sockets of their own.
     is_shared: bool,
     drain_ms: u64,
     /// When a graceful stop gives up waiting for replies, once one has begun.
@@ -119,13 +113,21 @@ impl Server {
         let poll = Poll::new().map_err(Error::Loop)?;
         let waker = Waker::new(poll.registry(), Source::Waker.token()).map_err(Error::Loop)?;
         let stopper = Stopper::new(waker);
-        let doors = Doors::open(config, inherited, poll.registry())?;
-        let (max_connections, senders) = admissible(config, !doors.watch.is_empty());
         let agents = Agents::new(config)?;
+        // An older process may be there as well, and about to stop, if the address can be shared with it.
+        let is_successor = config.reuse_port || !inherited.is_empty();
+        // A passed socket is the same one in all processes: whom this one turned away, nobody would hear.
+        let is_shared = config.reuse_port && inherited.front.is_empty();
+        let doors = Doors::bind(config, inherited)?;
+        let (max_connections, senders) = doors.admissible(config);
+        let claim = |path| Claim::make(path, is_successor);
+        let claim = config.journal.as_deref().map(claim).transpose()?;
+        // Nobody is let in before there is somebody who will serve him.
+        let doors = doors.open(poll.registry())?;
         let limits = &config.limits;
         let mut bot = Bot::new(config, now);
-        let keep = |path| Keeper::open(path, &mut bot, clock.now());
-        let journal = config.journal.as_deref().map(keep).transpose()?;
+        let keep = |claim| Keeper::open(claim, &mut bot, clock.now());
+        let journal = claim.map(keep).transpose()?;
         Ok(Self {
             admission: Admission::new("all of --max-connections", doors.front),
             sessions: Sessions::new(Side::Front, limits.clone(), max_connections, now),
@@ -138,7 +140,7 @@ impl Server {
             clock,
             poll,
             stopper,
-            is_shared: config.reuse_port,
+            is_shared,
             drain_ms: config.drain_ms,
             drain_until: None,
             grace_until: None,
@@ -273,41 +275,6 @@ impl Server {
         if self.drain_until.is_none() && self.stopper.is_requested() {
             self.begin_drain();
         }
-    }
-
-    fn begin_drain(&mut self) {
-        debug!("received cancellation signal");
-        let pending = self.bot.pending();
-        // What a journal keeps need not be waited for.
-        let (drain_ms, grace_ms) = match self.journal {
-            Some(_) => (KEPT_DRAIN_MS.min(self.drain_ms), KEPT_DRAIN_MS),
-            None => (self.drain_ms, STOP_GRACE_MS),
-        };
-        let patience = Seconds { ms: drain_ms };
-        info!("stopping; replies pending: {pending}, waiting up to {patience} s");
-        self.supervisor.tell_stopping(pending, drain_ms);
-        // The turn may have begun a while ago.
-        let begin = self.clock.now().tick;
-        self.drain_until = Some(begin.not_before(drain_ms));
-        self.grace_until = Some(begin.not_before(grace_ms));
-        self.admission.leave(self.is_shared, begin);
-        self.sessions.drain();
-        self.bot.set_condition(Condition::Draining);
-        debug!("stopped slackbot");
-    }
-
-    fn is_drained(&self) -> bool {
-        let Some(until) = self.drain_until else {
-            return false;
-        };
-        let owed = match self.journal {
-            Some(_) => self.bot.sending(),
-            None => self.bot.pending(),
-        };
-        let is_left = self.admission.is_closed() && !self.sessions.has_work();
-        let is_settled = is_left && owed == 0;
-        let are_clients_served = self.grace_until.is_none() || self.sessions.owed() == 0;
-        is_settled && are_clients_served || self.clock.now().tick >= until
     }
 
     /// Takes in what came of the senders' attempts.

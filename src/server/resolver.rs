@@ -100,6 +100,7 @@ impl CachingResolver {
     }
 
     fn look_up(&self, name: &str, patience: Duration) -> Result<Vec<SocketAddr>, Error> {
+        // An endless patience cannot be added to an instant.
         let deadline = Instant::now() + patience.min(FRESH);
         let names = &self.names;
         let mut entries = names.entries.lock().unwrap_or_else(PoisonError::into_inner);

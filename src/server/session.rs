@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::eviction::Patience;
 use super::socket::{Readiness, Socket};
 use crate::bot::Bot;
 use crate::http::{self, CloseReason, Connection, Limits, Request, Response, Staging};
@@ -71,6 +72,8 @@ pub(super) struct Session<S> {
     read_closed: bool,
     /// Our own FIN is sent; what the peer still sends is dropped.
     shut: bool,
+    /// No request of its has been authenticated yet.
+    pub(super) is_stranger: bool,
 }
 
 impl<S: Socket> Session<S> {
@@ -87,6 +90,7 @@ impl<S: Socket> Session<S> {
             readable: false,
             read_closed: false,
             shut: false,
+            is_stranger: true,
         }
     }
 
@@ -115,19 +119,16 @@ impl<S: Socket> Session<S> {
     }
 
     /// How the session stands. Whoever trickles a request is not busy for that: it is the request as a
-    /// whole that has to come in time, which is `patience_ms`. A request under way finds its idle connection for longer.
-    pub(super) fn standing(&self, now: Tick, limits: &Limits, patience_ms: u64) -> Standing {
+    /// whole that has to come in time.
+    pub(super) fn standing(&self, now: Tick, limits: &Limits, patience: Patience) -> Standing {
         let since = self.connection.since(limits);
-        if now < since.after(patience_ms) {
+        if now < since.after(patience.ms(self.is_stranger)) {
             return Standing::Busy;
         }
         let is_closing = self.connection.close_reason().is_some();
         if self.is_blocked() || self.connection.is_incomplete() || is_closing {
             Standing::Stalled(since)
-        } else if self.connection.is_idle()
-            && !self.queued
-            && now >= since.after(limits.crowded_timeout_ms)
-        {
+        } else if self.connection.is_idle() && !self.queued {
             Standing::Idle(since)
         } else {
             Standing::Busy
@@ -173,7 +174,11 @@ impl<S: Socket> Session<S> {
             }
         };
         let bytes = &mut buffer[..received];
-        let handler = |request: &Request<'_>| service.handle_request(request, now);
+        let handler = |request: &Request<'_>| {
+            let response = service.handle_request(request, now);
+            self.is_stranger &= !response.is_authenticated;
+            response
+        };
         self.connection
             .receive(bytes, now.tick, limits, staging, handler);
         if self.readable || self.connection.has_backlog() {

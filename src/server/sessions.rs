@@ -1,5 +1,8 @@
-//! All sessions: who is admitted, who has its turn, who has lasted too long.
+//! All sessions: who has a place, who has its turn, who has lasted too long.
 
+#[cfg(test)]
+mod invariants;
+mod places;
 mod sending;
 
 use std::collections::VecDeque;
@@ -8,8 +11,8 @@ use std::ops::Range;
 use super::eviction::Evictor;
 use super::session::{Progress, Service, Session};
 use super::socket::{Readiness, Socket};
-use super::token::{Side, Source};
-use crate::http::{self, CloseReason, Connection, Limits, Staging};
+use super::token::Side;
+use crate::http::{CloseReason, Limits, Staging};
 use crate::slab::{Key, Slab};
 use crate::time::{Now, Tick};
 use crate::timing_wheel::TimingWheel;
@@ -33,6 +36,10 @@ const READ_FIRST_BYTES: usize = 16 * 1024;
 /// must not make the staging area grow with their number.
 const SESSIONS_PER_TURN: usize = 1024;
 
+/// Sessions in one turn whose clients have gone, or will send no more. When thousands go at once, whoever comes
+/// does not wait until the last of them is closed.
+const LEAVING_PER_TURN: usize = 128;
+
 /// The sessions, and a turn's work on them.
 pub(super) struct Sessions<S> {
     side: Side,
@@ -46,6 +53,8 @@ pub(super) struct Sessions<S> {
     active: VecDeque<Key>,
     /// Sessions that have had a turn and have still something to read or to answer.
     bulk: VecDeque<Key>,
+    /// Sessions whose clients have closed their side.
+    leaving: VecDeque<Key>,
     /// Sessions whose socket takes bytes again.
     resumed: Vec<Key>,
     evictor: Evictor,
@@ -77,6 +86,7 @@ impl<S: Socket> Sessions<S> {
             held_bytes: 0,
             active: VecDeque::new(),
             bulk: VecDeque::new(),
+            leaving: VecDeque::new(),
             resumed: Vec::new(),
             evictor: Evictor::default(),
             is_draining: false,
@@ -102,7 +112,7 @@ impl<S: Socket> Sessions<S> {
 
     /// Whether some session needs a turn at once.
     pub(super) fn has_work(&self) -> bool {
-        !(self.active.is_empty() && self.bulk.is_empty())
+        !(self.active.is_empty() && self.bulk.is_empty() && self.leaving.is_empty())
     }
 
     /// How many clients are still owed something.
@@ -121,57 +131,6 @@ impl<S: Socket> Sessions<S> {
         self.staging.begin(now.unix);
     }
 
-    /// Takes in a connection that was accepted.
-    pub(super) fn admit(&mut self, socket: S, registry: &S::Registry, now: Tick) {
-        let connection = Connection::new(now, &self.limits);
-        let deadline = connection.deadline();
-        // The timer needs the session's key and the session the timer's.
-        let placeholder = Key::from_parts(u32::MAX, 0);
-        let key = self
-            .slab
-            .insert(Session::new(socket, connection, placeholder));
-        let timer = self.timers.schedule(deadline, key);
-        let Some(session) = self.slab.get_mut(key) else {
-            return;
-        };
-        session.timer = timer;
-        if self.is_draining {
-            session.drain(&self.limits);
-        }
-        let token = Source::Session(self.side, key).token();
-        if let Err(error) = session.socket_mut().watch(registry, token) {
-            log::debug!("cannot watch a connection: {error}");
-            return self.remove(key);
-        }
-        self.arm(key);
-    }
-
-    /// Makes room for somebody who waits, if a session may go for it.
-    pub(super) fn make_room(&mut self, service: &mut impl Service, now: Now) -> bool {
-        let Some(index) = self.evictor.choose(&self.slab, &self.limits, now.tick) else {
-            return false;
-        };
-        self.dismiss(index, service, now);
-        self.close(index);
-        true
-    }
-
-    /// Tells the client of an incomplete request that it is given up, if the kernel takes that at once:
-    /// nobody waits for it to be read.
-    fn dismiss(&mut self, index: u32, service: &mut impl Service, now: Now) {
-        let Some(session) = self.slab.at_mut(index) else {
-            return;
-        };
-        if session.connection.is_incomplete() && !session.is_blocked() {
-            let start = self.staging.len();
-            session
-                .connection
-                .shed(now.tick, &self.limits, &mut self.staging);
-            service.note_fault(http::Error::Overloaded, now);
-            let _ = session.transmit(&self.staging.bytes()[start..]);
-        }
-    }
-
     /// Takes note of an event. One for a session that is gone finds nothing.
     pub(super) fn note(&mut self, key: Key, event: Readiness) {
         let Some(session) = self.slab.get_mut(key) else {
@@ -181,8 +140,14 @@ impl<S: Socket> Sessions<S> {
         if event.writable && session.is_blocked() {
             self.resumed.push(key);
         }
-        if event.readable || event.closed {
-            self.activate(key);
+        if session.queued {
+            return;
+        }
+        session.queued = event.readable || event.closed;
+        if event.closed {
+            self.leaving.push_back(key);
+        } else if event.readable {
+            self.active.push_back(key);
         }
     }
 
@@ -211,6 +176,11 @@ impl<S: Socket> Sessions<S> {
         for _ in 0..bulk {
             if let Some(key) = self.bulk.pop_front() {
                 self.receive_one(key, READ_BYTES, service, now);
+            }
+        }
+        for _ in 0..self.leaving.len().min(LEAVING_PER_TURN) {
+            if let Some(key) = self.leaving.pop_front() {
+                self.receive_one(key, first_bytes, service, now);
             }
         }
     }
@@ -302,68 +272,5 @@ impl<S: Socket> Sessions<S> {
             session.armed = deadline;
             session.timer = self.timers.schedule(deadline, key);
         }
-    }
-
-    /// Closes connections that have been idle for a moment, and the others with their next answer. Each
-    /// is looked at once more: a request may lie in the kernel's buffer whose event has not been taken
-    /// yet.
-    pub(super) fn drain(&mut self) {
-        self.is_draining = true;
-        let keys: Vec<Key> = self.slab.iter().map(|(key, _)| key).collect();
-        for key in keys {
-            if let Some(session) = self.slab.get_mut(key) {
-                session.drain(&self.limits);
-            }
-            self.arm(key);
-            self.activate(key);
-        }
-    }
-
-    /// Closes the session in a slot.
-    pub(super) fn close(&mut self, index: u32) {
-        if let Some(session) = self.slab.remove_at(index) {
-            self.held_bytes -= session.held_bytes;
-            self.timers.cancel(session.timer);
-        }
-    }
-
-    fn remove(&mut self, key: Key) {
-        if self.slab.contains(key) {
-            self.close(key.index());
-        }
-    }
-}
-
-#[cfg(test)]
-impl<S: Socket> Sessions<S> {
-    pub(super) fn contains(&self, key: Key) -> bool {
-        self.slab.contains(key)
-    }
-
-    /// What holds between any two turns.
-    pub(super) fn check(&self) {
-        assert!(
-            self.slab.len() <= self.capacity,
-            "more than there are places"
-        );
-        assert_eq!(self.timers.len(), self.slab.len(), "one timer each");
-        assert!(self.staged.is_empty() && self.resumed.is_empty());
-        let held = self.slab.iter().map(|(_, session)| session.held_bytes);
-        assert_eq!(held.sum::<usize>(), self.held_bytes);
-        assert!(self.held_bytes <= HELD_BYTES_MAX);
-        for (key, session) in self.slab.iter() {
-            let turns = self.active.iter().chain(&self.bulk);
-            let turns = turns.filter(|waiting| **waiting == key).count();
-            assert_eq!(turns, usize::from(session.queued));
-            assert_eq!(session.held_bytes, session.connection.held_bytes());
-            assert!(session.armed <= session.connection.deadline());
-        }
-    }
-
-    /// What is left when everybody has gone.
-    pub(super) fn check_empty(&self) {
-        assert!(self.slab.is_empty(), "a session is left");
-        assert!(self.timers.is_empty(), "a timer is left");
-        assert_eq!(self.held_bytes, 0);
     }
 }

@@ -52,7 +52,7 @@ impl Supervisor {
             Some(Some(us)) if us >= 2_000 => Some(us / 1_000),
             Some(_) => {
                 return Err(io::Error::other(
-                    "WATCHDOG_USEC is not a number of microseconds",
+                    "WATCHDOG_USEC is not a number of microseconds from 2000",
                 ));
             }
             None => None,

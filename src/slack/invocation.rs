@@ -72,12 +72,12 @@ impl<'a> Invocation<'a> {
     /// # Errors
     /// See [`Error`].
     pub fn parse(
-        content: Verified<'_>,
+        verified: Verified<'_>,
         origins: &[Origin],
         scratch: &'a mut Scratch,
     ) -> Result<Self, Error> {
         let [mut command, mut text, mut response_url] = [None; 3];
-        for pair in form::pairs(content.content()) {
+        for pair in form::pairs(verified.content()) {
             command = command.or_else(|| pair.value_of("command"));
             text = text.or_else(|| pair.value_of("text"));
             response_url = response_url.or_else(|| pair.value_of("response_url"));

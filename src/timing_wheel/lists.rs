@@ -54,6 +54,16 @@ struct Links {
     next: Link,
 }
 
+impl Links {
+    /// Those of a head whose list has no entries.
+    const fn none(list: List) -> Self {
+        Self {
+            prev: Link::head(list),
+            next: Link::head(list),
+        }
+    }
+}
+
 struct Entry<T> {
     deadline: Tick,
     links: Links,
@@ -72,13 +82,9 @@ pub(super) struct Lists<T> {
 
 impl<T> Lists<T> {
     pub(super) fn new() -> Self {
-        let empty = |list| Links {
-            prev: Link::head(list),
-            next: Link::head(list),
-        };
         Self {
             entries: Slab::new(),
-            heads: std::array::from_fn(|number| empty(List(number as u32))),
+            heads: std::array::from_fn(|number| Links::none(List(number as u32))),
             occupied: [0; LEVELS + 1],
         }
     }
@@ -110,10 +116,7 @@ impl<T> Lists<T> {
 
     /// Adds an entry to the end of `list`.
     pub(super) fn insert(&mut self, list: List, deadline: Tick, value: T) -> Key {
-        let links = Links {
-            prev: self.links(Link::head(list)).prev,
-            next: Link::head(list),
-        };
+        let links = self.end_of(list);
         let key = self.entries.insert(Entry {
             deadline,
             links,
@@ -136,10 +139,7 @@ impl<T> Lists<T> {
     /// Moves an entry to the end of `list`. Says which list that emptied, if any.
     pub(super) fn move_to(&mut self, index: u32, list: List) -> Option<List> {
         let emptied = self.unlink(index);
-        let links = Links {
-            prev: self.links(Link::head(list)).prev,
-            next: Link::head(list),
-        };
+        let links = self.end_of(list);
         *self.links_mut(Link(index)) = links;
         self.join(index, list, links);
         emptied
@@ -158,12 +158,17 @@ impl<T> Lists<T> {
             prev: last,
             next: first,
         };
-        *self.links_mut(Link::head(from)) = Links {
-            prev: Link::head(from),
-            next: Link::head(from),
-        };
+        *self.links_mut(Link::head(from)) = Links::none(from);
         self.occupied[to.level()] |= to.bit();
         self.occupied[from.level()] &= !from.bit();
+    }
+
+    /// Where an entry goes that comes last in `list`.
+    fn end_of(&self, list: List) -> Links {
+        Links {
+            prev: self.links(Link::head(list)).prev,
+            next: Link::head(list),
+        }
     }
 
     fn join(&mut self, index: u32, list: List, links: Links) {

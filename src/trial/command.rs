@@ -110,7 +110,7 @@ fn parse(bytes: &[u8]) -> io::Result<Option<Response>> {
     let length = length
         .and_then(|field| std::str::from_utf8(field.value).ok()?.parse().ok())
         .unwrap_or(0);
-    let Some(content) = bytes.get(head..head + length) else {
+    let Some(content) = bytes.get(head..head.saturating_add(length)) else {
         return Ok(None);
     };
     Ok(Some(Response {
@@ -118,4 +118,20 @@ fn parse(bytes: &[u8]) -> io::Result<Option<Response>> {
         head: String::from_utf8_lossy(&bytes[..head]).into_owned(),
         content: content.to_vec(),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_response_is_read_when_it_is_complete() {
+        let whole = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+        for end in 0..whole.len() {
+            assert_eq!(parse(&whole[..end]).unwrap(), None);
+        }
+        assert_eq!(parse(whole).unwrap().unwrap().content, b"ok");
+        let endless = b"HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615\r\n\r\n";
+        assert_eq!(parse(endless).unwrap(), None);
+    }
 }

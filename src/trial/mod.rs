@@ -21,7 +21,7 @@ use crate::server::{self, Server, Stopper};
 use crate::slack::markup;
 use crate::slack::message::{Message, Visibility};
 use crate::slack::response_url::Origin;
-use crate::time::Seconds;
+use crate::time::{Seconds, millis};
 
 /// The path of the stand-in's `response_url`, in the form of Slack's own.
 const PATH: &str = "/commands/T0001/1234567890/trial";
@@ -284,10 +284,6 @@ impl Story<'_> {
 fn clock(start: Instant) -> String {
     let ms = millis(start.elapsed());
     format!("{:3}.{:03}", ms / 1000, ms % 1000)
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The reply that a text must get.

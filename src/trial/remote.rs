@@ -6,12 +6,13 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::command::PATIENCE;
 use super::stand_in::{Answer, SlackStandIn};
-use super::{Error, PATH, Story, command, millis};
+use super::{Error, PATH, Story, command};
 use crate::commands;
 use crate::config::Config;
 use crate::server;
 use crate::slack::response_url::Origin;
 use crate::slack::signature::sign;
+use crate::time::millis;
 
 /// The most that is read of an answer.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024;

@@ -264,7 +264,7 @@ fn parse(buffer: &[u8], connection: usize) -> io::Result<Option<(Post, usize)>> 
         })
     };
     let length: usize = field("content-length").parse().map_err(io::Error::other)?;
-    let Some(content) = buffer.get(head..head + length) else {
+    let Some(content) = buffer.get(head..head.saturating_add(length)) else {
         return Ok(None);
     };
     let post = Post {
@@ -275,4 +275,24 @@ fn parse(buffer: &[u8], connection: usize) -> io::Result<Option<(Post, usize)>> 
         connection,
     };
     Ok(Some((post, head + length)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_post_is_read_when_it_is_complete() {
+        let whole = b"POST /x HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}";
+        for end in 0..whole.len() {
+            assert!(parse(&whole[..end], 0).unwrap().is_none());
+        }
+        let (post, len) = parse(whole, 0).unwrap().unwrap();
+        assert_eq!(
+            (&*post.path, &*post.content, len),
+            ("/x", &b"{}"[..], whole.len())
+        );
+        let endless = b"POST /x HTTP/1.1\r\nContent-Length: 18446744073709551615\r\n\r\n";
+        assert!(parse(endless, 0).unwrap().is_none());
+    }
 }

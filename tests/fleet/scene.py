@@ -166,7 +166,7 @@ class Scene:
         file = self.folder / name
         file.write_text(text)
         if self.proxy == "haproxy":
-            return ["haproxy", "-q", "-db", "-f", str(file)]
+            return ["haproxy", "-db", "-f", str(file)]
         directives = f"daemon off; pid {self.folder}/nginx.pid; error_log stderr crit;"
         return ["nginx", "-p", str(self.folder), "-e", "stderr", "-c", str(file), "-g", directives]
 
@@ -181,18 +181,28 @@ class Scene:
         self.processes["a"].kill()
         self.processes["a"].wait(PATIENCE)
         slack.wait_for_more()
+        self.await_check("a", "DOWN")
         self.start("a")
+        self.await_check("a", "UP")
         wait_until(lambda: accepted("a") > 0, "a gets commands again")
         slack.wait_for_more()
         cut("b")
         try:
             slack.wait_for_more()
+            self.await_check("b", "DOWN")
         finally:
             mend("b")
+        self.await_check("b", "UP")
         before = accepted("b")
         wait_until(lambda: accepted("b") > before, "b gets commands again")
         slack.finish()
         return self.judge(killed_at)
+
+    def await_check(self, replica: str, verdict: str) -> None:
+        """Waits until the proxy's own health checks have come to that, if it makes any."""
+        if self.proxy == "haproxy":
+            said, log = f"Server torrap/{replica} is {verdict}", self.folder / "proxy.log"
+            wait_until(lambda: said in log.read_text(), said)
 
     def judge(self, killed_at: float) -> str:
         slack = self.slack

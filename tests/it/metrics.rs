@@ -1,13 +1,12 @@
 //! What Prometheus is told, and the checks of readiness.
 
 use torrap::config::Config;
-use torrap::trial::command::Response;
+use torrap::trial::command::{self, Response};
 use torrap::trial::stand_in::Answer;
 
 use crate::draft::Draft;
 use crate::exposition::Page;
-use crate::gate::Gate;
-use crate::support::{Client, PATIENCE, Torrap};
+use crate::support::{Client, PATIENCE, SECRET, Torrap, unix_secs};
 
 fn watched(config: &mut Config) {
     config.metrics_listen = vec!["127.0.0.1:0".to_owned()];
@@ -25,6 +24,13 @@ fn page(torrap: &Torrap) -> Page {
     let response = get(&mut watch(torrap), "/metrics");
     assert_eq!(response.status, 200);
     Page::parse(std::str::from_utf8(&response.content).unwrap())
+}
+
+#[track_caller]
+fn assert_samples(page: &Page, expected: &[(&str, f64)]) {
+    for (sample, value) in expected {
+        assert_eq!(page.get(sample), *value, "{sample}");
+    }
 }
 
 /// Looks again until the page says so: what a test has seen from outside, the loop may count later.
@@ -51,18 +57,19 @@ fn a_fresh_bot_has_counted_nothing_and_tells_its_limits() {
             .contains("\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n")
     );
     let page = Page::parse(std::str::from_utf8(&response.content).unwrap());
-    for (sample, value) in [
-        ("torrap_commands_accepted_total", 0.0),
-        ("torrap_connections_open", 0.0),
-        ("torrap_connections_limit", 8192.0),
-        ("torrap_jobs_limit", 100_000.0),
-        ("torrap_sender_threads", 0.0),
-        ("torrap_ready", 1.0),
-        ("torrap_oldest_pending_age_seconds", 0.0),
-        ("torrap_acknowledgement_duration_seconds_count", 0.0),
-    ] {
-        assert_eq!(page.get(sample), value, "{sample}");
-    }
+    assert_samples(
+        &page,
+        &[
+            ("torrap_commands_accepted_total", 0.0),
+            ("torrap_connections_open", 0.0),
+            ("torrap_connections_limit", 8192.0),
+            ("torrap_jobs_limit", 100_000.0),
+            ("torrap_sender_threads", 0.0),
+            ("torrap_ready", 1.0),
+            ("torrap_oldest_pending_age_seconds", 0.0),
+            ("torrap_acknowledgement_duration_seconds_count", 0.0),
+        ],
+    );
     let version = env!("CARGO_PKG_VERSION");
     let info = format!("torrap_build_info{{version=\"{version}\"}}");
     assert_eq!(page.get(&info), 1.0);
@@ -72,41 +79,37 @@ fn a_fresh_bot_has_counted_nothing_and_tells_its_limits() {
 
 #[test]
 fn commands_and_their_replies_are_counted_and_timed() {
-    let gate = Gate::default();
-    let opened = gate.clone();
-    let script = move |_: &_| {
-        opened.wait();
-        Answer::ok()
-    };
-    let torrap = Torrap::with(script, watched);
+    let (torrap, gate) = Torrap::gated(watched);
     let mut client = torrap.connect();
     for text in ["olleh", "dlrow", "help"] {
         assert_eq!(client.exchange(torrap.signed(text)).status, 200);
     }
     torrap.posts(2);
     let pending = wait_for(&torrap, "torrap_deliveries_outstanding", 2.0);
-    for (sample, value) in [
-        ("torrap_commands_accepted_total", 2.0),
-        ("torrap_usages_shown_total", 1.0),
-        ("torrap_acknowledgement_duration_seconds_count", 2.0),
-        ("torrap_connections_open", 1.0),
-        ("torrap_connections_accepted_total", 1.0),
-        ("torrap_jobs_pending", 2.0),
-        ("torrap_replies_delivered_total", 0.0),
-    ] {
-        assert_eq!(pending.get(sample), value, "{sample}");
-    }
+    assert_samples(
+        &pending,
+        &[
+            ("torrap_commands_accepted_total", 2.0),
+            ("torrap_usages_shown_total", 1.0),
+            ("torrap_acknowledgement_duration_seconds_count", 2.0),
+            ("torrap_connections_open", 1.0),
+            ("torrap_connections_accepted_total", 1.0),
+            ("torrap_jobs_pending", 2.0),
+            ("torrap_replies_delivered_total", 0.0),
+        ],
+    );
     assert!(pending.get("torrap_sender_threads") >= 2.0);
     gate.open();
     let done = wait_for(&torrap, "torrap_replies_delivered_total", 2.0);
-    for (sample, value) in [
-        ("torrap_jobs_pending", 0.0),
-        ("torrap_attempt_duration_seconds_count", 2.0),
-        ("torrap_reply_latency_seconds_count", 2.0),
-        ("torrap_oldest_pending_age_seconds", 0.0),
-    ] {
-        assert_eq!(done.get(sample), value, "{sample}");
-    }
+    assert_samples(
+        &done,
+        &[
+            ("torrap_jobs_pending", 0.0),
+            ("torrap_attempt_duration_seconds_count", 2.0),
+            ("torrap_reply_latency_seconds_count", 2.0),
+            ("torrap_oldest_pending_age_seconds", 0.0),
+        ],
+    );
 }
 
 #[test]
@@ -119,12 +122,18 @@ fn the_oldest_command_is_as_old_as_slacks_stamp() {
             config.drain_ms = 0;
         },
     );
-    torrap.command("olleh");
-    let age = page(&torrap).get("torrap_oldest_pending_age_seconds");
-    assert!((0.0..PATIENCE.as_secs_f64()).contains(&age), "{age}");
-    // Retries and the reasons for giving up have their own test files; here is what is counted.
-    let unsettled = page(&torrap);
-    assert_eq!(unsettled.get("torrap_jobs_pending"), 1.0);
+    let url = format!("{}/commands/1", torrap.slack.origin());
+    let form = command::form("/torrap", "olleh", &url);
+    let stamped = Draft::signed_with(SECRET, unix_secs() - 30, form);
+    assert_eq!(torrap.connect().exchange(stamped.bytes()).status, 200);
+    torrap.command("dlrow");
+    let page = page(&torrap);
+    assert_eq!(page.get("torrap_jobs_pending"), 2.0);
+    let age = page.get("torrap_oldest_pending_age_seconds");
+    assert!(
+        (30.0..30.0 + PATIENCE.as_secs_f64()).contains(&age),
+        "{age}"
+    );
 }
 
 #[test]
@@ -197,13 +206,7 @@ fn a_full_house_can_still_be_watched() {
 
 #[test]
 fn who_drains_is_not_ready_and_can_be_watched_to_the_end() {
-    let gate = Gate::default();
-    let opened = gate.clone();
-    let script = move |_: &_| {
-        opened.wait();
-        Answer::ok()
-    };
-    let torrap = Torrap::with(script, watched);
+    let (torrap, gate) = Torrap::gated(watched);
     torrap.command("olleh");
     torrap.posts(1);
     let mut watcher = watch(&torrap);

@@ -3,11 +3,17 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use torrap::trial::stand_in::Answer;
+use torrap::trial::stand_in::{Answer, Post};
 
 use crate::gate::Gate;
 use crate::slash_command::assert_acknowledged;
 use crate::support::Torrap;
+
+/// How many posts there were, and over how many connections they came.
+fn posts_and_connections(posts: &[Post]) -> (usize, usize) {
+    let connections: BTreeSet<_> = posts.iter().map(|post| post.connection).collect();
+    (posts.len(), connections.len())
+}
 
 #[test]
 fn a_receiver_that_hangs_holds_up_only_its_own_job() {
@@ -49,9 +55,7 @@ fn replies_that_follow_each_other_share_a_connection() {
         assert_acknowledged(&client.exchange(torrap.signed("abc")));
         torrap.log.wait_for(": answered", count);
     }
-    let posts = torrap.settle();
-    let connections: BTreeSet<_> = posts.iter().map(|post| post.connection).collect();
-    assert_eq!((posts.len(), connections.len()), (30, 1));
+    assert_eq!(posts_and_connections(&torrap.settle()), (30, 1));
 }
 
 #[test]
@@ -68,15 +72,7 @@ fn a_connection_that_the_receiver_closed_is_replaced() {
 
 #[test]
 fn no_more_replies_are_under_way_than_there_are_senders() {
-    let gate = Gate::default();
-    let answers = gate.clone();
-    let torrap = Torrap::with(
-        move |_| {
-            answers.wait();
-            Answer::ok()
-        },
-        |config| config.senders = 3,
-    );
+    let (torrap, gate) = Torrap::gated(|config| config.senders = 3);
     let mut client = torrap.connect();
     for _ in 0..20 {
         assert_acknowledged(&client.exchange(torrap.signed("abc")));
@@ -86,23 +82,13 @@ fn no_more_replies_are_under_way_than_there_are_senders() {
     assert_eq!(torrap.command("help").status, 200);
     assert_eq!(torrap.slack.posts().len(), 3);
     gate.open();
-    let posts = torrap.settle();
-    let connections: BTreeSet<_> = posts.iter().map(|post| post.connection).collect();
-    assert_eq!((posts.len(), connections.len()), (20, 3));
+    assert_eq!(posts_and_connections(&torrap.settle()), (20, 3));
 }
 
 /// While replies are quick, few threads are at work; when they are not, all of them are.
 #[test]
 fn slow_receivers_put_all_senders_to_work() {
-    let gate = Gate::default();
-    let answers = gate.clone();
-    let torrap = Torrap::with(
-        move |_| {
-            answers.wait();
-            Answer::ok()
-        },
-        |config| config.senders = 20,
-    );
+    let (torrap, gate) = Torrap::gated(|config| config.senders = 20);
     let mut client = torrap.connect();
     let requests: Vec<_> = (0..30).map(|_| torrap.signed("abc")).collect();
     client.send(requests.concat());

@@ -9,7 +9,6 @@ use torrap::trial::command::{self, Response};
 use torrap::trial::stand_in::{Answer, SlackStandIn};
 
 use crate::draft::Draft;
-use crate::gate::Gate;
 use crate::support::{PATIENCE, Torrap, signed, unix_secs};
 
 /// A head without its Date, the only part that may differ between two answers.
@@ -91,13 +90,7 @@ fn who_says_nothing_or_help_is_told_how_and_gets_no_reply() {
 
 #[test]
 fn a_full_table_says_busy_until_a_reply_is_settled() {
-    let gate = Gate::default();
-    let answers = gate.clone();
-    let script = move |_: &_| {
-        answers.wait();
-        Answer::ok()
-    };
-    let torrap = Torrap::with(script, |config| config.max_pending = 2);
+    let (torrap, gate) = Torrap::gated(|config| config.max_pending = 2);
     let mut client = torrap.connect();
     assert_acknowledged(&client.exchange(torrap.signed("one")));
     assert_acknowledged(&client.exchange(torrap.signed("two")));

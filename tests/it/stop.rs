@@ -11,18 +11,9 @@ use crate::gate::Gate;
 use crate::slash_command::{assert_acknowledged, undated};
 use crate::support::{Client, PATIENCE, Torrap};
 
-/// A bot whose replies are not answered before the gate opens, so that a stop lasts until then.
+/// A bot whose stop lasts until the gate opens.
 fn gated() -> (Torrap, Gate) {
-    let gate = Gate::default();
-    let answers = gate.clone();
-    let script = move |_: &_| {
-        answers.wait();
-        Answer::ok()
-    };
-    (
-        Torrap::with(script, |config| config.drain_ms = 20_000),
-        gate,
-    )
+    Torrap::gated(|config| config.drain_ms = 20_000)
 }
 
 /// A connection that the loop surely has: one that only waits in the kernel is not its own yet.

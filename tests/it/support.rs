@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::gate::Gate;
 use crate::log_lines::LogLines;
 use torrap::config::{Config, Settings, SigningSecret};
 use torrap::slack::response_url::Origin;
@@ -45,6 +46,17 @@ impl Torrap {
         let slack = SlackStandIn::start(script).unwrap();
         let origin = slack.origin();
         Self::posting_to(slack, &origin, change)
+    }
+
+    /// The bot with other settings, whose replies are not answered before the gate opens.
+    pub fn gated(change: impl FnOnce(&mut Config)) -> (Self, Gate) {
+        let gate = Gate::default();
+        let answers = gate.clone();
+        let script = move |_: &Post| {
+            answers.wait();
+            Answer::ok()
+        };
+        (Self::with(script, change), gate)
     }
 
     /// The bot with an origin of replies that is not the stand-in's own, as with TLS.

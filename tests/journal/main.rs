@@ -9,6 +9,8 @@
 mod command;
 mod crashes;
 mod disk;
+#[path = "../shared/generator.rs"]
+#[allow(dead_code)] // the simulation uses all of it
 mod generator;
 mod process;
 mod restarts;

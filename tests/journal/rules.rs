@@ -131,47 +131,45 @@ fn of_two_jobs_with_one_number_the_later_counts() {
     assert_eq!(owed(&disk, START), [7]);
 }
 
-/// Rules 4 and 5: dead segments go, the newest never; one late job does not keep all that came after it,
-/// and moving it loses nothing.
+/// Rules 4 and 5: dead segments go, the newest never; late jobs do not keep all that came after them,
+/// however many stand side by side, and moving them loses nothing.
 #[test]
-fn a_straggler_does_not_keep_the_log_from_shrinking() {
+fn stragglers_do_not_keep_the_log_from_shrinking() {
+    const STRAGGLERS: u64 = 150;
     let disk = FakeDisk::new(1);
     let mut process = start(&disk);
     let text = "x".repeat(100_000);
     // Answered after a second, as all others; but not the first ones, whose receiver fails.
-    for number in 0..3 {
+    for number in 0..STRAGGLERS {
         accept(&mut process, number, &text, START);
     }
     let mut peak = 0;
     let mut unix = START + 2000;
     hold(&mut process, unix);
-    for number in 3..2000 {
+    for number in STRAGGLERS..1500 {
         accept(&mut process, number, &text, unix);
         unix += 300;
         process.deliver(unix);
         let (bytes, live) = process.journal.bytes();
         peak = peak.max(bytes);
-        assert!(
-            bytes <= LOG_BYTES_MIN.max(3 * live) + SEGMENT_BYTES,
-            "{bytes} of {live}"
-        );
+        assert!(bytes <= LOG_BYTES_MIN.max(3 * live), "{bytes} of {live}");
     }
-    assert!(peak > LOG_BYTES_MIN, "200 MB went through: {peak}");
-    assert!(process.journal.counts().moved >= 3);
+    assert!(peak > LOG_BYTES_MIN / 2, "150 MB went through: {peak}");
+    assert!(process.journal.counts().moved >= STRAGGLERS);
     disk.cut_power();
     drop(process);
     let left = owed(&disk, unix);
     assert!(
-        (0..3).all(|straggler| left.contains(&straggler)),
+        (0..STRAGGLERS).all(|straggler| left.contains(&straggler)),
         "{left:?}"
     );
-    assert!(left.len() < 10, "{left:?}");
+    assert!((left.len() as u64) < STRAGGLERS + 10, "{left:?}");
 }
 
 /// Takes what is due and never tells what came of it.
 fn hold(process: &mut Process, unix: u64) {
     let now = process.at(unix);
-    process.bot.handle_timeout(now, &mut 100);
+    process.bot.handle_timeout(now, &mut 1000);
     while process.dispatch(now).is_some() {}
 }
 

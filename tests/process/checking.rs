@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::process::Command;
 
 use crate::bot::{Bot, SECRET};
-use crate::support::{Finished, finish, torrap};
+use crate::support::{Finished, Scratch, finish, torrap};
 
 fn check(change: impl FnOnce(&mut Command)) -> Finished {
     let mut command = torrap();
@@ -99,6 +99,56 @@ fn a_check_beside_a_running_bot_knows_it() {
     let line =
         format!("ok      listen      {address} is taken, by a bot that answers there already");
     assert!(finished.stdout.contains(&line), "{}", finished.stdout);
+}
+
+#[test]
+fn a_check_says_whether_a_journal_could_be_kept() {
+    let directory = Scratch::new("check-journal");
+    let line = |path: &str| {
+        let finished = check(|command| {
+            // Nothing else may need a thing of the outside world.
+            command.args(["--journal", path, "--reply-origin", "http://127.0.0.1:1"]);
+        });
+        let lines = finished.stdout.lines();
+        let mut found = lines.filter(|line| line[8..].starts_with("journal"));
+        found.next().unwrap().to_owned()
+    };
+    let path = directory.path();
+    let missing = format!("ok      journal     {path} is not there yet; the bot makes it");
+    assert_eq!(line(path), missing);
+    assert_eq!(line(path), missing, "the check has not made it");
+    let below = directory.join("below").display().to_string();
+    assert_eq!(
+        line(&below),
+        format!(
+            "failed  journal     --journal {below:?}: cannot be used (No such file or directory (os error 2)); \
+             give a directory of torrap's own"
+        )
+    );
+    let mut bot = Bot::start(|command| {
+        command.args(["--journal", path]);
+    });
+    let kept = "can be written and read";
+    assert_eq!(
+        line(path),
+        format!("ok      journal     {path} {kept}, and a bot uses it; see `torrap journal`")
+    );
+    assert_eq!(bot.process.stop(), Some(0), "it has noticed nothing");
+    let files = || std::fs::read_dir(path).unwrap().count();
+    let before = files();
+    assert_eq!(
+        line(path),
+        format!("ok      journal     {path} {kept}; see `torrap journal`")
+    );
+    assert_eq!(files(), before);
+    let later = b"torrap\x02\x00\xfd\xff and whatever a later version has here, in whatever form";
+    std::fs::write(directory.join("0000000001.log"), later).unwrap();
+    let found = line(path);
+    assert!(
+        found.starts_with("failed  journal     --journal "),
+        "{found}"
+    );
+    assert!(found.contains(" is of format 2"), "{found}");
 }
 
 fn try_to(url: &str, change: impl FnOnce(&mut Command)) -> Finished {

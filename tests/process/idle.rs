@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::bot::{Bot, exchange};
 use crate::support::poll_for;
@@ -65,10 +65,7 @@ fn at_rest(bot: &Bot) -> Vec<(String, u64)> {
     let mut before = threads(pid);
     poll_for("rest", || {
         // An honest wait: that nothing happens for a while is the very subject.
-        let until = Instant::now() + QUIET;
-        while let Some(left) = until.checked_duration_since(Instant::now()) {
-            thread::sleep(left);
-        }
+        thread::sleep(QUIET);
         let after = threads(pid);
         let is_quiet = after == before;
         before = after;

@@ -1,26 +1,23 @@
-//! The journal of the real binary: its directory, its restarts, and a disk that is full.
+//! The journal of the real binary: what a restart finds, and what people are shown.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
 use std::time::Instant;
 
-use torrap::trial::stand_in::{Answer, SlackStandIn};
+use crate::bot::{Bot, SECRET, SECRET_PATH, serve};
+use crate::support::{Finished, Process, Scratch, finish, torrap};
 
-use crate::bot::{Bot, SECRET, SECRET_PATH, exchange, serve};
-use crate::support::{Finished, Process, Scratch, finish, poll_for, torrap};
+pub const FIRST: &str = "0000000001.log";
+pub const SECOND: &str = "0000000002.log";
 
-const FIRST: &str = "0000000001.log";
-const SECOND: &str = "0000000002.log";
-
-fn start(directory: &Scratch, delay: &str) -> Bot {
+pub fn start(directory: &Scratch, delay: &str) -> Bot {
     Bot::start(|command| {
         command.args(["--journal", directory.path(), "--delay", delay]);
     })
 }
 
 /// The bot once more, with the stand-in of its earlier life.
-fn restart(bot: Bot, directory: &Scratch, delay: &str) -> Bot {
+pub fn restart(bot: Bot, directory: &Scratch, delay: &str) -> Bot {
     let Bot { process, slack, .. } = bot;
     drop(process);
     let mut command = serve(&slack, |command| {
@@ -29,7 +26,7 @@ fn restart(bot: Bot, directory: &Scratch, delay: &str) -> Bot {
     Bot::told(Process::start(&mut command), slack)
 }
 
-fn texts(bot: &Bot, count: usize) -> Vec<String> {
+pub fn texts(bot: &Bot, count: usize) -> Vec<String> {
     let mut texts: Vec<String> = bot
         .posts(count)
         .iter()
@@ -40,11 +37,11 @@ fn texts(bot: &Bot, count: usize) -> Vec<String> {
 }
 
 /// What `torrap journal` prints.
-fn shown(directory: &Scratch, more: &[&str]) -> Finished {
+pub fn shown(directory: &Scratch, more: &[&str]) -> Finished {
     finish(torrap().args(["journal", directory.path()]).args(more))
 }
 
-fn refused(directory: &str) -> Finished {
+pub fn refused(directory: &str) -> Finished {
     let mut command = torrap();
     command.env("SLACK_SIGNING_SECRET", SECRET);
     finish(command.args(["--listen", "127.0.0.1:0", "--journal", directory]))
@@ -265,63 +262,4 @@ fn systemds_state_directory_is_the_journals() {
     bot.posts(1);
     assert_eq!(bot.process.stop(), Some(0));
     assert!(fs::exists(directory.join(FIRST)).unwrap());
-}
-
-/// On a file system of 64 KiB in a mount namespace of the bot's own, where one can be had.
-#[cfg(target_os = "linux")]
-#[test]
-fn a_full_disk_makes_busy_until_there_is_room() {
-    let directory = Scratch::new("full");
-    fs::create_dir(directory.path()).unwrap();
-    let slack = SlackStandIn::start(|_| Answer::ok()).unwrap();
-    let script = format!(
-        "mount -t tmpfs -o size=64k none {0} && exec \"$0\" --journal {0}",
-        directory.path()
-    );
-    let bot = serve(&slack, |_| {});
-    let mut command = Command::new("unshare");
-    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", &script]);
-    command.arg(bot.get_program()).env_clear();
-    command.env("PATH", std::env::var_os("PATH").unwrap());
-    for (name, value) in bot.get_envs() {
-        command.env(name, value.unwrap());
-    }
-    let allowed = Command::new("unshare")
-        .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
-        .arg(format!(
-            "mount -t tmpfs -o size=64k none {}",
-            directory.path()
-        ))
-        .status();
-    if !allowed.is_ok_and(|status| status.success()) {
-        eprintln!("not tested: no file system can be mounted here");
-        return;
-    }
-    let mut bot = Bot::told(Process::start(&mut command), slack);
-    let inside = format!("/proc/{}/root{}", bot.process.pid(), directory.path());
-    bot.command("a");
-    let filler = format!("{inside}/filler");
-    assert!(
-        fs::write(&filler, vec![0; 64 * 1024]).is_err(),
-        "it is full"
-    );
-    let answer = |bot: &Bot| {
-        let request = bot.signed(&"x".repeat(5000));
-        let response = exchange(&mut bot.connect(), request);
-        assert_eq!(response.status, 200);
-        String::from_utf8(response.content).unwrap()
-    };
-    assert!(answer(&bot).contains("I am busy, please try again in a moment."));
-    let log = bot
-        .process
-        .read_until("commands are answered \"busy\" until it can be written");
-    assert!(log.contains("No space left on device"), "{log}");
-    bot.posts(1);
-    fs::remove_file(&filler).unwrap();
-    poll_for("an acknowledgement", || {
-        answer(&bot).is_empty().then_some(())
-    });
-    bot.process.read_until("journal: can be written again");
-    bot.posts(2);
-    assert_eq!(bot.process.stop(), Some(0));
 }

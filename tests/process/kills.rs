@@ -42,6 +42,7 @@ fn whatever_was_acknowledged_is_answered() {
         // A moment that is another one in each life, told by how far the clients have come.
         let until = next.load(Ordering::SeqCst) + 20 + (life * 7919) % 700;
         poll_for("so many commands", || {
+            // Some microseconds more in each life, so that kills come at every point of a turn.
             thread::park_timeout(Duration::from_micros(life * 337 % 1000));
             (next.load(Ordering::SeqCst) >= until).then_some(())
         });
@@ -53,12 +54,13 @@ fn whatever_was_acknowledged_is_answered() {
     let acknowledged = acknowledged.lock().unwrap().clone();
     let mut last = start(&slack, &directory, "0");
     let answered = poll_for("all replies", || {
+        // Each look copies all posts, of which there may be many thousands.
+        thread::park_timeout(Duration::from_millis(50));
         let answered: BTreeSet<u64> = slack
             .posts()
             .iter()
             .map(|post| number(&post.path))
             .collect();
-        thread::park_timeout(Duration::from_millis(50));
         acknowledged.is_subset(&answered).then_some(answered)
     });
     assert_eq!(last.0.stop(), Some(0));

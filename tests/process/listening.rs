@@ -47,6 +47,25 @@ fn a_name_listens_on_every_address_that_it_has() {
     assert_eq!(addresses, expected);
 }
 
+/// Shared or not: the system would give each door some of the connections of the other one.
+#[test]
+fn one_address_cannot_be_both_doors() {
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+    let address = free.unwrap().to_string();
+    for shared in ["no", "yes"] {
+        let finished = finish(
+            torrap()
+                .env("SLACK_SIGNING_SECRET", SECRET)
+                .env("TORRAP_REUSE_PORT", shared)
+                .args(["--listen", &address, "--metrics-listen", &address]),
+        );
+        let line = format!(
+            "torrap: --metrics-listen {address}: --listen has that address, too; choose another port\n"
+        );
+        assert_eq!((finished.code, finished.stderr), (Some(2), line));
+    }
+}
+
 #[test]
 fn a_list_listens_on_each_of_its_entries() {
     let bot = Bot::start(|command| {

@@ -11,6 +11,9 @@
 mod bot;
 mod broken_log;
 mod checking;
+mod directories;
+#[cfg(target_os = "linux")]
+mod disks;
 #[cfg(target_os = "linux")]
 mod idle;
 mod journal;
@@ -19,6 +22,8 @@ mod listening;
 mod log_levels;
 mod metrics;
 mod mistakes;
+#[cfg(target_os = "linux")]
+mod mounted;
 mod printing;
 mod secrecy;
 mod stopping;

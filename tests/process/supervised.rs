@@ -1,9 +1,9 @@
 //! The bot under a service manager: sockets that it passes, and what it is told, by the protocols of
 //! `sd_listen_fds(3)` and `sd_notify(3)`.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixDatagram;
+use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -11,17 +11,25 @@ use torrap::trial::command;
 use torrap::trial::stand_in::{Answer, SlackStandIn};
 
 use crate::bot::{Bot, SECRET, SECRET_PATH, connect, exchange, signed};
-use crate::support::{PATIENCE, Process, finish, torrap};
+use crate::support::{PATIENCE, Process, Scratch, finish, torrap};
 
 /// What a service manager does between its fork and the program: the socket becomes descriptor 3, and
 /// the variables say so.
 const PASS: &str = "exec 3<&0 </dev/null; export LISTEN_PID=$$ LISTEN_FDS=1; exec \"$0\" \"$@\"";
 
+/// The same with two sockets.
+const PASS_TWO: &str = "exec 3<&0 4<&1 </dev/null >/dev/null; export LISTEN_PID=$$ LISTEN_FDS=2; \
+                        exec \"$0\" \"$@\"";
+
 /// The bot with this descriptor passed to it.
 pub fn activated(passed: impl Into<OwnedFd>, origin: &str) -> Command {
+    activated_by(PASS, passed, origin)
+}
+
+fn activated_by(script: &str, passed: impl Into<OwnedFd>, origin: &str) -> Command {
     let mut command = Command::new("sh");
     command
-        .args(["-c", PASS, env!("CARGO_BIN_EXE_torrap")])
+        .args(["-c", script, env!("CARGO_BIN_EXE_torrap")])
         .env_clear()
         .env("SLACK_SIGNING_SECRET", SECRET)
         .env("TORRAP_REPLY_ORIGINS", origin)
@@ -77,11 +85,55 @@ fn a_socket_called_metrics_is_for_those_who_watch() {
 }
 
 #[test]
+fn several_sockets_go_to_their_doors_by_name() {
+    let slack = SlackStandIn::start(|_| Answer::ok()).unwrap();
+    let ((front, address), (watch, watched)) = (listener(), listener());
+    let mut command = activated_by(PASS_TWO, front, &slack.origin());
+    command.env("LISTEN_FDNAMES", "torrap.socket:metrics");
+    let mut process = Process::start_onto(OwnedFd::from(watch), &mut command);
+    let line = process.read_until("listening on http://");
+    assert!(line.ends_with(&address.to_string()), "{line}");
+    process.read_until(&format!("metrics on http://{watched}/metrics"));
+    let request = signed(SECRET, "olleh", &format!("{}{SECRET_PATH}", slack.origin()));
+    assert_eq!(exchange(&mut connect(address), request).status, 200);
+    assert_eq!(slack.wait_for(1, PATIENCE).len(), 1);
+    let get = "GET /metrics HTTP/1.1\r\nHost: torrap\r\n\r\n";
+    assert_eq!(exchange(&mut connect(watched), get).status, 200);
+    assert_eq!(exchange(&mut connect(address), get).status, 404);
+    assert_eq!(process.stop(), Some(0));
+}
+
+/// The socket is one and the same for all who have it: what a process does to it when it leaves, the
+/// next one inherits.
+#[test]
+fn a_passed_socket_can_be_used_again_even_by_those_who_would_share_a_port() {
+    let (kept, address) = listener();
+    for _ in 0..2 {
+        let mut command = activated(kept.try_clone().unwrap(), "http://127.0.0.1:1");
+        let mut process = Process::start(command.env("TORRAP_REUSE_PORT", "yes"));
+        process.read_until("listening on http://");
+        let client = TcpStream::connect_timeout(&address, PATIENCE / 4);
+        let get = "GET /healthz HTTP/1.1\r\nHost: torrap\r\n\r\n";
+        assert_eq!(exchange(&mut client.unwrap(), get).status, 200);
+        assert_eq!(process.stop(), Some(0));
+    }
+}
+
+#[test]
 fn what_cannot_be_listened_on_is_named() {
     let (accepting, address) = listener();
+    let scratch = Scratch::new("passed");
+    std::fs::create_dir(scratch.path()).unwrap();
     let connected = TcpStream::connect(address).unwrap();
     let file = std::fs::File::open("/dev/null").unwrap();
-    for passed in [OwnedFd::from(connected), OwnedFd::from(file)] {
+    let datagrams = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let local = UnixListener::bind(scratch.join("socket")).unwrap();
+    for passed in [
+        OwnedFd::from(connected),
+        OwnedFd::from(file),
+        OwnedFd::from(datagrams),
+        OwnedFd::from(local),
+    ] {
         let finished = finish(&mut activated(passed, "http://127.0.0.1:1"));
         assert_eq!(finished.code, Some(2), "{}", finished.stderr);
         let line =
@@ -93,13 +145,25 @@ fn what_cannot_be_listened_on_is_named() {
 }
 
 #[test]
-fn descriptors_for_another_process_are_left_alone() {
-    let mut bot = Bot::start(|command| {
-        command.env("LISTEN_FDS", "1").env("LISTEN_PID", "1");
-    });
-    bot.command("olleh");
-    bot.posts(1);
-    assert_eq!(bot.process.stop(), Some(0));
+fn a_number_of_descriptors_that_is_none_is_named() {
+    let (passed, _) = listener();
+    let script = PASS.replace("LISTEN_FDS=1", "LISTEN_FDS=one");
+    let finished = finish(&mut activated_by(&script, passed, "http://127.0.0.1:1"));
+    let line = "torrap: LISTEN_FDS: \"one\" is not a number of descriptors; unset it to listen on --listen\n";
+    assert_eq!((finished.code, finished.stderr.as_str()), (Some(2), line));
+}
+
+#[test]
+fn descriptors_for_another_process_or_for_nobody_are_left_alone() {
+    for pid in [Some("1"), Some("x"), None] {
+        let mut bot = Bot::start(|command| {
+            command.env("LISTEN_FDS", "1");
+            command.envs(pid.map(|pid| ("LISTEN_PID", pid)));
+        });
+        bot.command("olleh");
+        bot.posts(1);
+        assert_eq!(bot.process.stop(), Some(0));
+    }
 }
 
 /// A service manager's end of the notifications.
@@ -206,7 +270,7 @@ fn the_units_are_what_systemd_takes_and_rates_well() {
     judge(&[
         "security",
         "--offline=true",
-        "--threshold=15",
+        "--threshold=11",
         "./torrap.service",
     ]);
     std::fs::remove_dir_all(&folder).unwrap();

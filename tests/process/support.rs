@@ -106,7 +106,12 @@ pub struct Process {
 impl Process {
     /// Starts it; standard error is a pipe that is read.
     pub fn start(command: &mut Command) -> Self {
-        let mut process = Self::start_unread(command.stderr(Stdio::piped()));
+        Self::start_onto(Stdio::null(), command)
+    }
+
+    /// The same with this as its standard output.
+    pub fn start_onto(stdout: impl Into<Stdio>, command: &mut Command) -> Self {
+        let mut process = Self::spawn(command.stdout(stdout).stderr(Stdio::piped()));
         let stderr = process.child.stderr.take().unwrap();
         process.lines = Some(lines_of(BufReader::new(stderr)));
         process
@@ -122,8 +127,12 @@ impl Process {
 
     /// Starts it; standard error is whatever the command says.
     pub fn start_unread(command: &mut Command) -> Self {
+        Self::spawn(command.stdout(Stdio::null()))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
         Self {
-            child: command.stdout(Stdio::null()).spawn().unwrap(),
+            child: command.spawn().unwrap(),
             lines: None,
             log: Vec::new(),
         }

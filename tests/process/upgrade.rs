@@ -3,41 +3,69 @@
 //! Three upgrades each in the ordinary run; `TORRAP_UPGRADES=10` makes it ten.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use torrap::trial::stand_in::{Answer, SlackStandIn};
 
 use crate::bot::{SECRET, connect, exchange, serve, signed};
 use crate::supervised::activated;
-use crate::support::{PATIENCE, Process};
+use crate::support::{PATIENCE, Process, Scratch, finish};
 
-/// Clients that open a connection for each command, and as many that keep theirs.
-const CLIENTS_OF_A_KIND: usize = 2;
+/// Half of the clients open a connection for each command, the others keep theirs.
+const CLIENTS: usize = 12;
 
-/// How long a client rests between two commands.
-const REST: Duration = Duration::from_millis(2);
+/// How long a client rests between two commands. Some are in a hurry: whatever goes wrong, goes wrong for
+/// them. The others come at all times, also when those are held up together.
+fn rest(client: usize) -> Duration {
+    match client {
+        0..4 => Duration::from_millis(2),
+        _ => Duration::from_millis(7 * client as u64),
+    }
+}
+
+const LISTENING: &str = "listening on http://";
 
 fn upgrades() -> usize {
     let given = std::env::var("TORRAP_UPGRADES").ok();
     given.map_or(3, |count| count.parse().expect("TORRAP_UPGRADES"))
 }
 
+/// How a new process takes over from an old one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Takeover {
+    /// It takes commands, and then the old one is told to stop.
+    Beside,
+    /// It waits for the journal of the old one, which is told to stop then.
+    Waiting,
+    /// It is started when the old one has ended, as service managers do it.
+    Afterwards,
+}
+
 /// Clients that send commands until they are told to stop.
 struct Load {
     stop: Arc<AtomicBool>,
-    clients: Vec<JoinHandle<Vec<String>>>,
+    clients: Vec<JoinHandle<Promised>>,
+}
+
+/// The paths of all `response_url`s that an acknowledgement has promised a reply to, and how long the
+/// slowest acknowledgement took.
+#[derive(Default)]
+struct Promised {
+    paths: Vec<String>,
+    slowest: Duration,
 }
 
 impl Load {
     fn start(address: SocketAddr, origin: &str) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let clients = (0..CLIENTS_OF_A_KIND * 2).map(|client| {
+        let clients = (0..CLIENTS).map(|client| {
             let (stop, origin) = (stop.clone(), origin.to_owned());
             let keeps = client % 2 == 0;
             thread::spawn(move || send_until(&stop, address, &origin, client, keeps))
@@ -48,13 +76,15 @@ impl Load {
         }
     }
 
-    /// The paths of all `response_url`s that an acknowledgement has promised a reply to.
-    fn finish(self) -> Vec<String> {
+    fn finish(self) -> Promised {
         self.stop.store(true, Ordering::Relaxed);
-        let promised = self.clients.into_iter().map(|client| client.join());
-        promised
-            .flat_map(|paths| paths.expect("no request fails"))
-            .collect()
+        let mut all = Promised::default();
+        for client in self.clients {
+            let promised = client.join().expect("no request fails");
+            all.paths.extend(promised.paths);
+            all.slowest = all.slowest.max(promised.slowest);
+        }
+        all
     }
 }
 
@@ -65,83 +95,223 @@ fn send_until(
     origin: &str,
     client: usize,
     keeps: bool,
-) -> Vec<String> {
-    let mut promised = Vec::new();
+) -> Promised {
+    let mut promised = Promised::default();
     let mut kept: Option<TcpStream> = None;
     while !stop.load(Ordering::Relaxed) {
-        let path = format!("/commands/T0001/{client}/{}", promised.len());
+        let path = format!("/commands/T0001/{client}/{}", promised.paths.len());
+        let begun = Instant::now();
         let mut stream = kept.take().unwrap_or_else(|| connect(address));
         let request = signed(SECRET, "olleh", &format!("{origin}{path}"));
         let response = exchange(&mut stream, request);
         assert_eq!((response.status, response.content.len()), (200, 0));
-        promised.push(path);
+        promised.slowest = promised.slowest.max(begun.elapsed());
+        promised.paths.push(path);
         if keeps && !response.head.contains("Connection: close") {
             kept = Some(stream);
         }
-        thread::park_timeout(REST);
+        thread::park_timeout(rest(client));
     }
     promised
 }
 
 /// Runs the upgrades under load. `start` makes the command line of each process in turn.
-fn upgrade_under_load(slack: &SlackStandIn, mut start: impl FnMut() -> Command) {
+fn upgrade_under_load(how: Takeover, slack: &SlackStandIn, mut start: impl FnMut() -> Command) {
     let mut process = Process::start(&mut start());
-    let line = process.read_until("listening on http://");
+    let line = process.read_until(LISTENING);
     let address: SocketAddr = line.split_once("http://").unwrap().1.parse().unwrap();
     let load = Load::start(address, &slack.origin());
     let _ = slack.wait_for(20, PATIENCE);
     for _ in 0..upgrades() {
         let seen = slack.posts().len();
-        let mut next = Process::start(&mut start());
-        next.read_until("listening on http://");
-        assert_eq!(process.stop(), Some(0), "{:#?}", process.log);
-        process = next;
+        process = take_over(how, process, || Process::start(&mut start()));
         // The new one alone does the work for a while.
         let _ = slack.wait_for(seen + 40, PATIENCE);
     }
     let promised = load.finish();
-    assert_eq!(process.stop(), Some(0), "it waits for the replies it owes");
+    // With a journal a stop would leave the last replies to the next process.
+    let _ = slack.wait_for(promised.paths.len(), PATIENCE);
+    assert_eq!(process.stop(), Some(0), "{:#?}", process.log);
     let mut replies: BTreeMap<String, usize> = BTreeMap::new();
     for post in slack.posts() {
         *replies.entry(post.path).or_default() += 1;
     }
-    for path in &promised {
+    for path in &promised.paths {
         assert_eq!(replies.remove(path), Some(1), "{path}");
     }
     assert!(replies.is_empty(), "nobody asked for {replies:?}");
-    eprintln!("{} commands over {} upgrades", promised.len(), upgrades());
+    eprintln!(
+        "{} commands over {} upgrades, the slowest acknowledged after {:.0?}",
+        promised.paths.len(),
+        upgrades(),
+        promised.slowest
+    );
+}
+
+/// One process instead of another; the other one must end well.
+fn take_over(how: Takeover, mut old: Process, start: impl FnOnce() -> Process) -> Process {
+    let mut stop = || assert_eq!(old.stop(), Some(0), "{:#?}", old.log);
+    let mut new;
+    match how {
+        Takeover::Beside => {
+            new = start();
+            new.read_until(LISTENING);
+            stop();
+        }
+        Takeover::Waiting => {
+            new = start();
+            new.read_until("journal: waiting up to 30 s for process ");
+            stop();
+            new.read_until(LISTENING);
+        }
+        Takeover::Afterwards => {
+            stop();
+            new = start();
+            new.read_until(LISTENING);
+        }
+    }
+    new
 }
 
 fn stand_in() -> SlackStandIn {
     SlackStandIn::start(|_| Answer::ok()).unwrap()
 }
 
+/// An address that processes of this user share, held and never listened on: it keeps the port for
+/// those that come and go.
+fn shared_address() -> (socket2::Socket, SocketAddr) {
+    let any = "127.0.0.1:0".parse::<SocketAddr>().unwrap();
+    let port = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    port.set_reuse_port(true).unwrap();
+    port.bind(&any.into()).unwrap();
+    let address = port.local_addr().unwrap().as_socket().unwrap();
+    (port, address)
+}
+
+fn shared(slack: &SlackStandIn, address: SocketAddr) -> Command {
+    serve(slack, |command| {
+        command
+            .args(["--reuse-port", "--delay", "0.3"])
+            .env("TORRAP_LISTEN", address.to_string());
+    })
+}
+
+fn passed(slack: &SlackStandIn, kept: &TcpListener) -> Command {
+    let passed = OwnedFd::from(kept.try_clone().unwrap());
+    let mut command = activated(passed, &slack.origin());
+    command.env("TORRAP_DELAY", "0.3");
+    command
+}
+
 #[test]
 fn with_a_shared_port_no_request_fails_and_no_reply_is_lost() {
     let slack = stand_in();
-    // Held, and never listened on: it keeps the port for the processes that come and go.
-    let address = "127.0.0.1:0".parse::<SocketAddr>().unwrap();
-    let port = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    port.set_reuse_port(true).unwrap();
-    port.bind(&address.into()).unwrap();
-    let address = port.local_addr().unwrap().as_socket().unwrap();
-    upgrade_under_load(&slack, || {
-        serve(&slack, |command| {
-            command
-                .args(["--reuse-port", "--delay", "0.3"])
-                .env("TORRAP_LISTEN", address.to_string());
-        })
-    });
+    let (_port, address) = shared_address();
+    upgrade_under_load(Takeover::Beside, &slack, || shared(&slack, address));
 }
 
 #[test]
 fn with_a_passed_socket_no_request_fails_and_no_reply_is_lost() {
     let slack = stand_in();
     let kept = TcpListener::bind("127.0.0.1:0").unwrap();
-    upgrade_under_load(&slack, || {
-        let passed = OwnedFd::from(kept.try_clone().unwrap());
-        let mut command = activated(passed, &slack.origin());
-        command.env("TORRAP_DELAY", "0.3");
+    upgrade_under_load(Takeover::Beside, &slack, || passed(&slack, &kept));
+}
+
+/// Two processes cannot have one journal: the new one waits until the old one has left it, with its
+/// doors closed, and the old one keeps the address until the new one's are open.
+#[test]
+#[cfg(target_os = "linux")] // elsewhere a shared address cannot be kept without being listened on
+fn with_a_shared_port_and_a_journal_no_request_fails_and_no_reply_is_lost() {
+    let (slack, directory) = (stand_in(), Scratch::new("upgrade-shared"));
+    let (_port, address) = shared_address();
+    upgrade_under_load(Takeover::Waiting, &slack, || {
+        let mut command = shared(&slack, address);
+        command.args(["--journal", directory.path()]);
         command
     });
+}
+
+#[test]
+fn with_a_passed_socket_and_a_journal_no_request_fails_and_no_reply_is_lost() {
+    let (slack, directory) = (stand_in(), Scratch::new("upgrade-passed"));
+    let kept = TcpListener::bind("127.0.0.1:0").unwrap();
+    upgrade_under_load(Takeover::Waiting, &slack, || {
+        let mut command = passed(&slack, &kept);
+        command.args(["--journal", directory.path()]);
+        command
+    });
+}
+
+/// `systemctl restart`.
+#[test]
+fn a_restart_with_a_passed_socket_and_a_journal_is_as_good() {
+    let (slack, directory) = (stand_in(), Scratch::new("upgrade-restart"));
+    let kept = TcpListener::bind("127.0.0.1:0").unwrap();
+    upgrade_under_load(Takeover::Afterwards, &slack, || {
+        let mut command = passed(&slack, &kept);
+        command.args(["--journal", directory.path()]);
+        command
+    });
+}
+
+/// The moment in which nobody would listen, made long: the new process sleeps through it.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_shared_address_is_kept_until_the_next_process_listens_on_it() {
+    let (slack, directory) = (stand_in(), Scratch::new("upgrade-kept"));
+    let (_port, address) = shared_address();
+    let start = || {
+        let mut command = shared(&slack, address);
+        Process::start(command.args(["--journal", directory.path()]))
+    };
+    let mut old = start();
+    old.read_until(LISTENING);
+    let mut new = start();
+    new.read_until("journal: waiting up to 30 s for process ");
+    new.signal("STOP");
+    old.signal("TERM");
+    // The first connections may still be let in by the old one.
+    let mut unheard = 0;
+    while unheard < 10 {
+        match TcpStream::connect_timeout(&address, Duration::from_millis(30)) {
+            Err(error) if error.kind() == ErrorKind::TimedOut => unheard += 1,
+            Ok(_) => {}
+            Err(error) => panic!("refused after {unheard}: {error}"),
+        }
+    }
+    let waiting = thread::spawn(move || connect(address));
+    new.signal("CONT");
+    new.read_until(LISTENING);
+    assert_eq!(old.wait(), Some(0), "{:#?}", old.log);
+    let get = "GET /readyz HTTP/1.1\r\nHost: torrap\r\n\r\n";
+    assert_eq!(exchange(&mut waiting.join().unwrap(), get).status, 200);
+    assert_eq!(new.stop(), Some(0));
+}
+
+#[test]
+fn only_one_process_waits_for_a_journal_and_only_where_it_shares_the_address() {
+    let (slack, directory) = (stand_in(), Scratch::new("upgrade-queue"));
+    let (_port, address) = shared_address();
+    let start = || {
+        let mut command = shared(&slack, address);
+        command.args(["--journal", directory.path()]);
+        command
+    };
+    let mut first = Process::start(&mut start());
+    first.read_until(LISTENING);
+    let mut second = Process::start(&mut start());
+    second.read_until(&format!(
+        "journal: waiting up to 30 s for process {}, which uses it, to stop",
+        first.pid()
+    ));
+    let third = finish(&mut start());
+    let path = directory.path();
+    let line = format!(
+        "torrap: --journal {path:?}: another torrap waits for it already; stop that one, or give each its own\n"
+    );
+    assert_eq!((third.code, third.stderr), (Some(1), line));
+    // Killed, not stopped: the lock goes with the process.
+    first.signal("KILL");
+    second.read_until(LISTENING);
+    assert_eq!(second.stop(), Some(0));
 }

@@ -4,7 +4,9 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
-use super::besieger::{Besieger, Random, is_quiet, reset, send_and_hear_out, send_without_end};
+use super::besieger::{Besieger, is_open, reset, send_and_hear_out, send_without_end};
+use super::generator::Generator;
+use super::rubbish::rubbish;
 
 pub struct Attack {
     pub name: &'static str,
@@ -39,6 +41,14 @@ pub const ATTACKS: &[Attack] = &[
     Attack {
         name: "half heads",
         run: half_heads,
+    },
+    Attack {
+        name: "served and idle",
+        run: served_and_idle,
+    },
+    Attack {
+        name: "silent",
+        run: silent,
     },
     Attack {
         name: "churn",
@@ -138,18 +148,31 @@ fn idle_crowd(besieger: &Besieger) -> String {
     format!("{} connections", crowd.len())
 }
 
-/// More than there are places, and whoever is thrown out comes back.
 fn half_heads(besieger: &Besieger) -> String {
-    let mut crowd = besieger.crowd(9_000, &GET.as_bytes()[..20]);
-    let mut count = crowd.len();
+    throng(besieger, &GET.as_bytes()[..20])
+}
+
+fn served_and_idle(besieger: &Besieger) -> String {
+    throng(besieger, GET.as_bytes())
+}
+
+fn silent(besieger: &Besieger) -> String {
+    throng(besieger, b"")
+}
+
+/// More than there are places, and whoever is thrown out comes back.
+fn throng(besieger: &Besieger, first: &[u8]) -> String {
+    const COUNT: usize = 9_000;
+    let mut throng = besieger.crowd(COUNT, first);
+    let mut count = throng.len();
     while !besieger.is_over() {
-        crowd.retain(is_quiet);
-        let again = besieger.crowd(9_000 - crowd.len(), &GET.as_bytes()[..20]);
+        throng.retain(is_open);
+        let again = besieger.crowd(COUNT - throng.len(), first);
         count += again.len();
-        crowd.extend(again);
+        throng.extend(again);
         besieger.wait(Duration::from_millis(10));
     }
-    format!("{count} connections, 9000 at once")
+    format!("{count} connections, {COUNT} at once")
 }
 
 fn churn(besieger: &Besieger) -> String {
@@ -221,30 +244,9 @@ fn other_protocols(besieger: &Besieger) -> String {
 }
 
 fn random_bytes(besieger: &Besieger) -> String {
-    const WORDS: [&str; 12] = [
-        "GET ",
-        "POST ",
-        "/slack",
-        " HTTP/1.1",
-        "\r\n",
-        "\r\n\r\n",
-        "Host: x",
-        ": ",
-        "Content-Length: ",
-        "Transfer-Encoding: chunked",
-        "5",
-        "Connection: close",
-    ];
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut generator = Generator::new(1);
     let count = besieger.repeat(|_, stream| {
-        let mut input = Vec::new();
-        for _ in 0..random.below(200) {
-            match random.below(10) {
-                0 => input.extend_from_slice(&random.next().to_le_bytes()),
-                _ => input.extend_from_slice(WORDS[random.below(WORDS.len())].as_bytes()),
-            }
-        }
-        send_and_hear_out(stream, &input);
+        send_and_hear_out(stream, &rubbish(&mut generator));
     });
     format!("{count} connections")
 }

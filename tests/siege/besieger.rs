@@ -112,25 +112,13 @@ pub fn send_without_end(stream: &mut TcpStream, piece: &[u8], bytes_max: usize) 
     sent
 }
 
-/// Whether the server has neither closed the connection nor answered on it.
-pub fn is_quiet(stream: &TcpStream) -> bool {
-    stream
-        .peek(&mut [0])
-        .is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
-}
-
-/// Numbers without end from a seed (xorshift64*).
-pub struct Random(pub u64);
-
-impl Random {
-    pub fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16
-    }
-
-    pub fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
+/// Whether the server has not closed the connection. What it has answered is dropped.
+pub fn is_open(mut stream: &TcpStream) -> bool {
+    loop {
+        match stream.read(&mut [0; 512]) {
+            Ok(0) => return false,
+            Ok(_) => {}
+            Err(error) => return error.kind() == ErrorKind::WouldBlock,
+        }
     }
 }

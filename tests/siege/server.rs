@@ -1,7 +1,6 @@
 //! The bot as a process, the stand-in for Slack that it replies to, and what the kernel knows about it.
 
-use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -10,6 +9,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use torrap::trial::command;
 use torrap::trial::stand_in::{Answer, SlackStandIn};
+
+use super::kernel;
 
 const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 /// For what was opened to be given back: sender threads go after 10 s of idleness.
@@ -98,28 +99,16 @@ impl Server {
     }
 
     pub fn usage(&self) -> Usage {
-        let descriptors = fs::read_dir(format!("/proc/{}/fd", self.child.id()));
+        let pid = self.child.id();
         Usage {
-            descriptors: descriptors.unwrap().count(),
-            resident_mib: self.status_mib("VmRSS:"),
+            descriptors: kernel::descriptors(pid),
+            resident_mib: mib(kernel::resident_kib(pid)),
         }
     }
 
     /// The most memory it ever had.
     pub fn peak_mib(&self) -> f64 {
-        self.status_mib("VmHWM:")
-    }
-
-    fn status_mib(&self, field: &str) -> f64 {
-        let mut status = String::new();
-        fs::File::open(format!("/proc/{}/status", self.child.id()))
-            .and_then(|mut file| file.read_to_string(&mut status))
-            .unwrap();
-        let value = status
-            .lines()
-            .find_map(|line| line.strip_prefix(field))
-            .unwrap();
-        value.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
+        mib(kernel::peak_kib(self.child.id()))
     }
 
     /// Waits until it has no more descriptors than before.
@@ -140,6 +129,10 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn mib(kib: usize) -> f64 {
+    kib as f64 / 1024.0
 }
 
 impl Usage {

@@ -17,7 +17,14 @@
 
 mod attacks;
 mod besieger;
+#[path = "../shared/generator.rs"]
+#[allow(dead_code)] // the simulation uses all of it
+mod generator;
 mod good_client;
+#[path = "../shared/kernel.rs"]
+mod kernel;
+#[path = "../shared/rubbish.rs"]
+mod rubbish;
 mod server;
 
 use std::net::SocketAddr;
@@ -123,7 +130,7 @@ fn siege(seconds: u64, only: Option<&str>) -> ExitCode {
     ExitCode::from(u8::from(!is_good))
 }
 
-/// Nobody, each kind alone, a place shortage with few descriptors, and all at once.
+/// Nobody, each kind alone, some with few descriptors, and all at once.
 fn scenarios() -> Vec<Scenario> {
     let scenario = |name, attacks| Scenario {
         name,
@@ -136,10 +143,16 @@ fn scenarios() -> Vec<Scenario> {
             .iter()
             .map(|attack| scenario(attack.name, vec![attack.name])),
     );
-    scenarios.push(Scenario {
-        descriptors: DESCRIPTORS_FEW,
-        ..scenario("few descriptors", vec!["half heads", "churn"])
-    });
+    for (name, attack) in [
+        ("half heads for few places", "half heads"),
+        ("served and idle on few places", "served and idle"),
+        ("silent on few places", "silent"),
+    ] {
+        scenarios.push(Scenario {
+            descriptors: DESCRIPTORS_FEW,
+            ..scenario(name, vec![attack, "churn"])
+        });
+    }
     scenarios.push(scenario(
         "all at once",
         ATTACKS.iter().map(|attack| attack.name).collect(),

@@ -44,7 +44,10 @@ const FIELDS: &[(&str, Error)] = &[
         "Content-Length: 5\r\nContent-Length: 6",
         Error::AmbiguousFraming,
     ),
-    ("Transfer-Encoding: gzip", Error::UnsupportedTransferCoding),
+    (
+        "Transfer-Encoding: gzip, chunked",
+        Error::UnsupportedTransferCoding,
+    ),
     ("Content-Encoding: gzip", Error::UnsupportedContentCoding),
     ("Expect: 200-ok", Error::UnknownExpectation),
     (

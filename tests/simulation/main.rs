@@ -10,15 +10,19 @@ mod client;
 mod composer;
 mod driver;
 mod faults;
+#[path = "../shared/generator.rs"]
 mod generator;
 mod model;
 mod receiver;
 mod requests;
+#[path = "../shared/seeds.rs"]
+mod seeds;
 mod standing;
 mod tally;
 mod wire;
 mod world;
 
+use seeds::Replay;
 use tally::Tally;
 use world::World;
 
@@ -27,38 +31,18 @@ const SEEDS: u64 = 256;
 const STEPS: u64 = 250;
 const TURNS: u64 = 100;
 
-/// Names the seed when a check fails.
-struct Replay(u64);
-
-impl Drop for Replay {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("to see it again: TORRAP_SEED={}", self.0);
-        }
-    }
-}
-
-fn number(variable: &str) -> Option<u64> {
-    let text = std::env::var(variable).ok()?;
-    Some(text.parse().expect("a seed or a number of seeds"))
-}
-
 fn simulate(run: fn(&mut World, u64), steps: u64, also: &[&'static str]) {
-    let replayed = number("TORRAP_SEED");
-    let seeds = match replayed {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("TORRAP_SEEDS").unwrap_or(SEEDS),
-    };
+    let is_replayed = seeds::replayed().is_some();
     let mut total = Tally::default();
-    for seed in seeds {
+    for seed in seeds::chosen(SEEDS) {
         let replay = Replay(seed);
-        let mut world = World::new(seed, replayed.is_some());
+        let mut world = World::new(seed, is_replayed);
         run(&mut world, steps);
         total.add(&world.model.tally);
         drop(replay);
     }
     eprintln!("{total}");
-    if replayed.is_none() {
+    if !is_replayed {
         check_coverage(&total, also);
     }
 }

@@ -1,8 +1,5 @@
 """torrap with and without its journal: what the disk costs."""
 
-import hashlib
-import hmac
-import http.client
 import re
 import shutil
 import signal
@@ -12,10 +9,9 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import urlencode
 
 from .measure import NEVER, Bench
-from .servers import ORIGIN, SECRET, SINK, Running, Server
+from .servers import ORIGIN, SINK, Running, Server
 from .table import table, value
 
 # What is done to both: connections, and commands a second; none is as fast as it goes.
@@ -25,7 +21,11 @@ LOADS = {
     "20,000 a second": {"connections": 256, "rate": 20_000},
     "50,000 a second": {"connections": 256, "rate": 50_000},
 }
-STRAGGLERS = 1_000
+# Replies that are owed for half an hour, and the bytes of their texts: few that keep a log of the smallest bound from
+# being deleted, and so many that three times their size is more than that.
+STRAGGLERS = {"few": (1_000, 0), "large": (3_000, 8_192)}
+# The texts of what passes by meanwhile: so long that it would be hundreds of megabytes.
+PASSING_TEXT = 4_096
 COUNTS = re.compile(
     r"journal: accepted (\d+), writes (\d+), syncs (\d+), bytes (\d+), moved (\d+), "
     r"failures (\d+), at most (\d+) bytes"
@@ -143,39 +143,63 @@ class Later(BaseHTTPRequestHandler):
         pass
 
 
-def stragglers(bench: Bench, server: Server, folder: Path) -> dict[str, float]:
-    """The size of the log with some replies that are owed for half an hour, and millions passing by."""
+def stragglers(bench: Bench, server: Server, folder: Path) -> dict[str, dict[str, float]]:
+    """The size of the log with some replies that are owed for half an hour, and everything else passing by."""
     receiver = ThreadingHTTPServer(("127.0.0.1", 0), Later)
     threading.Thread(target=receiver.serve_forever, daemon=True).start()
     origin = f"http://127.0.0.1:{receiver.server_port}"
-    with Journaled(server, 0, folder, "--reply-origin", f"{ORIGIN},{origin}") as running:
-        host, port = running.address.split(":")
-        client = http.client.HTTPConnection(host, int(port))
-        for number in range(STRAGGLERS):
-            post(client, f"{origin}/{number}")
-        seconds = bench.scale.seconds * 4
-        result = bench.run(
-            running, warmup=0, seconds=seconds, connections=64, window=512, sink=SINK
-        )
-        result.update(running.counts())
+    found = {name: straggling(bench, server, folder, origin, *late) for name, late in STRAGGLERS.items()}
     receiver.shutdown()
-    return {**result, "stragglers": STRAGGLERS}
+    return found
 
 
-def post(client: http.client.HTTPConnection, response_url: str) -> None:
-    content = urlencode({"command": "/torrap", "text": "late", "response_url": response_url})
-    stamp = str(int(time.time()))
-    base = f"v0:{stamp}:{content}".encode()
-    signature = hmac.new(SECRET.encode(), base, hashlib.sha256).hexdigest()
-    fields = {
-        "Content-Type": "application/x-www-form-urlencoded",
-        "X-Slack-Request-Timestamp": stamp,
-        "X-Slack-Signature": f"v0={signature}",
-    }
-    client.request("POST", "/slack", content, fields)
-    answer = client.getresponse()
-    if answer.status != 200 or answer.read():
-        raise RuntimeError(f"a straggler was answered {answer.status}")
+def straggling(
+    bench: Bench, server: Server, folder: Path, origin: str, count: int, text_bytes: int
+) -> dict[str, float]:
+    with Journaled(server, 0, folder, "--reply-origin", f"{ORIGIN},{origin}") as running:
+        bench.run(
+            running, connections=64, count=count, text_bytes=text_bytes, reply_origin=origin
+        )
+        live = on_disk(running.directory)
+        with Peak(running.directory) as peak:
+            result = bench.run(
+                running, warmup=0, seconds=bench.scale.seconds * 2, connections=64, window=512,
+                text_bytes=PASSING_TEXT, sink=SINK,
+            )
+        result.update(running.counts())
+    return {**result, "stragglers": count, "live": live, "disk_peak": peak.bytes}
+
+
+def on_disk(directory: Path) -> int:
+    """Bytes of all files of a journal that is being written to."""
+    total = 0
+    for file in directory.iterdir():
+        try:
+            total += file.stat().st_size
+        except FileNotFoundError:
+            pass  # deleted meanwhile
+    return total
+
+
+class Peak:
+    """Looks again and again how large a directory is."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory, self.bytes = directory, 0
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self.look)
+
+    def look(self) -> None:
+        while not self.ended.wait(0.01):
+            self.bytes = max(self.bytes, on_disk(self.directory))
+
+    def __enter__(self) -> "Peak":
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.ended.set()
+        self.thread.join()
 
 
 def syncs(folder: Path) -> dict[str, float]:
@@ -216,14 +240,24 @@ def tables(results: dict) -> str:
             else:
                 row += ["–"] * 3
             rows.append(row)
-    late, probe, again = results["stragglers"], results["sync"], results["recovery"]
+    probe, again = results["sync"], results["recovery"]
     return (
         f"{table(header, rows)}\n\n"
         f"A sync of 4 KiB on this disk: {probe['p50_us']:.0f} µs, p99 {probe['p99_us']:.0f} µs.\n"
-        f"With {late['stragglers']:,} stragglers, {late['accepted']:,} commands answered: "
-        f"{late['bytes'] / 1e6:,.0f} MB written, {late['moved']:,} records moved, "
-        f"log at most {late['peak'] / 1e6:,.1f} MB.\n"
+        f"{straggler_lines(results['stragglers'])}\n"
         f"A start after kill -9 with {again['pending']:,} pending, {again['bytes'] / 1e6:,.0f} MB of log: "
         f"{again['seconds']:.2f} s, at most {again['rss_peak'] / 1e6:,.0f} MB resident "
         f"({again['rss_before'] / 1e6:,.0f} MB before the kill)."
     )
+
+
+def straggler_lines(found: dict[str, dict[str, float]]) -> str:
+    lines = []
+    for late in found.values():
+        bound = max(64 * 2**20, 3 * late["live"])
+        lines.append(
+            f"With {late['stragglers']:,} stragglers of {late['live'] / 1e6:,.1f} MB in all, {late['bytes'] / 1e6:,.0f} MB "
+            f"written for {late['accepted']:,} commands, {late['moved']:,} records moved: on the disk at most "
+            f"{late['disk_peak'] / 1e6:,.1f} MB, where {bound / 1e6:,.1f} MB are allowed."
+        )
+    return "\n".join(lines)

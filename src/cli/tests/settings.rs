@@ -2,6 +2,7 @@
 
 use super::super::*;
 use super::{SECRET, parse_in};
+use crate::config::Setting;
 
 fn serve_in(variables: &[(&str, &str)], args: &[&str]) -> Result<Config, String> {
     let variables = [variables, &[SECRET]].concat();

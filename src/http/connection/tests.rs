@@ -13,33 +13,60 @@ pub(super) struct Seen {
     pub(super) closed: Option<CloseReason>,
 }
 
-/// Feeds `input` in pieces of `size` bytes to a new connection whose handler answers 200.
-fn feed(input: &[u8], size: usize) -> Seen {
-    let limits = Limits::default();
-    let mut connection = Connection::new(Tick(0), &limits);
-    let mut seen = Seen::default();
-    let mut wire = Vec::new();
-    for piece in input.chunks(size) {
+/// A new connection whose handler answers 200, and what became of what it was fed.
+struct Fed {
+    connection: Connection,
+    limits: Limits,
+    wire: Vec<u8>,
+    seen: Seen,
+}
+
+impl Fed {
+    fn new(limits: Limits) -> Self {
+        Self {
+            connection: Connection::new(Tick(0), &limits),
+            limits,
+            wire: Vec::new(),
+            seen: Seen::default(),
+        }
+    }
+
+    fn feed(&mut self, piece: &[u8], staging: &mut Staging) {
         let mut piece = piece.to_vec();
         loop {
-            let mut staging = Staging::default();
             staging.begin(UnixTime(0));
-            connection.receive(&mut piece, Tick(0), &limits, &mut staging, |request| {
+            let respond = |request: &Request<'_>| {
                 let content = String::from_utf8_lossy(request.content);
-                seen.requests
-                    .push(format!("{} {} {content}", request.method, request.path));
+                let request = format!("{} {} {content}", request.method, request.path);
+                self.seen.requests.push(request);
                 Response::empty(Status::Ok)
-            });
-            wire.extend_from_slice(staging.bytes());
+            };
+            let limits = &self.limits;
+            self.connection
+                .receive(&mut piece, Tick(0), limits, staging, respond);
+            self.wire.extend_from_slice(staging.bytes());
             piece.clear();
-            if !connection.has_backlog() {
+            if !self.connection.has_backlog() {
                 break;
             }
         }
     }
-    seen.statuses = statuses(&wire);
-    seen.closed = connection.close_reason();
-    seen
+
+    fn seen(mut self) -> Seen {
+        self.seen.statuses = statuses(&self.wire);
+        self.seen.closed = self.connection.close_reason();
+        self.seen
+    }
+}
+
+/// Feeds `input` in pieces of `size` bytes to a new connection.
+fn feed(input: &[u8], size: usize) -> Seen {
+    let mut fed = Fed::new(Limits::default());
+    let mut staging = Staging::default();
+    for piece in input.chunks(size) {
+        fed.feed(piece, &mut staging);
+    }
+    fed.seen()
 }
 
 /// The final statuses on the wire; no response here has content.
@@ -149,6 +176,23 @@ fn a_fault_gets_one_answer_after_those_before_it() {
 
 #[test]
 fn each_fault_has_its_status() {
+    for (error, status) in [
+        (Error::Malformed, 400),
+        (Error::BadHost, 400),
+        (Error::AmbiguousFraming, 400),
+        (Error::TimedOut, 408),
+        (Error::LengthRequired, 411),
+        (Error::ContentTooLarge, 413),
+        (Error::TargetTooLong, 414),
+        (Error::UnsupportedContentCoding, 415),
+        (Error::UnknownExpectation, 417),
+        (Error::FieldsTooLarge, 431),
+        (Error::UnsupportedTransferCoding, 501),
+        (Error::Overloaded, 503),
+        (Error::UnsupportedVersion, 505),
+    ] {
+        assert_eq!(error.status().code(), status, "{error}");
+    }
     let get = |lines: &str| refused(format!("GET / HTTP/1.1\r\nHost: x\r\n{lines}\r\n"));
     let post = |lines: &str| {
         refused(format!(
@@ -173,7 +217,7 @@ fn each_fault_has_its_status() {
         Error::AmbiguousFraming
     );
     assert_eq!(
-        post("Transfer-Encoding: gzip\r\n"),
+        post("Transfer-Encoding: gzip, chunked\r\n"),
         Error::UnsupportedTransferCoding
     );
     assert_eq!(post("Content-Length: 262145\r\n"), Error::ContentTooLarge);
@@ -236,4 +280,65 @@ fn a_broken_chunk_is_refused_whatever_came_before() {
         refused(format!("{head}3ffff\r\n{}\r\n2\r\n", "a".repeat(0x3ffff))),
         Error::ContentTooLarge
     );
+}
+
+#[test]
+fn connections_whose_bytes_alternate_have_nothing_in_common() {
+    let wires = [
+        "POST /1 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabcGET /1 HTTP/1.1\r\nHost: x\r\n\r\n",
+        "POST /2 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3;x\r\ndef\r\n0\r\nA: b\r\n\r\n",
+        "GET /3 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\nGET /no HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET /4 HTTP/1.1\r\nHost: x\r\nA : b\r\n\r\nGET /no HTTP/1.1\r\nHost: x\r\n\r\n",
+    ];
+    let mut all: Vec<Fed> = wires.map(|_| Fed::new(Limits::default())).into();
+    let mut staging = Staging::default();
+    for at in 0..200 {
+        for (fed, wire) in all.iter_mut().zip(wires) {
+            if let Some(byte) = wire.as_bytes().get(at) {
+                fed.feed(&[*byte], &mut staging);
+            }
+        }
+    }
+    for (fed, wire) in all.into_iter().zip(wires) {
+        assert_eq!(fed.seen(), feed(wire.as_bytes(), wire.len()), "{wire}");
+    }
+}
+
+#[test]
+fn limits_are_enforced_while_a_request_comes() {
+    let limits = Limits {
+        head_bytes_max: 600,
+        target_bytes_max: 100,
+        content_bytes_max: 200,
+        ..Limits::default()
+    };
+    let head = "GET / HTTP/1.1\r\nHost: x\r\n";
+    let post = |lines: &str| format!("POST / HTTP/1.1\r\nHost: x\r\n{lines}\r\n\r\n");
+    let chunked = |content: &str| post("Transfer-Encoding: chunked") + content;
+    let full = format!("c8\r\n{:200}\r\n", "");
+    // What comes first, what follows without an end, and how many bytes of that are taken.
+    for (first, endless, taken, error) in [
+        ("GET /".to_owned(), "a", 595, Error::TargetTooLong),
+        (head.to_owned() + "A: ", "a", 572, Error::FieldsTooLarge),
+        (head.to_owned(), "A: b\r\n", 384, Error::FieldsTooLarge),
+        (post("Content-Length: 201"), "a", 0, Error::ContentTooLarge),
+        (chunked("c"), "9", 1, Error::ContentTooLarge),
+        (chunked(&full), "1", 1, Error::ContentTooLarge),
+        (chunked(""), "0", 601, Error::ContentTooLarge),
+        (chunked("1;"), "a", 599, Error::ContentTooLarge),
+        (chunked("0\r\nA: "), "a", 597, Error::FieldsTooLarge),
+        (chunked("0\r\n"), "A: b\r\n", 600, Error::FieldsTooLarge),
+    ] {
+        let mut fed = Fed::new(limits.clone());
+        let mut staging = Staging::default();
+        fed.feed(first.as_bytes(), &mut staging);
+        let mut endless = endless.bytes().cycle();
+        let mut count = 0;
+        while fed.connection.close_reason().is_none() && count < 2_000 {
+            fed.feed(&[endless.next().unwrap()], &mut staging);
+            count += 1;
+        }
+        let refused = Some(CloseReason::Fault(error));
+        assert_eq!((count, fed.seen().closed), (taken, refused), "{first:?}");
+    }
 }

@@ -67,6 +67,14 @@ fn content_has_thirty_seconds_in_all_from_its_own_start() {
     test.receive(49_999, b"c");
     assert_eq!(test.connection.deadline(), Tick(50_000));
     assert!(test.time_out(50_000).starts_with("HTTP/1.1 408 "));
+    // Each has a limit of its own.
+    let mut test = Timed::new();
+    test.limits.head_timeout_ms = 7_000;
+    test.limits.content_timeout_ms = 9_000;
+    test.receive(0, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Le");
+    assert_eq!(test.connection.deadline(), Tick(7_000));
+    test.receive(1_000, b"ngth: 5\r\n\r\nab");
+    assert_eq!(test.connection.deadline(), Tick(10_000));
 }
 
 #[test]
@@ -114,8 +122,23 @@ fn one_hundred_continue_once_and_only_while_content_is_awaited() {
         test.receive(0, &[head.as_slice(), b"ab"].concat())
             .starts_with("HTTP/1.1 200 ")
     );
+    // Who has begun to send does not wait.
+    assert_eq!(test.receive(0, &[head.as_slice(), b"a"].concat()), "");
+    assert!(test.receive(0, b"b").starts_with("HTTP/1.1 200 "));
+    let coded =
+        b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n";
+    assert_eq!(test.receive(0, coded), "HTTP/1.1 100 Continue\r\n\r\n");
+    assert_eq!(test.receive(0, b"1\r\n"), "");
+    assert!(
+        test.receive(0, b"a\r\n0\r\n\r\n")
+            .starts_with("HTTP/1.1 200 ")
+    );
     let old = b"POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
     assert_eq!(test.receive(0, old), "");
+    let large =
+        b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 262145\r\n\r\n";
+    let refusal = Timed::new().receive(0, large);
+    assert!(refusal.starts_with("HTTP/1.1 413 "), "{refusal}");
     let nothing = b"GET / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n\r\n";
     assert!(
         Timed::new()
@@ -182,4 +205,32 @@ fn empty_lines_before_a_request_leave_the_connection_idle() {
     let mut test = Timed::new();
     test.receive(0, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n\r\n");
     assert!(test.connection.is_idle());
+}
+
+#[test]
+fn a_connection_that_ends_holds_nothing_for_whatever_reason() {
+    let limits = Limits::default();
+    let half = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc";
+    type End = fn(&mut Timed);
+    // And what lingers does so from then on.
+    let ends: [(u64, End); 4] = [
+        (30_000, |test| test.connection.handle_peer_closed()),
+        (35_000, |test| _ = test.time_out(30_000)),
+        (5_001, |test| _ = test.receive(1, &[b'a'; 6])),
+        (5_001, |test| {
+            let limits = &test.limits;
+            test.connection.shed(Tick(1), limits, &mut test.staging);
+        }),
+    ];
+    for (number, (deadline, end)) in ends.into_iter().enumerate() {
+        let mut test = Timed::new();
+        test.connection.drain(&limits);
+        test.receive(0, half);
+        assert!(test.connection.held_bytes() > 0);
+        end(&mut test);
+        assert!(test.connection.close_reason().is_some(), "{number}");
+        assert_eq!(test.connection.held_bytes(), 0, "{number}");
+        assert_eq!(test.connection.deadline(), Tick(deadline), "{number}");
+        assert!(!test.connection.has_backlog() && !test.connection.is_incomplete());
+    }
 }

@@ -43,7 +43,7 @@ pub(super) enum Next {
 }
 
 impl Queue {
-    pub(super) const fn at_work(&self) -> usize {
+    const fn at_work(&self) -> usize {
         self.threads - self.idle.len()
     }
 

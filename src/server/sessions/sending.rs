@@ -39,13 +39,28 @@ impl<S: Socket> Sessions<S> {
         }
     }
 
+    /// Has what the turn has promised made durable, before it goes out; what need not wait for that does not.
+    /// If it cannot be, something else is said in place of each promise.
+    pub(in crate::server) fn keep_promises(
+        &mut self,
+        commit: impl FnOnce() -> bool,
+        otherwise: &Response,
+    ) {
+        if self.has_promises() {
+            self.transmit_free();
+        }
+        if !commit() {
+            self.break_promises(otherwise);
+        }
+    }
+
     /// Whether the turn has promised something that must be durable before it goes out.
-    pub(in crate::server) fn has_promises(&self) -> bool {
+    pub(super) fn has_promises(&self) -> bool {
         self.staging.has_promise_since(0)
     }
 
     /// Sends what need not wait for that.
-    pub(in crate::server) fn transmit_free(&mut self) {
+    fn transmit_free(&mut self) {
         let mut staged = std::mem::take(&mut self.staged);
         staged.retain(|staged| {
             if !staged.is_held {
@@ -57,7 +72,7 @@ impl<S: Socket> Sessions<S> {
     }
 
     /// It is not durable: says something else in place of each promise.
-    pub(in crate::server) fn break_promises(&mut self, instead: &Response) {
+    fn break_promises(&mut self, instead: &Response) {
         for staged in &mut self.staged {
             staged.range = self.staging.break_promises(staged.range.clone(), instead);
         }

@@ -98,12 +98,12 @@ impl Client {
         self.unanswered.iter().take_while(complete).count()
     }
 
-    /// Reads answers and compares them. The commands that were acknowledged. If the bot hears of
-    /// everything in time, it gives up nothing that is complete.
-    pub(super) fn read(&mut self, network: &mut Network, is_in_time: bool) -> Vec<String> {
+    /// Reads answers and compares them. The commands that were answered, and whether each was acknowledged. If
+    /// the bot hears of everything in time, it gives up nothing that is complete.
+    pub(super) fn read(&mut self, network: &mut Network, is_in_time: bool) -> Vec<(String, bool)> {
         let is_in_time = is_in_time && !network.wires[self.wire].was_blocked;
         self.received.extend(network.take(self.wire, usize::MAX));
-        let mut acknowledged = Vec::new();
+        let mut answered = Vec::new();
         while let Some((status, content, len)) = parse(&self.received) {
             self.received.drain(..len);
             assert_eq!(self.refused, None, "an answer after the last one");
@@ -120,11 +120,9 @@ impl Client {
             );
             assert_eq!(status, sent.status);
             self.answers += 1;
-            if content == 0 {
-                acknowledged.extend(sent.id.clone());
-            }
+            answered.extend(sent.id.map(|id| (id, content == 0)));
         }
-        acknowledged
+        answered
     }
 }
 

@@ -14,6 +14,8 @@ pub(super) struct Habits {
     pub(super) late_events: bool,
     /// Of each hundred clients, so many never read.
     pub(super) silent_percent: u64,
+    /// Whether there is a journal, and of each hundred calls of its disk, so many that fail while it is bad.
+    pub(super) disk_fault_percent: Option<u64>,
 }
 
 impl Habits {
@@ -26,6 +28,7 @@ impl Habits {
             delay_ms: 0,
             late_events: false,
             silent_percent: 0,
+            disk_fault_percent: None,
         }
     }
 
@@ -37,6 +40,7 @@ impl Habits {
             delay_ms: generator.pick(&[0, 1, 200, 5_000]),
             late_events: generator.percent(50),
             silent_percent: generator.pick(&[0, 0, 30]),
+            disk_fault_percent: generator.pick(&[None, None, Some(0), Some(20), Some(100)]),
         }
     }
 

@@ -4,45 +4,31 @@
 //! A failure prints its seed; `TORRAP_SEED=7` runs that one again, `TORRAP_SEEDS=20000` so many.
 
 mod client;
-#[path = "../../../tests/simulation/generator.rs"]
+mod disk;
+#[path = "../../../tests/shared/generator.rs"]
 #[allow(dead_code, unreachable_pub)] // the other simulation uses all of it
 mod generator;
 mod habits;
+mod kept;
 mod network;
+#[path = "../../../tests/shared/seeds.rs"]
+#[allow(unreachable_pub)]
+mod seeds;
 mod senders;
 mod world;
 
 use generator::Generator;
 use habits::Habits;
-use world::World;
+use seeds::Replay;
+use world::{GET, World};
 
 const SEEDS: u64 = 256;
 const STEPS: usize = 300;
 
-fn number(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok()?.parse().ok()
-}
-
-/// Names the seed when a check fails.
-struct Replay(u64);
-
-impl Drop for Replay {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("to see it again: TORRAP_SEED={}", self.0);
-        }
-    }
-}
-
 #[test]
 fn every_complete_request_is_answered_and_all_is_given_back() {
-    let seeds = match number("TORRAP_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("TORRAP_SEEDS").unwrap_or(SEEDS),
-    };
-    let is_single = seeds.end - seeds.start == 1;
     let mut met = std::collections::BTreeMap::<&str, u64>::new();
-    for seed in seeds {
+    for seed in seeds::chosen(SEEDS) {
         let replay = Replay(seed);
         let mut world = World::new(seed);
         world.run(STEPS);
@@ -56,17 +42,21 @@ fn every_complete_request_is_answered_and_all_is_given_back() {
         "accepted commands",
         "answers",
         "commands delivered",
+        "commands turned down",
+        "commits",
+        "commits that failed",
         "descriptors ran out",
         "events for closed sessions",
         "evictions",
         "senders that died",
         "outcomes that never came",
         "refusals for want of time",
+        "replies left to the next process",
         "resets",
         "stops",
     ] {
         assert!(
-            is_single || met.get(what).is_some_and(|count| *count > 0),
+            seeds::replayed().is_some() || met.get(what).is_some_and(|count| *count > 0),
             "not once: {what}"
         );
     }
@@ -97,6 +87,38 @@ fn a_command_does_not_wait_for_those_who_send_much() {
     assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{answer:?}");
     let read = world.network.borrow().bytes_read;
     assert!(read < 2 * 17 * 288 * 1024, "{read} bytes in two turns");
+}
+
+/// However many clients go at once, a command that comes in after them is answered in the same turn.
+#[test]
+fn a_command_does_not_wait_for_those_who_leave() {
+    const LEAVERS: usize = 2_000;
+    let mut world = World::with(
+        1,
+        Habits {
+            places: LEAVERS + 1,
+            descriptors: LEAVERS + 1,
+            ..Habits::calm()
+        },
+    );
+    for _ in 0..=LEAVERS {
+        world.network.borrow_mut().connect(usize::MAX);
+    }
+    while world.network.borrow().is_anyone_at_the_door() {
+        world.turn(true);
+    }
+    for wire in 0..LEAVERS {
+        world.network.borrow_mut().end(wire, false);
+    }
+    let request = world.signed("help");
+    world.network.borrow_mut().deliver(LEAVERS, &request);
+    world.turn(true);
+    let answer = world.network.borrow_mut().take(LEAVERS, 512);
+    assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{answer:?}");
+    while world.has_work() {
+        world.turn(true);
+    }
+    assert_eq!(world.network.borrow().open, 1, "the others are gone");
 }
 
 /// A connection is no longer idle when the kernel holds a request whose event has not been told.
@@ -136,10 +158,16 @@ fn a_shortage_of_places_is_slept_through() {
             ..Habits::calm()
         },
     );
-    for _ in 0..3 {
+    let command = world.signed("help");
+    for first in [&command[..], b"", b""] {
         let wire = world.network.borrow_mut().connect(usize::MAX);
-        world.network.borrow_mut().deliver(wire, b"GET / HT");
+        world.network.borrow_mut().deliver(wire, first);
     }
+    for _ in 0..3 {
+        world.turn(true);
+    }
+    // A client, not a stranger: there is patience with it.
+    world.network.borrow_mut().deliver(0, b"GET / HT");
     for _ in 0..3 {
         world.turn(true);
     }
@@ -152,4 +180,39 @@ fn a_shortage_of_places_is_slept_through() {
     world.advance(100);
     world.turn(true);
     assert!(world.network.borrow().wires[0].closed, "it had enough");
+}
+
+/// A command is acknowledged when its record is durable, and nobody else waits for that.
+#[test]
+fn an_acknowledgement_goes_out_after_the_commit_and_all_else_before_it() {
+    let mut world = World::with(
+        1,
+        Habits {
+            disk_fault_percent: Some(100),
+            delay_ms: 60_000,
+            ..Habits::calm()
+        },
+    );
+    let connect = || world.network.borrow_mut().connect(usize::MAX);
+    let (command, other) = (connect(), connect());
+    world.turn(true);
+    for (id, is_bad) in [("c1c", false), ("c2c", true), ("c3c", false)] {
+        let disk = world.kept.as_ref().unwrap().disk.clone();
+        disk.fail(if is_bad { 100 } else { 0 });
+        let request = world.signed(id);
+        world.network.borrow_mut().deliver(command, &request);
+        world.network.borrow_mut().deliver(other, GET);
+        world.turn(true);
+        assert_eq!(disk.has_kept(id), !is_bad);
+        let answer = world.network.borrow_mut().take(command, 512);
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        let is_busy = answer.contains("I am busy");
+        assert_eq!(is_busy, is_bad, "{answer}");
+        assert!(!world.network.borrow_mut().take(other, 512).is_empty());
+        if !is_bad {
+            assert_eq!(disk.answered(), [other], "not the command");
+        }
+        world.advance(1_000);
+    }
 }

@@ -137,6 +137,13 @@ impl Network {
         }
     }
 
+    /// The wires with something for their clients to read.
+    pub(super) fn answered(&self) -> Vec<usize> {
+        let all = 0..self.wires.len();
+        all.filter(|index| !self.wires[*index].outbound.is_empty())
+            .collect()
+    }
+
     pub(super) fn is_anyone_at_the_door(&self) -> bool {
         !self.backlog.is_empty()
     }

@@ -1,19 +1,21 @@
 //! All there is: the shell's parts, the kernel, the clients, the senders and the clocks.
 
+mod ending;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use mio::Token;
 
+use super::Generator;
 use super::client::Client;
 use super::habits::Habits;
+use super::kept::Kept;
 use super::network::{Network, Shared, SimulatedListener, SimulatedSocket};
 use super::senders::Senders;
-use super::{Generator, network};
 use crate::bot::Bot;
 use crate::config::{Config, Settings, SigningSecret};
 use crate::http::Limits;
-use crate::jobs::{ATTEMPTS_MAX, LIFETIME_MS};
-use crate::server::admission::Admission;
+use crate::server::admission::{Admission, Leave};
 use crate::server::listener::Listener;
 use crate::server::sessions::Sessions;
 use crate::server::socket::Readiness;
@@ -22,7 +24,7 @@ use crate::time::{Now, Tick, UnixTime};
 use crate::trial::command;
 
 const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
-const GET: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+pub(super) const GET: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
 const LAST: &[u8] = b"GET /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 
 pub(super) struct World {
@@ -31,6 +33,8 @@ pub(super) struct World {
     sessions: Sessions<SimulatedSocket>,
     admission: Admission<SimulatedListener>,
     bot: Bot,
+    pub(super) kept: Option<Kept>,
+    config: Config,
     senders: Senders,
     clients: Vec<Client>,
     generator: Generator,
@@ -39,6 +43,8 @@ pub(super) struct World {
     /// When each command was complete at the earliest, and which were acknowledged.
     sent: BTreeMap<String, Tick>,
     acknowledged: BTreeSet<String>,
+    /// Which were told that the bot is busy.
+    turned_down: BTreeSet<String>,
     met: BTreeMap<&'static str, u64>,
 }
 
@@ -67,10 +73,17 @@ impl World {
         let network = Network::new(Generator::new(generator.number()), habits.fault_percent);
         network.borrow_mut().descriptors_max = habits.descriptors;
         let listener = Listener::of(SimulatedListener(network.clone()));
+        let mut bot = Bot::new(&config, now.tick);
+        let chance = Generator::new(generator.number());
+        let kept = habits
+            .disk_fault_percent
+            .map(|_| Kept::new(chance, network.clone(), &mut bot, now));
         Self {
             sessions: Sessions::new(Side::Front, limits, habits.places, now.tick),
             admission: Admission::new("all places", vec![listener]),
-            bot: Bot::new(&config, now.tick),
+            bot,
+            kept,
+            config,
             senders: Senders::default(),
             clients: Vec::new(),
             network,
@@ -80,6 +93,7 @@ impl World {
             stopping: false,
             sent: BTreeMap::new(),
             acknowledged: BTreeSet::new(),
+            turned_down: BTreeSet::new(),
             met: BTreeMap::new(),
         }
     }
@@ -134,6 +148,7 @@ impl World {
                 self.advance(ms);
             }
             96 if self.generator.percent(3) => self.stop(),
+            97 | 98 => self.change_disk(),
             _ => {}
         }
     }
@@ -149,7 +164,7 @@ impl World {
 
     fn compose(&mut self, index: usize) {
         for _ in 0..self.generator.pick(&[1, 1, 2, 7]) {
-            let id = format!("c{}", self.sent.len() + 1);
+            let id = format!("c{}c", self.sent.len() + 1);
             let signed = self.signed(&id);
             let client = &mut self.clients[index];
             match self.generator.below(10) {
@@ -183,17 +198,40 @@ impl World {
         let mut network = self.network.borrow_mut();
         let client = &mut self.clients[index];
         if client.reads {
-            let acknowledged = client.read(&mut network, is_in_time);
-            self.acknowledged.extend(acknowledged);
+            for (id, is_acknowledged) in client.read(&mut network, is_in_time) {
+                if is_acknowledged {
+                    let is_kept = |kept: &Kept| kept.disk.has_kept(&id);
+                    assert!(self.kept.as_ref().is_none_or(is_kept), "{id} is not kept");
+                    self.acknowledged.insert(id);
+                } else {
+                    self.turned_down.insert(id);
+                }
+            }
         }
+    }
+
+    /// The journal's disk goes bad, or is good again.
+    fn change_disk(&mut self) {
+        if let (Some(kept), Some(percent)) = (&self.kept, self.habits.disk_fault_percent) {
+            kept.disk.fail(self.generator.pick(&[0, percent]));
+        }
+    }
+
+    /// Whether what no sender has yet is left to the next process.
+    const fn leaves_rest(&self) -> bool {
+        self.kept.is_some() && self.stopping
     }
 
     fn stop(&mut self) {
         if !self.stopping {
             self.note("stops", 1);
             self.stopping = true;
-            let is_shared = self.generator.percent(50);
-            self.admission.leave(is_shared, self.now.tick);
+            let leave = match self.generator.percent(50) {
+                false => Leave::AtOnce,
+                true if self.generator.percent(50) => Leave::ToOthers,
+                true => Leave::ToSuccessor,
+            };
+            self.admission.leave(leave, self.now.tick);
             self.sessions.drain();
         }
     }
@@ -201,7 +239,7 @@ impl World {
     pub(super) fn has_work(&self) -> bool {
         self.sessions.has_work()
             || self.admission.has_work(&self.sessions)
-            || self.bot.has_delivery() && self.senders.room() > 0
+            || self.bot.has_delivery() && self.senders.room() > 0 && !self.leaves_rest()
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Tick> {
@@ -210,6 +248,7 @@ impl World {
             self.bot.poll_timeout(),
             self.admission.poll_timeout(),
             self.senders.poll_timeout(),
+            self.kept.as_ref().and_then(Kept::poll_timeout),
         ];
         deadlines.into_iter().flatten().min()
     }
@@ -240,8 +279,11 @@ impl World {
         }
         self.sessions.expire(&mut self.bot, self.now, &mut 4096);
         self.bot.handle_timeout(self.now, &mut 4096);
+        if let Some(kept) = &mut self.kept {
+            kept.commit(&mut self.sessions, &mut self.bot, self.now);
+        }
         self.sessions.transmit();
-        while self.senders.room() > 0 {
+        while self.senders.room() > 0 && !self.leaves_rest() {
             let Some(delivery) = self.bot.poll_delivery(self.now) else {
                 break;
             };
@@ -259,108 +301,12 @@ impl World {
             let due = self.sent[id].after(self.habits.delay_ms);
             assert!(*settled >= due, "{id} is early");
         }
-    }
-
-    /// Lets everything come to rest: nobody does anything new, and time stands still.
-    fn rest(&mut self) {
-        for _ in 0..10_000 {
-            for index in 0..self.clients.len() {
-                self.read(index);
-            }
-            if !(self.has_work() || self.network.borrow().has_events()) {
-                return self.check_rest();
-            }
-            self.turn(true);
+        let is_tried = |id: &&String| self.senders.tried.contains_key(*id);
+        let wrong = self.turned_down.iter().find(is_tried);
+        assert_eq!(wrong, None, "answered though the bot was busy");
+        for id in self.senders.tried.keys() {
+            let is_kept = |kept: &Kept| kept.disk.has_kept(id);
+            assert!(self.kept.as_ref().is_none_or(is_kept), "{id} is not kept");
         }
-        panic!("it never comes to rest");
-    }
-
-    /// Whoever has a place, reads its answers and has sent something complete has got the answer to it:
-    /// no wake-up was lost.
-    fn check_rest(&self) {
-        let network = self.network.borrow();
-        let is_kept = |wire: &network::Wire| wire.is_seated() && wire.is_over();
-        assert!(!network.wires.iter().any(is_kept), "nobody noticed a FIN");
-        if self.stopping {
-            let is_open = |wire: &&network::Wire| wire.is_seated() && !wire.server_fin;
-            let open = network.wires.iter().filter(is_open).count();
-            assert_eq!(open, self.sessions.owed(), "an idle one outlives the stop");
-        }
-        for client in self.clients.iter().filter(|client| client.reads) {
-            let wire: &network::Wire = &network.wires[client.wire];
-            if wire.is_seated() {
-                assert!(client.owed() == 0 || wire.server_fin, "a wake-up was lost");
-            }
-            // One that the bot has not heard of in time, or that did not read in time, may be gone.
-            let may_go = self.habits.is_crowded()
-                || self.habits.late_events
-                || self.stopping
-                || wire.was_blocked;
-            assert!(
-                may_go || client.owed() == 0 || !wire.closed,
-                "closed unanswered: {client:?} {wire:?}"
-            );
-        }
-    }
-
-    /// All clients go home, what is owed is settled, and everything is given back.
-    pub(super) fn finish(mut self) -> BTreeMap<&'static str, u64> {
-        self.rest();
-        if self.generator.percent(50) {
-            self.stop();
-        }
-        for client in &mut self.clients {
-            if !client.has_ended && self.generator.percent(50) {
-                client.has_ended = true;
-                self.network.borrow_mut().end(client.wire, false);
-            }
-        }
-        for round in 0.. {
-            self.rest();
-            let Some(next) = self.poll_timeout() else {
-                break;
-            };
-            self.advance(next.millis_since(self.now.tick));
-            self.turn(true);
-            assert!(round < 10_000, "it never ends");
-        }
-        self.sessions.check_empty();
-        let network = self.network.borrow();
-        assert_eq!(network.open, 0, "a descriptor is left");
-        let is_waiting = network.is_anyone_at_the_door();
-        assert!(self.stopping || !is_waiting, "nobody opened");
-        let is_turned_away = network.wires.iter().any(network::Wire::is_turned_away);
-        assert!(self.stopping || !is_turned_away, "turned away at the door");
-        drop(network);
-        assert_eq!(
-            self.bot.pending(),
-            self.senders.lost.len(),
-            "owed, but not with a dead sender"
-        );
-        for id in &self.acknowledged {
-            let is_settled =
-                self.senders.settled.contains_key(id) || self.senders.lost.contains_key(id);
-            let is_given_up = self.senders.tried.get(id) == Some(&ATTEMPTS_MAX)
-                || self.now.tick >= self.sent[id].after(LIFETIME_MS / 2);
-            assert!(
-                is_settled || is_given_up,
-                "{id} was acknowledged and is lost"
-            );
-        }
-        let lost: Vec<_> = self.senders.lost.values().copied().collect();
-        lost.into_iter().for_each(|how| self.note(how, 1));
-        let (accepted, settled) = (self.acknowledged.len(), self.senders.settled.len());
-        self.note("accepted commands", accepted as u64);
-        self.note("commands delivered", settled as u64);
-        let exhausted = self.network.borrow().exhausted;
-        self.note("descriptors ran out", exhausted);
-        let answers = self.clients.iter().map(|client| client.answers).sum();
-        self.note("answers", answers);
-        let refused = |status| move |client: &&Client| client.refused == Some(status);
-        let late = self.clients.iter().filter(refused(408)).count();
-        let evicted = self.clients.iter().filter(refused(503)).count();
-        self.note("refusals for want of time", late as u64);
-        self.note("evictions", evicted as u64);
-        self.met
     }
 }

@@ -229,6 +229,8 @@ pub const WIRES: &[&str] = &[
     "5;a\nb\r\nabcde\r\n0\r\n\r\n",
     "5;a\rb\r\nabcde\r\n0\r\n\r\n",
     "5;\0\r\nabcde\r\n0\r\n\r\n",
+    "5;\u{7f}\r\nabcde\r\n0\r\n\r\n",
+    "0\r\nA: \u{7f}\r\n\r\n",
     "5\r\nabcdef\r\n0\r\n\r\n",
     "5\r\nabc\r\n0\r\n\r\n",
     "5\r\nabcde0\r\n\r\n",

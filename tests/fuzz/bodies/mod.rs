@@ -6,11 +6,14 @@ pub mod answers;
 pub mod chunked;
 pub mod composed;
 pub mod connection;
+mod files;
 pub mod form;
 mod input;
+pub mod journal;
 pub mod near;
 pub mod response_url;
 pub mod reversal;
+mod segments;
 pub mod signature;
 pub mod timing_wheel;
 pub mod wire;
@@ -36,4 +39,4 @@ macro_rules! bodies {
     };
 }
 
-bodies! { answers chunked composed connection form response_url reversal signature timing_wheel }
+bodies! { answers chunked composed connection form journal response_url reversal signature timing_wheel }

@@ -119,6 +119,7 @@ pub const URLS: &[&str] = &[
     "http://[::1%25lo]/x",
     "https://a:8443/x/%e9",
     "https://a:08443/x",
+    "https://a:84\r43/x",
     "https://a:+8443/x",
     "https://hooks.slack.com.evil.com/x",
     "https://hooks.slack.com./x",

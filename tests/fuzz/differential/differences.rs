@@ -243,7 +243,7 @@ fn has_good_host(head: &Head<'_>) -> bool {
     (hosts.len() == 1 || (hosts.is_empty() && head.is_old())) && hosts.into_iter().all(is_good)
 }
 
-/// `uri-host [":" port]`, RFC 9110, section 7.2.
+/// `uri-host [":" port]`, RFC 9110, section 7.2, without `%` and without addresses of the future.
 fn is_host(text: &str) -> bool {
     let (host, port) = match text.rfind(':').filter(|at| !text[*at..].contains(']')) {
         Some(at) => (&text[..at], &text[at + 1..]),
@@ -252,10 +252,10 @@ fn is_host(text: &str) -> bool {
     let literal = host
         .strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'));
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "-._~!$&'()*+,;=%".contains(c);
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-._~!$&'()*+,;=".contains(c);
     port.chars().all(|c| c.is_ascii_digit())
         && match literal {
-            Some(literal) => literal.chars().all(|c| allowed(c) || c == ':'),
+            Some(literal) => literal.parse::<std::net::Ipv6Addr>().is_ok(),
             None => host.chars().all(allowed),
         }
 }

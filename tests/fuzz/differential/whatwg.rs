@@ -61,7 +61,11 @@ fn is_odd(text: &str) -> bool {
         || !path.chars().all(is_plain)
         || path.split('%').skip(1).any(bad_escape)
         || !known
-        || port.is_some_and(|port| port.is_empty() || port.starts_with('0'))
+        || port.is_some_and(|port| {
+            // A browser drops line ends and tabs, also those among the digits.
+            let is_number = port.bytes().all(|digit| digit.is_ascii_digit());
+            port.is_empty() || port.starts_with('0') || !is_number
+        })
 }
 
 pub fn seeds() -> Vec<Vec<u8>> {

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use torrap::trial::command;
 
-use super::Random;
 use super::process::Process;
+use crate::generator::Generator;
 use crate::http::HEALTHZ;
 use crate::http::pipelining::narrow;
 use crate::support::{Client, PATIENCE};
@@ -19,7 +19,7 @@ fn no_descriptor_is_left_behind() {
     assert_eq!(process.help(&mut first), 200);
     let before = process.descriptors() - 1;
     drop(first);
-    let mut random = Random(7);
+    let mut generator = Generator::new(7);
     let mut held = Vec::new();
     for number in 0..600 {
         let mut client = process.connect();
@@ -28,7 +28,7 @@ fn no_descriptor_is_left_behind() {
             "GET / HTTP/2.0\r\n\r\n",
             "POST /x HTTP/1.1\r\nHost: x\r\n",
         ];
-        client.send(&request[number % 3][..random.below(17)]);
+        client.send(&request[number % 3][..generator.index(17)]);
         match number % 5 {
             0 => client.reset(),
             1 => client.stream.shutdown(Shutdown::Write).unwrap(),

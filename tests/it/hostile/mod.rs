@@ -13,7 +13,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::generator::Generator;
 use crate::http::{HEALTHZ, responses};
+use crate::rubbish::rubbish;
 use crate::support::{Client, PATIENCE, Torrap};
 
 /// Sets a flag also when the test fails, so that nobody goes on for ever.
@@ -60,22 +62,6 @@ fn time_command(torrap: &Torrap, client: &mut Client) -> Duration {
     let begin = Instant::now();
     assert_eq!(client.exchange(torrap.signed("gnip")).status, 200);
     begin.elapsed()
-}
-
-/// Numbers without end from a seed (xorshift64*): a failure can be had again.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
-    }
 }
 
 #[test]
@@ -158,38 +144,14 @@ fn sizes_extensions_and_trailers_without_end() {
 
 #[test]
 fn random_bytes() {
-    const WORDS: [&str; 16] = [
-        "GET ",
-        "POST ",
-        "/slack",
-        "/healthz",
-        " HTTP/1.1",
-        "\r\n",
-        "\r\n\r\n",
-        "Host: x",
-        ": ",
-        "Content-Length: ",
-        "Transfer-Encoding: chunked",
-        "5",
-        "Connection: close",
-        "\n",
-        "\0",
-        "é",
-    ];
     besieged("random bytes", |torrap| {
         for seed in 1..=200 {
-            let mut random = Random(seed);
-            let mut input = Vec::new();
-            for _ in 0..random.below(200) {
-                match random.below(10) {
-                    0 => input.extend_from_slice(&random.next().to_le_bytes()),
-                    _ => input.extend_from_slice(WORDS[random.below(WORDS.len())].as_bytes()),
-                }
-            }
+            let mut generator = Generator::new(seed);
+            let input = rubbish(&mut generator);
             let mut client = torrap.connect();
             let mut rest = input.as_slice();
             while !rest.is_empty() {
-                let (piece, after) = rest.split_at(random.below(rest.len()) + 1);
+                let (piece, after) = rest.split_at(generator.index(rest.len()) + 1);
                 client.send(piece);
                 rest = after;
             }

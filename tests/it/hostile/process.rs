@@ -10,6 +10,7 @@ use std::thread;
 use torrap::trial::command;
 
 use crate::http::HEALTHZ;
+use crate::kernel;
 use crate::support::{Client, PATIENCE, SECRET, unix_secs};
 
 /// A running torrap; dropping it ends it.
@@ -96,15 +97,9 @@ impl Process {
         Client::connect(self.address)
     }
 
-    fn read(&self, file: &str) -> String {
-        fs::read_to_string(format!("/proc/{}/{file}", self.id())).unwrap()
-    }
-
     /// Its open descriptors.
     pub fn descriptors(&self) -> usize {
-        fs::read_dir(format!("/proc/{}/fd", self.id()))
-            .unwrap()
-            .count()
+        kernel::descriptors(self.id())
     }
 
     /// The number that its next descriptor will get.
@@ -115,20 +110,14 @@ impl Process {
 
     /// The processor time it has used, in hundredths of a second.
     pub fn cpu_ticks(&self) -> u64 {
-        let stat = self.read("stat");
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap();
         let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
         fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
     }
 
     /// The most memory it ever had, in KiB.
     pub fn memory_peak_kib(&self) -> usize {
-        let status = self.read("status");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        line.unwrap()
-            .trim()
-            .trim_end_matches(" kB")
-            .parse()
-            .unwrap()
+        kernel::peak_kib(self.id())
     }
 
     /// Waits until no more descriptors are open than `count`: each answer is a turn of the loop.

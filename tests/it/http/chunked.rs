@@ -51,6 +51,7 @@ fn sizes_extensions_and_trailers_follow_the_grammar() {
         "0000000000000000000000005\r\nabcde\r\n000\r\n\r\n",
         "a;x=y\r\n\r\n\r\n\r\n\r\n\r\n\r\n0;z\r\nA: b\r\nC:\r\n\r\n",
         "1 \r\na\r\n0\t;x=\"\\\"\"\r\n\r\n",
+        "1;\u{e9}\r\na\r\n0\r\nA: \u{e9}\r\n\r\n",
     ] {
         assert_statuses(&torrap, chunked(good) + HEALTHZ, &[404, 200]);
     }
@@ -68,6 +69,7 @@ fn sizes_extensions_and_trailers_follow_the_grammar() {
         "5\rabcde",
         "5;a\nabcde",
         "5;a\0\r\n",
+        "5;a\x7f\r\n",
         "5;a\rb\r\n",
         "\u{665}\r\n",
         "5\r\nabcdef\r\n",
@@ -81,6 +83,7 @@ fn sizes_extensions_and_trailers_follow_the_grammar() {
         "0\r\nA: b\n\r\n",
         "0\r\n: b\r\n",
         "0\r\nA: \0\r\n",
+        "0\r\nA: \x7f\r\n",
     ] {
         assert_refused(&torrap, chunked(bad), 400);
     }

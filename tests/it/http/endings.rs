@@ -3,7 +3,7 @@
 use std::net::Shutdown;
 
 use super::{HEALTHZ, answers, excerpt, exchange, post, read_to_end, responses};
-use crate::support::{SECRET, Torrap, signed, unix_secs};
+use crate::support::{Torrap, signed};
 
 #[test]
 fn a_fin_after_complete_requests_still_gets_every_answer() {
@@ -103,13 +103,12 @@ fn a_reset_at_any_byte_leaves_a_server_that_serves() {
 }
 
 #[test]
-fn a_second_content_after_the_first_is_no_request() {
-    // A client that sends more than it said: the surplus is the next request, and none that holds.
+fn what_is_sent_beyond_the_content_is_the_next_request() {
     let torrap = Torrap::start();
-    let content = "command=%2Ftorrap&text=help&response_url=x";
-    let request =
-        torrap::trial::command::request(SECRET.as_bytes(), unix_secs(), content.as_bytes());
-    let seen = exchange(&torrap, [request.as_slice(), b"&more=of it"].concat());
-    assert!(seen.statuses[0] < 500);
-    assert!(seen.statuses.len() <= 2, "{seen:?}");
+    let command = torrap.signed("erom");
+    let seen = exchange(&torrap, [&command[..], b"&text"].concat());
+    assert_eq!((seen.statuses, seen.closing), (vec![200], false));
+    let seen = exchange(&torrap, [&command[..], b"&text=less"].concat());
+    assert_eq!((seen.statuses, seen.closing), (vec![200, 400], true));
+    assert_eq!(torrap.replies(4), ["more"; 4]); // each whole and byte by byte
 }

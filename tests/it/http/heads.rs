@@ -35,6 +35,8 @@ fn request_targets_in_all_four_forms() {
         "ftp://h/healthz",
         "http:///healthz",
         "http://u@h/healthz",
+        "http://%68/healthz",
+        "http://[:::]/healthz",
         "/healthz#x",
         "/\u{e9}",
         "/a b",
@@ -147,14 +149,24 @@ fn host_stands_once_and_is_a_host() {
         "Host: x, y\r\n",
         "Host: a\\b\r\n",
         "Host: http://x\r\n",
+        "Host: %78\r\n",
+        "Host: []\r\n",
+        "Host: [::1%25x]\r\n",
+        "Host: [1:2:3:4:5:6:7:8:9]\r\n",
         "Host : x\r\n",
     ] {
         assert_refused(&torrap, hosted(bad), 400);
     }
+    // A target that names the host takes its place, and does not make up for it
+    let absolute = |lines: &str| format!("GET http://a/healthz HTTP/1.1\r\n{lines}\r\n");
+    assert_statuses(&torrap, absolute("Host: b\r\n"), &[200]);
+    assert_refused(&torrap, absolute(""), 400);
+    assert_refused(&torrap, absolute("Host: a b\r\n"), 400);
     // HTTP/1.0 needs none, but has none that is no host
     let old = |lines: &str| format!("GET /healthz HTTP/1.0\r\n{lines}\r\n");
     assert_eq!(exchange(&torrap, old("")).statuses, [200]);
     assert_refused(&torrap, old("Host: x\r\nHost: x\r\n"), 400);
+    assert_refused(&torrap, old("Host: a b\r\n"), 400);
 }
 
 #[test]

@@ -102,6 +102,7 @@ fn a_refusal_reaches_a_client_that_is_still_sending() {
         (get("/", "")[..23].to_owned() + "A: ", 431),
         ("GET /".to_owned(), 414),
         ("BREW".to_owned(), 431),
+        ("GET / HTTP/1.1\r\n".to_owned() + &"A:\r\n".repeat(65), 431),
         ("GET / HTTP/9.9\r\n".to_owned(), 505),
         ("GET / HTTP/1.1\r\nHost: x\r\nA : ".to_owned(), 400),
         (

@@ -1,6 +1,6 @@
 //! How long a connection lives: Connection lists, HTTP/1.0, nothing after the last answer.
 
-use super::{HEALTHZ, answers, assert_statuses, exchange, get};
+use super::{HEALTHZ, answers, assert_statuses, exchange, get, post};
 use crate::support::Torrap;
 
 #[test]
@@ -101,4 +101,54 @@ fn responses_have_a_date_and_their_length() {
         assert!(head.contains(&length), "{head}");
         assert!(!head.contains("Transfer-Encoding"));
     }
+}
+
+#[test]
+fn an_upgrade_is_not_taken() {
+    let torrap = Torrap::start();
+    for lines in [
+        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n",
+        "Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+        "Upgrade: TLS/1.3\r\n",
+    ] {
+        assert_statuses(&torrap, get("/healthz", lines) + HEALTHZ, &[200, 200]);
+    }
+}
+
+#[test]
+fn connections_whose_bytes_alternate_have_nothing_in_common() {
+    let torrap = Torrap::start();
+    let content = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+    let known = post(&format!("Content-Length: {}\r\n", content.len()), content);
+    let chunks = format!("{:x}\r\n{content}\r\n0\r\n\r\n", content.len());
+    let cases = [
+        (torrap.signed("tsrif"), [200, 200]),
+        ((known + HEALTHZ).into_bytes(), [404, 200]),
+        (torrap.signed("dnoces"), [200, 200]),
+        (
+            (post("Transfer-Encoding: chunked\r\n", &chunks) + HEALTHZ).into(),
+            [404, 200],
+        ),
+        (HEALTHZ.repeat(2).into(), [200, 200]),
+    ];
+    let mut clients = cases.map(|(wire, statuses)| (torrap.connect(), wire, statuses));
+    let longest = clients.iter().map(|(_, wire, _)| wire.len()).max().unwrap();
+    for at in 0..longest {
+        for (client, wire, _) in &mut clients {
+            if let Some(byte) = wire.get(at) {
+                client.send([*byte]);
+            }
+        }
+    }
+    for (client, wire, [first, second]) in &mut clients {
+        assert_eq!(client.receive().status, *first);
+        if !wire.starts_with(b"POST /slack") {
+            assert_eq!(client.receive().status, *second);
+        }
+        assert_eq!(client.exchange(HEALTHZ).status, 200);
+    }
+    let mut replies = torrap.replies(2);
+    replies.sort();
+    assert_eq!(replies, ["first", "second"]);
 }

@@ -57,11 +57,9 @@ fn assert_times_out(torrap: &Torrap, first: &str, then: &[u8]) {
     }
     let answer = trickle(&mut client, then);
     assert!(begin.elapsed() >= SHORT, "early");
-    assert!(
-        answer.starts_with(b"HTTP/1.1 408 "),
-        "{}",
-        answer.escape_ascii()
-    );
+    let text = answer.escape_ascii().to_string();
+    assert!(answer.starts_with(b"HTTP/1.1 408 "), "{text}");
+    assert!(text.contains("\\r\\nConnection: close\\r\\n"), "{text}");
 }
 
 #[test]

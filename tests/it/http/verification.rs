@@ -104,6 +104,21 @@ fn what_is_not_signed_right_gets_401_whatever_is_odd_about_it() {
 }
 
 #[test]
+fn a_signature_counts_for_one_request_and_not_for_its_connection() {
+    let torrap = Torrap::start();
+    let good = torrap.signed("doog");
+    let content = form();
+    let bad = with_lines(b"", content.as_bytes());
+    let all = [&good[..], &bad, &good, &bad].concat();
+    let seen = super::exchange_cut(&torrap, all, 100);
+    assert_eq!(
+        (seen.statuses, seen.closing),
+        (vec![200, 401, 200, 401], false)
+    );
+    assert_eq!(torrap.posts(4).len(), 4); // of the good ones, whole and cut
+}
+
+#[test]
 fn times_at_the_ends_of_their_range_are_refused_even_when_signed() {
     let torrap = Torrap::start();
     for time in [

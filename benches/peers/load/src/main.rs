@@ -69,6 +69,7 @@ fn parse(arguments: &[String]) -> Result<(Plan, Shape), Box<dyn Error>> {
     let mut shape = Shape {
         distinct: 20_000,
         content_bytes: 0,
+        text_bytes: 0,
         forged_every: 0,
         reply_origin: "http://127.0.0.1:9".to_owned(),
     };
@@ -93,6 +94,7 @@ fn parse(arguments: &[String]) -> Result<(Plan, Shape), Box<dyn Error>> {
             "settle" => plan.settle = true,
             "distinct" => shape.distinct = parser.value()?.parse()?,
             "content-bytes" => shape.content_bytes = parser.value()?.parse()?,
+            "text-bytes" => shape.text_bytes = parser.value()?.parse()?,
             "forged-every" => shape.forged_every = parser.value()?.parse()?,
             "reply-origin" => shape.reply_origin = parser.value()?.parse()?,
             _ => return Err(Arg::Long(name).unexpected().into()),

@@ -18,6 +18,8 @@ pub struct Shape {
     pub distinct: usize,
     /// Content is padded to this many bytes with a field that no server reads.
     pub content_bytes: usize,
+    /// The text is padded to this many bytes.
+    pub text_bytes: usize,
     /// Each so many has a wrong signature; 0 for none.
     pub forged_every: usize,
     pub reply_origin: String,
@@ -38,7 +40,7 @@ impl Pool {
             .as_secs();
         let distinct = shape
             .distinct
-            .min(POOL_BYTES / shape.content_bytes.max(1024))
+            .min(POOL_BYTES / shape.content_bytes.max(shape.text_bytes).max(1024))
             .max(1);
         let mut pool = Self {
             bytes: Vec::new(),
@@ -80,7 +82,12 @@ impl Pool {
 
 fn content(index: usize, shape: &Shape) -> String {
     let url = format!("{}{SLACKER}", shape.reply_origin);
-    let mut content = command::form("/torrap", &format!("{TEXT} {index}"), &url);
+    let mut text = format!("{TEXT} {index}");
+    text.extend(std::iter::repeat_n(
+        'x',
+        shape.text_bytes.saturating_sub(text.len()),
+    ));
+    let mut content = command::form("/torrap", &text, &url);
     let missing = shape.content_bytes.saturating_sub(content.len());
     if missing > 0 {
         content.push_str("&padding=");

@@ -1,0 +1,153 @@
+//! A command on its way in: verified, read, and answered with a promise or a reason.
+
+use log::{Level, debug, info, log_enabled};
+
+use super::{Bot, COMMANDS_ACCEPTED, Change, busy, ephemeral, has_line, index};
+use crate::commands::{self, COMMANDS};
+use crate::http::{Request, Response, Status};
+use crate::jobs::{LIFETIME_MS, NewJob};
+use crate::refusals::Refusal;
+use crate::slab::Key;
+use crate::slack::invocation::{self, Invocation};
+use crate::slack::signature::{self, Verified};
+use crate::time::{Now, Seconds, Tick};
+
+impl Bot {
+    /// Answers a POST to `/slack`. Slack shows people an error for anything but a 200.
+    pub(super) fn slack(&mut self, request: &Request<'_>, now: Now) -> Response {
+        debug!("slack");
+        let verified = match self.verify(request, now) {
+            Ok(verified) => verified,
+            Err(_) if invocation::is_certificate_check(request.content) => {
+                return Response::empty(Status::Ok);
+            }
+            Err(error) => {
+                self.refuse(Refusal::Unverified(error), request, now);
+                return Response::empty(Status::Unauthorized);
+            }
+        };
+        match self.invoke(request, verified, now) {
+            Ok(response) => Response {
+                is_authenticated: true,
+                ..response
+            },
+            Err(_) if invocation::is_certificate_check(request.content) => {
+                Response::empty(Status::Ok)
+            }
+            Err(refusal) => {
+                self.refuse(refusal, request, now);
+                Response::empty(Status::BadRequest)
+            }
+        }
+    }
+
+    fn verify<'a>(
+        &self,
+        request: &Request<'a>,
+        now: Now,
+    ) -> Result<Verified<'a>, signature::Error> {
+        debug!("validating");
+        let field = |name| {
+            request
+                .fields
+                .unique(name)
+                .map_err(|_| signature::Error::Malformed)
+        };
+        let timestamp = field("x-slack-request-timestamp")?;
+        let signature = field("x-slack-signature")?;
+        if let Some(timestamp) = timestamp.filter(|_| log_enabled!(Level::Debug)) {
+            debug!("timestamp: {}", String::from_utf8_lossy(timestamp));
+        }
+        self.verifier
+            .verify(timestamp, signature, request.content, now.unix)
+    }
+
+    /// Carries out what a verified request asks for. A refusal is the request's own fault: 400.
+    fn invoke(
+        &mut self,
+        request: &Request<'_>,
+        verified: Verified<'_>,
+        now: Now,
+    ) -> Result<Response, Refusal> {
+        if !says_form(request) {
+            return Err(Refusal::NotForm);
+        }
+        let invocation = Invocation::parse(verified, &self.origins, &mut self.scratch)
+            .map_err(Refusal::Unusable)?;
+        let command = commands::position(invocation.command);
+        if commands::is_help(invocation.text) {
+            self.counters.usages_shown += 1;
+            return Ok(ephemeral(COMMANDS[command].usage));
+        }
+        debug!("reversing a string seems hard...");
+        let (url, bytes) = (invocation.response_url, invocation.text.len());
+        let due = now.tick.not_before(self.delay_ms);
+        let expires_at = expiry(verified, now);
+        if due >= expires_at {
+            self.refuse(Refusal::TooLate, request, now);
+            return Ok(ephemeral(
+                "Your command took too long to reach me, please try again.",
+            ));
+        }
+        let scheduled = self.jobs.schedule(NewJob {
+            command: index(command),
+            origin: index(url.origin),
+            path: url.path,
+            text: invocation.text,
+            due,
+            expires_at,
+        });
+        match scheduled {
+            Ok(job) => Ok(self.promise(job, due, bytes, now)),
+            Err(full) => {
+                self.refuse(full.into(), request, now);
+                Ok(busy())
+            }
+        }
+    }
+
+    /// The acknowledgement of a command whose reply is owed from now on.
+    fn promise(&mut self, job: Key, due: Tick, text_bytes: usize, now: Now) -> Response {
+        debug!("thinking...");
+        self.counters.note_accepted(now.tick);
+        self.note_change(Change::Accepted { job, due });
+        if has_line(&mut self.traffic, COMMANDS_ACCEPTED, now) {
+            let (number, delay) = (job.generation(), Seconds { ms: self.delay_ms });
+            info!("command {number}: {text_bytes} bytes of text, reply in {delay} s");
+        }
+        Response {
+            is_promise: self.changes.is_some(),
+            ..Response::empty(Status::Ok)
+        }
+    }
+}
+
+/// When the `response_url` of a command stops serving: it counts from Slack's stamp.
+fn expiry(verified: Verified<'_>, now: Now) -> Tick {
+    let stamped_ms = verified.timestamp_secs.saturating_mul(1000);
+    let age_ms = now.unix.0.saturating_sub(stamped_ms);
+    now.tick.after(LIFETIME_MS.saturating_sub(age_ms))
+}
+
+/// `GET /slack?ssl_check=1`, the older form of Slack's certificate check.
+pub(super) fn is_certificate_check(request: &Request<'_>) -> bool {
+    request
+        .query
+        .is_some_and(|query| invocation::is_certificate_check(query.as_bytes()))
+}
+
+/// Whether the content is a form by its own account; parameters such as a charset do not matter.
+fn says_form(request: &Request<'_>) -> bool {
+    const FORM: &[u8] = b"application/x-www-form-urlencoded";
+    match request.fields.unique("content-type") {
+        Ok(Some(value)) => {
+            let end = value
+                .iter()
+                .position(|b| matches!(b, b';' | b' ' | b'\t'))
+                .unwrap_or(value.len());
+            value[..end].eq_ignore_ascii_case(FORM)
+        }
+        Ok(None) => true,
+        Err(_) => false,
+    }
+}

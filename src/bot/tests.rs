@@ -1,0 +1,143 @@
+//! Requests through a connection to the bot and its answers back, without a socket.
+
+use super::*;
+use crate::config::{Settings, SigningSecret};
+use crate::http::{Connection, Limits, Staging};
+use crate::time::UnixTime;
+use crate::trial::command;
+
+const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
+const NOW: Now = Now {
+    tick: Tick(0),
+    unix: UnixTime(1_700_000_000_000),
+};
+
+/// The answers to what a client sends at once, to a new bot.
+fn answers(wire: impl AsRef<[u8]>) -> String {
+    let secret = SigningSecret::new(SECRET).unwrap();
+    let config = Config::from_settings(&Settings::default(), vec![secret]).unwrap();
+    let mut bot = Bot::new(&config, NOW.tick);
+    let limits = Limits::default();
+    let mut connection = Connection::new(NOW.tick, &limits);
+    let mut staging = Staging::default();
+    staging.begin(NOW.unix);
+    let mut wire = wire.as_ref().to_vec();
+    connection.receive(&mut wire, NOW.tick, &limits, &mut staging, |request| {
+        bot.handle_request(request, NOW)
+    });
+    assert_eq!(connection.close_reason(), None);
+    String::from_utf8(staging.bytes().to_vec()).unwrap()
+}
+
+fn answer(line: &str) -> String {
+    answers(format!("{line} HTTP/1.1\r\nHost: x\r\n\r\n"))
+}
+
+#[test]
+fn each_resource_has_its_methods() {
+    for (line, status, allow) in [
+        ("GET /healthz", 200, None),
+        ("HEAD /healthz?a=b", 200, None),
+        ("GET http://any.example/healthz?", 200, None),
+        ("GET /readyz", 200, None),
+        ("GET /slack?ssl_check=1", 200, None),
+        ("POST /slack", 401, None),
+        ("POST https://[::1]:1/slack?x", 401, None),
+        ("GET /slack", 405, Some("POST")),
+        ("post /slack", 405, Some("POST")),
+        ("BREW /slack", 405, Some("POST")),
+        ("POST /healthz", 405, Some("GET, HEAD")),
+        ("get /readyz", 405, Some("GET, HEAD")),
+        ("CONNECT any.example:443", 405, Some("GET, HEAD, POST")),
+        ("OPTIONS *", 200, Some("GET, HEAD, POST, OPTIONS")),
+        ("OPTIONS /slack", 405, Some("POST")),
+        ("GET /", 404, None),
+        ("BREW /x", 404, None),
+        ("GET /healthz/", 404, None),
+        ("GET /%68ealthz", 404, None),
+        ("GET //healthz", 404, None),
+    ] {
+        let text = answer(line);
+        assert!(
+            text.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{line}: {text}"
+        );
+        let found = text.lines().find_map(|line| line.strip_prefix("Allow: "));
+        assert_eq!(found, allow, "{line}");
+    }
+}
+
+#[test]
+fn head_gets_the_fields_of_get_alone() {
+    let (head, get) = (answer("HEAD /healthz"), answer("GET /healthz"));
+    let (fields, content) = get.split_once("\r\n\r\n").unwrap();
+    assert_eq!(head, format!("{fields}\r\n\r\n"));
+    assert_eq!(content, r#"{"success":true,"timestamp":1700000000.000}"#);
+}
+
+#[test]
+fn a_signature_counts_for_one_request_and_not_for_its_connection() {
+    let form = command::form("/torrap", "help", "https://hooks.slack.com/commands/1");
+    let good = command::request(SECRET.as_bytes(), NOW.unix.secs(), form.as_bytes());
+    let length = form.len();
+    let bad = format!("POST /slack HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{form}");
+    let text = answers([&good[..], bad.as_bytes(), &good].concat());
+    assert_eq!(statuses(&text), ["200", "401", "200"]);
+}
+
+fn statuses(text: &str) -> Vec<&str> {
+    let answers = text.split("HTTP/1.1 ").skip(1);
+    answers.map(|answer| &answer[..3]).collect()
+}
+
+/// In chunks of ten bytes, with an extension each.
+fn chunks(content: &str, trailer: &str) -> String {
+    let mut out = String::new();
+    for chunk in content.as_bytes().chunks(10) {
+        let data = std::str::from_utf8(chunk).unwrap();
+        out += &format!("{:x};a=b\r\n{data}\r\n", chunk.len());
+    }
+    out + "0\r\n" + trailer + "\r\n"
+}
+
+#[test]
+fn content_of_any_answer_is_drained() {
+    let next = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+    let length = next.len();
+    for (line, status) in [
+        ("GET /healthz", "200"),
+        ("HEAD /healthz", "200"),
+        ("DELETE /healthz", "405"),
+        ("POST /slack", "401"),
+        ("GET /slack", "405"),
+        ("POST /x", "404"),
+        ("OPTIONS *", "200"),
+        ("CONNECT h:1", "405"),
+    ] {
+        let head = format!("{line} HTTP/1.1\r\nHost: x\r\n");
+        let known = format!("{head}Content-Length: {length}\r\n\r\n{next}{next}");
+        assert_eq!(statuses(&answers(known)), [status, "200"], "{line}");
+        let coded = chunks(next, "");
+        let coded = format!("{head}Transfer-Encoding: chunked\r\n\r\n{coded}{next}");
+        assert_eq!(statuses(&answers(coded)), [status, "200"], "{line}");
+    }
+}
+
+#[test]
+fn the_signature_covers_the_decoded_content_and_does_not_count_in_a_trailer() {
+    let form = command::form("/torrap", "help", "https://hooks.slack.com/commands/1");
+    let request = command::request(SECRET.as_bytes(), NOW.unix.secs(), form.as_bytes());
+    let request = String::from_utf8(request).unwrap();
+    let (head, _) = request.split_once("\r\n\r\n").unwrap();
+    let length = format!("Content-Length: {}", form.len());
+    let head = head.replace(&length, "Transfer-Encoding: chunked");
+    let signed = format!("{head}\r\n\r\n{}", chunks(&form, "Connection: close\r\n"));
+    assert_eq!(statuses(&answers(signed)), ["200"]);
+    let (proof, others): (Vec<&str>, Vec<&str>) = head
+        .split("\r\n")
+        .partition(|line| line.starts_with("X-Slack-"));
+    assert_eq!(proof.len(), 2);
+    let trailer = proof.join("\r\n") + "\r\n";
+    let late = format!("{}\r\n\r\n{}", others.join("\r\n"), chunks(&form, &trailer));
+    assert_eq!(statuses(&answers(late)), ["401"]);
+}

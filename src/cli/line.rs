@@ -1,0 +1,179 @@
+//! A command line, sorted into its parts, and what they come to.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+
+use super::options::{OPTIONS, Opt};
+use super::{Command, Error, Invocation, Surroundings, TRIAL_TEXT};
+use crate::config::{Config, Proxy, Setting, Settings, SigningSecret};
+
+/// What `torrap try` logs unless `LOG_LEVEL` says otherwise: it tells its story by itself.
+const TRIAL_LOG_LEVEL: &str = "warn";
+
+/// Where `torrap try` listens unless `--listen` says otherwise: a free port, this machine only.
+const TRIAL_LISTEN: &str = "127.0.0.1:0";
+
+/// Set by systemd for a unit with `StateDirectory=`: paths, separated by colons.
+const STATE_DIRECTORY: &str = "STATE_DIRECTORY";
+
+/// A command line, sorted into its parts.
+#[derive(Default)]
+pub(super) struct Line {
+    pub(super) command: Option<Command>,
+    pub(super) flags: Vec<(&'static Opt, OsString)>,
+    pub(super) words: Vec<String>,
+    /// `--to` of `try`.
+    pub(super) to: Option<String>,
+    /// `--link` of `manifest`.
+    pub(super) is_link: bool,
+    /// `--jobs` of `journal`.
+    pub(super) jobs: bool,
+}
+
+impl Line {
+    pub(super) fn push(&mut self, word: String) -> Result<(), Error> {
+        if self.command.is_some() {
+            self.words.push(word);
+            return Ok(());
+        }
+        let command = Command::ALL
+            .into_iter()
+            .find(|command| command.word() == word);
+        self.command = Some(command.ok_or_else(|| Error::no_command(word))?);
+        Ok(())
+    }
+
+    pub(super) fn into_invocation(
+        self,
+        surroundings: &Surroundings<'_>,
+    ) -> Result<Invocation, Error> {
+        let command = self.command.unwrap_or(Command::Serve);
+        for (is_given, option, owner) in [
+            (self.to.is_some(), "--to", Command::Try),
+            (self.is_link, "--link", Command::Manifest),
+            (self.jobs, "--jobs", Command::Journal),
+        ] {
+            if is_given && command != owner {
+                let command = owner.word();
+                return Err(Error::OptionOf { option, command });
+            }
+        }
+        match command {
+            Command::Serve => self.into_config(surroundings).map(Invocation::Serve),
+            Command::Check => self.into_check(surroundings),
+            Command::Try => self.into_try(surroundings),
+            Command::Manifest => {
+                let is_link = self.is_link;
+                let url = self.into_only_word(Command::Manifest, Error::NoUrl)?;
+                Ok(Invocation::Manifest { url, is_link })
+            }
+            Command::Journal => {
+                let jobs = self.jobs;
+                let directory = self.into_only_word(Command::Journal, Error::NoDirectory)?;
+                Ok(Invocation::Journal {
+                    directory: directory.into(),
+                    jobs,
+                })
+            }
+        }
+    }
+
+    /// What the bot runs with.
+    fn into_config(self, surroundings: &Surroundings<'_>) -> Result<Config, Error> {
+        if let Some(word) = self.words.into_iter().next() {
+            return Err(Error::SuperfluousWord { word });
+        }
+        let mut settings = gather(self.flags, surroundings, |_| true);
+        if !settings.has(Setting::Journal)
+            && let Some(directory) = state_directory(surroundings)
+        {
+            settings.give(Setting::Journal, STATE_DIRECTORY, directory);
+        }
+        let secrets = SigningSecret::from_settings(&settings, surroundings.read_file)?;
+        let mut config = Config::from_settings(&settings, secrets)?;
+        config.proxy = Proxy::from_variables(surroundings.variable);
+        Ok(config)
+    }
+
+    fn into_check(self, surroundings: &Surroundings<'_>) -> Result<Invocation, Error> {
+        match self.into_config(surroundings) {
+            Ok(config) => Ok(Invocation::Check { config: Ok(config) }),
+            Err(Error::Setting(error)) => Ok(Invocation::Check {
+                config: Err(error.to_string()),
+            }),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn into_try(self, surroundings: &Surroundings<'_>) -> Result<Invocation, Error> {
+        let text = match self.words.as_slice() {
+            [] => TRIAL_TEXT.to_owned(),
+            words => words.join(" "),
+        };
+        if text.trim().is_empty() {
+            return Err(Error::BlankText);
+        }
+        if let Some(url) = self.to {
+            let line = Self {
+                flags: self.flags,
+                ..Self::default()
+            };
+            let config = line.into_config(surroundings)?;
+            return Ok(Invocation::TryAt { url, text, config });
+        }
+        let mut settings = gather(self.flags, surroundings, |opt| opt.variable_in_trial);
+        if !settings.has(Setting::Listen) {
+            settings.give(Setting::Listen, "--listen", TRIAL_LISTEN.into());
+        }
+        if !settings.has(Setting::LogLevel) {
+            settings.give(Setting::LogLevel, "LOG_LEVEL", TRIAL_LOG_LEVEL.into());
+        }
+        let mut config = Config::from_settings(&settings, Vec::new())?;
+        config.reply_origins.clear();
+        Ok(Invocation::Try { text, config })
+    }
+
+    /// The word of a command that takes one word and none of the bot's options.
+    fn into_only_word(self, command: Command, missing: Error) -> Result<String, Error> {
+        if let Some((opt, _)) = self.flags.first() {
+            return Err(Error::OptionOfServe {
+                option: opt.flag.unwrap_or(opt.variable),
+                command: command.word(),
+            });
+        }
+        let mut words = self.words.into_iter();
+        let word = words.next().ok_or(missing)?;
+        match words.next() {
+            Some(word) => Err(Error::SuperfluousWord { word }),
+            None => Ok(word),
+        }
+    }
+}
+
+/// The directory that systemd has made for the service's state: the first, of several.
+fn state_directory(surroundings: &Surroundings<'_>) -> Option<OsString> {
+    let directories = (surroundings.variable)(STATE_DIRECTORY)?;
+    let first = directories.as_bytes().split(|b| *b == b':').next()?;
+    (!first.is_empty()).then(|| OsStr::from_bytes(first).to_owned())
+}
+
+/// Notes the variables that `heeds` lets through, then the flags, which beat them.
+fn gather(
+    flags: Vec<(&'static Opt, OsString)>,
+    surroundings: &Surroundings<'_>,
+    heeds: impl Fn(&Opt) -> bool,
+) -> Settings {
+    let mut settings = Settings::default();
+    for opt in OPTIONS.iter().filter(|opt| heeds(opt)) {
+        // Compose files and unit files set variables to nothing to unset them, but an empty
+        // secret is a deployment gone wrong, and must not pass for a file's default.
+        let is_set = |value: &OsString| !value.is_empty() || opt.setting == Setting::SigningSecrets;
+        if let Some(value) = (surroundings.variable)(opt.variable).filter(is_set) {
+            settings.give(opt.setting, opt.variable, value);
+        }
+    }
+    for (opt, value) in flags {
+        settings.give(opt.setting, opt.flag.unwrap_or(opt.variable), value);
+    }
+    settings
+}

@@ -1,0 +1,82 @@
+//! A graceful stop: how it begins, when it is over, and what it leaves.
+
+use log::{debug, info, warn};
+
+use super::Server;
+use super::admission::Leave;
+use super::journal::{HANDOVER_PATIENCE, Keeper};
+use crate::health::Condition;
+use crate::time::Seconds;
+
+/// How long a stop waits for requests that are incomplete and for clients that do not read, ms: long
+/// enough for whoever is honest, and a stranger's one byte must not hold up a restart.
+const STOP_GRACE_MS: u64 = 3_000;
+/// With a journal, how long a stop waits for those, and for what came of the attempts that have begun: an
+/// attempt whose outcome is not known is made again.
+const KEPT_DRAIN_MS: u64 = 500;
+
+impl Server {
+    pub(super) fn begin_drain(&mut self) {
+        debug!("received cancellation signal");
+        let pending = self.bot.pending();
+        // What a journal keeps need not be waited for.
+        let (drain_ms, grace_ms) = match self.journal {
+            Some(_) => (KEPT_DRAIN_MS.min(self.drain_ms), KEPT_DRAIN_MS),
+            None => (self.drain_ms, STOP_GRACE_MS),
+        };
+        let patience = Seconds { ms: drain_ms };
+        info!("stopping; replies pending: {pending}, waiting up to {patience} s");
+        self.supervisor.tell_stopping(pending, drain_ms);
+        // The turn may have begun a while ago.
+        let begin = self.clock.now().tick;
+        self.drain_until = Some(begin.not_before(drain_ms));
+        self.grace_until = Some(begin.not_before(grace_ms));
+        let is_awaited = self.journal.as_ref().is_some_and(Keeper::is_awaited);
+        self.admission.leave(
+            match (self.is_shared, is_awaited) {
+                (false, _) => Leave::AtOnce,
+                (true, false) => Leave::ToOthers,
+                (true, true) => Leave::ToSuccessor,
+            },
+            begin,
+        );
+        self.sessions.drain();
+        self.bot.set_condition(Condition::Draining);
+        debug!("stopped slackbot");
+    }
+
+    pub(super) fn is_drained(&self) -> bool {
+        let Some(until) = self.drain_until else {
+            return false;
+        };
+        let owed = match self.journal {
+            Some(_) => self.bot.sending(),
+            None => self.bot.pending(),
+        };
+        let is_left = self.admission.is_closed() && !self.sessions.has_work();
+        let is_settled = is_left && owed == 0;
+        let are_clients_served = self.grace_until.is_none() || self.sessions.owed() == 0;
+        is_settled && are_clients_served || self.clock.now().tick >= until
+    }
+
+    /// Whether it is stopping, and what no sender has yet is left to the next start.
+    pub(super) const fn leaves_rest(&self) -> bool {
+        self.journal.is_some() && self.drain_until.is_some()
+    }
+
+    /// The end: how many replies are left undelivered. What a journal keeps is not.
+    pub(super) fn leave_rest(&mut self) -> usize {
+        let pending = self.bot.pending();
+        let Some(mut journal) = self.journal.take() else {
+            return pending;
+        };
+        journal.finish(&mut self.bot, self.clock.now());
+        info!("replies left to the next start: {pending}");
+        let succession = journal.close();
+        // The addresses that were kept for the next process go with this one: not before that one listens.
+        if self.admission.keeps_addresses() && !succession.await_completion(HANDOVER_PATIENCE) {
+            warn!("journal: the process that waited for it does not listen yet");
+        }
+        0
+    }
+}

@@ -1,0 +1,91 @@
+//! Who has a place among the sessions: how it is taken, given up to somebody else, and left.
+
+use super::Sessions;
+use crate::http::{self, Connection};
+use crate::server::session::{Service, Session};
+use crate::server::socket::Socket;
+use crate::server::token::Source;
+use crate::slab::Key;
+use crate::time::{Now, Tick};
+
+impl<S: Socket> Sessions<S> {
+    /// Takes in a connection that was accepted.
+    pub(in crate::server) fn admit(&mut self, socket: S, registry: &S::Registry, now: Tick) {
+        let connection = Connection::new(now, &self.limits);
+        let deadline = connection.deadline();
+        // The timer needs the session's key and the session the timer's.
+        let placeholder = Key::from_parts(u32::MAX, 0);
+        let key = self
+            .slab
+            .insert(Session::new(socket, connection, placeholder));
+        let timer = self.timers.schedule(deadline, key);
+        let Some(session) = self.slab.get_mut(key) else {
+            return;
+        };
+        session.timer = timer;
+        if self.is_draining {
+            session.drain(&self.limits);
+        }
+        let token = Source::Session(self.side, key).token();
+        if let Err(error) = session.socket_mut().watch(registry, token) {
+            log::debug!("cannot watch a connection: {error}");
+            return self.remove(key);
+        }
+        self.arm(key);
+    }
+
+    /// Makes room for somebody who waits, if a session may go for it.
+    pub(in crate::server) fn make_room(&mut self, service: &mut impl Service, now: Now) -> bool {
+        let Some(index) = self.evictor.choose(&self.slab, &self.limits, now.tick) else {
+            return false;
+        };
+        self.dismiss(index, service, now);
+        self.close(index);
+        true
+    }
+
+    /// Tells the client of an incomplete request that it is given up, if the kernel takes that at once:
+    /// nobody waits for it to be read.
+    fn dismiss(&mut self, index: u32, service: &mut impl Service, now: Now) {
+        let Some(session) = self.slab.at_mut(index) else {
+            return;
+        };
+        if session.connection.is_incomplete() && !session.is_blocked() {
+            let start = self.staging.len();
+            session
+                .connection
+                .shed(now.tick, &self.limits, &mut self.staging);
+            service.note_fault(http::Error::Overloaded, now);
+            let _ = session.transmit(&self.staging.bytes()[start..]);
+        }
+    }
+
+    /// Closes connections that have been idle for a moment, and the others with their next answer. Each
+    /// is looked at once more: a request may lie in the kernel's buffer whose event has not been taken
+    /// yet.
+    pub(in crate::server) fn drain(&mut self) {
+        self.is_draining = true;
+        let keys: Vec<Key> = self.slab.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            if let Some(session) = self.slab.get_mut(key) {
+                session.drain(&self.limits);
+            }
+            self.arm(key);
+            self.activate(key);
+        }
+    }
+
+    /// Closes the session in a slot.
+    fn close(&mut self, index: u32) {
+        if let Some(session) = self.slab.remove_at(index) {
+            self.held_bytes -= session.held_bytes;
+            self.timers.cancel(session.timer);
+        }
+    }
+
+    pub(super) fn remove(&mut self, key: Key) {
+        if self.slab.contains(key) {
+            self.close(key.index());
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! A journal of any bytes: its reader never panics, finds every intact record past any damage, says the
+//! same each time, and the bot that starts on it goes on without losing one of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::files::Files;
+use super::input::Input;
+use super::segments::{self, Said};
+use torrap::bot::Bot;
+use torrap::config::{Config, Settings, SigningSecret};
+use torrap::http::{Connection, Limits, Staging};
+use torrap::journal::{Error, Journal, Recovery, inspect};
+use torrap::slack::response_url::Origin;
+use torrap::time::{Now, Tick, UnixTime};
+use torrap::trial::command;
+
+const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
+const ORIGIN: &str = "https://hooks.slack.com";
+const TEXT: &str = "olleh";
+const NOW: Now = Now {
+    tick: Tick(0),
+    unix: UnixTime(1_600_000_000_000),
+};
+
+/// The body: the number of the first segment, and what stands in each.
+pub fn check(bytes: &[u8]) {
+    let mut input = Input::new(bytes);
+    // Job numbers that no bot comes to, since it gives them out one by one, or such as it has.
+    let numbers = if bytes.first() > Some(&127) {
+        u64::MAX >> 1
+    } else {
+        0xffff
+    };
+    let files = segments::compose(&mut input, numbers, ORIGIN);
+    let shown = show(&files);
+    assert_eq!(show(&files), shown, "looking changes nothing");
+    let Some((mut process, recovery)) = Process::start(files.clone()) else {
+        assert_eq!(shown, None);
+        return;
+    };
+    let (_, again) = Process::start(files.clone()).expect("as before");
+    assert_eq!(again, recovery, "the same each time");
+    let owed = process.owed();
+    assert_eq!(owed.len(), recovery.pending);
+    let shown = shown.expect("what can be started on can be looked at");
+    assert_eq!(shown, recovery.pending + recovery.foreign);
+    let expected = surely_owed(&files);
+    if let Some(expected) = &expected {
+        assert!(is_part(expected, &owed), "{expected:?} of {owed:?}");
+    }
+    match expected {
+        Some(expected) if numbers == 0xffff => goes_on(process, expected),
+        _ => _ = process.accept(),
+    }
+}
+
+/// One more command: it is owed with the others when the next process starts.
+fn goes_on(mut process: Process, mut expected: Vec<String>) {
+    let owed = process.owed().len();
+    let is_kept = process.accept();
+    if is_kept {
+        expected.push(TEXT.to_owned());
+    }
+    let files = process.journal.disk().clone();
+    let is_full = files.0.contains_key(&segments::name(u32::MAX));
+    assert!(is_kept || is_full, "a disk that works takes a command");
+    let (process, _) = Process::start(files).expect("its own journal");
+    let later = process.owed();
+    assert!(is_part(&expected, &later), "{expected:?} of {later:?}");
+    assert!(later.len() <= owed + 1, "none is owed again");
+}
+
+/// Whether each of these is there, as often as it is here.
+fn is_part(few: &[String], all: &[String]) -> bool {
+    let count = |texts: &[String], text| texts.iter().filter(|other| *other == text).count();
+    few.iter().all(|text| count(few, text) <= count(all, text))
+}
+
+/// The texts of jobs that are owed whatever else the files say; `None` if nothing is sure, since a time in
+/// them is beyond all times. Segments in front of a gap are stale.
+fn surely_owed(files: &Files) -> Option<Vec<String>> {
+    let mut numbers: Vec<u32> = files
+        .0
+        .keys()
+        .filter_map(|name| name[..10].parse().ok())
+        .collect();
+    let gap = numbers.windows(2).rposition(|pair| pair[0] + 1 != pair[1]);
+    numbers.drain(..gap.map_or(0, |at| at + 1));
+    let (mut accepted, mut settled) = (BTreeMap::new(), BTreeSet::new());
+    for number in &numbers {
+        let bytes = &files.0[&segments::name(*number)];
+        let next = number
+            .checked_add(1)
+            .and_then(|next| segments::previous_end(files.0.get(&segments::name(next))?, next));
+        let end = next.map_or(bytes.len(), |end| bytes.len().min(end as usize));
+        for said in segments::said(&bytes[..end], *number) {
+            match said {
+                Said::Accepted(number, job) => _ = accepted.insert(number, job),
+                Said::Settled(number) => _ = settled.insert(number),
+                Said::Batch(journal) if journal > 1 << 62 => return None,
+                _ => {}
+            }
+        }
+    }
+    if gap.is_some()
+        && segments::previous_end(&files.0[&segments::name(numbers[0])], numbers[0]).is_none()
+    {
+        return Some(Vec::new());
+    }
+    let is_sure = |(number, job): &(u64, segments::Job)| {
+        let is_allowed = job.origin == ORIGIN && ["/a", "/b/c?d"].contains(&&*job.path);
+        is_allowed && job.expires == u64::MAX && !settled.contains(number)
+    };
+    Some(
+        accepted
+            .into_iter()
+            .filter(is_sure)
+            .map(|(_, job)| job.text)
+            .collect(),
+    )
+}
+
+/// How many replies are owed, as people are told.
+fn show(files: &Files) -> Option<usize> {
+    let look = || match inspect(&mut files.clone(), NOW.unix, true) {
+        Err(Error::Version { .. }) => None,
+        result => Some(result.expect("all can be read")),
+    };
+    let report = look()?;
+    let text = report.to_string();
+    assert_eq!(look()?.to_string(), text, "the same each time");
+    let number = |line: &str| {
+        let mut numbers = text.lines().filter_map(|other| other.strip_prefix(line));
+        numbers.next()?.parse::<usize>().ok()
+    };
+    let owed = number("owed: ")?;
+    let expired = number("expired and not answered: ")?;
+    assert_eq!(report.jobs().count(), owed + expired);
+    Some(owed)
+}
+
+/// The bot and its journal.
+struct Process {
+    bot: Bot,
+    journal: Journal<Files>,
+}
+
+impl Process {
+    /// `None` on a format that is not known.
+    fn start(files: Files) -> Option<(Self, Recovery)> {
+        let secret = SigningSecret::new(SECRET).expect("a secret");
+        let mut config =
+            Config::from_settings(&Settings::default(), vec![secret]).expect("defaults");
+        config.reply_origins = vec![Origin::parse(ORIGIN).expect("an origin")];
+        let mut bot = Bot::new(&config, NOW.tick);
+        match Journal::open(files, &mut bot, NOW) {
+            Err(Error::Version { .. }) => None,
+            result => {
+                let (journal, recovery) = result.expect("damage is no reason");
+                Some((Self { bot, journal }, recovery))
+            }
+        }
+    }
+
+    /// The texts of what is owed.
+    fn owed(&self) -> Vec<String> {
+        let slots = 0..self.bot.pending() as u32;
+        let owed = |slot| Some(self.bot.owed(slot, Tick(0))?.1.text.to_owned());
+        slots.filter_map(owed).collect()
+    }
+
+    /// A turn with a command; whether it may be acknowledged.
+    fn accept(&mut self) -> bool {
+        let content = command::form("/torrap", TEXT, &format!("{ORIGIN}/1"));
+        let mut request = command::request(SECRET.as_bytes(), NOW.unix.secs(), content.as_bytes());
+        let (mut staging, limits) = (Staging::default(), Limits::default());
+        staging.begin(NOW.unix);
+        let mut connection = Connection::new(NOW.tick, &limits);
+        let bot = &mut self.bot;
+        let handler = |request: &torrap::http::Request<'_>| bot.handle_request(request, NOW);
+        connection.receive(&mut request, NOW.tick, &limits, &mut staging, handler);
+        self.journal.commit(&mut self.bot, NOW).is_ok()
+    }
+}
+
+/// Segments as a bot leaves them, and what becomes of such.
+pub fn seeds() -> Vec<Vec<u8>> {
+    let job = |number: u8, text: &[u8]| {
+        let front = [
+            &[5, number][..],
+            &[0; 8],
+            &[0, 0, 0, text.len() as u8],
+            text,
+        ];
+        [front.concat(), vec![0]].concat()
+    };
+    let batch = || vec![2, 0, 0, 0, 0, 0, 3, 1];
+    let settled = |number: u8| vec![0, number];
+    let segment = |front: &[u8], pieces: &[Vec<u8>]| {
+        [front, &[pieces.len() as u8], &pieces.concat(), &[0]].concat()
+    };
+    let intact = &[0, 4, 0][..];
+    let first = segment(intact, &[batch(), job(1, b"one"), job(2, b"two")]);
+    let second = segment(intact, &[batch(), settled(1), job(3, b"three")]);
+    let all =
+        |first_number: u8, segments: &[&[u8]]| [&[first_number], &segments.concat()[..]].concat();
+    let mut seeds = vec![
+        all(0, &[&first]),
+        all(0, &[&first, &second]),
+        all(5, &[&first, &second]),
+        all(4, &[&first, &second, &first, &second, &first, &second]),
+    ];
+    // The header of the second: cut, rubbish, a flipped bit, another's, an unknown version; its end.
+    let bad = [
+        [7, 4, 0],
+        [9, 4, 0],
+        [11, 4, 0],
+        [13, 4, 0],
+        [255, 4, 0],
+        [0, 0, 0],
+        [0, 3, 0],
+    ];
+    for front in bad {
+        seeds.push(all(
+            1,
+            &[&first, &segment(&front, &[batch(), job(4, b"four")])],
+        ));
+    }
+    // Records that are damaged, cut or doubled, and what stands between them.
+    for piece in [
+        [vec![13], job(1, b"x")[1..].to_vec(), vec![7, 3]].concat(),
+        [vec![21], job(1, b"x")[1..].to_vec(), vec![40]].concat(),
+        [vec![29], job(1, b"x")[1..].to_vec()].concat(),
+        vec![3, 0, 12, 40, 0, 0, 0, 9, 9, 9, 9, 1, 9, 9, 9],
+        vec![4, 0, 200],
+        vec![0, 255, 255, 255, 255, 255, 255, 255, 255, 255],
+    ] {
+        seeds.push(all(0, &[&segment(intact, &[batch(), piece, job(2, b"y")])]));
+    }
+    seeds
+}
