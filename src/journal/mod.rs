@@ -21,6 +21,7 @@ mod commit;
 mod doubts;
 mod header;
 mod ledger;
+mod lineage;
 mod log;
 mod open;
 mod record;

@@ -12,6 +12,7 @@ mod disk;
 #[path = "../shared/generator.rs"]
 #[allow(dead_code)] // the simulation uses all of it
 mod generator;
+mod lineage;
 mod process;
 mod restarts;
 mod rules;
