@@ -230,8 +230,8 @@ pub fn inspect(path: &Path, jobs: bool, print: &mut dyn FnMut(&str) -> bool) -> 
         Some(Some(process)) => format!("by process {process}"),
     };
     let now = Clock::start().now().unix;
-    let report =
-        journal::inspect(&mut directory, now).map_err(|e| error(JournalError::Unreadable(e)))?;
+    let report = journal::inspect(&mut directory, now, jobs)
+        .map_err(|e| error(JournalError::Unreadable(e)))?;
     if !print(&format!("in use: {user}\n{report}")) || !jobs {
         return Ok(());
     }
@@ -258,7 +258,7 @@ pub fn probe(path: &Path) -> Result<&'static str, Error> {
     }
     let mut directory = Directory::look_at(path).map_err(|e| error(JournalError::Unusable(e)))?;
     let now = Clock::start().now().unix;
-    journal::inspect(&mut directory, now).map_err(|e| error(JournalError::Unreadable(e)))?;
+    journal::inspect(&mut directory, now, false).map_err(|e| error(JournalError::Unreadable(e)))?;
     Ok(match directory.user() {
         Some(_) => "can be written and read, and a bot uses it; see `torrap journal`",
         None => "can be written and read; see `torrap journal`",
