@@ -9,6 +9,10 @@ use crate::http::{self, CloseReason, Connection, Limits, Request, Response, Stag
 use crate::slab::Key;
 use crate::time::{Now, Tick};
 
+/// After so many requests in a row that nobody has signed, a client is a stranger again: whoever has overheard
+/// one signed request could keep places for ever.
+const UNSIGNED_MAX: u8 = 64;
+
 /// Who answers the requests of sessions.
 pub(super) trait Service {
     /// Answers a request.
@@ -74,8 +78,10 @@ pub(super) struct Session<S> {
     read_closed: bool,
     /// Our own FIN is sent; what the peer still sends is dropped.
     shut: bool,
-    /// No request of its has been authenticated yet.
+    /// No request of its has been authenticated yet, or none for long.
     pub(super) is_stranger: bool,
+    /// Requests answered since one was authenticated.
+    unsigned: u8,
     /// One has been answered.
     is_served: bool,
 }
@@ -95,6 +101,7 @@ impl<S: Socket> Session<S> {
             read_closed: false,
             shut: false,
             is_stranger: true,
+            unsigned: 0,
             is_served: false,
         }
     }
@@ -181,8 +188,13 @@ impl<S: Socket> Session<S> {
         let bytes = &mut buffer[..received];
         let handler = |request: &Request<'_>| {
             let response = service.handle_request(request, now);
-            self.is_stranger &= !response.is_authenticated;
             self.is_served = true;
+            if response.is_authenticated {
+                (self.is_stranger, self.unsigned) = (false, 0);
+            } else {
+                self.unsigned = self.unsigned.saturating_add(1);
+                self.is_stranger |= self.unsigned >= UNSIGNED_MAX;
+            }
             response
         };
         self.connection

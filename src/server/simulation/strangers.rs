@@ -84,6 +84,34 @@ fn a_command_gets_a_place_though_strangers_never_rest() {
     );
 }
 
+/// One signed request is not enough to keep a place for ever.
+#[test]
+fn a_client_who_signs_no_more_is_a_stranger_again() {
+    let mut world = World::with(
+        1,
+        Habits {
+            places: 1,
+            ..Habits::calm()
+        },
+    );
+    let wire = world.network.borrow_mut().connect(usize::MAX);
+    let request = [world.signed("help"), GET.repeat(1_000)].concat();
+    world.network.borrow_mut().deliver(wire, &request);
+    for _ in 0..80 {
+        world.turn(true);
+    }
+    assert!(world.has_work(), "it never rests");
+    let good = world.network.borrow_mut().connect(usize::MAX);
+    let request = world.signed("c1");
+    world.network.borrow_mut().deliver(good, &request);
+    for _ in 0..4 {
+        world.turn(true);
+        world.advance(2);
+    }
+    let answer = world.network.borrow_mut().take(good, 512);
+    assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{answer:?}");
+}
+
 /// The rest of a request may have come since the last turn, which may have taken a while.
 #[test]
 fn the_rest_of_a_request_is_read_before_its_place_is_given_away() {
