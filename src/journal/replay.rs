@@ -291,12 +291,15 @@ impl Replay {
     }
 }
 
+/// The file of a segment, as far as it counts.
+type Segment<'a> = Take<Box<dyn Read + 'a>>;
+
 /// Reads a segment's records, behind so many bytes at its beginning.
 fn scan<D: Disk>(
     disk: &mut D,
     number: u32,
     limit: u64,
-) -> Result<(Scanner<Take<Box<dyn Read + '_>>>, u64), Error> {
+) -> Result<(Scanner<Segment<'_>>, u64), Error> {
     let mut file = open(disk, number)?.take(limit);
     let front_bytes = read_front(&mut file, &mut [0; HEADER_BYTES]) as u64;
     Ok((Scanner::new(file, number, front_bytes), front_bytes))
