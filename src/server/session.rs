@@ -47,6 +47,8 @@ pub(super) enum Standing {
     Idle(Tick),
     /// Waits in vain, for the rest of a request, for its answers to be read or for the peer to close.
     Stalled(Tick),
+    /// At work, but only on requests that nobody has signed.
+    Unsigned(Tick),
 }
 
 /// A socket, its connection's state, and what the kernel has told about both.
@@ -74,6 +76,8 @@ pub(super) struct Session<S> {
     shut: bool,
     /// No request of its has been authenticated yet.
     pub(super) is_stranger: bool,
+    /// One has been answered.
+    is_served: bool,
 }
 
 impl<S: Socket> Session<S> {
@@ -91,6 +95,7 @@ impl<S: Socket> Session<S> {
             read_closed: false,
             shut: false,
             is_stranger: true,
+            is_served: false,
         }
     }
 
@@ -122,14 +127,14 @@ impl<S: Socket> Session<S> {
     /// whole that has to come in time.
     pub(super) fn standing(&self, now: Tick, limits: &Limits, patience: Patience) -> Standing {
         let since = self.connection.since(limits);
-        if now < since.after(patience.ms(self.is_stranger)) {
-            return Standing::Busy;
-        }
+        let is_late = now >= since.after(patience.ms(self.is_stranger));
         let is_closing = self.connection.close_reason().is_some();
-        if self.is_blocked() || self.connection.is_incomplete() || is_closing {
+        if is_late && (self.is_blocked() || self.connection.is_incomplete() || is_closing) {
             Standing::Stalled(since)
-        } else if self.connection.is_idle() && !self.queued {
+        } else if is_late && self.connection.is_idle() && !self.queued {
             Standing::Idle(since)
+        } else if self.is_stranger && self.is_served {
+            Standing::Unsigned(since)
         } else {
             Standing::Busy
         }
@@ -177,6 +182,7 @@ impl<S: Socket> Session<S> {
         let handler = |request: &Request<'_>| {
             let response = service.handle_request(request, now);
             self.is_stranger &= !response.is_authenticated;
+            self.is_served = true;
             response
         };
         self.connection
