@@ -28,6 +28,7 @@ mod record;
 mod replay;
 mod report;
 mod scan;
+mod terms;
 
 use std::io::{self, Read};
 use std::{error, fmt};

@@ -2,16 +2,17 @@
 
 use std::fmt;
 
-use super::commit::{Journal, JournalClock};
+use super::commit::Journal;
 use super::header;
 use super::ledger::Ledger;
 use super::log::Log;
 use super::record::{Entry, Record};
 use super::replay::{Replay, io_error};
+use super::terms::JournalClock;
 use super::{ASIDE_SUFFIX, Disk, Error, JournalTime, KEPT_ASIDE_MAX, Sizes};
 use crate::bot::{Bot, Owed};
 use crate::jobs::LIFETIME_MS;
-use crate::time::{Now, Tick, UnixTime};
+use crate::time::{Now, UnixTime};
 
 /// What was found at the start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -147,15 +148,16 @@ fn owed<'a>(entry: &Entry<'a>, clock: &JournalClock) -> Owed<'a> {
         path: entry.path,
         text: entry.text,
         attempts: entry.attempts,
-        due: tick(entry.due, clock),
-        expires_at: tick(entry.expires, clock),
+        due: clock.tick.not_before(wait(entry.due, clock)),
+        // To the millisecond, so that it is the same when the record is repeated.
+        expires_at: clock.tick.after(wait(entry.expires, clock)),
     }
 }
 
-/// The tick of a journal time; one that no job can wait for is nearer.
-fn tick(time: JournalTime, clock: &JournalClock) -> Tick {
+/// How long it is to a journal time; no job can wait for longer than it lives.
+fn wait(time: JournalTime, clock: &JournalClock) -> u64 {
     let wait = time.0.saturating_sub(clock.journal.0);
-    clock.tick.not_before(wait.min(LIFETIME_MS))
+    wait.min(LIFETIME_MS)
 }
 
 /// Journal time at the start: on from the last one that was recorded, by as much as the time of day has

@@ -307,14 +307,15 @@ impl Replay {
     }
 }
 
-type SegmentScanner<'a> = Scanner<Take<Box<dyn Read + 'a>>>;
+/// The file of a segment, as far as it counts.
+type Segment<'a> = Take<Box<dyn Read + 'a>>;
 
 /// Reads a segment's records, behind so many bytes at its beginning.
 fn scan<D: Disk>(
     disk: &mut D,
     number: u32,
     limit: u64,
-) -> Result<(SegmentScanner<'_>, u64), Error> {
+) -> Result<(Scanner<Segment<'_>>, u64), Error> {
     let mut file = open(disk, number)?.take(limit);
     let front_bytes = read_front(&mut file, &mut [0; HEADER_BYTES]) as u64;
     Ok((Scanner::new(file, number, front_bytes), front_bytes))

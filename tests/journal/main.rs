@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used)] // a test may fail
 #![allow(unreachable_pub)] // nobody else reaches into a test
 
+mod changes;
 mod command;
 mod crashes;
 mod disk;
