@@ -107,8 +107,10 @@ fn serve(config: &Config, console: &Console) -> Result<i32, Failure> {
         names: names.as_deref(),
     };
     let inherited = Inherited::take(passed, std::process::id()).map_err(server_failure)?;
+    // What is wrong is found before another process makes way for this one.
+    let supervisor = supervisor()?;
     let mut server = Server::bind_or_inherit(config, inherited).map_err(server_failure)?;
-    server.supervise(supervisor()?);
+    server.supervise(supervisor);
     // Before anybody is told that it runs: whoever knows may stop it.
     catch_signals(server.stopper())?;
     info!("startup");

@@ -3,7 +3,7 @@
 use super::ledger::Ledger;
 use super::log::{BATCH_FRONT, Failure, Log, Written};
 use super::record::{Entry, Record};
-use super::{Disk, JournalTime, LOG_BYTES_MIN, LOG_PER_LIVE_MAX, SEGMENT_BYTES};
+use super::{Disk, JournalTime, LOG_PER_LIVE_MAX, Sizes};
 use crate::bot::{Bot, Change, Owed};
 use crate::slab::Key;
 use crate::time::{Now, Tick};
@@ -12,11 +12,12 @@ use crate::time::{Now, Tick};
 /// takes long to fail must not hold up the loop at each turn.
 const RETRY_MS: u64 = 1_000;
 
-/// A batch moves at most twice its own size of old jobs, and this much besides.
-const MOVED_BYTES_PER_BATCH: usize = 64 * 1024;
+/// A batch moves at most twice its own size of old jobs, and this part of a segment besides: 64 KiB.
+const MOVED_PER_SEGMENT: u64 = 64;
 
-/// Outcomes that are written and not synced, before a batch of nothing else is synced as well.
-const UNSYNCED_BYTES_MAX: usize = 1024 * 1024;
+/// Outcomes that are written and not synced, as a part of a segment, before a batch of nothing else is
+/// synced as well: 1 MiB.
+const UNSYNCED_PER_SEGMENT: u64 = 4;
 
 /// A batch's memory that is kept for the next one.
 const BATCH_BYTES_KEPT: usize = 1024 * 1024;
@@ -33,8 +34,13 @@ pub struct Journal<D: Disk> {
     pub(super) newest_job: u64,
     /// Records of jobs that were settled, or whose attempt failed, and that are not written yet.
     pub(super) outcomes: Vec<u8>,
+    /// Jobs that were withdrawn and may stand in the log nevertheless, if this is not written: the first
+    /// and the last one.
+    withdrawn: Option<(u64, u64)>,
     /// Such records that are written and not synced.
     unsynced: Vec<u8>,
+    /// Whether they are to be synced though nothing was accepted.
+    owes_sync: bool,
     /// The batch, with room for a header in front.
     batch: Vec<u8>,
     /// The jobs whose accepted records are in the batch: their keys, how long the records are, and when
@@ -43,6 +49,7 @@ pub struct Journal<D: Disk> {
     changes: Vec<Change>,
     /// After a failure, when the disk is tried again.
     retry_at: Option<Tick>,
+    sizes: Sizes,
     /// What was done so far.
     counts: Counts,
 }
@@ -81,18 +88,27 @@ impl JournalClock {
 }
 
 impl<D: Disk> Journal<D> {
-    pub(super) fn new(log: Log<D>, ledger: Ledger, clock: JournalClock, newest_job: u64) -> Self {
+    pub(super) fn new(
+        log: Log<D>,
+        ledger: Ledger,
+        clock: JournalClock,
+        newest_job: u64,
+        sizes: Sizes,
+    ) -> Self {
         Self {
             log,
             ledger,
             clock,
             newest_job,
             outcomes: Vec::new(),
+            withdrawn: None,
             unsynced: Vec::new(),
+            owes_sync: false,
             batch: Vec::new(),
             booked: Vec::new(),
             changes: Vec::new(),
             retry_at: None,
+            sizes,
             counts: Counts::default(),
         }
     }
@@ -124,27 +140,43 @@ impl<D: Disk> Journal<D> {
             }
             result
         };
-        if let Err(failure) = &result {
-            for index in 0..accepted {
-                let key = self.booked[index].0;
-                bot.withdraw(key, now);
-                if failure.is_segment_lost {
-                    // It may stand in that segment nevertheless, where a restart would find it.
-                    Record::Settled(self.number(key)).append(&mut self.outcomes);
-                }
-            }
+        if result.is_err() {
+            self.withdraw(bot, accepted, is_late, now);
         }
         self.booked.clear();
         self.booked.shrink_to(JOBS_KEPT);
         result
     }
 
-    /// See [`Log::sync_left`]. If that fails, a power cut may bring back what was settled just before
-    /// the last process ended.
-    pub(super) fn sync_left(&mut self, has_gaps: bool) {
-        match self.log.sync_left(has_gaps) {
+    /// Takes back the first `accepted` jobs of the batch. Unless it was not tried, what was written of it may
+    /// be found at the next start: the disk may have more of it than anybody was told. For as long as
+    /// none is accepted, the numbers of all that were taken back are one range.
+    fn withdraw(&mut self, bot: &mut Bot, accepted: usize, is_late: bool, now: Now) {
+        for index in 0..accepted {
+            let key = self.booked[index].0;
+            bot.withdraw(key, now);
+            if !is_late {
+                let number = self.number(key);
+                let (first, last) = self.withdrawn.unwrap_or((number, number));
+                self.withdrawn = Some((first.min(number), last.max(number)));
+            }
+        }
+    }
+
+    /// See [`Log::sync_left`].
+    pub(super) fn sync_left(&mut self) {
+        match self.log.sync_left() {
             Ok(()) => self.counts.syncs += 1,
             Err(failure) => ::log::warn!("journal: {failure}"),
+        }
+    }
+
+    /// Writes and syncs what was found at the start and is in doubt. If that fails, it is tried again like
+    /// any other batch.
+    pub(super) fn make_good(&mut self, bot: &mut Bot, now: Now) {
+        self.owes_sync = !self.outcomes.is_empty();
+        if let Err(failure) = self.commit(bot, now) {
+            ::log::warn!("journal: {failure}");
         }
     }
 
@@ -160,11 +192,15 @@ impl<D: Disk> Journal<D> {
     /// Replies that were just posted may be posted again by the next process.
     pub fn finish(&mut self, bot: &mut Bot, now: Now) -> Result<(), Failure> {
         self.retry_at = None;
+        self.owes_sync = true;
         self.commit(bot, now)?;
-        self.log.finish()?;
-        // An empty batch tells the next process that all this was synced.
-        self.stage(bot, now);
-        self.write(now)
+        if self.log.is_begun() {
+            // An empty batch tells the next process that all this was synced.
+            self.owes_sync = false;
+            self.stage(bot, now);
+            self.write(now)?;
+        }
+        Ok(())
     }
 
     /// Whether the last batch could not be written.
@@ -246,7 +282,7 @@ impl<D: Disk> Journal<D> {
         if !self.is_oversized() {
             return;
         }
-        let budget = self.batch.len() * 2 + MOVED_BYTES_PER_BATCH;
+        let budget = self.batch.len() * 2 + (self.sizes.segment / MOVED_PER_SEGMENT) as usize;
         let end = self.batch.len() + budget;
         for slot in self.ledger.oldest_jobs() {
             if self.batch.len() >= end {
@@ -264,9 +300,14 @@ impl<D: Disk> Journal<D> {
     }
 
     fn write(&mut self, now: Now) -> Result<(), Failure> {
+        if let Some((first, last)) = self.withdrawn {
+            Record::Withdrawn { first, last }.append(&mut self.batch);
+        }
+        let end = self.batch.len();
         self.batch.extend_from_slice(&self.outcomes);
         let mut durable = !self.booked.is_empty()
-            || self.unsynced.len() > UNSYNCED_BYTES_MAX
+            || self.owes_sync
+            || self.unsynced.len() as u64 > self.sizes.segment / UNSYNCED_PER_SEGMENT
             || self.is_oversized()
             || self.is_failing();
         let next_job = self.newest_job + 1;
@@ -278,8 +319,7 @@ impl<D: Disk> Journal<D> {
                 ::log::warn!("journal: {failure}; going on in a new segment");
             }
             // Never a second sync of the same file: everything that it may have lost goes to a new one.
-            let at = self.batch.len() - self.outcomes.len();
-            self.batch.splice(at..at, self.unsynced.iter().copied());
+            self.batch.splice(end..end, self.unsynced.iter().copied());
             self.unsynced.append(&mut self.outcomes);
             std::mem::swap(&mut self.unsynced, &mut self.outcomes);
             durable = true;
@@ -306,9 +346,14 @@ impl<D: Disk> Journal<D> {
             self.ledger.put(key.index(), written.segment, *len, *due);
         }
         if durable {
+            self.owes_sync = false;
             self.unsynced.clear();
             self.outcomes.clear();
+            self.withdrawn = None;
         } else {
+            if let Some((first, last)) = self.withdrawn.take() {
+                Record::Withdrawn { first, last }.append(&mut self.unsynced);
+            }
             self.unsynced.append(&mut self.outcomes);
         }
         for records in [&mut self.outcomes, &mut self.unsynced] {
@@ -340,7 +385,9 @@ impl<D: Disk> Journal<D> {
     /// While it fails there always is: a batch, be it empty, shows whether the disk works again, and
     /// nobody need send a command to find that out.
     fn has_work(&self) -> bool {
-        !self.outcomes.is_empty() || self.is_oversized() || self.is_failing()
+        let is_unsynced = self.owes_sync && !self.unsynced.is_empty();
+        let has_outcomes = !self.outcomes.is_empty() || self.withdrawn.is_some();
+        has_outcomes || is_unsynced || self.is_oversized() || self.is_failing()
     }
 
     /// Whether there is anything to be gained from moving jobs, and reason to. That is before the log
@@ -348,8 +395,8 @@ impl<D: Disk> Journal<D> {
     /// all that has been moved, and half as much is accepted meanwhile.
     fn is_oversized(&self) -> bool {
         let live = self.ledger.live();
-        let bound = LOG_BYTES_MIN.max(live * LOG_PER_LIVE_MAX);
-        let begin = bound - live / 2 - SEGMENT_BYTES;
+        let bound = self.sizes.log_min.max(live * LOG_PER_LIVE_MAX);
+        let begin = bound - live / 2 - self.sizes.segment;
         self.ledger.has_old_segments() && self.ledger.bytes() > begin
     }
 

@@ -5,7 +5,7 @@
 //! | magic | 6 | `torrap` |
 //! | version | 2 | of the format; all that stands behind it may be different in another one |
 //! | complement | 2 | of the version: a damaged version must not pass for an unknown one |
-//! | synced | 2 | 1 if that part of the segment before was synced as a whole |
+//! | synced | 2 | whether the segment before was synced up to there: 0 not known, 1 yes, 2 by a later process |
 //! | segment | 4 | its number, which is also its name |
 //! | previous end | 8 | how much of the segment before counts: what follows was never acknowledged |
 //! | next job | 8 | numbers from here on were not given out |
@@ -28,9 +28,21 @@ pub(super) struct Header {
     /// Where the segment before it ends for whoever reads it.
     pub(super) previous_end: u64,
     /// Whether it was synced up to there: what is no record is damage then.
-    pub(super) is_previous_synced: bool,
+    pub(super) previous_sync: Synced,
     /// The first job number that no earlier segment has.
     pub(super) next_job: u64,
+}
+
+/// What is known of a sync.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Synced {
+    /// Nothing.
+    Unknown = 0,
+    /// Whoever wrote it has synced it.
+    Yes = 1,
+    /// A later process has. That proves less: a sync before may have failed, and who tries it again is
+    /// told that all is well.
+    Late = 2,
 }
 
 /// What the beginning of a file turned out to be.
@@ -50,7 +62,7 @@ impl Header {
         bytes[..6].copy_from_slice(MAGIC);
         bytes[6..8].copy_from_slice(&VERSION.to_le_bytes());
         bytes[8..10].copy_from_slice(&(!VERSION).to_le_bytes());
-        bytes[10] = u8::from(self.is_previous_synced);
+        bytes[10] = self.previous_sync as u8;
         bytes[12..16].copy_from_slice(&self.segment.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.previous_end.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.next_job.to_le_bytes());
@@ -75,7 +87,11 @@ impl Header {
         let header = Self {
             segment,
             previous_end: long(16),
-            is_previous_synced: bytes[10] == 1,
+            previous_sync: match bytes[10] {
+                1 => Synced::Yes,
+                2 => Synced::Late,
+                _ => Synced::Unknown,
+            },
             next_job: long(24),
         };
         if header.to_bytes() == *bytes {
@@ -105,12 +121,20 @@ mod tests {
     const HEADER: Header = Header {
         segment: 7,
         previous_end: 4_194_304,
-        is_previous_synced: true,
+        previous_sync: Synced::Yes,
         next_job: 1 << 40,
     };
 
     #[test]
     fn a_header_is_read_as_it_was_written() {
+        for previous_sync in [Synced::Unknown, Synced::Late] {
+            let header = Header {
+                previous_sync,
+                ..HEADER
+            };
+            let reading = Header::read(&header.to_bytes(), 7);
+            assert_eq!(reading, Reading::Intact(header));
+        }
         let bytes = HEADER.to_bytes();
         assert_eq!(Header::read(&bytes, 7), Reading::Intact(HEADER));
         assert_eq!(Header::read(&bytes, 8), Reading::Damaged, "misplaced");

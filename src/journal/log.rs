@@ -11,9 +11,9 @@
 
 use std::{fmt, io};
 
-use super::header::{self, HEADER_BYTES, Header};
+use super::Disk;
+use super::header::{self, HEADER_BYTES, Header, Synced};
 use super::record::{seal, set_synced};
-use super::{Disk, SEGMENT_BYTES};
 
 /// What could not be done, and why.
 #[derive(Debug)]
@@ -60,7 +60,9 @@ pub(super) struct Log<D: Disk> {
     /// whether that was synced.
     newest: u32,
     end: u64,
-    is_end_synced: bool,
+    end_sync: Synced,
+    /// A segment that has grown to this is followed by another one.
+    segment_bytes: u64,
     /// Whether the names of all segments have been synced.
     is_linked: bool,
 }
@@ -87,25 +89,25 @@ pub(super) const BATCH_FRONT: [u8; HEADER_BYTES] = [0; HEADER_BYTES];
 
 impl<D: Disk> Log<D> {
     /// Goes on behind this segment, of which so much counts. None of it was synced for all that is known.
-    pub(super) const fn new(disk: D, newest: u32, end: u64) -> Self {
+    pub(super) const fn new(disk: D, segment_bytes: u64, newest: u32, end: u64) -> Self {
         Self {
             disk,
             current: None,
             newest,
             end,
-            is_end_synced: false,
+            end_sync: Synced::Unknown,
+            segment_bytes,
             is_linked: false,
         }
     }
 
-    /// Syncs the newest segment that an earlier process has left: what it has written, and what is
-    /// taken for settled now, must not come back after a power cut. `has_gaps` says that not all of it
-    /// is records even now.
-    pub(super) fn sync_left(&mut self, has_gaps: bool) -> Result<(), Failure> {
+    /// Syncs the newest segment that an earlier process has left, in which all is intact, so that what
+    /// is not afterwards is known to be damaged. Nothing else relies on it.
+    pub(super) fn sync_left(&mut self) -> Result<(), Failure> {
         let file = self.disk.open(&header::name(self.newest));
         file.and_then(|mut file| self.disk.sync(&mut file))
             .map_err(Failure::of("cannot sync what an earlier process has left"))?;
-        self.is_end_synced = !has_gaps;
+        self.end_sync = Synced::Late;
         Ok(())
     }
 
@@ -117,6 +119,11 @@ impl<D: Disk> Log<D> {
     /// Whether the names of all segments have been synced.
     pub(super) const fn is_linked(&self) -> bool {
         self.is_linked
+    }
+
+    /// Whether a segment is open that the next batch goes to.
+    pub(super) const fn is_begun(&self) -> bool {
+        self.current.is_some()
     }
 
     pub(super) const fn disk(&mut self) -> &mut D {
@@ -140,16 +147,11 @@ impl<D: Disk> Log<D> {
         Ok(written)
     }
 
-    /// Syncs what no sync has followed yet, before an end.
-    pub(super) fn finish(&mut self) -> Result<(), Failure> {
-        self.sync()
-    }
-
     fn write(&mut self, batch: &mut [u8], next_job: u64) -> Result<Written, Failure> {
         if self
             .current
             .as_ref()
-            .is_none_or(|current| current.end >= SEGMENT_BYTES)
+            .is_none_or(|current| current.end >= self.segment_bytes)
         {
             self.roll()?;
         }
@@ -161,7 +163,7 @@ impl<D: Disk> Log<D> {
             let header = Header {
                 segment: self.newest,
                 previous_end: self.end,
-                is_previous_synced: self.is_end_synced,
+                previous_sync: self.end_sync,
                 next_job,
             };
             batch[..HEADER_BYTES].copy_from_slice(&header.to_bytes());
@@ -205,7 +207,7 @@ impl<D: Disk> Log<D> {
         };
         let (number, file) = made.map_err(Failure::of("cannot make a segment of the journal"))?;
         if let Some(full) = &self.current {
-            (self.end, self.is_end_synced) = (full.end, true);
+            (self.end, self.end_sync) = (full.end, Synced::Yes);
         }
         self.newest = number;
         self.is_linked = false;
@@ -251,7 +253,10 @@ impl<D: Disk> Log<D> {
             return;
         }
         self.end = end;
-        self.is_end_synced = current.synced >= end;
+        self.end_sync = match current.synced >= end {
+            true => Synced::Yes,
+            false => Synced::Unknown,
+        };
         // Only for the sake of whoever looks: the next header says where it ends.
         let _ = self.disk.truncate(&mut current.file, end);
     }

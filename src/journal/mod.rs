@@ -18,6 +18,7 @@
 //! Files are behind [`Disk`]; nothing here touches one.
 
 mod commit;
+mod doubts;
 mod header;
 mod ledger;
 mod log;
@@ -41,6 +42,24 @@ pub const SEGMENT_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Up to this size the log is left to grow, whatever is owed: moving jobs costs writes.
 pub const LOG_BYTES_MIN: u64 = 64 * 1024 * 1024;
+
+/// How large a log grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// See [`SEGMENT_BYTES`].
+    pub segment: u64,
+    /// See [`LOG_BYTES_MIN`].
+    pub log_min: u64,
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self {
+            segment: SEGMENT_BYTES,
+            log_min: LOG_BYTES_MIN,
+        }
+    }
+}
 
 /// Beyond it, the log is at most so many times as large as what is owed, but for what one batch adds.
 pub const LOG_PER_LIVE_MAX: u64 = 3;

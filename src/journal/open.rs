@@ -1,6 +1,5 @@
 //! The beginning: what an earlier process has left becomes owed again.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use super::commit::{Journal, JournalClock};
@@ -8,8 +7,8 @@ use super::header;
 use super::ledger::Ledger;
 use super::log::Log;
 use super::record::{Entry, Record};
-use super::replay::{Found, Pending, Replay, io_error};
-use super::{ASIDE_SUFFIX, Disk, Error, JournalTime, KEPT_ASIDE_MAX};
+use super::replay::{Found, Replay, io_error};
+use super::{ASIDE_SUFFIX, Disk, Error, JournalTime, KEPT_ASIDE_MAX, Sizes};
 use crate::bot::{Bot, Owed};
 use crate::jobs::LIFETIME_MS;
 use crate::time::{Now, Tick, UnixTime};
@@ -52,11 +51,26 @@ impl<D: Disk> Journal<D> {
     ///
     /// # Errors
     /// See [`Error`]. Damage is none: it is told of in the [`Recovery`].
-    pub fn open(mut disk: D, bot: &mut Bot, now: Now) -> Result<(Self, Recovery), Error> {
+    pub fn open(disk: D, bot: &mut Bot, now: Now) -> Result<(Self, Recovery), Error> {
+        Self::open_with(disk, Sizes::default(), bot, now)
+    }
+
+    /// The same for a log of other sizes, which those that it has had so far need not be.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn open_with(
+        mut disk: D,
+        sizes: Sizes,
+        bot: &mut Bot,
+        now: Now,
+    ) -> Result<(Self, Recovery), Error> {
         let replay = Replay::of(&mut disk)?;
         for stale in &replay.stale {
-            let removed = disk.remove(&header::name(*stale));
-            removed.map_err(io_error("delete a segment that is in front of a gap"))?;
+            // One that stays is in front of the gap at the next start as well.
+            if let Err(error) = disk.remove(&header::name(*stale)) {
+                ::log::warn!("journal: cannot delete a segment in front of a gap: {error}");
+            }
         }
         let mut recovery = Recovery::default();
         keep_aside(&mut disk, &replay.segments, &mut recovery)?;
@@ -76,62 +90,77 @@ impl<D: Disk> Journal<D> {
             tick: now.tick,
             journal: resume(replay.time, now.unix),
         };
-        let log = Log::new(disk, newest, end);
-        let mut journal = Self::new(log, ledger, clock, replay.newest_job);
-        if let Some(last) = replay.segments.last() {
-            journal.sync_left(last.torn_bytes + last.damaged_bytes > 0);
+        let log = Log::new(disk, sizes.segment, newest, end);
+        let mut journal = Self::new(log, ledger, clock, replay.newest_job, sizes);
+        let newest = replay.segments.last();
+        if newest.is_some_and(|newest| newest.torn_bytes + newest.damaged_bytes == 0) {
+            journal.sync_left();
         }
-        for number in replay.doubtful {
-            Record::Settled(number).append(&mut journal.outcomes);
-        }
-        journal.restore(replay.pending, bot, &mut recovery);
+        let failed = |number| replay.failed(number);
+        replay.doubts.append_to(&mut journal.outcomes, failed);
+        journal.restore(&replay, bot, &mut recovery)?;
         bot.number_from(replay.newest_job + 1);
         bot.keep_changes();
+        journal.make_good(bot, now);
         Ok((journal, recovery))
     }
 
-    fn restore(&mut self, pending: BTreeMap<u64, Pending>, bot: &mut Bot, recovery: &mut Recovery) {
-        for (number, pending) in pending {
-            let Some(entry) = pending.entry() else {
-                continue;
-            };
-            let key = if entry.expires <= self.clock.journal {
+    fn restore(
+        &mut self,
+        replay: &Replay,
+        bot: &mut Bot,
+        recovery: &mut Recovery,
+    ) -> Result<(), Error> {
+        let Self {
+            log,
+            ledger,
+            outcomes,
+            clock,
+            ..
+        } = self;
+        let left = replay.read_pending(log.disk(), &mut |pending| {
+            let (number, entry) = (pending.number, &pending.entry);
+            let key = if entry.expires <= clock.journal {
                 recovery.expired += 1;
                 ::log::debug!("command {number}: not answered, its response_url has expired");
                 None
             } else {
-                let key = bot.restore(number, &self.owed(&entry));
+                let key = bot.restore(number, &owed(entry, clock));
                 recovery.foreign += usize::from(key.is_none());
                 key
             };
             match key {
                 Some(key) => {
                     recovery.pending += 1;
-                    self.ledger
-                        .put(key.index(), pending.segment, pending.bytes(), entry.due);
+                    ledger.put(key.index(), pending.segment, pending.bytes, entry.due);
                 }
-                None => _ = Record::Settled(number).append(&mut self.outcomes),
+                None => _ = Record::Settled(number).append(outcomes),
             }
+        })?;
+        if left > 0 {
+            ::log::warn!("journal: {left} replies are owed that cannot be read a second time");
+            recovery.damages += left as u64;
         }
+        Ok(())
     }
+}
 
-    fn owed<'a>(&self, entry: &Entry<'a>) -> Owed<'a> {
-        Owed {
-            command: entry.command,
-            origin: entry.origin,
-            path: entry.path,
-            text: entry.text,
-            attempts: entry.attempts,
-            due: self.tick(entry.due),
-            expires_at: self.tick(entry.expires),
-        }
+fn owed<'a>(entry: &Entry<'a>, clock: &JournalClock) -> Owed<'a> {
+    Owed {
+        command: entry.command,
+        origin: entry.origin,
+        path: entry.path,
+        text: entry.text,
+        attempts: entry.attempts,
+        due: tick(entry.due, clock),
+        expires_at: tick(entry.expires, clock),
     }
+}
 
-    /// The tick of a journal time; one that no job can wait for is nearer.
-    fn tick(&self, time: JournalTime) -> Tick {
-        let wait = time.0.saturating_sub(self.clock.journal.0);
-        self.clock.tick.not_before(wait.min(LIFETIME_MS))
-    }
+/// The tick of a journal time; one that no job can wait for is nearer.
+fn tick(time: JournalTime, clock: &JournalClock) -> Tick {
+    let wait = time.0.saturating_sub(clock.journal.0);
+    clock.tick.not_before(wait.min(LIFETIME_MS))
 }
 
 /// Journal time at the start: on from the last one that was recorded, by as much as the time of day has

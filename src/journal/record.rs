@@ -4,8 +4,8 @@
 //! | --- | --- | --- |
 //! | length | 4 | of the payload |
 //! | checksum | 4 | CRC-32 of the length and of all that follows, begun with the segment's number |
-//! | kind | 1 | 1 accepted, 2 settled, 3 attempt failed, 4 a batch begins |
-//! | number | 8 | of the job; where a batch begins, journal time |
+//! | kind | 1 | 1 accepted, 2 settled, 3 attempt failed, 4 a batch begins, 5 withdrawn |
+//! | number | 8 | of the job, or the first one; where a batch begins, journal time |
 //! | payload | | by kind |
 //!
 //! Numbers are little-endian. The checksum is begun with the segment's number so that a record in another
@@ -23,6 +23,7 @@ const ENTRY_NUMBERS_BYTES: usize = 2 * 8 + 1 + 3 * 2;
 /// What the other kinds have for a payload.
 const FAILED_BYTES: usize = 1 + 8;
 const BATCH_BYTES: usize = 2 * 8;
+const WITHDRAWN_BYTES: usize = 8;
 
 /// Longest record: the longest content that HTTP lets through has a quarter of this.
 pub(super) const RECORD_BYTES_MAX: usize = 1024 * 1024;
@@ -66,12 +67,16 @@ pub(super) enum Record<'a> {
         unix: UnixTime,
         synced: u64,
     },
+    /// The jobs of batches that could not be written, from the first to the last. No other job has a
+    /// number between these. What was answered "busy" is owed no more, wherever it stands.
+    Withdrawn { first: u64, last: u64 },
 }
 
 const ACCEPTED: u8 = 1;
 const SETTLED: u8 = 2;
 const FAILED: u8 = 3;
 const BATCH: u8 = 4;
+const WITHDRAWN: u8 = 5;
 
 impl Record<'_> {
     /// Appends the record without its checksum, which [`seal`] fills in. Returns how long it is.
@@ -82,6 +87,7 @@ impl Record<'_> {
             Self::Settled(number) => (SETTLED, *number),
             Self::Failed { number, .. } => (FAILED, *number),
             Self::Batch { journal, .. } => (BATCH, journal.0),
+            Self::Withdrawn { first, .. } => (WITHDRAWN, *first),
         };
         out.extend_from_slice(&[0; 8]);
         out.push(kind);
@@ -97,6 +103,7 @@ impl Record<'_> {
                 out.extend_from_slice(&unix.0.to_le_bytes());
                 out.extend_from_slice(&synced.to_le_bytes());
             }
+            Self::Withdrawn { last, .. } => out.extend_from_slice(&last.to_le_bytes()),
         }
         let len = out.len() - start;
         assert!(
@@ -128,6 +135,10 @@ impl<'a> Record<'a> {
                 unix: UnixTime(reader.number()?),
                 synced: reader.number()?,
             },
+            WITHDRAWN => Self::Withdrawn {
+                first: number,
+                last: reader.number()?,
+            },
             _ => return None,
         };
         reader.0.is_empty().then_some(record)
@@ -135,6 +146,15 @@ impl<'a> Record<'a> {
 }
 
 impl<'a> Entry<'a> {
+    /// CRC-32 of what stays as it is when the record is repeated.
+    pub(super) fn checksum(&self) -> u32 {
+        let mut hasher = crc32fast::Hasher::new();
+        for text in [self.command, self.origin, self.path, self.text] {
+            hasher.update(text.as_bytes());
+        }
+        hasher.finalize()
+    }
+
     fn append(&self, out: &mut Vec<u8>) {
         let short = |text: &str| u16::try_from(text.len()).expect("names and URLs are short");
         out.extend_from_slice(&self.due.0.to_le_bytes());
@@ -222,6 +242,7 @@ pub(super) fn claimed_len(bytes: &[u8]) -> Option<usize> {
         SETTLED => payload == 0,
         FAILED => payload == FAILED_BYTES,
         BATCH => payload == BATCH_BYTES,
+        WITHDRAWN => payload == WITHDRAWN_BYTES,
         _ => false,
     };
     is_possible.then_some(HEAD_BYTES + payload)
@@ -271,7 +292,7 @@ mod tests {
         text: "text 👍",
     };
 
-    fn all() -> [Record<'static>; 4] {
+    fn all() -> [Record<'static>; 5] {
         [
             Record::Accepted(u64::MAX, ENTRY),
             Record::Settled(7),
@@ -285,6 +306,7 @@ mod tests {
                 unix: UnixTime(2),
                 synced: 3,
             },
+            Record::Withdrawn { first: 4, last: 5 },
         ]
     }
 

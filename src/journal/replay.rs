@@ -1,39 +1,36 @@
 //! Reads a log from its oldest segment to its newest: what is owed, and what is damaged.
+//!
+//! It is read twice, so that no more is in memory than what becomes of it: first where the records of owed jobs
+//! stand, 20 bytes each, then these.
 
-use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read, Take};
 
-use super::header::{self, HEADER_BYTES, Header, Reading};
+use super::doubts::{Doubt, Doubts};
+use super::header::{self, HEADER_BYTES, Header, Reading, Synced};
 use super::record::{Entry, Record};
 use super::scan::{Piece, Scanner};
 use super::{Disk, Error, JournalTime};
 use crate::time::UnixTime;
 
-/// A job that is owed by the log.
-pub(super) struct Pending {
-    /// Its newest accepted record as it stands in this segment.
-    record: Box<[u8]>,
-    pub(super) segment: u32,
-    attempts: u8,
-    due: JournalTime,
+/// Where the accepted record of an owed job stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Place {
+    segment: u32,
+    /// How many accepted records stand before it in that segment.
+    index: u32,
+    /// Checksum of what does not change when the record is repeated.
+    job: u32,
 }
 
-impl Pending {
+/// A job that is owed by the log.
+pub(super) struct Pending<'a> {
+    pub(super) number: u64,
     /// The job as it stands after all that was recorded.
-    pub(super) fn entry(&self) -> Option<Entry<'_>> {
-        match Record::read(&self.record)? {
-            Record::Accepted(_, entry) => Some(Entry {
-                attempts: self.attempts,
-                due: self.due,
-                ..entry
-            }),
-            _ => None,
-        }
-    }
-
-    pub(super) fn bytes(&self) -> usize {
-        self.record.len()
-    }
+    pub(super) entry: Entry<'a>,
+    /// The segment of its newest accepted record that is not in doubt, and how long that is.
+    pub(super) segment: u32,
+    pub(super) bytes: usize,
 }
 
 /// A segment as it was found.
@@ -42,6 +39,8 @@ pub(super) struct Found {
     pub(super) number: u32,
     /// How much of it counts.
     pub(super) bytes: u64,
+    /// How much of its file is read.
+    limit: u64,
     /// Places where something is that is no record, and how many bytes that is in all.
     pub(super) damages: u64,
     pub(super) damaged_bytes: u64,
@@ -53,20 +52,19 @@ pub(super) struct Found {
 #[derive(Default)]
 pub(super) struct Replay {
     /// The jobs that are owed, by number.
-    pub(super) pending: BTreeMap<u64, Pending>,
+    places: BTreeMap<u64, Place>,
+    /// Of those with failed attempts, how many, and when the next one is due.
+    failed: BTreeMap<u64, (u8, JournalTime)>,
     /// The segments that count, the oldest first.
     pub(super) segments: Vec<Found>,
     /// Segments in front of a gap: they were deleted, and a power cut has brought them back.
     pub(super) stale: Vec<u32>,
-    /// Jobs settled in a segment whose end is not known, since the header behind it is damaged: it may
-    /// have been given up after a failed sync, and a power cut would take that back.
-    pub(super) doubtful: Vec<u64>,
+    /// What of all this a power cut may take back.
+    pub(super) doubts: Doubts,
     /// The highest number that a job has had.
     pub(super) newest_job: u64,
     /// The last time that was recorded, by both clocks.
     pub(super) time: Option<(JournalTime, UnixTime)>,
-    /// Whether the segment that is being read is followed by a damaged header.
-    is_end_unknown: bool,
 }
 
 impl Replay {
@@ -87,7 +85,6 @@ impl Replay {
         }
         for (index, number) in numbers.iter().enumerate() {
             let next = headers.get(index + 1).copied().flatten();
-            replay.is_end_unknown = next.is_none() && index + 1 < numbers.len();
             replay.read_segment(disk, *number, headers[index], next)?;
         }
         Ok(replay)
@@ -104,31 +101,35 @@ impl Replay {
         let mut found = Found {
             number,
             bytes: 0,
+            limit: next.map_or(u64::MAX, |next| next.previous_end),
             damages: 0,
             damaged_bytes: 0,
             torn_bytes: 0,
         };
-        let limit = next.map_or(u64::MAX, |next| next.previous_end);
-        let mut file = open(disk, number)?.take(limit);
-        let mut front = [0; HEADER_BYTES];
-        let front_bytes = read_front(&mut file, &mut front);
+        let (mut scanner, front_bytes) = scan(disk, number, found.limit)?;
+        let mut index = 0;
         let mut gaps = Gaps::default();
         match header {
             Some(header) => {
                 self.newest_job = self.newest_job.max(header.next_job.saturating_sub(1))
             }
-            None => gaps.add(0, front_bytes as u64),
+            None => gaps.add(0, front_bytes),
         }
-        let mut scanner = Scanner::new(file, number, front_bytes as u64);
         loop {
             let at = scanner.offset();
             match scanner.next() {
                 Some(Piece::Record(record, len)) => {
                     if let Record::Batch { synced, .. } = record {
                         gaps.know_synced(synced);
+                        self.know_synced(number, synced);
                     }
                     found.bytes = at + len as u64;
-                    self.take(number, record, len);
+                    if let Record::Accepted(job, entry) = record {
+                        self.accept(number, at, index, job, &entry);
+                        index += 1;
+                    } else {
+                        self.take(number, at, record);
+                    }
                 }
                 Some(Piece::Damage(bytes) | Piece::Tail(bytes)) => gaps.add(at, bytes),
                 None => break,
@@ -136,8 +137,11 @@ impl Replay {
         }
         if let Some(next) = next {
             found.bytes = next.previous_end;
-            if next.is_previous_synced {
+            if next.previous_sync != Synced::Unknown {
                 gaps.know_synced(u64::MAX);
+            }
+            if next.previous_sync == Synced::Yes {
+                self.know_synced(number, next.previous_end);
             }
         }
         if let Some(error) = scanner.into_error() {
@@ -154,39 +158,150 @@ impl Replay {
         Ok(())
     }
 
-    fn take(&mut self, segment: u32, record: Record<'_>, len: usize) {
-        match record {
-            Record::Accepted(number, entry) => {
-                self.newest_job = self.newest_job.max(number);
-                let mut bytes = Vec::with_capacity(len);
-                record.append(&mut bytes);
-                let pending = Pending {
-                    record: bytes.into_boxed_slice(),
-                    segment,
-                    attempts: entry.attempts,
-                    due: entry.due,
-                };
-                self.pending.insert(number, pending);
-            }
+    fn take(&mut self, segment: u32, at: u64, record: Record<'_>) {
+        let doubt = match record {
+            Record::Accepted(..) => return, // see `accept`
             Record::Settled(number) => {
-                self.newest_job = self.newest_job.max(number);
-                self.pending.remove(&number);
-                if self.is_end_unknown {
-                    self.doubtful.push(number);
-                }
+                self.forget(number, number);
+                Doubt::Settled(number)
             }
+            Record::Withdrawn { first, last } => {
+                self.forget(first, last);
+                Doubt::Withdrawn { first, last }
+            }
+            Record::Failed { number, .. } if !self.places.contains_key(&number) => return,
             Record::Failed {
                 number,
                 attempts,
                 due,
             } => {
-                if let Some(pending) = self.pending.get_mut(&number) {
-                    (pending.attempts, pending.due) = (attempts, due);
-                }
+                self.failed.insert(number, (attempts, due));
+                Doubt::Failed(number)
             }
-            Record::Batch { journal, unix, .. } => self.time = Some((journal, unix)),
+            Record::Batch { journal, unix, .. } => {
+                self.time = Some((journal, unix));
+                return;
+            }
+        };
+        self.doubts.add(segment, at, doubt);
+    }
+
+    fn accept(&mut self, segment: u32, at: u64, index: u32, number: u64, entry: &Entry<'_>) {
+        self.newest_job = self.newest_job.max(number);
+        let job = entry.checksum();
+        let place = Place {
+            segment,
+            index,
+            job,
+        };
+        // A number may have been given out again if the only records that had it were never acknowledged
+        // and could not be found then; those count no more.
+        if self.places.get(&number).is_some_and(|old| old.job == job) {
+            if entry.attempts > 0 {
+                self.failed.insert(number, (entry.attempts, entry.due));
+            }
+            self.doubts.add(segment, at, Doubt::Moved(number, place));
+        } else {
+            self.places.insert(number, place);
+            self.failed.remove(&number);
         }
     }
+
+    /// None of these is owed.
+    fn forget(&mut self, first: u64, last: u64) {
+        self.newest_job = self.newest_job.max(last);
+        while let Some((&number, _)) = self.places.range(first..).next()
+            && number <= last
+        {
+            self.places.remove(&number);
+            self.failed.remove(&number);
+        }
+    }
+
+    fn know_synced(&mut self, segment: u32, synced: u64) {
+        for doubt in self.doubts.know_synced(segment, synced) {
+            // Of one elsewhere that is settled by not being relied on.
+            if let Doubt::Moved(number, place) = doubt
+                && place.segment == segment
+                && let Some(old) = self.places.get_mut(&number)
+                && old.job == place.job
+            {
+                *old = place;
+            }
+        }
+    }
+
+    /// How many failed attempts at an owed job there were, and when the next one is due; `None` if there
+    /// were none.
+    pub(super) fn failed(&self, number: u64) -> Option<(u8, JournalTime)> {
+        self.failed.get(&number).copied()
+    }
+
+    /// Reads the owed jobs, in the order of the log. Returns how many could not be read again.
+    pub(super) fn read_pending<D: Disk>(
+        &self,
+        disk: &mut D,
+        each: &mut dyn FnMut(&Pending<'_>),
+    ) -> Result<usize, Error> {
+        let homes: BTreeSet<u32> = self.places.values().map(|place| place.segment).collect();
+        let mut left = self.places.len();
+        for found in &self.segments {
+            if homes.contains(&found.number) {
+                left -= self.read_home(disk, found, each)?;
+            }
+        }
+        Ok(left)
+    }
+
+    /// Reads the owed jobs of one segment. Returns how many there are.
+    fn read_home<D: Disk>(
+        &self,
+        disk: &mut D,
+        found: &Found,
+        each: &mut dyn FnMut(&Pending<'_>),
+    ) -> Result<usize, Error> {
+        let segment = found.number;
+        let (mut scanner, _) = scan(disk, segment, found.limit)?;
+        let (mut index, mut count) = (0, 0);
+        while let Some(piece) = scanner.next() {
+            let Piece::Record(Record::Accepted(number, mut entry), bytes) = piece else {
+                continue;
+            };
+            let job = entry.checksum();
+            let place = Place {
+                segment,
+                index,
+                job,
+            };
+            index += 1;
+            if self.places.get(&number) == Some(&place) {
+                if let Some((attempts, due)) = self.failed(number) {
+                    (entry.attempts, entry.due) = (attempts, due);
+                }
+                each(&Pending {
+                    number,
+                    entry,
+                    segment,
+                    bytes,
+                });
+                count += 1;
+            }
+        }
+        Ok(count)
+    }
+}
+
+type SegmentScanner<'a> = Scanner<Take<Box<dyn Read + 'a>>>;
+
+/// Reads a segment's records, behind so many bytes at its beginning.
+fn scan<D: Disk>(
+    disk: &mut D,
+    number: u32,
+    limit: u64,
+) -> Result<(SegmentScanner<'_>, u64), Error> {
+    let mut file = open(disk, number)?.take(limit);
+    let front_bytes = read_front(&mut file, &mut [0; HEADER_BYTES]) as u64;
+    Ok((Scanner::new(file, number, front_bytes), front_bytes))
 }
 
 /// The places of a segment where something is that is no record.

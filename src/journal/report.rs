@@ -1,5 +1,6 @@
 //! What a journal holds, for people: no texts, and no path of a `response_url`.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 
@@ -18,51 +19,93 @@ pub struct Report {
     aside: Vec<String>,
     now: UnixTime,
     journal_now: JournalTime,
+    pending: Pending,
+    /// If they were asked for, one line for each job that is owed, by its number.
+    jobs: BTreeMap<u64, String>,
 }
 
-/// Reads a journal without changing anything, be there a bot that writes to it or not.
+/// The jobs that are owed, as numbers.
+#[derive(Default)]
+struct Pending {
+    all: usize,
+    expired: usize,
+    /// Due by now, and not expired.
+    due: usize,
+    with_failed_attempts: usize,
+    oldest: Option<u64>,
+    next_due: Option<JournalTime>,
+}
+
+impl Pending {
+    fn count(&mut self, number: u64, entry: &Entry<'_>, now: JournalTime) {
+        self.all += 1;
+        self.expired += usize::from(entry.expires <= now);
+        self.due += usize::from(entry.due <= now && entry.expires > now);
+        self.with_failed_attempts += usize::from(entry.attempts > 0);
+        self.oldest = Some(self.oldest.map_or(number, |oldest| oldest.min(number)));
+        if entry.due > now {
+            self.next_due = Some(self.next_due.map_or(entry.due, |due| due.min(entry.due)));
+        }
+    }
+}
+
+/// Reads a journal without changing anything, be there a bot that writes to it or not. Lines for all jobs
+/// are made only if they are asked for.
 ///
 /// # Errors
 /// It cannot be read, or is of an unknown format.
-pub fn inspect<D: Disk>(disk: &mut D, now: UnixTime) -> Result<Report, Error> {
+pub fn inspect<D: Disk>(disk: &mut D, now: UnixTime, with_jobs: bool) -> Result<Report, Error> {
     for _ in 1..READINGS_MAX {
-        match Report::read(disk, now) {
+        match Report::read(disk, now, with_jobs) {
             Err(Error::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => {}
             result => return result,
         }
     }
-    Report::read(disk, now)
+    Report::read(disk, now, with_jobs)
 }
 
 impl Report {
-    fn read<D: Disk>(disk: &mut D, now: UnixTime) -> Result<Self, Error> {
+    fn read<D: Disk>(disk: &mut D, now: UnixTime, with_jobs: bool) -> Result<Self, Error> {
         let replay = Replay::of(disk)?;
         let names = disk.names().unwrap_or_default();
         let is_aside = |name: &String| name.ends_with(ASIDE_SUFFIX);
         let mut aside: Vec<String> = names.into_iter().filter(is_aside).collect();
         aside.sort_unstable();
-        Ok(Self {
+        let mut report = Self {
             journal_now: resume(replay.time, now),
-            replay,
+            replay: Replay::default(),
             aside,
             now,
-        })
+            pending: Pending::default(),
+            jobs: BTreeMap::new(),
+        };
+        replay.read_pending(disk, &mut |pending| {
+            let (number, entry) = (pending.number, &pending.entry);
+            report.pending.count(number, entry, report.journal_now);
+            if with_jobs {
+                let line = report.job(number, entry);
+                report.jobs.insert(number, line);
+            }
+        })?;
+        report.replay = replay;
+        Ok(report)
     }
 
-    /// One line for each job that is owed, in the order in which they were accepted.
-    pub fn jobs(&self) -> impl Iterator<Item = String> {
-        self.replay.pending.iter().filter_map(|(number, pending)| {
-            let entry = pending.entry()?;
-            Some(format!(
-                "command {number}: {}, expires {}, attempts made: {}, {} to {}, {} bytes of text",
-                self.due(&entry),
-                self.unix(entry.expires),
-                entry.attempts,
-                printable(entry.command),
-                printable(entry.origin),
-                entry.text.len(),
-            ))
-        })
+    /// The lines of the jobs, in the order in which these were accepted.
+    pub fn jobs(&self) -> impl Iterator<Item = &str> {
+        self.jobs.values().map(String::as_str)
+    }
+
+    fn job(&self, number: u64, entry: &Entry<'_>) -> String {
+        format!(
+            "command {number}: {}, expires {}, attempts made: {}, {} to {}, {} bytes of text",
+            self.due(entry),
+            self.unix(entry.expires),
+            entry.attempts,
+            printable(entry.command),
+            printable(entry.origin),
+            entry.text.len(),
+        )
     }
 
     fn due(&self, entry: &Entry<'_>) -> String {
@@ -86,33 +129,22 @@ impl Report {
     }
 
     fn write_pending(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let entries = || {
-            self.replay
-                .pending
-                .values()
-                .filter_map(|pending| pending.entry())
-        };
-        let count =
-            |test: &dyn Fn(&Entry<'_>) -> bool| entries().filter(|entry| test(entry)).count();
-        let is_expired = |entry: &Entry<'_>| entry.expires <= self.journal_now;
-        let expired = count(&is_expired);
-        let due = count(&|entry| entry.due <= self.journal_now && !is_expired(entry));
-        writeln!(f, "owed: {}", self.replay.pending.len() - expired)?;
+        let Pending {
+            all,
+            expired,
+            due,
+            with_failed_attempts,
+            oldest,
+            next_due,
+        } = self.pending;
+        writeln!(f, "owed: {}", all - expired)?;
         writeln!(f, "  due now: {due}")?;
-        writeln!(
-            f,
-            "  with failed attempts: {}",
-            count(&|entry| entry.attempts > 0)
-        )?;
+        writeln!(f, "  with failed attempts: {with_failed_attempts}")?;
         writeln!(f, "expired and not answered: {expired}")?;
-        if let Some((number, _)) = self.replay.pending.first_key_value() {
+        if let Some(number) = oldest {
             writeln!(f, "oldest: command {number}")?;
         }
-        let next = entries()
-            .map(|entry| entry.due)
-            .filter(|due| *due > self.journal_now)
-            .min();
-        match next {
+        match next_due {
             Some(due) => writeln!(f, "next due: {}", self.unix(due)),
             None => Ok(()),
         }

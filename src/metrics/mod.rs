@@ -157,4 +157,15 @@ mod tests {
         assert_eq!((ack.count(), ack.sum_ms()), (2, 8));
         assert!(!counters.has_untimed());
     }
+
+    #[test]
+    fn a_command_that_is_withdrawn_was_not_accepted() {
+        let mut counters = Counters::default();
+        counters.note_accepted(Tick(10));
+        counters.note_accepted(Tick(10));
+        counters.note_withdrawn();
+        counters.note_answered(Tick(14));
+        assert_eq!(counters.commands_accepted, 1);
+        assert_eq!(counters.acknowledgement.count(), 1, "nor acknowledged");
+    }
 }

@@ -68,6 +68,23 @@ impl Identity {
     }
 }
 
+/// Where a directory is, and which one it is.
+#[derive(Debug)]
+pub(super) struct Place {
+    path: PathBuf,
+    identity: Identity,
+}
+
+impl Place {
+    /// Whether the path no longer leads to the directory: the next start will not find what is in it.
+    pub(super) fn is_lost(&self) -> bool {
+        match fs::metadata(&self.path) {
+            Ok(metadata) => Identity::of(&metadata) != self.identity,
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        }
+    }
+}
+
 impl Directory {
     /// Makes the directory if need be and takes it for this process alone. `patience`: how long to wait
     /// for a process that has it, and is about to stop; `waits` is told which one that is.
@@ -145,6 +162,14 @@ impl Directory {
             fs::remove_dir(path)?;
         }
         written.map(|()| was_there)
+    }
+
+    /// Where it is, and which one.
+    pub(super) fn place(&self) -> Place {
+        Place {
+            path: self.path.clone(),
+            identity: self.identity,
+        }
     }
 
     /// Whether other users may look into the directory; what it is then.

@@ -19,6 +19,12 @@ impl Server {
     pub(super) fn begin_drain(&mut self) {
         debug!("received cancellation signal");
         let pending = self.bot.pending();
+        if self.journal.as_ref().is_some_and(Keeper::is_lost) {
+            warn!(
+                "journal: its directory is gone, and the next start would not find what is owed: it is posted before the end"
+            );
+            self.journal = None;
+        }
         // What a journal keeps need not be waited for.
         let (drain_ms, grace_ms) = match self.journal {
             Some(_) => (KEPT_DRAIN_MS.min(self.drain_ms), KEPT_DRAIN_MS),

@@ -60,19 +60,28 @@ pub(super) struct Evictor {
     hand: u32,
 }
 
+/// What a session that could go is at, in the order in which they go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Activity {
+    Stalled,
+    Idle,
+    Unsigned,
+}
+
 /// One of those that could go; the least goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Candidate {
     is_client: bool,
-    is_idle: bool,
+    activity: Activity,
     since: Tick,
     index: u32,
 }
 
 impl Evictor {
     /// The slot of a session that can go: of a few strangers', otherwise of a few clients', one that has
-    /// stalled, otherwise one that is idle, and the one for which that is longest. None that is at work is
-    /// ever chosen.
+    /// stalled, otherwise one that is idle, and the one for which that is longest. A client that is at work
+    /// is never chosen, nor is a stranger at work on its first request. One that has sent others, none of
+    /// them signed, may go before any client does: all places could be taken by such as never rest.
     pub(super) fn choose<S: Socket>(
         &mut self,
         sessions: &Slab<Session<S>>,
@@ -82,7 +91,8 @@ impl Evictor {
         let patience = Patience::for_places(sessions.len(), limits);
         for _ in 0..CHOICES {
             let chosen = self.first_to_go(sessions, limits, patience, now)?;
-            if !chosen.is_idle || !sessions.at(chosen.index)?.has_unread() {
+            let is_idle = chosen.activity == Activity::Idle;
+            if !is_idle || !sessions.at(chosen.index)?.has_unread() {
                 return Some(chosen.index);
             }
         }
@@ -109,14 +119,15 @@ impl Evictor {
             let Some(session) = sessions.at(self.hand) else {
                 continue;
             };
-            let (is_idle, since) = match session.standing(now, limits, patience) {
+            let (activity, since) = match session.standing(now, limits, patience) {
                 Standing::Busy => continue,
-                Standing::Stalled(since) => (false, since),
-                Standing::Idle(since) => (true, since),
+                Standing::Stalled(since) => (Activity::Stalled, since),
+                Standing::Idle(since) => (Activity::Idle, since),
+                Standing::Unsigned(since) => (Activity::Unsigned, since),
             };
             let candidate = Candidate {
                 is_client: !session.is_stranger,
-                is_idle,
+                activity,
                 since,
                 index: self.hand,
             };

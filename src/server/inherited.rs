@@ -46,6 +46,11 @@ impl Inherited {
         if let Some(count) = told.fds.filter(|text| !is_count(text)) {
             return Err(Error::InheritedCount(count.to_owned()));
         }
+        // More than there can be are counted as none by `listenfd`.
+        let count = told.fds.and_then(|text| text.parse::<usize>().ok());
+        if let Some(count) = count.filter(|count| *count != passed.len()) {
+            return Err(Error::InheritedCount(count.to_string()));
+        }
         let mut names = told.names.unwrap_or_default().split(':');
         let mut inherited = Self::default();
         for index in 0..passed.len() {

@@ -7,7 +7,7 @@ use log::{debug, info, warn};
 
 use super::Server;
 use super::clock::Clock;
-use super::directory::{Directory, Refused, Succession};
+use super::directory::{Directory, Place, Refused, Succession};
 use super::error::{Error, JournalError};
 use crate::bot::{self, Bot};
 use crate::health::Condition;
@@ -18,6 +18,7 @@ use crate::time::{Now, Tick, millis};
 /// The journal of a running bot.
 pub(super) struct Keeper {
     journal: Journal<Directory>,
+    place: Place,
     succession: Succession,
     /// Whether the last batch could not be written: the log is told once, and once when it is over.
     is_failing: bool,
@@ -87,6 +88,7 @@ impl Keeper {
                 "--journal: other users may look into the directory, its mode is {mode:o}; chmod 700 it"
             );
         }
+        let place = directory.place();
         let opened = Journal::open(directory, bot, now);
         let (journal, recovery) = opened.map_err(|error| Error::Journal {
             path,
@@ -110,10 +112,16 @@ impl Keeper {
         }
         Ok(Self {
             journal,
+            place,
             succession,
             is_failing: false,
             counters: JournalCounters::default(),
         })
+    }
+
+    /// Whether the next start will not find what is kept.
+    pub(super) fn is_lost(&self) -> bool {
+        self.place.is_lost()
     }
 
     /// Whether another process waits for this one to stop.
@@ -222,8 +230,8 @@ pub fn inspect(path: &Path, jobs: bool, print: &mut dyn FnMut(&str) -> bool) -> 
         Some(Some(process)) => format!("by process {process}"),
     };
     let now = Clock::start().now().unix;
-    let report =
-        journal::inspect(&mut directory, now).map_err(|e| error(JournalError::Unreadable(e)))?;
+    let report = journal::inspect(&mut directory, now, jobs)
+        .map_err(|e| error(JournalError::Unreadable(e)))?;
     if !print(&format!("in use: {user}\n{report}")) || !jobs {
         return Ok(());
     }
@@ -250,7 +258,7 @@ pub fn probe(path: &Path) -> Result<&'static str, Error> {
     }
     let mut directory = Directory::look_at(path).map_err(|e| error(JournalError::Unusable(e)))?;
     let now = Clock::start().now().unix;
-    journal::inspect(&mut directory, now).map_err(|e| error(JournalError::Unreadable(e)))?;
+    journal::inspect(&mut directory, now, false).map_err(|e| error(JournalError::Unreadable(e)))?;
     Ok(match directory.user() {
         Some(_) => "can be written and read, and a bot uses it; see `torrap journal`",
         None => "can be written and read; see `torrap journal`",

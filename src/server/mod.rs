@@ -190,13 +190,13 @@ impl Server {
             self.bot.counters_mut().note_answered(now.tick);
             self.sessions.begin_turn(now);
             self.note(&events);
-            self.admission
-                .accept(&mut self.sessions, &mut self.bot, self.poll.registry(), now);
             self.sessions.receive(&mut self.bot, now);
             self.collect();
             self.expire(now);
             self.commit(now);
             self.sessions.transmit();
+            self.admission
+                .accept(&mut self.sessions, &mut self.bot, self.poll.registry(), now);
             self.dispatch(now);
             self.show(now);
         }

@@ -9,6 +9,10 @@ use crate::http::{self, CloseReason, Connection, Limits, Request, Response, Stag
 use crate::slab::Key;
 use crate::time::{Now, Tick};
 
+/// After so many requests in a row that nobody has signed, a client is a stranger again: whoever has overheard
+/// one signed request could keep places for ever.
+const UNSIGNED_MAX: u8 = 64;
+
 /// Who answers the requests of sessions.
 pub(super) trait Service {
     /// Answers a request.
@@ -47,6 +51,8 @@ pub(super) enum Standing {
     Idle(Tick),
     /// Waits in vain, for the rest of a request, for its answers to be read or for the peer to close.
     Stalled(Tick),
+    /// At work, but only on requests that nobody has signed.
+    Unsigned(Tick),
 }
 
 /// A socket, its connection's state, and what the kernel has told about both.
@@ -72,8 +78,12 @@ pub(super) struct Session<S> {
     read_closed: bool,
     /// Our own FIN is sent; what the peer still sends is dropped.
     shut: bool,
-    /// No request of its has been authenticated yet.
+    /// No request of its has been authenticated yet, or none for long.
     pub(super) is_stranger: bool,
+    /// Requests answered since one was authenticated.
+    unsigned: u8,
+    /// One has been answered.
+    is_served: bool,
 }
 
 impl<S: Socket> Session<S> {
@@ -91,6 +101,8 @@ impl<S: Socket> Session<S> {
             read_closed: false,
             shut: false,
             is_stranger: true,
+            unsigned: 0,
+            is_served: false,
         }
     }
 
@@ -122,14 +134,14 @@ impl<S: Socket> Session<S> {
     /// whole that has to come in time.
     pub(super) fn standing(&self, now: Tick, limits: &Limits, patience: Patience) -> Standing {
         let since = self.connection.since(limits);
-        if now < since.after(patience.ms(self.is_stranger)) {
-            return Standing::Busy;
-        }
+        let is_late = now >= since.after(patience.ms(self.is_stranger));
         let is_closing = self.connection.close_reason().is_some();
-        if self.is_blocked() || self.connection.is_incomplete() || is_closing {
+        if is_late && (self.is_blocked() || self.connection.is_incomplete() || is_closing) {
             Standing::Stalled(since)
-        } else if self.connection.is_idle() && !self.queued {
+        } else if is_late && self.connection.is_idle() && !self.queued {
             Standing::Idle(since)
+        } else if self.is_stranger && self.is_served {
+            Standing::Unsigned(since)
         } else {
             Standing::Busy
         }
@@ -176,7 +188,13 @@ impl<S: Socket> Session<S> {
         let bytes = &mut buffer[..received];
         let handler = |request: &Request<'_>| {
             let response = service.handle_request(request, now);
-            self.is_stranger &= !response.is_authenticated;
+            self.is_served = true;
+            if response.is_authenticated {
+                (self.is_stranger, self.unsigned) = (false, 0);
+            } else {
+                self.unsigned = self.unsigned.saturating_add(1);
+                self.is_stranger |= self.unsigned >= UNSIGNED_MAX;
+            }
             response
         };
         self.connection

@@ -21,7 +21,8 @@ use crate::timing_wheel::TimingWheel;
 const READ_BYTES: usize = 288 * 1024;
 
 /// Bytes of incomplete requests held for all sessions together. Slack's usually arrive in one piece and are
-/// then not held: this bounds what strangers can make us keep, and only they notice it.
+/// then not held: this bounds what strangers can make us keep, and only they notice it. Whoever holds no more than
+/// his part of it, divided by the places, is let be, so that it may be twice as much in all.
 const HELD_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Sessions in one turn that may have that much read. However many have as much to send, and whatever
@@ -31,6 +32,10 @@ const BULK_SESSIONS_PER_TURN: usize = 16;
 /// Bytes read of a session that has only just become readable when there are more: what a command
 /// ever has.
 const READ_FIRST_BYTES: usize = 16 * 1024;
+
+/// Requests answered of a session that has only just become readable when there are more: a command is one, and
+/// whoever sends many at once has turns of his own for the others.
+const REQUESTS_FIRST: usize = 4;
 
 /// Sessions that have their turn before the answers of all of them go out: a flood on every connection
 /// must not make the staging area grow with their number.
@@ -44,6 +49,8 @@ const LEAVING_PER_TURN: usize = 128;
 pub(super) struct Sessions<S> {
     side: Side,
     limits: Limits,
+    /// The same for the first turn of sessions when many have one.
+    first_limits: Limits,
     capacity: usize,
     slab: Slab<Session<S>>,
     timers: TimingWheel<Key>,
@@ -66,6 +73,15 @@ pub(super) struct Sessions<S> {
     staged: Vec<Staged>,
 }
 
+/// How much of a session is read and answered in one turn.
+#[derive(Clone, Copy)]
+enum Share {
+    /// What a command ever needs.
+    First,
+    /// As much as there is, up to the limits.
+    Bulk,
+}
+
 /// A session's responses of one turn.
 struct Staged {
     key: Key,
@@ -77,9 +93,15 @@ struct Staged {
 
 impl<S: Socket> Sessions<S> {
     pub(super) fn new(side: Side, limits: Limits, capacity: usize, now: Tick) -> Self {
+        let requests_per_turn_max = limits.requests_per_turn_max.min(REQUESTS_FIRST);
+        let first_limits = Limits {
+            requests_per_turn_max,
+            ..limits.clone()
+        };
         Self {
             side,
             limits,
+            first_limits,
             capacity,
             slab: Slab::new(),
             timers: TimingWheel::new(now),
@@ -163,36 +185,40 @@ impl<S: Socket> Sessions<S> {
     pub(super) fn receive(&mut self, service: &mut impl Service, now: Now) {
         // None has two in one: what it is owed for the first goes out before it may be closed by the next.
         let bulk = self.bulk.len().min(BULK_SESSIONS_PER_TURN);
-        let first_bytes = if self.active.len() <= BULK_SESSIONS_PER_TURN {
-            READ_BYTES
+        let first = if self.active.len() + self.leaving.len() <= BULK_SESSIONS_PER_TURN {
+            Share::Bulk
         } else {
-            READ_FIRST_BYTES
+            Share::First
         };
         for _ in 0..self.active.len().min(SESSIONS_PER_TURN) {
             if let Some(key) = self.active.pop_front() {
-                self.receive_one(key, first_bytes, service, now);
+                self.receive_one(key, first, service, now);
             }
         }
         for _ in 0..bulk {
             if let Some(key) = self.bulk.pop_front() {
-                self.receive_one(key, READ_BYTES, service, now);
+                self.receive_one(key, Share::Bulk, service, now);
             }
         }
         for _ in 0..self.leaving.len().min(LEAVING_PER_TURN) {
             if let Some(key) = self.leaving.pop_front() {
-                self.receive_one(key, first_bytes, service, now);
+                self.receive_one(key, first, service, now);
             }
         }
     }
 
-    fn receive_one(&mut self, key: Key, bytes_max: usize, service: &mut impl Service, now: Now) {
+    fn receive_one(&mut self, key: Key, share: Share, service: &mut impl Service, now: Now) {
         let Some(session) = self.slab.get_mut(key) else {
             return;
         };
         session.queued = false;
         let start = self.staging.len();
+        let (limits, bytes_max) = match share {
+            Share::First => (&self.first_limits, READ_FIRST_BYTES),
+            Share::Bulk => (&self.limits, READ_BYTES),
+        };
         let (buffer, staging) = (&mut self.buffer[..bytes_max], &mut self.staging);
-        match session.receive(buffer, now, &self.limits, staging, service) {
+        match session.receive(buffer, now, limits, staging, service) {
             Progress::Waiting => {}
             Progress::Again => {
                 session.queued = true;
@@ -240,7 +266,9 @@ impl<S: Socket> Sessions<S> {
             return;
         };
         self.held_bytes -= session.held_bytes;
-        if self.held_bytes + session.connection.held_bytes() > HELD_BYTES_MAX {
+        let held_bytes = session.connection.held_bytes();
+        let part = HELD_BYTES_MAX / self.capacity.max(1);
+        if held_bytes > part && self.held_bytes + held_bytes > HELD_BYTES_MAX {
             session
                 .connection
                 .shed(now.tick, &self.limits, &mut self.staging);

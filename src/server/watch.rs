@@ -25,6 +25,9 @@ use crate::time::{Now, Tick, UnixTime};
 
 /// Connections of those who watch. A scraper keeps one, a probe opens one each time.
 pub(super) const CONNECTIONS_MAX: usize = 16;
+/// Requests of each that are answered in one turn. A page is a thousand times the work of a command, with all that is
+/// owed looked at: whoever asks for many at once must not hold up commands.
+const REQUESTS_PER_TURN: usize = 1;
 /// Timers moved or expired in one turn: each connection has one.
 const EXPIRIES_PER_TURN: usize = 64;
 
@@ -51,9 +54,13 @@ impl Watch {
         limits: &Limits,
         now: Tick,
     ) -> Option<Self> {
+        let limits = Limits {
+            requests_per_turn_max: REQUESTS_PER_TURN,
+            ..limits.clone()
+        };
         (!listeners.is_empty()).then(|| Self {
             admission: Admission::new("all places at --metrics-listen", listeners),
-            sessions: Sessions::new(Side::Watch, limits.clone(), CONNECTIONS_MAX, now),
+            sessions: Sessions::new(Side::Watch, limits, CONNECTIONS_MAX, now),
         })
     }
 
@@ -83,12 +90,12 @@ impl Watch {
     /// All that a turn of the loop does for them.
     pub(super) fn turn(&mut self, view: &mut View<'_>, registry: &Registry, now: Now) {
         self.sessions.begin_turn(now);
-        self.admission
-            .accept(&mut self.sessions, view, registry, now);
         self.sessions.receive(view, now);
         let mut budget = EXPIRIES_PER_TURN;
         self.sessions.expire(view, now, &mut budget);
         self.sessions.transmit();
+        self.admission
+            .accept(&mut self.sessions, view, registry, now);
     }
 }
 

@@ -1,37 +1,191 @@
 //! What is known of a command by those who sent it and those who got its reply.
+//!
+//! What the journal promises is said here, and no less: whatever it has made [`Known::Durable`] holds for good, what
+//! it has [`Known::Written`] holds unless the power is cut, or the system has failed to sync it, and
+//! then may have dropped it from memory as well. All else is not known, and then the reply may come once more.
+
+use torrap::jobs::ATTEMPTS_MAX;
+
+/// How well the journal knows something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Known {
+    /// Not at all: nobody has told a process yet.
+    #[default]
+    No,
+    /// A process was told.
+    Told,
+    /// It has written it, and no sync has failed since.
+    Written,
+    /// And it was synced.
+    Durable,
+}
 
 /// What is known of a command from outside.
 #[derive(Debug, Default)]
 pub struct Command {
     pub acknowledged: bool,
-    /// How many crashes there had been when it was answered "busy".
-    pub busy_at: Option<u64>,
+    /// If it was answered "busy", how well that is known.
+    pub busy: Option<Known>,
+    /// It was answered "busy", and a crash came before that was known well enough.
+    pub may_return: bool,
     pub due: u64,
     pub expires: u64,
     /// Attempts that began.
     pub posts: u64,
+    /// The same as far as the process can know, and how many of them have failed.
+    attempts: u64,
+    failed: Failed,
     /// Attempts that the receiver has answered for good.
     pub finals: u64,
-    /// Crashes at which such an answer was not yet on the disk.
-    pub unknown: u64,
-    /// Crashes since it was accepted.
-    pub crashes: u64,
-    /// How well the outcome of the last final attempt is known.
-    pub known: Known,
-    pub failures: u64,
-    /// An outcome of it stands in a segment whose sync has failed at a start.
-    pub was_orphaned: bool,
+    /// Whether one has since it was last found to be owed, and how well that is known.
+    is_answered: bool,
+    known: Known,
+    /// Crashes at which such an answer was not known well enough.
+    unknown: u64,
+    /// Whether a process that starts now must know of the answer.
+    must_know_answer: bool,
     /// No process lived while it could still be answered.
     pub is_excused: bool,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd)]
-pub enum Known {
-    #[default]
-    No,
-    Told,
-    Written,
-    /// Written, and never synced: that has failed.
-    Orphaned,
-    Durable,
+/// How many failed attempts are known, and how well.
+#[derive(Clone, Copy, Debug, Default)]
+struct Failed {
+    told: u64,
+    written: u64,
+    durable: u64,
+}
+
+/// What a commit has done.
+#[derive(Clone, Copy, Debug)]
+pub struct Done {
+    pub written: bool,
+    pub synced: bool,
+    /// A sync has failed, so that what was written before may be gone.
+    pub sync_failed: bool,
+}
+
+impl Known {
+    fn advance(&mut self, done: Done) {
+        *self = match *self {
+            Self::Told | Self::Written if done.synced => Self::Durable,
+            Self::Told if done.written => Self::Written,
+            Self::Written if done.sync_failed => Self::Told,
+            known => known,
+        };
+    }
+}
+
+impl Command {
+    pub fn new(due: u64, expires: u64) -> Self {
+        Self {
+            due,
+            expires,
+            ..Self::default()
+        }
+    }
+
+    /// An attempt begins; whether it may fail.
+    pub fn post(&mut self) -> bool {
+        assert!(!self.is_answered, "answered once more: {self:?}");
+        let is_busy = self.busy.is_some() && !self.may_return;
+        assert!(!is_busy, "answered after it was answered busy: {self:?}");
+        self.posts += 1;
+        self.attempts += 1;
+        let max = u64::from(ATTEMPTS_MAX);
+        assert!(self.attempts <= max, "tried too often: {self:?}");
+        self.attempts < max
+    }
+
+    /// The receiver has answered for good.
+    pub fn answer(&mut self) {
+        self.finals += 1;
+        self.is_answered = true;
+        self.known = Known::No;
+    }
+
+    /// The process learns what came of the last attempt.
+    pub fn tell(&mut self, is_final: bool) {
+        match is_final {
+            true => self.known = Known::Told,
+            false => self.failed.told = self.attempts,
+        }
+    }
+
+    /// A commit has ended.
+    pub fn commit(&mut self, done: Done) {
+        self.known.advance(done);
+        if let Some(busy) = &mut self.busy {
+            busy.advance(done);
+        }
+        let failed = &mut self.failed;
+        if done.synced {
+            (failed.written, failed.durable) = (failed.told, failed.told);
+        } else if done.written {
+            failed.written = failed.told;
+        } else if done.sync_failed {
+            failed.written = failed.durable;
+        }
+    }
+
+    /// The process or the machine stops, and what is not known so well may be forgotten.
+    pub fn crash(&mut self, enough: Known) {
+        self.may_return |= self.busy.is_some_and(|busy| busy < enough);
+        self.must_know_answer = self.known >= enough;
+        if !self.must_know_answer {
+            self.known = Known::No;
+        }
+        let failed = &mut self.failed;
+        if enough == Known::Durable {
+            failed.written = failed.durable;
+        }
+        failed.told = failed.written;
+        self.unknown += u64::from(self.is_answered && !self.must_know_answer);
+    }
+
+    /// A process has begun. It owes the reply, after so many failed attempts, and has made so sure of
+    /// what it knows.
+    pub fn find(&mut self, attempts: u64, sure: Known) {
+        let is_known = self.is_answered && self.must_know_answer;
+        assert!(!is_known, "owed, and known to be answered: {self:?}");
+        let is_busy = self.busy.is_some() && !self.may_return;
+        assert!(!is_busy, "owed after it was answered busy: {self:?}");
+        let known = self.failed.told..=self.posts;
+        assert!(known.contains(&attempts), "{attempts} attempts: {self:?}");
+        self.attempts = attempts; // perhaps more than before: what was lost can be found again
+        self.failed.told = attempts;
+        self.read_again(sure);
+        (self.is_answered, self.known) = (false, Known::No);
+    }
+
+    /// A process has begun, and does not owe the reply.
+    pub fn miss(&mut self, sure: Known) {
+        let is_done = self.finals > 0 || self.is_excused || !self.acknowledged;
+        assert!(is_done, "acknowledged and lost: {self:?}");
+        if self.is_answered && self.known < Known::Durable {
+            self.known = sure;
+        }
+        if let Some(busy) = self.busy.as_mut().filter(|busy| **busy < Known::Durable) {
+            *busy = sure;
+        }
+        self.read_again(sure);
+    }
+
+    /// What is known of failed attempts was read from files, and is so sure now.
+    fn read_again(&mut self, sure: Known) {
+        let failed = &mut self.failed;
+        match sure {
+            Known::No | Known::Told => failed.written = failed.durable,
+            Known::Written => failed.written = failed.told,
+            Known::Durable => (failed.written, failed.durable) = (failed.told, failed.told),
+        }
+    }
+
+    /// At the end of all.
+    pub fn check(&self) {
+        let is_done = self.finals > 0 || self.is_excused || !self.acknowledged;
+        assert!(is_done, "acknowledged and never answered: {self:?}");
+        let most = 1 + self.unknown;
+        assert!(self.finals <= most, "answered once too often: {self:?}");
+    }
 }

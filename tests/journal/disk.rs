@@ -30,6 +30,7 @@ pub struct State {
     pub steps: u64,
     pub crash_at: Option<u64>,
     pub crashed: bool,
+    pub failed_syncs: u64,
     /// In percent, for each kind of call.
     pub write_faults: u64,
     pub sync_faults: u64,
@@ -44,6 +45,8 @@ struct File {
     seen: Vec<u8>,
     durable: Vec<u8>,
     unsynced: Vec<Change>,
+    /// A sync has failed: not all that is seen will ever be durable, whatever later syncs say.
+    is_lossy: bool,
 }
 
 #[derive(Clone)]
@@ -70,6 +73,7 @@ impl FakeDisk {
             steps: 0,
             crash_at: None,
             crashed: false,
+            failed_syncs: 0,
             write_faults: 0,
             sync_faults: 0,
             other_faults: 0,
@@ -110,6 +114,15 @@ impl FakeDisk {
         });
     }
 
+    /// The same for a file that is not there yet.
+    pub fn set_content_of_new(&self, name: &str, content: Vec<u8>) {
+        self.with(|state| {
+            state.add_file(name);
+            state.sync_names().unwrap();
+        });
+        self.set_content(name, content);
+    }
+
     pub fn rename(&self, from: &str, to: &str) {
         self.with(|state| {
             let file = state.names.remove(from).unwrap();
@@ -121,9 +134,22 @@ impl FakeDisk {
         self.with(|state| state.names.remove(name).unwrap());
     }
 
-    /// The process is gone; everything that it has written is still there.
+    /// Whether a file is there of which a sync has failed.
+    pub fn is_lossy(&self) -> bool {
+        self.with(|state| state.names.values().any(|file| state.files[*file].is_lossy))
+    }
+
+    /// The process is gone; everything that it has written is still there, but for what a sync has failed
+    /// to write: the system may have dropped that from its memory.
     pub fn kill(&self) {
-        self.with(|state| state.crashed = false);
+        self.with(|state| {
+            state.crashed = false;
+            for file in 0..state.files.len() {
+                if state.files[file].is_lossy && state.random.percent(50) {
+                    state.files[file].drop_cached();
+                }
+            }
+        });
     }
 
     /// The power is gone: what was not synced is there or not, whole or in part, in any order.
@@ -195,6 +221,17 @@ impl State {
         }
     }
 
+    fn add_file(&mut self, name: &str) -> usize {
+        let name = name.to_owned();
+        self.files.push(File {
+            name: name.clone(),
+            ..File::default()
+        });
+        let file = self.files.len() - 1;
+        self.change_names(NameChange::Link(name, file));
+        file
+    }
+
     fn change(&mut self, file: usize, change: Change) {
         change.apply(&mut self.files[file].seen);
         self.files[file].unsynced.push(change);
@@ -226,11 +263,14 @@ impl State {
         let result = self.fails(self.sync_faults);
         if result.is_ok() {
             let file = &mut self.files[file];
-            file.durable.clone_from(&file.seen);
-            file.unsynced.clear();
+            for change in std::mem::take(&mut file.unsynced) {
+                change.apply(&mut file.durable);
+            }
         } else if !self.crashed {
             // What a failed sync leaves behind counts as written from now on, and is not.
             self.settle(file);
+            self.files[file].is_lossy = true;
+            self.failed_syncs += 1;
         }
         result
     }
@@ -240,6 +280,16 @@ impl State {
         self.unsynced_names.clear();
         self.durable_names = self.names.clone();
         Ok(())
+    }
+}
+
+impl File {
+    /// What is seen is read from the platter again.
+    fn drop_cached(&mut self) {
+        self.seen.clone_from(&self.durable);
+        for change in &self.unsynced {
+            change.apply(&mut self.seen);
+        }
     }
 }
 
@@ -299,14 +349,7 @@ impl Disk for FakeDisk {
                 return Err(io::ErrorKind::AlreadyExists.into());
             }
             state.fails(state.other_faults)?;
-            let name = name.to_owned();
-            state.files.push(File {
-                name: name.clone(),
-                ..File::default()
-            });
-            let file = state.files.len() - 1;
-            state.change_names(NameChange::Link(name, file));
-            Ok(file)
+            Ok(state.add_file(name))
         })
     }
 

@@ -1,6 +1,7 @@
 //! The journal on a disk that a seeded generator fails, fills, tears and cuts the power of.
 //!
-//! A failure prints its seed. `TORRAP_SEED=7` runs that one again, `TORRAP_SEEDS=20000` runs so many.
+//! A failure prints its seed. `TORRAP_SEED=7` runs that one again, `TORRAP_SEEDS=20000` runs so many,
+//! and both together run so many from that one on.
 #![allow(clippy::disallowed_methods)] // the seeds come from the environment
 #![allow(clippy::unwrap_used)] // a test may fail
 #![allow(unreachable_pub)] // nobody else reaches into a test

@@ -5,7 +5,7 @@ use std::ops::Range;
 use torrap::bot::{self, Bot, Delivery, Report};
 use torrap::config::{Config, Settings, SigningSecret};
 use torrap::http::{Connection, Limits, Staging};
-use torrap::journal::{Error, Journal, Recovery};
+use torrap::journal::{Error, Journal, Recovery, Sizes};
 use torrap::slack::response_url::Origin;
 use torrap::time::{Now, Tick, UnixTime};
 use torrap::trial::command;
@@ -51,12 +51,22 @@ pub fn signed(number: u64, text: &str, unix_ms: u64) -> Vec<u8> {
 impl Process {
     /// Starts on what is on the disk; `unix` is the time of day.
     pub fn start(disk: &FakeDisk, config: &Config, unix: u64) -> Result<(Self, Recovery), Error> {
+        Self::start_with(disk, Sizes::default(), config, unix)
+    }
+
+    /// The same for a log of other sizes.
+    pub fn start_with(
+        disk: &FakeDisk,
+        sizes: Sizes,
+        config: &Config,
+        unix: u64,
+    ) -> Result<(Self, Recovery), Error> {
         let now = Now {
             tick: Tick(0),
             unix: UnixTime(unix),
         };
         let mut bot = Bot::new(config, now.tick);
-        let (journal, recovery) = Journal::open(disk.clone(), &mut bot, now)?;
+        let (journal, recovery) = Journal::open_with(disk.clone(), sizes, &mut bot, now)?;
         let process = Self {
             bot,
             journal,

@@ -116,6 +116,21 @@ fn segments_in_front_of_a_gap_are_stale() {
     assert_eq!(disk.segments(), ["0000000003.log", "0000000004.log"]);
 }
 
+/// A number is given out again if those who had it were never acknowledged, and not to be found then.
+#[test]
+fn of_two_jobs_with_one_number_the_later_counts() {
+    let disk = FakeDisk::new(1);
+    disk.set_content_of_new(FIRST, b"rubbish".to_vec());
+    start(&disk).turn(7..8, START);
+    let mut later = disk.content("0000000002.log");
+    later[0] ^= 1; // the header would say that nothing before it counts
+    disk.set_content("0000000002.log", later);
+    let other = FakeDisk::new(2);
+    start(&other).turn(5..6, START);
+    disk.set_content_of_new(FIRST, other.content(FIRST));
+    assert_eq!(owed(&disk, START), [7]);
+}
+
 /// Rules 4 and 5: dead segments go, the newest never; late jobs do not keep all that came after them,
 /// however many stand side by side, and moving them loses nothing.
 #[test]
@@ -187,6 +202,19 @@ fn a_full_disk_makes_busy_and_nothing_else() {
     assert_eq!(owed(&disk, START + 5000), [11]);
 }
 
+/// Who looks at the metrics sees them refused, and not accepted.
+#[test]
+fn what_was_answered_busy_does_not_count_as_accepted() {
+    let disk = FakeDisk::new(1);
+    let mut process = start(&disk);
+    process.turn(0..3, START);
+    disk.with(|disk| disk.write_faults = 100);
+    assert_eq!(process.turn(3..9, START + 1), [Answer::Busy; 6]);
+    assert_eq!(process.bot.counters_mut().commands_accepted, 3);
+    let refused = process.bot.counters_mut().refused;
+    assert_eq!(refused.iter().sum::<u64>(), 6);
+}
+
 /// Rule 6: a sync that has failed is never tried again on that file.
 #[test]
 fn a_failed_sync_is_the_end_of_its_segment() {
@@ -229,6 +257,47 @@ fn one_failed_sync_is_made_good_on_a_new_segment_at_once() {
             "seed {seed}"
         );
     }
+}
+
+/// What a start has found settled is not relied on before it is durable, though its file cannot be synced.
+#[test]
+fn what_is_found_settled_stays_settled() {
+    for seed in 0..20 {
+        let disk = FakeDisk::new(seed);
+        let mut process = start(&disk);
+        process.turn(0..3, START);
+        assert_eq!(process.deliver(START + 1500), 3);
+        drop(process);
+        disk.with(|disk| disk.sync_faults = 100);
+        let mut process = start_at(&disk, START + 2000);
+        assert!(process.journal.is_failing(), "it cannot be sure");
+        disk.with(|disk| disk.sync_faults = 0);
+        assert!(process.commit(process.at(START + 4000)));
+        assert!(!process.journal.is_failing());
+        drop(process);
+        disk.cut_power();
+        assert_eq!(owed(&disk, START + 5000), [0; 0], "seed {seed}");
+    }
+}
+
+/// A disk that fails for a day costs no memory: all that was answered "busy" is one record.
+#[test]
+fn what_was_answered_busy_is_forgotten_in_one_record() {
+    let disk = FakeDisk::new(1);
+    let mut process = start(&disk);
+    process.turn(0..1, START);
+    disk.with(|disk| disk.write_faults = 100);
+    for second in 1..100 {
+        let answers = process.turn(1..11, START + second * 2000);
+        assert_eq!(answers, [Answer::Busy; 10]);
+    }
+    disk.with(|disk| disk.write_faults = 0);
+    process.journal.disk().take_trace();
+    let before = process.journal.counts().bytes;
+    process.turn(11..11, START + 300_000);
+    assert!(process.journal.counts().bytes - before < 200);
+    drop(process);
+    assert_eq!(owed(&disk, START + 300_000), [0]);
 }
 
 /// Rule 7: only what is damaged is lost, wherever it is, and it is kept for a look.

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use torrap::bot::Report;
-use torrap::jobs::{ATTEMPTS_MAX, LIFETIME_MS, Outcome};
+use torrap::jobs::{LIFETIME_MS, Outcome};
+use torrap::journal::{Counts, Sizes};
 use torrap::time::Tick;
 
-use crate::command::{Command, Known};
+use crate::command::{Command, Done, Known};
 use crate::disk::FakeDisk;
 use crate::generator::Generator;
 use crate::process::{Answer, Process, config, report, signed};
@@ -23,6 +24,8 @@ pub struct Plan {
     pub crashes_again: bool,
     /// Whether the disk fails now and then.
     pub has_faults: bool,
+    /// Whether the log is small, so that it is compacted all the time.
+    pub is_small: bool,
 }
 
 pub struct World {
@@ -35,7 +38,8 @@ pub struct World {
     unix: u64,
     delay_ms: u64,
     text: String,
-    crashes: u64,
+    /// Syncs that had failed when the last commit or start ended.
+    failed_syncs: u64,
     in_flight: Vec<(u64, Report)>,
     /// For the sums at the end.
     pub acknowledged: u64,
@@ -57,7 +61,7 @@ impl World {
             numbers: BTreeMap::new(),
             unix: 1_600_000_000_000,
             text: "x".repeat(length),
-            crashes: 0,
+            failed_syncs: 0,
             in_flight: Vec::new(),
             acknowledged: 0,
             repeated: 0,
@@ -93,43 +97,49 @@ impl World {
 
     fn start(&mut self) -> Result<Process, Crash> {
         self.in_flight.clear();
+        let sizes = match self.plan.is_small {
+            true => SMALL,
+            false => Sizes::default(),
+        };
         let config = config(self.delay_ms);
-        let started = Process::start(&self.disk, &config, self.unix);
+        let started = Process::start_with(&self.disk, sizes, &config, self.unix);
+        let (process, recovery) = started.unwrap_or_else(|error| panic!("refused: {error}"));
         for command in self.commands.values_mut() {
             command.is_excused |= self.unix + 1 >= command.expires;
         }
-        let (process, recovery) = match started {
-            Ok(started) => started,
-            // A start that the disk makes impossible is tried again.
-            Err(_) if self.disk.with(|disk| disk.crashed || disk.other_faults > 0) => {
-                self.disk.with(|disk| disk.other_faults = 0);
-                return Err(Crash);
-            }
-            Err(error) => panic!("a start was refused: {error}"),
-        };
+        if self.disk.with(|disk| disk.crashed) {
+            return Err(Crash);
+        }
         assert_eq!(recovery.foreign, 0);
-        for (job, owed) in (0..1000).filter_map(|slot| process.bot.owed(slot, Tick(0))) {
-            let number = owed.path[1..].parse().unwrap();
-            let same = *self.numbers.entry(job.generation()).or_insert(number);
-            assert_eq!(same, number, "two jobs have one number");
-        }
-        let is_left_synced = process.journal.counts().syncs > 0;
-        for command in self
-            .commands
-            .values_mut()
-            .filter(|command| command.known == Known::Written)
-        {
-            command.known = if is_left_synced {
-                Known::Durable
-            } else {
-                Known::Orphaned
-            };
-            command.was_orphaned |= !is_left_synced;
-        }
         if !self.plan.has_faults {
             assert_eq!(recovery.damages, 0, "no crash looks like damage");
         }
+        self.compare(&process);
+        self.failed_syncs = self.disk.with(|disk| disk.failed_syncs);
         Ok(process)
+    }
+
+    /// What a new process owes, and what it should.
+    fn compare(&mut self, process: &Process) {
+        let sure = match (process.journal.is_failing(), self.disk.is_lossy()) {
+            (false, _) => Known::Durable, // what it has found in doubt is written again
+            (true, false) => Known::Written,
+            (true, true) => Known::Told,
+        };
+        let mut owed = BTreeMap::new();
+        for (job, found) in (0..1000).filter_map(|slot| process.bot.owed(slot, Tick(0))) {
+            let number = found.path[1..].parse().unwrap();
+            let same = *self.numbers.entry(job.generation()).or_insert(number);
+            assert_eq!(same, number, "two jobs have one number");
+            let twice = owed.insert(number, u64::from(found.attempts));
+            assert_eq!(twice, None, "owed twice");
+        }
+        for (number, command) in &mut self.commands {
+            match owed.get(number) {
+                Some(attempts) => command.find(*attempts, sure),
+                None => command.miss(sure),
+            }
+        }
     }
 
     fn change_faults(&mut self) {
@@ -160,30 +170,31 @@ impl World {
         }
         self.step()?;
         self.collect(process);
-        let writes = process.journal.counts();
+        let before = process.journal.counts();
         process.commit(now);
         self.step()?;
-        let counts = process.journal.counts();
-        let outcomes = self.commands.values_mut();
-        for command in outcomes.filter(|command| command.known != Known::No) {
-            if counts.writes > writes.writes && command.known == Known::Told {
-                command.known = Known::Written;
-            }
-            if process.journal.is_failing() && command.known == Known::Written {
-                // Its segment may be lost, and it is written anew when the disk works again.
-                command.known = Known::Told;
-                command.was_orphaned = true;
-            }
-            if counts.syncs > writes.syncs && command.known == Known::Written {
-                command.known = Known::Durable;
-            }
-        }
+        self.book(process, before);
         for (numbers, answers) in sent.into_iter().zip(process.transmit()) {
             self.hear(&numbers, &answers);
         }
         self.step()?;
         self.dispatch(process);
         self.step()
+    }
+
+    /// Books what a commit has done.
+    fn book(&mut self, process: &Process, before: Counts) {
+        let counts = process.journal.counts();
+        let failed_syncs = self.disk.with(|disk| disk.failed_syncs);
+        let done = Done {
+            written: counts.writes > before.writes,
+            synced: counts.syncs > before.syncs,
+            sync_failed: failed_syncs > self.failed_syncs,
+        };
+        self.failed_syncs = failed_syncs;
+        for command in self.commands.values_mut() {
+            command.commit(done);
+        }
     }
 
     fn step(&self) -> Result<(), Crash> {
@@ -204,11 +215,8 @@ impl World {
                 continue;
             }
             let number = self.commands.len() as u64;
-            let command = Command {
-                due: self.unix + self.delay_ms,
-                expires: self.unix / 1000 * 1000 + LIFETIME_MS,
-                ..Command::default()
-            };
+            let expires = self.unix / 1000 * 1000 + LIFETIME_MS;
+            let command = Command::new(self.unix + self.delay_ms, expires);
             self.commands.insert(number, command);
             bytes.extend_from_slice(&signed(number, &self.text, self.unix));
             numbers.push(Some(number));
@@ -230,7 +238,7 @@ impl World {
                     command.acknowledged = true;
                     self.acknowledged += 1;
                 }
-                Answer::Busy => command.busy_at = Some(self.crashes),
+                Answer::Busy => command.busy = Some(Known::Told),
                 Answer::Other => panic!("{number} was refused"),
             }
         }
@@ -244,10 +252,11 @@ impl World {
                 continue;
             }
             let command = self.commands.get_mut(&number).unwrap();
-            match report.outcome {
-                Outcome::Delivered | Outcome::Rejected { .. } => command.known = Known::Told,
-                _ => {}
-            }
+            let is_final = matches!(
+                report.outcome,
+                Outcome::Delivered | Outcome::Rejected { .. }
+            );
+            command.tell(is_final);
             process.settle(&report, now);
         }
     }
@@ -273,22 +282,14 @@ impl World {
         let command = self.commands.get_mut(&number).unwrap();
         assert!(self.unix >= command.due, "{number} is early");
         assert!(self.unix <= command.expires, "{number} has expired");
-        assert!(
-            command.busy_at.is_none_or(|crashes| crashes < self.crashes),
-            "{number} was answered busy, and no crash has brought it back"
-        );
-        command.posts += 1;
-        let may_fail = command.failures + 2 < u64::from(ATTEMPTS_MAX);
-        if may_fail && self.random.percent(30) {
-            command.failures += 1;
+        if command.post() && self.random.percent(30) {
             return self
                 .random
                 .pick(&[&Outcome::Unsent, &Outcome::Unknown])
                 .clone();
         }
         self.repeated += u64::from(command.finals > 0);
-        command.finals += 1;
-        command.known = Known::No;
+        command.answer();
         match self.random.percent(10) {
             true => Outcome::Rejected { status: 404 },
             false => Outcome::Delivered,
@@ -297,26 +298,24 @@ impl World {
 
     /// The process or the machine stops; after a while there is another one.
     fn crash(&mut self) {
-        self.crashes += 1;
         let is_power_cut = self.random.percent(60);
-        let enough = if is_power_cut {
-            Known::Durable
-        } else {
-            Known::Written
+        let sync_failed = self.disk.with(|disk| disk.failed_syncs) > self.failed_syncs;
+        let enough = match is_power_cut || sync_failed {
+            true => Known::Durable,
+            false => Known::Written,
         };
         for command in self.commands.values_mut() {
-            command.crashes += 1;
-            command.unknown += u64::from(command.finals > 0 && command.known < enough);
+            command.crash(enough);
+        }
+        if is_power_cut || self.disk.is_lossy() {
+            // What was never acknowledged may be gone, and its number free again; what a start finds
+            // of it counts again.
+            let commands = &self.commands;
+            self.numbers
+                .retain(|_, number| commands[number].acknowledged);
         }
         match is_power_cut {
-            true => {
-                // What was never acknowledged may be gone, and its number free again; what a start
-                // finds of it counts again.
-                let commands = &self.commands;
-                self.numbers
-                    .retain(|_, number| commands[number].acknowledged);
-                self.disk.cut_power();
-            }
+            true => self.disk.cut_power(),
             false => self.disk.kill(),
         }
         let down = self
@@ -343,36 +342,25 @@ impl World {
         }
         assert_eq!(process.bot.pending(), 0, "all is settled in the end");
         let now = process.at(self.unix);
+        let before = process.journal.counts();
         process.journal.finish(&mut process.bot, now).unwrap();
+        self.book(&process, before);
         drop(process);
+        for command in self.commands.values_mut() {
+            command.crash(Known::Durable);
+        }
         self.disk.cut_power();
         self.plan.has_faults = true; // what they have done is still there
-        let Ok(process) = self.start() else {
-            panic!("a start after a graceful stop was refused");
-        };
-        // What was never acknowledged may come back from a segment that was given up.
-        for (_, owed) in (0..1000).filter_map(|slot| process.bot.owed(slot, Tick(0))) {
-            let command = &self.commands[&owed.path[1..].parse().unwrap()];
-            let is_no_surprise = !command.acknowledged || command.was_orphaned;
-            assert!(is_no_surprise, "owed after a graceful stop: {command:?}");
-        }
+        assert!(self.start().is_ok(), "nothing stops this one");
     }
 
     fn check(&self) {
-        for (number, command) in &self.commands {
-            let is_answered = command.finals > 0 || command.is_excused;
-            assert!(
-                is_answered || !command.acknowledged,
-                "{number} was acknowledged and never answered: {command:?}"
-            );
-            assert!(
-                command.finals <= 1 + command.unknown,
-                "{number} was answered once too often: {command:?}"
-            );
-            assert!(
-                command.posts <= u64::from(ATTEMPTS_MAX) + command.crashes,
-                "{number} was tried too often: {command:?}"
-            );
-        }
+        self.commands.values().for_each(Command::check);
     }
 }
+
+/// So small that a few turns fill it.
+const SMALL: Sizes = Sizes {
+    segment: 2048,
+    log_min: 8192,
+};

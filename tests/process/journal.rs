@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Instant;
 
-use crate::bot::{Bot, SECRET, SECRET_PATH, serve};
+use crate::bot::{Bot, SECRET, SECRET_PATH, exchange, serve};
 use crate::support::{Finished, Process, Scratch, finish, torrap};
 
 pub const FIRST: &str = "0000000001.log";
@@ -71,6 +71,26 @@ fn a_stop_leaves_what_is_pending_to_the_next_start_and_takes_under_a_second() {
     );
     assert_eq!(bot.process.stop(), Some(0));
     assert!(shown(&directory, &[]).stdout.contains("owed: 0\n"));
+}
+
+/// Files that are open tell nothing of that, and another process may have the path by now.
+#[test]
+fn nothing_is_promised_or_left_to_a_directory_that_was_removed() {
+    let directory = Scratch::new("removed");
+    for is_made_anew in [false, true] {
+        let mut bot = start(&directory, "1");
+        bot.command("olleh");
+        fs::remove_dir_all(directory.path()).unwrap();
+        if is_made_anew {
+            fs::create_dir(directory.path()).unwrap();
+        }
+        let busy = exchange(&mut bot.connect(), bot.signed("dlrow"));
+        let content = String::from_utf8(busy.content).unwrap();
+        assert!(content.contains("I am busy"), "{content}");
+        assert_eq!(bot.process.stop(), Some(0), "{:#?}", bot.process.log);
+        assert_eq!(texts(&bot, 1), [r#"{"text": "hello"}"#]);
+        assert_eq!(bot.slack.posts().len(), 1);
+    }
 }
 
 #[test]

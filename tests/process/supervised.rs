@@ -147,10 +147,15 @@ fn what_cannot_be_listened_on_is_named() {
 #[test]
 fn a_number_of_descriptors_that_is_none_is_named() {
     let (passed, _) = listener();
-    let script = PASS.replace("LISTEN_FDS=1", "LISTEN_FDS=one");
-    let finished = finish(&mut activated_by(&script, passed, "http://127.0.0.1:1"));
-    let line = "torrap: LISTEN_FDS: \"one\" is not a number of descriptors; unset it to listen on --listen\n";
-    assert_eq!((finished.code, finished.stderr.as_str()), (Some(2), line));
+    for count in ["one", "1000000000000"] {
+        let passed = passed.try_clone().unwrap();
+        let script = PASS.replace("LISTEN_FDS=1", &format!("LISTEN_FDS={count}"));
+        let finished = finish(&mut activated_by(&script, passed, "http://127.0.0.1:1"));
+        let line = format!(
+            "torrap: LISTEN_FDS: {count:?} is not a number of descriptors; unset it to listen on --listen\n"
+        );
+        assert_eq!((finished.code, finished.stderr), (Some(2), line));
+    }
 }
 
 #[test]

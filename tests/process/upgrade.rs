@@ -315,3 +315,23 @@ fn only_one_process_waits_for_a_journal_and_only_where_it_shares_the_address() {
     second.read_until(LISTENING);
     assert_eq!(second.stop(), Some(0));
 }
+
+/// The old process is told to stop when the new one says that it waits: by then nothing may be wrong with that
+/// one that can be known.
+#[test]
+fn a_process_that_could_not_start_does_not_wait_first() {
+    let (slack, directory) = (stand_in(), Scratch::new("upgrade-mistaken"));
+    let (_port, address) = shared_address();
+    let start = || {
+        let mut command = shared(&slack, address);
+        command.args(["--journal", directory.path()]);
+        command
+    };
+    let mut old = Process::start(&mut start());
+    old.read_until(LISTENING);
+    let mistaken = finish(start().env("NOTIFY_SOCKET", "/nowhere/notify"));
+    assert_eq!(mistaken.code, Some(1));
+    let line = "torrap: NOTIFY_SOCKET: cannot follow the service manager (";
+    assert!(mistaken.stderr.starts_with(line), "{}", mistaken.stderr);
+    assert_eq!(old.stop(), Some(0));
+}

@@ -212,7 +212,6 @@ fn a_connection_that_ends_holds_nothing_for_whatever_reason() {
     type End = fn(&mut Timed);
     let limits = Limits::default();
     let half = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc";
-    type End = fn(&mut Timed);
     // And what lingers does so from then on.
     let ends: [(u64, End); 4] = [
         (30_000, |test| test.connection.handle_peer_closed()),

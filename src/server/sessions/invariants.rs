@@ -19,7 +19,7 @@ impl<S: Socket> Sessions<S> {
         assert!(self.staged.is_empty() && self.resumed.is_empty());
         let held = self.slab.iter().map(|(_, session)| session.held_bytes);
         assert_eq!(held.sum::<usize>(), self.held_bytes);
-        assert!(self.held_bytes <= HELD_BYTES_MAX);
+        assert!(self.held_bytes <= 2 * HELD_BYTES_MAX);
         for (key, session) in self.slab.iter() {
             let turns = self.active.iter().chain(&self.bulk).chain(&self.leaving);
             let turns = turns.filter(|waiting| **waiting == key).count();

@@ -15,6 +15,7 @@ mod network;
 #[allow(unreachable_pub)]
 mod seeds;
 mod senders;
+mod strangers;
 mod world;
 
 use generator::Generator;

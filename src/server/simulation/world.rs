@@ -271,8 +271,6 @@ impl World {
         if std::mem::take(&mut self.network.borrow_mut().knocks) {
             self.admission.note(0);
         }
-        self.admission
-            .accept(&mut self.sessions, &mut self.bot, &(), self.now);
         self.sessions.receive(&mut self.bot, self.now);
         while let Some(report) = self.senders.poll_report(self.now.tick) {
             self.bot.handle_outcome(&report, self.now);
@@ -283,6 +281,8 @@ impl World {
             kept.commit(&mut self.sessions, &mut self.bot, self.now);
         }
         self.sessions.transmit();
+        self.admission
+            .accept(&mut self.sessions, &mut self.bot, &(), self.now);
         while self.senders.room() > 0 && !self.leaves_rest() {
             let Some(delivery) = self.bot.poll_delivery(self.now) else {
                 break;

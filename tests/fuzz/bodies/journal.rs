@@ -122,7 +122,7 @@ fn surely_owed(files: &Files) -> Option<Vec<String>> {
 
 /// How many replies are owed, as people are told.
 fn show(files: &Files) -> Option<usize> {
-    let look = || match inspect(&mut files.clone(), NOW.unix) {
+    let look = || match inspect(&mut files.clone(), NOW.unix, true) {
         Err(Error::Version { .. }) => None,
         result => Some(result.expect("all can be read")),
     };

@@ -1,0 +1,175 @@
+//! What strangers do must not keep a command from its answer.
+
+use std::ops::Range;
+
+use super::habits::Habits;
+use super::world::{GET, World};
+
+/// However many send many requests at once, a command that comes in is not behind all of them.
+#[test]
+fn a_command_does_not_wait_for_those_who_send_many_requests() {
+    const CROWD: usize = 100;
+    const VOLLEY: usize = 64;
+    // How many requests are answered in a turn at most differs from seed to seed.
+    for seed in 1..=8 {
+        let mut world = World::with(seed, Habits::calm());
+        for _ in 0..=CROWD {
+            world.network.borrow_mut().connect(usize::MAX);
+        }
+        while world.network.borrow().is_anyone_at_the_door() {
+            world.turn(true);
+        }
+        for wire in 0..CROWD {
+            let volley = GET.repeat(VOLLEY);
+            world.network.borrow_mut().deliver(wire, &volley);
+        }
+        let request = world.signed("help");
+        world.network.borrow_mut().deliver(CROWD, &request);
+        world.turn(true);
+        let answer = world.network.borrow_mut().take(CROWD, 512);
+        assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{answer:?}");
+        let first = answers(&world, 0..CROWD);
+        assert!((CROWD..=4 * CROWD).contains(&first), "{first} in one turn");
+        while world.has_work() {
+            world.turn(true);
+        }
+        let all = first + answers(&world, 0..CROWD);
+        assert_eq!(all, CROWD * VOLLEY, "in the end");
+    }
+}
+
+/// Takes what these have been answered, and counts it.
+fn answers(world: &World, wires: Range<usize>) -> usize {
+    let mut network = world.network.borrow_mut();
+    let bytes = wires.flat_map(|wire| network.take(wire, usize::MAX));
+    let text = String::from_utf8(bytes.collect()).unwrap();
+    text.matches("HTTP/1.1 ").count()
+}
+
+/// Places that are taken by strangers who always have another request are no different from others.
+#[test]
+fn a_command_gets_a_place_though_strangers_never_rest() {
+    let mut world = World::with(
+        1,
+        Habits {
+            places: 3,
+            ..Habits::calm()
+        },
+    );
+    let flood = GET.repeat(1_000);
+    let client = world.network.borrow_mut().connect(usize::MAX);
+    let request = world.signed("help");
+    world.network.borrow_mut().deliver(client, &request);
+    for _ in 0..2 {
+        let wire = world.network.borrow_mut().connect(usize::MAX);
+        world.network.borrow_mut().deliver(wire, &flood);
+    }
+    for _ in 0..3 {
+        world.advance(1);
+        world.turn(true);
+    }
+    world.advance(200);
+    let good = world.network.borrow_mut().connect(usize::MAX);
+    let request = world.signed("c1");
+    world.network.borrow_mut().deliver(good, &request);
+    for _ in 0..4 {
+        world.turn(true);
+        world.advance(2);
+    }
+    let answer = world.network.borrow_mut().take(good, 512);
+    assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{answer:?}");
+    assert!(
+        !world.network.borrow().wires[client].closed,
+        "one who has signed a request goes last"
+    );
+}
+
+/// One signed request is not enough to keep a place for ever.
+#[test]
+fn a_client_who_signs_no_more_is_a_stranger_again() {
+    let mut world = World::with(
+        1,
+        Habits {
+            places: 1,
+            ..Habits::calm()
+        },
+    );
+    let wire = world.network.borrow_mut().connect(usize::MAX);
+    let request = [world.signed("help"), GET.repeat(1_000)].concat();
+    world.network.borrow_mut().deliver(wire, &request);
+    for _ in 0..80 {
+        world.turn(true);
+    }
+    assert!(world.has_work(), "it never rests");
+    let good = world.network.borrow_mut().connect(usize::MAX);
+    let request = world.signed("c1");
+    world.network.borrow_mut().deliver(good, &request);
+    for _ in 0..4 {
+        world.turn(true);
+        world.advance(2);
+    }
+    let answer = world.network.borrow_mut().take(good, 512);
+    assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{answer:?}");
+}
+
+/// The rest of a request may have come since the last turn, which may have taken a while.
+#[test]
+fn the_rest_of_a_request_is_read_before_its_place_is_given_away() {
+    let mut world = World::with(
+        1,
+        Habits {
+            places: 1,
+            ..Habits::calm()
+        },
+    );
+    let good = world.network.borrow_mut().connect(usize::MAX);
+    let request = world.signed("c1");
+    world
+        .network
+        .borrow_mut()
+        .deliver(good, &request[..request.len() / 2]);
+    for _ in 0..2 {
+        world.turn(true);
+    }
+    world.advance(50);
+    world
+        .network
+        .borrow_mut()
+        .deliver(good, &request[request.len() / 2..]);
+    world.network.borrow_mut().connect(usize::MAX);
+    world.turn(true);
+    let answer = world.network.borrow_mut().take(good, 512);
+    assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{answer:?}");
+}
+
+/// However much strangers have us keep, there is room for a command that comes in two pieces.
+#[test]
+fn a_command_in_two_pieces_finds_room_beside_those_who_fill_it() {
+    const CONTENT_BYTES: usize = 256 * 1024;
+    let mut world = World::with(1, Habits::calm());
+    let head =
+        format!("POST /slack HTTP/1.1\r\nHost: x\r\nContent-Length: {CONTENT_BYTES}\r\n\r\n");
+    // The last of them leave no gap.
+    let sizes = [(300, CONTENT_BYTES - 1), (20, 20_000), (50, 1_000), (50, 0)];
+    for (count, bytes) in sizes {
+        for _ in 0..count {
+            let wire = world.network.borrow_mut().connect(usize::MAX);
+            world.turn(true);
+            let begun = [head.as_bytes(), &vec![b'a'; bytes]].concat();
+            world.network.borrow_mut().deliver(wire, &begun);
+            while world.has_work() {
+                world.turn(true);
+            }
+        }
+    }
+    let good = world.network.borrow_mut().connect(usize::MAX);
+    let request = world.signed("c1");
+    for piece in request.chunks(request.len() / 2 + 1) {
+        world.network.borrow_mut().deliver(good, piece);
+        for _ in 0..2 {
+            world.turn(true);
+        }
+    }
+    let answer = world.network.borrow_mut().take(good, 512);
+    assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{answer:?}");
+}
