@@ -2,9 +2,10 @@
 
 use super::ledger::Ledger;
 use super::log::{BATCH_FRONT, Failure, Log, Written};
-use super::record::{Entry, Record};
+use super::record::Record;
+use super::terms::{JournalClock, entry, number};
 use super::{Disk, JournalTime, LOG_PER_LIVE_MAX, Sizes};
-use crate::bot::{Bot, Change, Owed};
+use crate::bot::{Bot, Change};
 use crate::slab::Key;
 use crate::time::{Now, Tick};
 
@@ -71,20 +72,6 @@ pub struct Counts {
     pub moved: u64,
     /// Bytes that the log has had at most.
     pub peak_bytes: u64,
-}
-
-/// From the loop's ticks to journal time.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct JournalClock {
-    pub(super) tick: Tick,
-    pub(super) journal: JournalTime,
-}
-
-impl JournalClock {
-    /// The journal time of a tick, also of one to come.
-    pub(super) const fn at(&self, tick: Tick) -> JournalTime {
-        JournalTime(self.journal.0.saturating_add(tick.millis_since(self.tick)))
-    }
 }
 
 impl<D: Disk> Journal<D> {
@@ -402,28 +389,5 @@ impl<D: Disk> Journal<D> {
 
     fn number(&self, job: Key) -> u64 {
         number(job, self.newest_job)
-    }
-}
-
-/// The number of a job: its key's generation is the lower half, and the upper one is that which comes
-/// nearest to the newest job's.
-fn number(job: Key, newest: u64) -> u64 {
-    const ERA: u64 = 1 << 32;
-    let here = newest & !(ERA - 1) | u64::from(job.generation());
-    let others = [here.checked_sub(ERA), here.checked_add(ERA)];
-    let all = others.into_iter().flatten().chain([here]);
-    all.min_by_key(|number| number.abs_diff(newest))
-        .unwrap_or(here)
-}
-
-fn entry<'a>(owed: &Owed<'a>, clock: JournalClock, due: JournalTime) -> Entry<'a> {
-    Entry {
-        due,
-        expires: clock.at(owed.expires_at),
-        attempts: owed.attempts,
-        command: owed.command,
-        origin: owed.origin,
-        path: owed.path,
-        text: owed.text,
     }
 }

@@ -51,6 +51,11 @@ impl Doubts {
         .map(|(_, _, doubt)| doubt)
     }
 
+    /// Leaves those of which this is true.
+    pub(super) fn retain(&mut self, mut is_left: impl FnMut(&Doubt) -> bool) {
+        self.0.retain(|(_, _, doubt)| is_left(doubt));
+    }
+
     /// Appends the records that make it true for good. `failed` tells of a job that is owed how many
     /// attempts have failed, and when the next one is due.
     pub(super) fn append_to(

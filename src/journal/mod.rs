@@ -21,12 +21,14 @@ mod commit;
 mod doubts;
 mod header;
 mod ledger;
+mod lineage;
 mod log;
 mod open;
 mod record;
 mod replay;
 mod report;
 mod scan;
+mod terms;
 
 use std::io::{self, Read};
 use std::{error, fmt};

@@ -2,16 +2,17 @@
 
 use std::fmt;
 
-use super::commit::{Journal, JournalClock};
+use super::commit::Journal;
 use super::header;
 use super::ledger::Ledger;
 use super::log::Log;
 use super::record::{Entry, Record};
-use super::replay::{Found, Replay, io_error};
+use super::replay::{Replay, io_error};
+use super::terms::JournalClock;
 use super::{ASIDE_SUFFIX, Disk, Error, JournalTime, KEPT_ASIDE_MAX, Sizes};
 use crate::bot::{Bot, Owed};
 use crate::jobs::LIFETIME_MS;
-use crate::time::{Now, Tick, UnixTime};
+use crate::time::{Now, UnixTime};
 
 /// What was found at the start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,14 +67,9 @@ impl<D: Disk> Journal<D> {
         now: Now,
     ) -> Result<(Self, Recovery), Error> {
         let replay = Replay::of(&mut disk)?;
-        for stale in &replay.stale {
-            // One that stays is in front of the gap at the next start as well.
-            if let Err(error) = disk.remove(&header::name(*stale)) {
-                ::log::warn!("journal: cannot delete a segment in front of a gap: {error}");
-            }
-        }
         let mut recovery = Recovery::default();
-        keep_aside(&mut disk, &replay.segments, &mut recovery)?;
+        remove_stale(&mut disk, &replay.stale);
+        keep_aside(&mut disk, &replay, &mut recovery)?;
         let mut ledger = Ledger::new(replay.segments.first().map_or(1, |first| first.number));
         for found in &replay.segments {
             recovery.damages += found.damages;
@@ -99,7 +95,7 @@ impl<D: Disk> Journal<D> {
         let failed = |number| replay.failed(number);
         replay.doubts.append_to(&mut journal.outcomes, failed);
         journal.restore(&replay, bot, &mut recovery)?;
-        bot.number_from(replay.newest_job + 1);
+        bot.number_from(replay.newest_job.saturating_add(1));
         bot.keep_changes();
         journal.make_good(bot, now);
         Ok((journal, recovery))
@@ -152,15 +148,16 @@ fn owed<'a>(entry: &Entry<'a>, clock: &JournalClock) -> Owed<'a> {
         path: entry.path,
         text: entry.text,
         attempts: entry.attempts,
-        due: tick(entry.due, clock),
-        expires_at: tick(entry.expires, clock),
+        due: clock.tick.not_before(wait(entry.due, clock)),
+        // To the millisecond, so that it is the same when the record is repeated.
+        expires_at: clock.tick.after(wait(entry.expires, clock)),
     }
 }
 
-/// The tick of a journal time; one that no job can wait for is nearer.
-fn tick(time: JournalTime, clock: &JournalClock) -> Tick {
+/// How long it is to a journal time; no job can wait for longer than it lives.
+fn wait(time: JournalTime, clock: &JournalClock) -> u64 {
     let wait = time.0.saturating_sub(clock.journal.0);
-    clock.tick.not_before(wait.min(LIFETIME_MS))
+    wait.min(LIFETIME_MS)
 }
 
 /// Journal time at the start: on from the last one that was recorded, by as much as the time of day has
@@ -174,31 +171,58 @@ pub(super) fn resume(last: Option<(JournalTime, UnixTime)>, unix: UnixTime) -> J
     }
 }
 
-/// Gives damaged segments a second name, as many as are allowed.
+/// Deletes segments that were deleted before, as far as the log can know.
+fn remove_stale<D: Disk>(disk: &mut D, stale: &[u32]) {
+    for number in stale {
+        let name = header::name(*number);
+        match disk.remove(&name) {
+            Ok(()) => ::log::warn!("journal: {name} stands in front of a gap, and is deleted"),
+            // It is in front of the gap at the next start as well.
+            Err(error) => ::log::warn!("journal: {name} stands in front of a gap: {error}"),
+        }
+    }
+}
+
+/// Gives damaged segments a second name, as many as are allowed, and files that are no segments no other.
 fn keep_aside<D: Disk>(
     disk: &mut D,
-    segments: &[Found],
+    replay: &Replay,
     recovery: &mut Recovery,
 ) -> Result<(), Error> {
     let names = disk.names().map_err(io_error("list the directory"))?;
-    let mut kept = names
-        .iter()
-        .filter(|name| name.ends_with(ASIDE_SUFFIX))
-        .count();
-    for found in segments.iter().filter(|found| found.damages > 0) {
-        let name = header::name(found.number);
+    let is_aside = |name: &&String| name.ends_with(ASIDE_SUFFIX);
+    let mut left = KEPT_ASIDE_MAX.saturating_sub(names.iter().filter(is_aside).count());
+    let mut keep = |disk: &mut D, name: &str| {
         let aside = format!("{name}{ASIDE_SUFFIX}");
+        if names.contains(&aside) || left == 0 {
+            return false;
+        }
+        match disk.keep_aside(name, &aside) {
+            Ok(()) => {
+                left -= 1;
+                recovery.kept_aside.push(aside);
+                true
+            }
+            Err(error) => {
+                ::log::warn!("journal: cannot keep {name} aside: {error}");
+                false
+            }
+        }
+    };
+    for found in replay.segments.iter().filter(|found| found.damages > 0) {
+        let name = header::name(found.number);
         let (places, bytes) = (found.damages, found.damaged_bytes);
         ::log::warn!("journal: {name} is damaged in {places} places, {bytes} bytes are lost");
-        if names.contains(&aside) || kept >= KEPT_ASIDE_MAX {
-            continue;
-        }
-        match disk.keep_aside(&name, &aside) {
-            Ok(()) => {
-                kept += 1;
-                recovery.kept_aside.push(aside);
-            }
-            Err(error) => ::log::warn!("journal: cannot keep {name} aside: {error}"),
+        keep(disk, &name);
+    }
+    for number in &replay.foreign {
+        let name = header::name(*number);
+        ::log::warn!("journal: {name} is no segment of this log, and is not read");
+        // Out of the way of one that will have its name.
+        if keep(disk, &name)
+            && let Err(error) = disk.remove(&name)
+        {
+            ::log::warn!("journal: cannot delete {name}: {error}");
         }
     }
     Ok(())

@@ -8,6 +8,7 @@ use std::io::{self, Read, Take};
 
 use super::doubts::{Doubt, Doubts};
 use super::header::{self, HEADER_BYTES, Header, Reading, Synced};
+use super::lineage::Lineage;
 use super::record::{Entry, Record};
 use super::scan::{Piece, Scanner};
 use super::{Disk, Error, JournalTime};
@@ -57,8 +58,10 @@ pub(super) struct Replay {
     failed: BTreeMap<u64, (u8, JournalTime)>,
     /// The segments that count, the oldest first.
     pub(super) segments: Vec<Found>,
-    /// Segments in front of a gap: they were deleted, and a power cut has brought them back.
+    /// Segments in front of a gap.
     pub(super) stale: Vec<u32>,
+    /// Files behind the log that are called like segments and are none.
+    pub(super) foreign: Vec<u32>,
     /// What of all this a power cut may take back.
     pub(super) doubts: Doubts,
     /// The highest number that a job has had.
@@ -77,16 +80,25 @@ impl Replay {
             .filter_map(|name| header::number(name))
             .collect();
         numbers.sort_unstable();
-        let gap = numbers.windows(2).rposition(|pair| pair[0] + 1 != pair[1]);
-        replay.stale = numbers.drain(..gap.map_or(0, |at| at + 1)).collect();
-        let mut headers = Vec::with_capacity(numbers.len());
-        for number in &numbers {
-            headers.push(read_header(disk, *number)?);
+        let mut files = Vec::with_capacity(numbers.len());
+        for number in numbers {
+            files.push((number, read_header(disk, number)?));
         }
-        for (index, number) in numbers.iter().enumerate() {
-            let next = headers.get(index + 1).copied().flatten();
-            replay.read_segment(disk, *number, headers[index], next)?;
+        let lineage = Lineage::of(files);
+        for (index, (number, header)) in lineage.log.iter().enumerate() {
+            let next = lineage.log.get(index + 1).and_then(|(_, next)| *next);
+            replay.read_segment(disk, *number, *header, next)?;
         }
+        (replay.stale, replay.foreign) = (lineage.stale, lineage.foreign);
+        // What a later record contradicts is not said again: it would end what is owed.
+        let Self { doubts, places, .. } = &mut replay;
+        doubts.retain(|doubt| match *doubt {
+            Doubt::Settled(number) => !places.contains_key(&number),
+            Doubt::Withdrawn { first, last } => {
+                first > last || places.range(first..=last).next().is_none()
+            }
+            Doubt::Failed(_) | Doubt::Moved(..) => true,
+        });
         Ok(replay)
     }
 
@@ -136,7 +148,11 @@ impl Replay {
             }
         }
         if let Some(next) = next {
-            found.bytes = next.previous_end;
+            let end = scanner.offset();
+            if end < next.previous_end {
+                gaps.add(end, next.previous_end - end);
+            }
+            found.bytes = next.previous_end.min(end);
             if next.previous_sync != Synced::Unknown {
                 gaps.know_synced(u64::MAX);
             }
@@ -291,14 +307,15 @@ impl Replay {
     }
 }
 
-type SegmentScanner<'a> = Scanner<Take<Box<dyn Read + 'a>>>;
+/// The file of a segment, as far as it counts.
+type Segment<'a> = Take<Box<dyn Read + 'a>>;
 
 /// Reads a segment's records, behind so many bytes at its beginning.
 fn scan<D: Disk>(
     disk: &mut D,
     number: u32,
     limit: u64,
-) -> Result<(SegmentScanner<'_>, u64), Error> {
+) -> Result<(Scanner<Segment<'_>>, u64), Error> {
     let mut file = open(disk, number)?.take(limit);
     let front_bytes = read_front(&mut file, &mut [0; HEADER_BYTES]) as u64;
     Ok((Scanner::new(file, number, front_bytes), front_bytes))

@@ -179,6 +179,17 @@ impl fmt::Display for Report {
             let (places, bytes) = (found.damages, found.damaged_bytes);
             writeln!(f, "damaged: {name}, {places} places, {bytes} bytes lost")?;
         }
+        for number in &self.replay.stale {
+            let name = super::header::name(*number);
+            writeln!(
+                f,
+                "in front of a gap: {name}, to be deleted by the next start"
+            )?;
+        }
+        for number in &self.replay.foreign {
+            let name = super::header::name(*number);
+            writeln!(f, "no segment of this log: {name}")?;
+        }
         for aside in &self.aside {
             writeln!(f, "kept aside: {}", printable(aside))?;
         }

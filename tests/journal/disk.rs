@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use torrap::journal::Disk;
 
+use crate::changes::{Change, NameChange, place};
 use crate::generator::Generator;
 
 /// Writes reach the platter in pieces of this size, each on its own.
@@ -47,18 +48,6 @@ struct File {
     unsynced: Vec<Change>,
     /// A sync has failed: not all that is seen will ever be durable, whatever later syncs say.
     is_lossy: bool,
-}
-
-#[derive(Clone)]
-enum Change {
-    Write(usize, Vec<u8>),
-    Truncate(usize),
-}
-
-#[derive(Clone)]
-enum NameChange {
-    Link(String, usize),
-    Unlink(String),
 }
 
 impl FakeDisk {
@@ -291,32 +280,6 @@ impl File {
             change.apply(&mut self.seen);
         }
     }
-}
-
-impl Change {
-    fn apply(&self, content: &mut Vec<u8>) {
-        match self {
-            Self::Write(offset, bytes) => place(content, *offset, bytes),
-            Self::Truncate(len) => content.truncate(*len),
-        }
-    }
-}
-
-impl NameChange {
-    fn apply(&self, names: &mut BTreeMap<String, usize>) {
-        match self {
-            Self::Link(name, file) => _ = names.insert(name.clone(), *file),
-            Self::Unlink(name) => _ = names.remove(name),
-        }
-    }
-}
-
-fn place(content: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
-    let end = offset + bytes.len();
-    if content.len() < end {
-        content.resize(end, 0);
-    }
-    content[offset..end].copy_from_slice(bytes);
 }
 
 impl Disk for FakeDisk {

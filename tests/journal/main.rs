@@ -6,12 +6,14 @@
 #![allow(clippy::unwrap_used)] // a test may fail
 #![allow(unreachable_pub)] // nobody else reaches into a test
 
+mod changes;
 mod command;
 mod crashes;
 mod disk;
 #[path = "../shared/generator.rs"]
 #[allow(dead_code)] // the simulation uses all of it
 mod generator;
+mod lineage;
 mod process;
 mod restarts;
 mod rules;

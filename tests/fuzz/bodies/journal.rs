@@ -76,17 +76,26 @@ fn is_part(few: &[String], all: &[String]) -> bool {
     few.iter().all(|text| count(few, text) <= count(all, text))
 }
 
+/// The segments that count: the last run of numbers in which a header is intact. `None` if there is no such
+/// header.
+fn proven(files: &Files) -> Option<Vec<u32>> {
+    let names = files.0.keys();
+    let numbers: Vec<u32> = names.filter_map(|name| name[..10].parse().ok()).collect();
+    let is_intact = |number: &u32| {
+        let bytes = &files.0[&segments::name(*number)];
+        segments::previous_end(bytes, *number).is_some()
+    };
+    let mut runs: Vec<&[u32]> = numbers.chunk_by(|a, b| b - a == 1).collect();
+    runs.retain(|run| run.iter().any(is_intact));
+    runs.pop().map(<[u32]>::to_vec)
+}
+
 /// The texts of jobs that are owed whatever else the files say; `None` if nothing is sure, since a time in
-/// them is beyond all times. Segments in front of a gap are stale.
+/// them is beyond all times, or nothing shows which of them are the journal.
 fn surely_owed(files: &Files) -> Option<Vec<String>> {
-    let mut numbers: Vec<u32> = files
-        .0
-        .keys()
-        .filter_map(|name| name[..10].parse().ok())
-        .collect();
-    let gap = numbers.windows(2).rposition(|pair| pair[0] + 1 != pair[1]);
-    numbers.drain(..gap.map_or(0, |at| at + 1));
+    let numbers = proven(files)?;
     let (mut accepted, mut settled) = (BTreeMap::new(), BTreeSet::new());
+    let mut withdrawn = Vec::new();
     for number in &numbers {
         let bytes = &files.0[&segments::name(*number)];
         let next = number
@@ -97,19 +106,16 @@ fn surely_owed(files: &Files) -> Option<Vec<String>> {
             match said {
                 Said::Accepted(number, job) => _ = accepted.insert(number, job),
                 Said::Settled(number) => _ = settled.insert(number),
+                Said::Withdrawn(first, last) => withdrawn.push(first..=last),
                 Said::Batch(journal) if journal > 1 << 62 => return None,
                 _ => {}
             }
         }
     }
-    if gap.is_some()
-        && segments::previous_end(&files.0[&segments::name(numbers[0])], numbers[0]).is_none()
-    {
-        return Some(Vec::new());
-    }
     let is_sure = |(number, job): &(u64, segments::Job)| {
         let is_allowed = job.origin == ORIGIN && ["/a", "/b/c?d"].contains(&&*job.path);
-        is_allowed && job.expires == u64::MAX && !settled.contains(number)
+        let is_over = settled.contains(number) || withdrawn.iter().any(|all| all.contains(number));
+        is_allowed && job.expires == u64::MAX && !is_over
     };
     Some(
         accepted

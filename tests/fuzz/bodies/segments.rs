@@ -15,11 +15,11 @@ pub fn name(segment: u32) -> String {
 }
 
 /// A header of this segment with all its fields.
-pub fn header(segment: u32, version: u16, synced: bool, end: u64, next_job: u64) -> Vec<u8> {
+pub fn header(segment: u32, version: u16, synced: u8, end: u64, next_job: u64) -> Vec<u8> {
     let mut bytes = b"torrap".to_vec();
     bytes.extend_from_slice(&version.to_le_bytes());
     bytes.extend_from_slice(&(!version).to_le_bytes());
-    bytes.extend_from_slice(&[u8::from(synced), 0]);
+    bytes.extend_from_slice(&[synced, 0]);
     bytes.extend_from_slice(&segment.to_le_bytes());
     bytes.extend_from_slice(&end.to_le_bytes());
     bytes.extend_from_slice(&next_job.to_le_bytes());
@@ -35,8 +35,8 @@ fn long(bytes: &[u8], at: usize) -> u64 {
 pub fn previous_end(bytes: &[u8], segment: u32) -> Option<u64> {
     let front = bytes.get(..HEADER_BYTES)?;
     let (end, next_job) = (long(front, 16), long(front, 24));
-    let again = header(segment, 1, front[10] == 1, end, next_job);
-    (again == front).then_some(end)
+    let again = header(segment, 1, front[10], end, next_job);
+    (front[10] <= 2 && again == front).then_some(end)
 }
 
 /// A record of this segment.
@@ -84,6 +84,8 @@ pub struct Job {
 pub enum Said {
     Accepted(u64, Job),
     Settled(u64),
+    /// The first and the last.
+    Withdrawn(u64, u64),
     Failed,
     /// Journal time.
     Batch(u64),
@@ -122,6 +124,7 @@ fn claim(bytes: &[u8]) -> Option<usize> {
         2 => payload == 0,
         3 => payload == 9,
         4 => payload == 16,
+        5 => payload == 8,
         _ => false,
     };
     is_possible.then_some(HEAD_BYTES + payload)
@@ -137,6 +140,7 @@ fn read(bytes: &[u8], segment: u32) -> Option<(usize, Said)> {
         1 => entry(long(record, 9), &record[HEAD_BYTES..])?,
         2 => Said::Settled(long(record, 9)),
         3 => Said::Failed,
+        5 => Said::Withdrawn(long(record, 9), long(record, HEAD_BYTES)),
         _ => Said::Batch(long(record, 9)),
     };
     Some((len, said))
@@ -199,12 +203,13 @@ fn segment_of(
     };
     let next_job = input.of(&[0, 1, 9, 1 << 32, 1 << 63]) & numbers;
     let version = if kind == 255 { 2 } else { 1 };
-    let mut bytes = header(segment, version, kind & 1 == 0, told_end, next_job);
+    let synced = [1, 0, 1, 2][usize::from(kind) % 4];
+    let mut bytes = header(segment, version, synced, told_end, next_job);
     match kind % 16 {
         7 => bytes.truncate(usize::from(input.byte())),
         9 => bytes = input.some().to_vec(),
         11 => bytes[20] ^= 1,
-        13 => bytes = header(segment ^ 1, version, false, told_end, next_job),
+        13 => bytes = header(segment ^ 1, version, 0, told_end, next_job),
         _ => {}
     }
     for _ in 0..input.byte() % 16 {
@@ -239,6 +244,10 @@ fn piece(input: &mut Input<'_>, segment: u32, numbers: u64, origin: &str, bytes:
         }
         3 => input.some().to_vec(),
         4 => vec![0; usize::from(input.byte())],
+        5 => {
+            let last = number.saturating_add(u64::from(input.byte() % 4));
+            record(segment, 5, number, &last.to_le_bytes())
+        }
         _ => {
             let (due, expires) = (input.u64(), input.of(&[u64::MAX, u64::MAX, 0, 1 << 41]));
             let origin = input.of(&[origin, origin, origin, "http://x", ""]);

@@ -82,6 +82,7 @@ fn sizes_extensions_and_trailers_follow_the_grammar() {
         "0\r\n a: b\r\n\r\n",
         "0\r\nA: b\n\r\n",
         "0\r\n: b\r\n",
+        "0\r\nA\r\n\r\n",
         "0\r\nA: \0\r\n",
         "0\r\nA: \x7f\r\n",
     ] {

@@ -46,6 +46,10 @@ fn request_targets_in_all_four_forms() {
     ] {
         assert_refused(&torrap, get(target, ""), 400);
     }
+    for target in ["/", "*", "h", ":1", "u@h:1", "h:x", "h:1/", "http://h:1"] {
+        let case = format!("CONNECT {target} HTTP/1.1\r\nHost: x\r\n\r\n");
+        assert_refused(&torrap, case, 400);
+    }
 }
 
 #[test]

@@ -49,6 +49,16 @@ fn limits_hold_at_the_byte() {
     assert_refused(&torrap, known(201), 413);
     assert_statuses(&torrap, chunked(120) + HEALTHZ, &[404, 200]);
     assert_refused(&torrap, chunked(201), 413);
+    let coded = |content: String| post("Transfer-Encoding: chunked\r\n", &content);
+    let chunk = |len: usize| coded(format!("{len:x}\r\n{:len$}\r\n0\r\n\r\n", ""));
+    assert_statuses(&torrap, chunk(200) + HEALTHZ, &[404, 200]);
+    assert_refused(&torrap, chunk(201), 413);
+    let extension = |len: usize| coded(format!("0;{:len$}\r\n\r\n", ""));
+    assert_statuses(&torrap, extension(297) + HEALTHZ, &[404, 200]);
+    assert_refused(&torrap, extension(298), 413);
+    let trailer = |len: usize| coded(format!("0\r\nA:{:len$}\r\n\r\n", ""));
+    assert_statuses(&torrap, trailer(294) + HEALTHZ, &[404, 200]);
+    assert_refused(&torrap, trailer(295), 431);
     let fields = |count: usize| get("/healthz", &"A:\r\n".repeat(count));
     assert_statuses(&torrap, fields(FIELDS_MAX - 1), &[200]);
     assert_refused(&torrap, fields(FIELDS_MAX), 431);

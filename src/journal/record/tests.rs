@@ -1,0 +1,137 @@
+//! Tests of records as bytes.
+
+use super::*;
+use proptest::prelude::*;
+
+const ENTRY: Entry<'_> = Entry {
+    due: JournalTime(1_591_158_020_123),
+    expires: JournalTime(u64::MAX),
+    attempts: 4,
+    command: "/torrap",
+    origin: "https://hooks.slack.com",
+    path: "/commands/é",
+    text: "text 👍",
+};
+
+fn all() -> [Record<'static>; 5] {
+    [
+        Record::Accepted(u64::MAX, ENTRY),
+        Record::Settled(7),
+        Record::Failed {
+            number: 8,
+            attempts: 2,
+            due: JournalTime(9),
+        },
+        Record::Batch {
+            journal: JournalTime(1),
+            unix: UnixTime(2),
+            synced: 3,
+        },
+        Record::Withdrawn { first: 4, last: 5 },
+    ]
+}
+
+#[test]
+fn records_are_read_as_they_were_written() {
+    let mut batch = Vec::new();
+    let lens = all().map(|record| record.append(&mut batch));
+    seal(&mut batch, 3);
+    let mut rest = &batch[..];
+    for (record, len) in all().iter().zip(lens) {
+        assert_eq!(claimed_len(rest), Some(len));
+        assert!(is_intact(&rest[..len], 3));
+        assert_eq!(Record::read(&rest[..len]).as_ref(), Some(record));
+        rest = &rest[len..];
+    }
+    assert!(rest.is_empty());
+}
+
+#[test]
+fn how_much_is_synced_is_said_when_the_batch_is_written() {
+    let (journal, unix) = (JournalTime(1), UnixTime(2));
+    let batch = |synced| Record::Batch {
+        journal,
+        unix,
+        synced,
+    };
+    let mut bytes = Vec::new();
+    batch(0).append(&mut bytes);
+    set_synced(&mut bytes, 4711);
+    assert_eq!(Record::read(&bytes), Some(batch(4711)));
+}
+
+#[test]
+fn a_settled_job_costs_17_bytes() {
+    assert_eq!(Record::Settled(1).append(&mut Vec::new()), 17);
+    let fixed = HEAD_BYTES + 8 + 8 + 1 + 6;
+    let texts = "/torraphttps://hooks.slack.com/commands/étext 👍".len();
+    let len = Record::Accepted(1, ENTRY).append(&mut Vec::new());
+    assert_eq!(len, fixed + texts);
+}
+
+/// Rule 1: old bytes and misplaced blocks never check.
+#[test]
+fn a_record_checks_in_its_own_segment_alone() {
+    let mut record = Vec::new();
+    Record::Accepted(1, ENTRY).append(&mut record);
+    seal(&mut record, 5);
+    for other in (0..1000).filter(|number| *number != 5) {
+        assert!(!is_intact(&record, other), "{other}");
+    }
+}
+
+#[test]
+fn every_flipped_bit_is_noticed() {
+    let mut record = Vec::new();
+    Record::Accepted(1, ENTRY).append(&mut record);
+    seal(&mut record, 5);
+    for bit in 0..record.len() * 8 {
+        record[bit / 8] ^= 1 << (bit % 8);
+        assert!(!is_intact(&record, 5), "bit {bit}");
+        record[bit / 8] ^= 1 << (bit % 8);
+    }
+    assert!(is_intact(&record, 5));
+}
+
+#[test]
+fn zeros_are_no_record() {
+    assert_eq!(claimed_len(&[0; 64]), None);
+    assert_eq!(claimed_len(&[]), None);
+    assert_eq!(claimed_len(&[0; 8]), None);
+}
+
+#[test]
+fn a_length_that_no_record_of_its_kind_has_is_no_claim() {
+    for record in all() {
+        let mut bytes = Vec::new();
+        let len = record.append(&mut bytes);
+        assert_eq!(claimed_len(&bytes), Some(len));
+        assert!(is_plausible(&bytes), "{record:?}");
+        bytes[2] = 0x10; // a megabyte more
+        assert_eq!(claimed_len(&bytes), None, "{record:?}");
+    }
+    let mut bytes = Vec::new();
+    Record::Accepted(1, ENTRY).append(&mut bytes);
+    bytes[HEAD_BYTES + 17] += 1; // its command is said to be longer
+    assert!(claimed_len(&bytes).is_some() && !is_plausible(&bytes));
+}
+
+#[test]
+fn a_payload_of_the_wrong_length_is_no_record() {
+    for record in all() {
+        let mut bytes = Vec::new();
+        record.append(&mut bytes);
+        let is_text = matches!(record, Record::Accepted(..));
+        bytes.push(b'x');
+        assert_eq!(Record::read(&bytes).is_some(), is_text);
+        bytes.truncate(bytes.len() - 2);
+        assert_eq!(Record::read(&bytes), None, "half of its emoji is gone");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = (Record::read(&bytes), claimed_len(&bytes), is_intact(&bytes, 1));
+    }
+}
