@@ -119,3 +119,18 @@ fn a_journal_that_is_not_there_yet_is_empty() {
         "nothing is written before there is something"
     );
 }
+
+#[test]
+fn what_was_answered_before_a_graceful_end_is_not_owed_after_a_power_cut() {
+    for seed in 1..20 {
+        let disk = FakeDisk::new(seed);
+        let mut process = start(&disk);
+        process.turn(0..5, START);
+        assert_eq!(process.deliver(START + 1500), 5);
+        let now = process.at(START + 1500);
+        process.journal.finish(&mut process.bot, now).unwrap();
+        drop(process);
+        disk.cut_power();
+        assert_eq!(owed(&disk, START), [0; 0], "seed {seed}");
+    }
+}
