@@ -136,22 +136,16 @@ impl fmt::Display for Error {
                 option,
                 address,
                 source,
-            } if source.kind() == io::ErrorKind::AddrInUse => {
-                write!(
+            } => match source.kind() {
+                io::ErrorKind::AddrInUse => write!(
                     f,
                     "{option} {address}: already in use; stop the other server or choose another port"
-                )
-            }
-            Self::Listen {
-                option,
-                address,
-                source,
-            } => {
-                write!(
+                ),
+                _ => write!(
                     f,
                     "{option} {address}: cannot listen ({source}); choose another address or port"
-                )
-            }
+                ),
+            },
             Self::Inherited { index } => {
                 write!(
                     f,

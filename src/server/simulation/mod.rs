@@ -69,8 +69,7 @@ fn a_command_does_not_wait_for_those_who_send_much() {
     let mut world = World::with(1, Habits::calm());
     let head = b"POST /slack HTTP/1.1\r\nHost: x\r\nContent-Length: 262144\r\n\r\n";
     for _ in 0..300 {
-        let wire = world.network.borrow_mut().connect(usize::MAX);
-        world.network.borrow_mut().deliver(wire, head);
+        world.connect_with(head);
     }
     world.turn(true);
     world.turn(true);
@@ -84,8 +83,7 @@ fn a_command_does_not_wait_for_those_who_send_much() {
     let request = world.signed("c1");
     world.network.borrow_mut().deliver(good, &request);
     world.turn(true);
-    let answer = world.network.borrow_mut().take(good, 512);
-    assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{answer:?}");
+    world.assert_answered(good);
     let read = world.network.borrow().bytes_read;
     assert!(read < 2 * 17 * 288 * 1024, "{read} bytes in two turns");
 }
@@ -114,8 +112,7 @@ fn a_command_does_not_wait_for_those_who_leave() {
     let request = world.signed("help");
     world.network.borrow_mut().deliver(LEAVERS, &request);
     world.turn(true);
-    let answer = world.network.borrow_mut().take(LEAVERS, 512);
-    assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{answer:?}");
+    world.assert_answered(LEAVERS);
     while world.has_work() {
         world.turn(true);
     }
@@ -125,13 +122,7 @@ fn a_command_does_not_wait_for_those_who_leave() {
 /// A connection is no longer idle when the kernel holds a request whose event has not been told.
 #[test]
 fn an_idle_session_with_a_request_at_the_door_keeps_its_place() {
-    let mut world = World::with(
-        1,
-        Habits {
-            places: 1,
-            ..Habits::calm()
-        },
-    );
+    let mut world = World::with_places(1);
     let wire = world.network.borrow_mut().connect(usize::MAX);
     world.turn(true);
     world.turn(true);
@@ -145,24 +136,16 @@ fn an_idle_session_with_a_request_at_the_door_keeps_its_place() {
     world.work(&events);
     assert!(!world.network.borrow().wires[wire].closed, "it had to go");
     world.turn(true);
-    let answer = world.network.borrow_mut().take(wire, 512);
-    assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{answer:?}");
+    world.assert_answered(wire);
 }
 
 /// Who waits for a place costs nothing until there is one, or time for another look.
 #[test]
 fn a_shortage_of_places_is_slept_through() {
-    let mut world = World::with(
-        1,
-        Habits {
-            places: 1,
-            ..Habits::calm()
-        },
-    );
+    let mut world = World::with_places(1);
     let command = world.signed("help");
     for first in [&command[..], b"", b""] {
-        let wire = world.network.borrow_mut().connect(usize::MAX);
-        world.network.borrow_mut().deliver(wire, first);
+        world.connect_with(first);
     }
     for _ in 0..3 {
         world.turn(true);

@@ -26,8 +26,7 @@ fn a_command_does_not_wait_for_those_who_send_many_requests() {
         let request = world.signed("help");
         world.network.borrow_mut().deliver(CROWD, &request);
         world.turn(true);
-        let answer = world.network.borrow_mut().take(CROWD, 512);
-        assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{answer:?}");
+        world.assert_answered(CROWD);
         let first = answers(&world, 0..CROWD);
         assert!((CROWD..=4 * CROWD).contains(&first), "{first} in one turn");
         while world.has_work() {
@@ -49,35 +48,23 @@ fn answers(world: &World, wires: Range<usize>) -> usize {
 /// Places that are taken by strangers who always have another request are no different from others.
 #[test]
 fn a_command_gets_a_place_though_strangers_never_rest() {
-    let mut world = World::with(
-        1,
-        Habits {
-            places: 3,
-            ..Habits::calm()
-        },
-    );
+    let mut world = World::with_places(3);
     let flood = GET.repeat(1_000);
-    let client = world.network.borrow_mut().connect(usize::MAX);
-    let request = world.signed("help");
-    world.network.borrow_mut().deliver(client, &request);
+    let client = world.connect_with(&world.signed("help"));
     for _ in 0..2 {
-        let wire = world.network.borrow_mut().connect(usize::MAX);
-        world.network.borrow_mut().deliver(wire, &flood);
+        world.connect_with(&flood);
     }
     for _ in 0..3 {
         world.advance(1);
         world.turn(true);
     }
     world.advance(200);
-    let good = world.network.borrow_mut().connect(usize::MAX);
-    let request = world.signed("c1");
-    world.network.borrow_mut().deliver(good, &request);
+    let good = world.connect_with(&world.signed("c1"));
     for _ in 0..4 {
         world.turn(true);
         world.advance(2);
     }
-    let answer = world.network.borrow_mut().take(good, 512);
-    assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{answer:?}");
+    world.assert_answered(good);
     assert!(
         !world.network.borrow().wires[client].closed,
         "one who has signed a request goes last"
@@ -87,13 +74,7 @@ fn a_command_gets_a_place_though_strangers_never_rest() {
 /// One signed request is not enough to keep a place for ever.
 #[test]
 fn a_client_who_signs_no_more_is_a_stranger_again() {
-    let mut world = World::with(
-        1,
-        Habits {
-            places: 1,
-            ..Habits::calm()
-        },
-    );
+    let mut world = World::with_places(1);
     let wire = world.network.borrow_mut().connect(usize::MAX);
     let request = [world.signed("help"), GET.repeat(1_000)].concat();
     world.network.borrow_mut().deliver(wire, &request);
@@ -101,27 +82,18 @@ fn a_client_who_signs_no_more_is_a_stranger_again() {
         world.turn(true);
     }
     assert!(world.has_work(), "it never rests");
-    let good = world.network.borrow_mut().connect(usize::MAX);
-    let request = world.signed("c1");
-    world.network.borrow_mut().deliver(good, &request);
+    let good = world.connect_with(&world.signed("c1"));
     for _ in 0..4 {
         world.turn(true);
         world.advance(2);
     }
-    let answer = world.network.borrow_mut().take(good, 512);
-    assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{answer:?}");
+    world.assert_answered(good);
 }
 
 /// The rest of a request may have come since the last turn, which may have taken a while.
 #[test]
 fn the_rest_of_a_request_is_read_before_its_place_is_given_away() {
-    let mut world = World::with(
-        1,
-        Habits {
-            places: 1,
-            ..Habits::calm()
-        },
-    );
+    let mut world = World::with_places(1);
     let good = world.network.borrow_mut().connect(usize::MAX);
     let request = world.signed("c1");
     world
@@ -138,8 +110,7 @@ fn the_rest_of_a_request_is_read_before_its_place_is_given_away() {
         .deliver(good, &request[request.len() / 2..]);
     world.network.borrow_mut().connect(usize::MAX);
     world.turn(true);
-    let answer = world.network.borrow_mut().take(good, 512);
-    assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{answer:?}");
+    world.assert_answered(good);
 }
 
 /// However much strangers have us keep, there is room for a command that comes in two pieces.
@@ -170,6 +141,5 @@ fn a_command_in_two_pieces_finds_room_beside_those_who_fill_it() {
             world.turn(true);
         }
     }
-    let answer = world.network.borrow_mut().take(good, 512);
-    assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{answer:?}");
+    world.assert_answered(good);
 }

@@ -55,6 +55,15 @@ impl World {
         Self::with(seed, habits)
     }
 
+    /// One in which nothing goes wrong, with so few places.
+    pub(super) fn with_places(places: usize) -> Self {
+        let habits = Habits {
+            places,
+            ..Habits::calm()
+        };
+        Self::with(1, habits)
+    }
+
     pub(super) fn with(seed: u64, habits: Habits) -> Self {
         let mut generator = Generator::new(!seed);
         let now = Now {
@@ -105,6 +114,19 @@ impl World {
     pub(super) fn signed(&self, id: &str) -> Vec<u8> {
         let form = command::form("/torrap", id, "https://hooks.slack.com/commands/1");
         command::request(SECRET.as_bytes(), self.now.unix.secs(), form.as_bytes())
+    }
+
+    /// Somebody connects and sends this. Returns who.
+    pub(super) fn connect_with(&self, bytes: &[u8]) -> usize {
+        let mut network = self.network.borrow_mut();
+        let wire = network.connect(usize::MAX);
+        network.deliver(wire, bytes);
+        wire
+    }
+
+    pub(super) fn assert_answered(&self, wire: usize) {
+        let answer = self.network.borrow_mut().take(wire, 512);
+        assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{answer:?}");
     }
 
     pub(super) fn advance(&mut self, ms: u64) {
