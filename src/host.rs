@@ -5,6 +5,11 @@ use std::net::Ipv4Addr;
 /// Longest host name, in bytes (RFC 1035, section 2.3.4, without the root's dot).
 const HOST_BYTES_MAX: usize = 253;
 
+/// Whether the part before a port stands for every address of this machine, as in `:8000`.
+pub(crate) fn is_every_address(host: &str) -> bool {
+    matches!(host, "" | "*")
+}
+
 /// Whether `text` is a host name or an IPv4 address in its usual form.
 pub(crate) fn is_name_or_ipv4(text: &str) -> bool {
     let is_name = text.len() <= HOST_BYTES_MAX

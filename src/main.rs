@@ -11,7 +11,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use log::{Level, debug, error, info, log_enabled, warn};
+use log::{Level, debug, error, info, log, log_enabled, warn};
 use torrap::cli::{self, Invocation, Surroundings};
 use torrap::config::Config;
 use torrap::console::{Console, quiet_panics};
@@ -44,13 +44,16 @@ type Failure = (Box<dyn Display>, i32);
 fn main() {
     let surroundings = Surroundings {
         variable: &|name| std::env::var_os(name),
+        names: &std::env::vars_os()
+            .map(|(name, _)| name)
+            .collect::<Vec<_>>(),
         read_file: &read_secret,
     };
     let code = match cli::parse(std::env::args_os().skip(1), &surroundings) {
-        Ok(Invocation::Serve(config)) => logged(&config, |console| serve(&config, console)),
-        Ok(Invocation::Try { text, config }) => logged(&config, |_| try_out(&text, &config)),
+        Ok(Invocation::Serve(config)) => logged(config, serve),
+        Ok(Invocation::Try { text, config }) => logged(config, |config, _| try_out(&text, &config)),
         Ok(Invocation::TryAt { url, text, config }) => {
-            logged(&config, |_| try_at(&url, &text, &config))
+            logged(config, |config, _| try_at(&url, &text, &config))
         }
         Ok(Invocation::Check { config }) => check(config),
         Ok(Invocation::Manifest { url, is_link }) => {
@@ -73,7 +76,8 @@ fn main() {
 
 /// Reads the file of a secret: a few bytes, and never without end as from a device.
 fn read_secret(path: &Path) -> io::Result<Vec<u8>> {
-    let mut content = Vec::new();
+    // One that grows would leave copies behind.
+    let mut content = Vec::with_capacity(SECRET_FILE_BYTES_MAX as usize + 1);
     let read = File::open(path)?
         .take(SECRET_FILE_BYTES_MAX + 1)
         .read_to_end(&mut content)?;
@@ -84,20 +88,23 @@ fn read_secret(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// Does what needs a log, and gives the log time for its last lines.
-fn logged(config: &Config, run: impl FnOnce(&'static Console) -> Result<i32, Failure>) -> i32 {
+fn logged(
+    config: Config,
+    run: impl FnOnce(Config, &'static Console) -> Result<i32, Failure>,
+) -> i32 {
     quiet_panics();
     let console = match Console::stderr(config.log_level).map(Console::install) {
         Ok(Ok(console)) => console,
         Ok(Err(error)) => return complain(&error, FAILED),
         Err(error) => return complain(&error, FAILED),
     };
-    let result = run(console);
+    let result = run(config, console);
     console.flush(LAST_LINES);
     result.unwrap_or_else(|(error, code)| complain(&*error, code))
 }
 
 /// Runs the bot until it is stopped.
-fn serve(config: &Config, console: &Console) -> Result<i32, Failure> {
+fn serve(config: Config, console: &Console) -> Result<i32, Failure> {
     // The variables are read first: taking the sockets clears some of them.
     let [pid, fds, names] =
         ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"].map(|name| std::env::var(name).ok());
@@ -109,7 +116,10 @@ fn serve(config: &Config, console: &Console) -> Result<i32, Failure> {
     let inherited = Inherited::take(passed, std::process::id()).map_err(server_failure)?;
     // What is wrong is found before another process makes way for this one.
     let supervisor = supervisor()?;
-    let mut server = Server::bind_or_inherit(config, inherited).map_err(server_failure)?;
+    let mut server = Server::bind_or_inherit(&config, inherited).map_err(server_failure)?;
+    tell_notices(&config);
+    // The verifier has its keys: the secrets are wiped, and not kept for as long as the bot runs.
+    drop(config);
     server.supervise(supervisor);
     // Before anybody is told that it runs: whoever knows may stop it.
     catch_signals(server.stopper())?;
@@ -129,6 +139,14 @@ fn serve(config: &Config, console: &Console) -> Result<i32, Failure> {
     }
     info!("shutdown");
     Ok(if undelivered > 0 { FAILED } else { DONE })
+}
+
+/// Says what there is to say about the settings. An error keeps its line for itself: this comes after what could
+/// have failed because of them.
+fn tell_notices(config: &Config) {
+    for notice in &config.notices {
+        log!(notice.level, "{}", notice.line);
+    }
 }
 
 /// The service manager that has started the process, if one has.
@@ -189,6 +207,7 @@ fn try_out(text: &str, config: &Config) -> Result<i32, Failure> {
 fn try_at(url: &str, text: &str, config: &Config) -> Result<i32, Failure> {
     let url =
         manifest::request_url(url).map_err(|error| (Box::new(error) as Box<dyn Display>, USAGE))?;
+    tell_notices(config);
     let mut out = io::stdout();
     let is_terminal = out.is_terminal();
     tried(trial::remote::run(
@@ -214,7 +233,7 @@ fn tried(result: Result<bool, trial::Error>) -> Result<i32, Failure> {
 fn check(config: Result<Config, String>) -> i32 {
     let findings = check::run(config);
     match print(&check::table(&findings)) {
-        DONE if findings.iter().all(check::Finding::is_good) => DONE,
+        DONE if !findings.iter().any(check::Finding::is_bad) => DONE,
         _ => FAILED,
     }
 }

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::config::Config;
+use crate::config::{Config, Proxy};
 use crate::server;
 use crate::slack::response_url::Origin;
 use crate::slack::signature::Verifier;
@@ -19,53 +19,74 @@ use crate::trial::command;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     what: &'static str,
-    verdict: Result<String, String>,
+    verdict: Verdict,
+    text: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Good,
+    /// The bot runs with it, and most likely not as was meant.
+    Doubtful,
+    Bad,
 }
 
 impl Finding {
-    /// Whether there is nothing to do.
+    fn new(what: &'static str, found: Result<String, String>) -> Self {
+        let verdict = match found {
+            Ok(_) => Verdict::Good,
+            Err(_) => Verdict::Bad,
+        };
+        let (Ok(text) | Err(text)) = found;
+        Self {
+            what,
+            verdict,
+            text,
+        }
+    }
+
+    const fn doubtful(what: &'static str, text: String) -> Self {
+        Self {
+            what,
+            verdict: Verdict::Doubtful,
+            text,
+        }
+    }
+
+    /// Whether it keeps the bot from doing its work here.
     #[must_use]
-    pub const fn is_good(&self) -> bool {
-        self.verdict.is_ok()
+    pub fn is_bad(&self) -> bool {
+        self.verdict == Verdict::Bad
     }
 }
 
 /// Looks at everything. `config` is what the settings came to, or the line about the one that is wrong.
 #[must_use]
 pub fn run(config: Result<Config, String>) -> Vec<Finding> {
-    let mut findings = vec![Finding {
-        what: "signature",
-        verdict: check_signature(),
-    }];
+    let signature = Finding::new("signature", check_signature());
     let config = match config {
         Ok(config) => config,
-        Err(line) => {
-            findings.insert(
-                0,
-                Finding {
-                    what: "settings",
-                    verdict: Err(line),
-                },
-            );
-            return findings;
-        }
+        Err(line) => return vec![Finding::new("settings", Err(line)), signature],
     };
     let secrets = config.signing_secrets.len();
-    let settings = Finding {
-        what: "settings",
-        verdict: Ok(format!("complete; signing secrets: {secrets}")),
-    };
-    findings.insert(0, settings);
+    let complete = format!("complete; signing secrets: {secrets}");
+    let mut findings = vec![Finding::new("settings", Ok(complete))];
+    // What is only to be known has a line of its own further down.
+    let warnings = config.notices.iter().filter(|notice| notice.is_warning());
+    findings.extend(warnings.map(|notice| Finding::doubtful("settings", notice.line.clone())));
+    findings.push(signature);
     if let Some(directory) = &config.journal {
-        findings.push(Finding {
-            what: "journal",
-            verdict: check_journal(directory),
-        });
+        check_journal(directory, &mut findings);
     }
-    findings.push(Finding {
-        what: "listen",
-        verdict: check_listening(&config),
-    });
+    findings.push(Finding::new("listen", check_listening(&config)));
+    let roots = server::roots_in_use(&config);
+    findings.push(Finding::new(
+        "roots",
+        roots.map_err(|error| error.to_string()),
+    ));
+    if let Some(proxy) = &config.proxy {
+        findings.push(Finding::new("proxy", check_proxy(&config, proxy)));
+    }
     check_origins(&config, &mut findings);
     findings
 }
@@ -73,14 +94,19 @@ pub fn run(config: Result<Config, String>) -> Vec<Finding> {
 /// The findings, one a line, and what they come to.
 #[must_use]
 pub fn table(findings: &[Finding]) -> String {
-    let lines = findings.iter().map(|finding| match &finding.verdict {
-        Ok(found) => format!("ok      {:<10}  {found}\n", finding.what),
-        Err(to_do) => format!("failed  {:<10}  {to_do}\n", finding.what),
+    let lines = findings.iter().map(|finding| {
+        let verdict = match finding.verdict {
+            Verdict::Good => "ok",
+            Verdict::Doubtful => "warning",
+            Verdict::Bad => "failed",
+        };
+        format!("{verdict:<7} {:<10}  {}\n", finding.what, finding.text)
     });
-    let bad = findings.iter().filter(|finding| !finding.is_good()).count();
-    let sum = match bad {
-        0 => "all is well: torrap can run here\n".to_owned(),
-        bad => format!("to be put right: {bad}\n"),
+    let count = |verdict| findings.iter().filter(|f| f.verdict == verdict).count();
+    let sum = match (count(Verdict::Bad), count(Verdict::Doubtful)) {
+        (0, 0) => "all is well: torrap can run here\n".to_owned(),
+        (0, doubtful) => format!("torrap can run here; warnings: {doubtful}\n"),
+        (bad, _) => format!("to be put right: {bad}\n"),
     };
     lines.chain([sum]).collect()
 }
@@ -109,11 +135,32 @@ fn check_signature() -> Result<String, String> {
 }
 
 /// Writes to the journal's directory and reads what is in it.
-fn check_journal(directory: &Path) -> Result<String, String> {
-    match server::probe_journal(directory) {
-        Ok(found) => Ok(format!("{} {found}", directory.display())),
+fn check_journal(directory: &Path, findings: &mut Vec<Finding>) {
+    let found = match server::probe_journal(directory) {
+        Ok((found, exposures)) => {
+            let exposures = exposures.into_iter();
+            findings.extend(exposures.map(|line| Finding::doubtful("journal", line)));
+            Ok(format!("{} {found}", directory.display()))
+        }
         Err(error) => Err(error.to_string()),
-    }
+    };
+    findings.push(Finding::new("journal", found));
+}
+
+/// Whether replies can go through the proxy, and which ones do not.
+fn check_proxy(config: &Config, proxy: &Proxy) -> Result<String, String> {
+    server::probe_proxy(config).map_err(|error| error.to_string())?;
+    let is_past = |origin: &&Origin| proxy.no_proxy.covers(&origin.host(), origin.port());
+    let past = config.reply_origins.iter().filter(is_past);
+    let past: Vec<_> = past.map(Origin::to_string).collect();
+    let past = match past.is_empty() {
+        true => "no origin".to_owned(),
+        false => past.join(", "),
+    };
+    Ok(format!(
+        "replies go through that of {}; past it: {past}",
+        proxy.variable
+    ))
 }
 
 /// Takes the addresses that the bot would listen on, and gives them back.
@@ -136,7 +183,10 @@ fn check_listening(config: &Config) -> Result<String, String> {
 /// Whether the address is taken by a bot of ours, which is what a check beside a running one finds.
 fn bot_that_listens(error: &server::Error) -> Option<String> {
     let server::Error::Listen {
-        address, source, ..
+        address,
+        at: Some(at),
+        source,
+        ..
     } = error
     else {
         return None;
@@ -145,18 +195,15 @@ fn bot_that_listens(error: &server::Error) -> Option<String> {
         return None;
     }
     let get = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-    let mut addresses = std::net::ToSocketAddrs::to_socket_addrs(address).ok()?;
-    let is_ours = addresses.any(|address| {
-        command::send(address, get).is_ok_and(|response| {
-            response.status == 200 && response.content.starts_with(b"{\"success\":true,")
-        })
+    let is_ours = command::send(*at, get).is_ok_and(|response| {
+        response.status == 200 && response.content.starts_with(b"{\"success\":true,")
     });
     is_ours.then(|| format!("{address} is taken, by a bot that answers there already"))
 }
 
 /// Asks the receivers of replies for their front pages, and what time it is there.
 fn check_origins(config: &Config, findings: &mut Vec<Finding>) {
-    // What keeps a client from being made keeps the bot from listening, too, and has been said.
+    // What keeps a client from being made has been said.
     let Ok(agent) = server::client(config) else {
         return;
     };
@@ -172,15 +219,10 @@ fn check_origins(config: &Config, findings: &mut Vec<Finding>) {
                 "{origin}: {error}; look at DNS, the firewall, HTTPS_PROXY and --ca-file"
             )),
         };
-        findings.push(Finding {
-            what: "replies to",
-            verdict,
-        });
+        findings.push(Finding::new("replies to", verdict));
     }
-    findings.push(Finding {
-        what: "clock",
-        verdict: judge_clock(skew, config.tolerance_ms),
-    });
+    let clock = judge_clock(skew, config.tolerance_ms);
+    findings.push(Finding::new("clock", clock));
 }
 
 struct Answer {
@@ -223,6 +265,7 @@ fn judge_clock(skew: Option<(i64, String)>, tolerance_ms: u64) -> Result<String,
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Notice, Settings};
 
     #[test]
     fn slacks_example_is_verified() {
@@ -237,6 +280,29 @@ mod tests {
             "failed  settings    --delay: x\n\
              ok      signature   Slack's own example is verified\n\
              to be put right: 1\n"
+        );
+    }
+
+    #[test]
+    fn a_doubt_is_told_and_keeps_nobody_from_running() {
+        let settings = Settings::default();
+        let mut config = Config::from_settings(&settings, Vec::new()).unwrap();
+        config.listen = vec!["127.0.0.1:0".to_owned()];
+        config.reply_origins.clear();
+        let doubts = ["x is not a setting", "y is not one"];
+        config.notices = doubts.map(|line| Notice::warning(line.to_owned())).into();
+        config.notices.push(Notice::info("z is set".to_owned()));
+        let findings = run(Ok(config));
+        assert!(findings.iter().all(|finding| !finding.is_bad()));
+        let table = table(&findings);
+        assert!(
+            table.contains("\nwarning settings    x is not a setting\nwarning settings    y is not one\nok      "),
+            "{table}"
+        );
+        assert!(!table.contains("z is set"), "{table}");
+        assert!(
+            table.ends_with("\ntorrap can run here; warnings: 2\n"),
+            "{table}"
         );
     }
 

@@ -12,6 +12,13 @@ use crate::config::{self, Setting, Shown};
 pub enum Error {
     /// A setting is wrong or missing.
     Setting(config::Error),
+    /// No secret is given, and a variable is set that may have been meant to give one.
+    SecretMisspelt {
+        /// The variable that is set.
+        variable: String,
+        /// The one that was probably meant.
+        meant: &'static str,
+    },
     /// There is no such option.
     UnknownOption {
         /// The option, dashes included.
@@ -120,6 +127,13 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Setting(error) => error.fmt(f),
+            Self::SecretMisspelt { variable, meant } => {
+                let variable = Shown(variable);
+                write!(
+                    f,
+                    "SLACK_SIGNING_SECRET is not set, but {variable} is; rename it to {meant}"
+                )
+            }
             Self::UnknownOption {
                 option,
                 nearest,

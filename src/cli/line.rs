@@ -4,8 +4,8 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
 use super::options::{OPTIONS, Opt};
-use super::{Command, Error, Invocation, Surroundings, TRIAL_TEXT};
-use crate::config::{Config, Proxy, Setting, Settings, SigningSecret};
+use super::{Command, Error, Invocation, Surroundings, TRIAL_TEXT, misspelt};
+use crate::config::{Config, Proxy, Setting, Settings, SigningSecret, clean};
 
 /// What `torrap try` logs unless `LOG_LEVEL` says otherwise: it tells its story by itself.
 const TRIAL_LOG_LEVEL: &str = "warn";
@@ -89,9 +89,13 @@ impl Line {
         {
             settings.give(Setting::Journal, STATE_DIRECTORY, directory);
         }
-        let secrets = SigningSecret::from_settings(&settings, surroundings.read_file)?;
+        let secrets = SigningSecret::from_settings(&settings, surroundings.read_file);
+        let secrets = secrets.map_err(|error| misspelt::explain(error, surroundings))?;
         let mut config = Config::from_settings(&settings, secrets)?;
         config.proxy = Proxy::from_variables(surroundings.variable);
+        let proxy = config.proxy.iter().flat_map(Proxy::notices);
+        config.notices.extend(proxy);
+        config.notices.extend(misspelt::notices(surroundings));
         Ok(config)
     }
 
@@ -145,7 +149,7 @@ impl Line {
         let word = words.next().ok_or(missing)?;
         match words.next() {
             Some(word) => Err(Error::SuperfluousWord { word }),
-            None => Ok(word),
+            None => Ok(clean(&word).to_owned()),
         }
     }
 }
@@ -167,7 +171,11 @@ fn gather(
     for opt in OPTIONS.iter().filter(|opt| heeds(opt)) {
         // Compose files and unit files set variables to nothing to unset them, but an empty
         // secret is a deployment gone wrong, and must not pass for a file's default.
-        let is_set = |value: &OsString| !value.is_empty() || opt.setting == Setting::SigningSecrets;
+        let is_empty = |value: &OsString| {
+            let text = value.to_str().map(clean);
+            value.is_empty() || text.is_some_and(str::is_empty)
+        };
+        let is_set = |value: &OsString| opt.setting == Setting::SigningSecrets || !is_empty(value);
         if let Some(value) = (surroundings.variable)(opt.variable).filter(is_set) {
             settings.give(opt.setting, opt.variable, value);
         }

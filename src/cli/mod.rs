@@ -3,6 +3,7 @@
 mod error;
 mod help;
 mod line;
+mod misspelt;
 mod nearest;
 mod options;
 #[cfg(test)]
@@ -18,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use lexopt::Arg::{Long, Short, Value};
 
-use crate::config::Config;
+use crate::config::{Config, clean};
 
 /// What `torrap try` reverses when it is given nothing.
 pub const TRIAL_TEXT: &str = "sdrawkcab si siht";
@@ -75,6 +76,8 @@ pub enum Invocation {
 pub struct Surroundings<'a> {
     /// The value of an environment variable.
     pub variable: &'a dyn Fn(&str) -> Option<OsString>,
+    /// The names of all environment variables.
+    pub names: &'a [OsString],
     /// The content of a file.
     pub read_file: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
 }
@@ -128,7 +131,8 @@ where
             Short('h') | Long("help") => return Ok(Invocation::Help(help::text())),
             Short('V') | Long("version") => return Ok(Invocation::Version(help::version())),
             Long("to") => {
-                line.to = Some(into_text(parser.value().map_err(|_| Error::NoTarget)?)?);
+                let url = into_text(parser.value().map_err(|_| Error::NoTarget)?)?;
+                line.to = Some(clean(&url).to_owned());
             }
             Long("link") => line.is_link = true,
             Long("jobs") => line.jobs = true,

@@ -67,7 +67,8 @@ pub const OPTIONS: &[Opt] = &[
         value: "ADDRESSES",
         default: default::LISTEN,
         variable_in_trial: false,
-        help: "list of host:port; a name listens on every address it resolves to, port 0 picks one",
+        help: "list of host:port; a name listens on every address it resolves to, :port on all \
+               addresses, a port alone on localhost; port 0 picks one",
     },
     Opt {
         setting: Setting::Delay,

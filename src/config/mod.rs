@@ -4,6 +4,10 @@
 //! `cli` is where that comes from.
 
 mod error;
+mod likeness;
+mod no_proxy;
+mod notice;
+mod pasted;
 mod proxy;
 mod settings;
 mod signing_secret;
@@ -11,6 +15,9 @@ mod value;
 
 pub(crate) use error::Shown;
 pub use error::{Error, Expected};
+pub use no_proxy::NoProxy;
+pub use notice::Notice;
+pub(crate) use pasted::clean;
 pub use proxy::Proxy;
 pub use settings::{Setting, Settings};
 pub use signing_secret::{SecretError, SigningSecret};
@@ -105,6 +112,8 @@ pub struct Config {
     pub proxy: Option<Proxy>,
     /// What a client's connection may take up. No setting changes it.
     pub limits: Limits,
+    /// What there is to say about these settings at the start and in a check.
+    pub notices: Vec<Notice>,
 }
 
 impl Config {
@@ -122,7 +131,9 @@ impl Config {
         use Setting as S;
         let value = |setting, default| settings.value(setting, default);
         let delay_ms = value(S::Delay, default::DELAY)?.millis(0..=DELAY_MS_MAX)?;
+        let reply_origins = value(S::ReplyOrigins, default::REPLY_ORIGINS)?.origins()?;
         Ok(Self {
+            notices: notices(settings, &signing_secrets, &reply_origins),
             signing_secrets,
             log_level: value(S::LogLevel, default::LOG_LEVEL)?.level()?,
             listen: value(S::Listen, default::LISTEN)?.addresses()?,
@@ -135,7 +146,7 @@ impl Config {
             delay_ms,
             tolerance_ms: value(S::Tolerance, default::TOLERANCE)?
                 .millis(TOLERANCE_MS_MIN..=TOLERANCE_MS_MAX)?,
-            reply_origins: value(S::ReplyOrigins, default::REPLY_ORIGINS)?.origins()?,
+            reply_origins,
             senders: value(S::Senders, default::SENDERS)?.count(SENDERS_MAX)?,
             max_pending: value(S::MaxPending, default::MAX_PENDING)?.count(PENDING_MAX)?,
             max_connections: value(S::MaxConnections, default::MAX_CONNECTIONS)?
@@ -150,6 +161,33 @@ impl Config {
             limits: Limits::default(),
         })
     }
+}
+
+/// What there is to say about settings that are good as far as they can be judged.
+fn notices(settings: &Settings, secrets: &[SigningSecret], origins: &[Origin]) -> Vec<Notice> {
+    let secrets_from = [Setting::SigningSecrets, Setting::SigningSecretsFile];
+    let name = secrets_from.iter().find_map(|from| settings.name(*from));
+    let mut notices: Vec<_> =
+        SigningSecret::notices(secrets, name.unwrap_or("signing secret")).collect();
+    let exposed = origins.iter().filter(|origin| origin.is_exposed());
+    let name = settings.name(Setting::ReplyOrigins);
+    let name = name.unwrap_or("--reply-origin");
+    notices.extend(exposed.map(|origin| {
+        Notice::warning(format!(
+            "{name}: replies to {origin} cross the network without encryption, and anyone on the way can \
+             read and use their response_urls; give an https:// origin"
+        ))
+    }));
+    // The flag was given to this program; the variable may be there for all that a machine runs.
+    if settings.name(Setting::CaFile) == Some("SSL_CERT_FILE")
+        && let Ok(Some(path)) = settings.path(Setting::CaFile, Expected::PemFile)
+    {
+        notices.push(Notice::info(format!(
+            "SSL_CERT_FILE is set: for replies the authorities in {} are trusted, and not the built-in ones",
+            Shown(&path.to_string_lossy())
+        )));
+    }
+    notices
 }
 
 #[cfg(test)]
@@ -184,5 +222,37 @@ mod tests {
         assert_eq!(drain_ms(&settings), 30_250);
         settings.give(Setting::Drain, "--drain", "0".into());
         assert_eq!(drain_ms(&settings), 0);
+    }
+
+    #[test]
+    fn an_origin_beyond_this_machine_gets_a_warning_unless_it_is_encrypted() {
+        let mut settings = Settings::default();
+        let origins = "http://127.0.0.1:9000,http://localhost,http://[::1]:1,https://a.example,\
+                       http://b.example:80,http://10.0.0.1";
+        settings.give(Setting::ReplyOrigins, "--reply-origin", origins.into());
+        let notices = Config::from_settings(&settings, Vec::new())
+            .unwrap()
+            .notices;
+        let lines: Vec<_> = notices.iter().map(|notice| notice.line.as_str()).collect();
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert!(lines[0].starts_with("--reply-origin: replies to http://b.example cross"));
+        assert!(lines[1].starts_with("--reply-origin: replies to http://10.0.0.1 cross"));
+        assert!(notices.iter().all(Notice::is_warning));
+    }
+
+    #[test]
+    fn authorities_that_the_environment_has_set_are_told() {
+        let told = |name| {
+            let mut settings = Settings::default();
+            settings.give(Setting::CaFile, name, " \"/etc/ca.pem\"\n".into());
+            let config = Config::from_settings(&settings, Vec::new()).unwrap();
+            assert_eq!(config.ca_file, Some("/etc/ca.pem".into()));
+            config.notices
+        };
+        assert!(told("--ca-file").is_empty());
+        let [notice] = &told("SSL_CERT_FILE")[..] else {
+            panic!("one line")
+        };
+        assert!(!notice.is_warning() && notice.line.contains("\"/etc/ca.pem\""));
     }
 }

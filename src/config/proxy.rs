@@ -2,6 +2,14 @@
 
 use std::ffi::OsString;
 
+use super::error::Shown;
+use super::no_proxy::NoProxy;
+use super::notice::Notice;
+use super::pasted::clean;
+
+/// Most entries of `NO_PROXY` that get a line because they have no effect.
+const IGNORED_LINES_MAX: usize = 4;
+
 /// A proxy as the environment names it; whether it is one is judged when the HTTP client is built.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Proxy {
@@ -10,7 +18,7 @@ pub struct Proxy {
     /// Its URL, which may hold a password.
     pub url: String,
     /// Hosts that are reached without it, from `NO_PROXY`.
-    pub no_proxy: Vec<String>,
+    pub no_proxy: NoProxy,
 }
 
 /// By hand, since the URL may hold a password.
@@ -27,23 +35,31 @@ impl Proxy {
     pub fn from_variables(variable: &dyn Fn(&str) -> Option<OsString>) -> Option<Self> {
         // What is not UTF-8 stays wrong, so that it is refused and not passed over.
         let text = |name| {
-            Some(variable(name)?.to_string_lossy().into_owned())
-                .filter(|text| !text.trim().is_empty())
+            let text = variable(name)?.to_string_lossy().into_owned();
+            Some(clean(&text).to_owned()).filter(|text| !text.is_empty())
         };
         let (name, url) = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
             .into_iter()
             .find_map(|name| text(name).map(|url| (name, url)))?;
-        let no_proxy = text("NO_PROXY")
-            .or_else(|| text("no_proxy"))
-            .unwrap_or_default();
-        let hosts = no_proxy
-            .split(',')
-            .map(str::trim)
-            .filter(|host| !host.is_empty());
+        let no_proxy = text("NO_PROXY").or_else(|| text("no_proxy"));
         Some(Self {
             variable: name,
             url,
-            no_proxy: hosts.map(str::to_owned).collect(),
+            no_proxy: NoProxy::parse(&no_proxy.unwrap_or_default()),
+        })
+    }
+
+    /// A warning for each entry of `NO_PROXY` that has no effect, up to a few of them.
+    pub fn notices(&self) -> impl Iterator<Item = Notice> + '_ {
+        let ignored = self.no_proxy.ignored().iter().take(IGNORED_LINES_MAX);
+        ignored.map(|text| {
+            // In a URL there may be a password.
+            let text = text.rsplit('@').next().unwrap_or_default();
+            Notice::warning(format!(
+                "NO_PROXY: {} is of no known form and has no effect; give a host or a domain, perhaps with a \
+                 port, an IP address, a range such as 10.0.0.0/8, or *",
+                Shown(text)
+            ))
         })
     }
 }
@@ -90,7 +106,31 @@ mod tests {
             ("HTTPS_PROXY", "http://p:2"),
             ("no_proxy", "a.example, .b.example,,"),
         ]);
-        assert_eq!(proxy.unwrap().no_proxy, ["a.example", ".b.example"]);
+        let proxy = proxy.unwrap();
+        assert!(proxy.no_proxy.covers("x.b.example", 443) && proxy.notices().next().is_none());
+    }
+
+    #[test]
+    fn entries_without_effect_get_a_warning_each_up_to_a_few() {
+        let list = "a.example,http://b.example,10.0.0.*";
+        let proxy = from(&[("HTTPS_PROXY", "http://p:2"), ("NO_PROXY", list)]).unwrap();
+        let lines: Vec<_> = proxy.notices().map(|notice| notice.line).collect();
+        assert_eq!(lines.len(), 2);
+        assert!(
+            lines[1].starts_with("NO_PROXY: \"10.0.0.*\" is of no known form"),
+            "{lines:?}"
+        );
+        let list = "?,".repeat(1000);
+        let proxy = from(&[("HTTPS_PROXY", "http://p:2"), ("NO_PROXY", &list)]).unwrap();
+        assert_eq!(proxy.notices().count(), IGNORED_LINES_MAX);
+    }
+
+    #[test]
+    fn what_is_pasted_around_a_url_is_no_part_of_it() {
+        for url in [" http://p:2\r\n", "\"http://p:2\"", "\u{feff}http://p:2"] {
+            assert_eq!(from(&[("HTTPS_PROXY", url)]).unwrap().url, "http://p:2");
+        }
+        assert_eq!(from(&[("HTTPS_PROXY", "\"\"")]), None);
     }
 
     #[test]

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use zeroize::Zeroize;
+
 use super::error::{Error, Expected};
+use super::pasted::clean;
 use super::value::Value;
 
 /// A thing that can be set.
@@ -44,7 +47,8 @@ pub enum Setting {
     InChannel,
 }
 
-/// All that was given, each with the name it was given under. Holds secrets, so it has no `Debug`.
+/// All that was given, each with the name it was given under. Holds secrets, so it has no `Debug`, and its
+/// memory is overwritten when it is dropped.
 #[derive(Clone, Default)]
 pub struct Settings {
     given: BTreeMap<Setting, (&'static str, OsString)>,
@@ -71,7 +75,7 @@ impl Settings {
         let text = value.to_str().ok_or(Error::NotUtf8 { name })?;
         Ok(Some(Value {
             name,
-            text: text.trim(),
+            text: clean(text),
         }))
     }
 
@@ -87,24 +91,38 @@ impl Settings {
         Ok(self.given(setting)?.unwrap_or(default))
     }
 
-    /// A path may be any text that the system takes, not only UTF-8.
+    /// A path may be any text that the system takes, not only UTF-8; what is, may be pasted like other values.
     pub(super) fn path(
         &self,
         setting: Setting,
         expected: Expected,
     ) -> Result<Option<PathBuf>, Error> {
-        match self.given.get(&setting) {
-            None => Ok(None),
-            Some((name, path)) if path.is_empty() => Err(Error::Invalid {
+        let Some((name, path)) = self.given.get(&setting) else {
+            return Ok(None);
+        };
+        let path = path
+            .to_str()
+            .map_or(path.as_os_str(), |text| clean(text).as_ref());
+        if path.is_empty() {
+            return Err(Error::Invalid {
                 name,
                 value: String::new(),
                 expected,
-            }),
-            Some((_, path)) => Ok(Some(path.into())),
+            });
         }
+        Ok(Some(path.into()))
     }
 
     pub(super) fn name(&self, setting: Setting) -> Option<&'static str> {
         self.given.get(&setting).map(|(name, _)| *name)
+    }
+}
+
+/// The secrets among them are not left in freed memory.
+impl Drop for Settings {
+    fn drop(&mut self) {
+        for (_, value) in self.given.values_mut() {
+            std::mem::take(value).into_encoded_bytes().zeroize();
+        }
     }
 }

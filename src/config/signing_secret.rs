@@ -4,30 +4,42 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
+use zeroize::Zeroizing;
+
 use super::error::{Error, Expected};
+use super::likeness::Likeness;
+use super::notice::Notice;
+use super::pasted::{clean, is_invisible};
 use super::settings::{Setting, Settings};
 use super::value::entries;
 
 /// The key that Slack signs an app's requests with, as text and not hex-decoded
 /// (docs.slack.dev, "Verifying requests from Slack").
+///
+/// Its memory is overwritten when it is dropped: once the verifier is keyed, no copy of the text is left but
+/// the one in the process's environment, which cannot be overwritten without `unsafe`.
 #[derive(Clone)]
-pub struct SigningSecret(Box<str>);
+pub struct SigningSecret(Zeroizing<String>);
 
 impl SigningSecret {
-    /// Takes a secret without the white space around it.
+    /// Takes a secret without the white space and the quotes around it, and without characters that
+    /// nobody sees.
     ///
     /// # Errors
     /// If nothing is left, or if it has a line break or another control character, which is a
     /// second secret or a slip rather than a part of the first.
     pub fn new(text: &str) -> Result<Self, SecretError> {
-        let text = text.trim();
-        if text.is_empty() {
+        let text = clean(text);
+        // Never longer than this: a buffer that grows would leave a copy behind.
+        let mut secret = Zeroizing::new(String::with_capacity(text.len()));
+        secret.extend(text.chars().filter(|c| !is_invisible(*c)));
+        if secret.is_empty() {
             return Err(SecretError::Empty);
         }
-        if text.contains(char::is_control) {
+        if secret.contains(char::is_control) {
             return Err(SecretError::ControlCharacter);
         }
-        Ok(Self(text.into()))
+        Ok(Self(secret))
     }
 
     /// The key of the HMAC.
@@ -60,8 +72,9 @@ impl SigningSecret {
                     path: path.display().to_string(),
                     error: error.to_string(),
                 })?;
+                let content = Zeroizing::new(content);
                 let text = str::from_utf8(&content).map_err(|_| Error::NotUtf8 { name })?;
-                Self::list(name, text)
+                Self::list(name, clean(text))
             }
         }
     }
@@ -69,6 +82,22 @@ impl SigningSecret {
     fn list(name: &'static str, text: &str) -> Result<Vec<Self>, Error> {
         let secret = |entry| Self::new(entry).map_err(|error| Error::Secret { name, error });
         entries(name, text)?.map(secret).collect()
+    }
+
+    /// A warning for each that does not look like a secret of Slack's; `name` is where they came from.
+    pub(super) fn notices<'a>(
+        secrets: &'a [Self],
+        name: &'a str,
+    ) -> impl Iterator<Item = Notice> + 'a {
+        let numbered = secrets.iter().zip(1..);
+        numbered.filter_map(move |(secret, number)| {
+            let likeness = Likeness::of(&secret.0)?;
+            let which = match secrets {
+                [_] => "the secret".to_owned(),
+                _ => format!("secret {number} of {}", secrets.len()),
+            };
+            Some(Notice::warning(format!("{name}: {which} {likeness}")))
+        })
     }
 }
 
@@ -129,6 +158,58 @@ mod tests {
     }
 
     #[test]
+    fn what_is_pasted_along_is_no_part_of_a_secret() {
+        for text in [
+            "8f74",
+            "\"8f74\"",
+            " '8f74'\n",
+            "\u{feff}8f74\r\n",
+            "8f\u{200b}74\u{200d}",
+            "\u{feff}\"8f\u{2060}74\"",
+        ] {
+            assert_eq!(from_variable(text).unwrap(), ["8f74"], "{text:?}");
+            assert_eq!(from_file(text.as_bytes()).unwrap(), ["8f74"], "{text:?}");
+        }
+        for text in [
+            "\"8f74,e6b1\"",
+            "\"8f74\",\"e6b1\"",
+            "'8f74' , \u{feff}e6b1",
+        ] {
+            assert_eq!(from_variable(text).unwrap(), ["8f74", "e6b1"], "{text:?}");
+        }
+        for text in ["\"\"", "\u{feff}", "'\u{200b} '"] {
+            assert!(from_variable(text).unwrap_err().contains("empty or blank"));
+        }
+    }
+
+    #[test]
+    fn a_warning_says_which_of_them_cannot_be_a_secret() {
+        let good = "0123456789abcdef0123456789abcdef";
+        let lines = |texts: &[&str]| -> Vec<String> {
+            let secrets: Vec<_> = texts
+                .iter()
+                .map(|t| SigningSecret::new(t).unwrap())
+                .collect();
+            let notices = SigningSecret::notices(&secrets, "SECRET");
+            notices.map(|notice| notice.line).collect()
+        };
+        assert!(lines(&[good, good]).is_empty());
+        let line = &lines(&["xoxb-hunter2"])[0];
+        assert!(
+            line.starts_with("SECRET: the secret looks like a token"),
+            "{line}"
+        );
+        let [line] = &lines(&[good, "hunter2"])[..] else {
+            panic!("one of the two")
+        };
+        assert!(
+            line.starts_with("SECRET: secret 2 of 2 has 7 characters"),
+            "{line}"
+        );
+        assert!(!line.contains("hunter2"), "{line}");
+    }
+
+    #[test]
     fn a_list_of_secrets_is_trimmed_entry_by_entry() {
         assert_eq!(from_variable("8f74").unwrap(), ["8f74"]);
         assert_eq!(from_variable(" 8f74 ,\te6b1\n").unwrap(), ["8f74", "e6b1"]);
@@ -179,13 +260,13 @@ mod tests {
     #[test]
     fn a_file_that_cannot_be_read_is_named() {
         let error = read(
-            &[(Setting::SigningSecretsFile, "SECRET_FILE", "/run/no\n")],
+            &[(Setting::SigningSecretsFile, "SECRET_FILE", "/run/n\no")],
             b"",
         )
         .unwrap_err();
         assert_eq!(
             error.to_string(),
-            r#"SECRET_FILE: cannot read "/run/no\n": no such file; give the path of a readable file"#
+            r#"SECRET_FILE: cannot read "/run/n\no": no such file; give the path of a readable file"#
         );
     }
 

@@ -8,7 +8,8 @@ use log::LevelFilter;
 
 use super::ENTRIES_MAX;
 use super::error::{Error, Expected};
-use crate::host::is_name_or_ipv4;
+use super::pasted::clean;
+use crate::host::{is_every_address, is_name_or_ipv4};
 use crate::slack::response_url::Origin;
 
 /// A value without the white space around it, and the name it was given under.
@@ -50,13 +51,25 @@ impl<'a> Value<'a> {
     }
 
     pub(super) fn level(self) -> Result<LevelFilter, Error> {
+        // What syslog, Python and others call it.
+        if self.text.eq_ignore_ascii_case("warning") {
+            return Ok(LevelFilter::Warn);
+        }
         self.text.parse().map_err(|_| self.invalid(Expected::Level))
     }
 
     pub(super) fn addresses(self) -> Result<Vec<String>, Error> {
-        self.each(|entry| match check_address(entry) {
-            Ok(()) => Ok(entry.to_owned()),
-            Err(error) => Err(Expected::Address(error)),
+        self.each(|entry| {
+            // A port alone is one of this machine, as where nothing is given.
+            let is_port = !entry.is_empty() && entry.bytes().all(|b| b.is_ascii_digit());
+            let address = match is_port {
+                true => format!("localhost:{entry}"),
+                false => entry.to_owned(),
+            };
+            match check_address(&address) {
+                Ok(()) => Ok(address),
+                Err(error) => Err(Expected::Address(error)),
+            }
         })
     }
 
@@ -67,7 +80,7 @@ impl<'a> Value<'a> {
     fn each<T>(self, read: impl Fn(&'a str) -> Result<T, Expected>) -> Result<Vec<T>, Error> {
         let read = |entry: &'a str| {
             let entry = Self {
-                text: entry.trim(),
+                text: clean(entry),
                 ..self
             };
             read(entry.text).map_err(|expected| entry.invalid(expected))
@@ -123,8 +136,6 @@ pub enum AddressError {
     NoPort,
     /// Its port is no number from 0 to 65535.
     Port,
-    /// Nothing stands before the port.
-    NoHost,
     /// Its host is no name, no IPv4 address and no `[IPv6]` address.
     Host,
     /// Its IPv6 address does not stand in brackets.
@@ -136,7 +147,6 @@ impl fmt::Display for AddressError {
         f.write_str(match self {
             Self::NoPort => "the port is missing",
             Self::Port => "the port must be a number from 0 to 65535",
-            Self::NoHost => "the host is missing",
             Self::Host => "the host is malformed",
             Self::Brackets => "an IPv6 address must stand in brackets",
         })
@@ -156,8 +166,8 @@ fn check_address(text: &str) -> Result<(), AddressError> {
         return check_port(port);
     }
     let (host, port) = text.rsplit_once(':').ok_or(AddressError::NoPort)?;
-    if host.is_empty() {
-        return Err(AddressError::NoHost);
+    if is_every_address(host) {
+        return check_port(port);
     }
     // `http://localhost:8000` has two colons as well, but is no IPv6 address.
     if host.contains(':') && !host.contains('/') {
@@ -252,19 +262,22 @@ mod tests {
             "[::]:8000",
             "[::1]:65535",
             "my-host_1.internal:80",
+            ":8000",
+            "*:0",
         ] {
             assert_eq!(check_address(text), Ok(()), "{text}");
         }
         for (text, error) in [
             ("", AddressError::NoPort),
-            ("8000", AddressError::NoPort),
             ("localhost", AddressError::NoPort),
             ("[::1]", AddressError::NoPort),
             ("localhost:", AddressError::Port),
             ("localhost:http", AddressError::Port),
             ("localhost:65536", AddressError::Port),
             ("localhost:+80", AddressError::Port),
-            (":8000", AddressError::NoHost),
+            (":", AddressError::Port),
+            (":65536", AddressError::Port),
+            ("**:8000", AddressError::Host),
             ("::1:8000", AddressError::Brackets),
             ("[::1:8000", AddressError::Host),
             ("[127.0.0.1]:8000", AddressError::Host),
@@ -272,7 +285,6 @@ mod tests {
             ("127.1:8000", AddressError::Host),
             ("http://localhost:8000", AddressError::Host),
             ("local host:8000", AddressError::Host),
-            ("*:8000", AddressError::Host),
         ] {
             assert_eq!(check_address(text), Err(error), "{text}");
         }

@@ -1,15 +1,15 @@
 //! One attempt at posting a reply, with ureq.
 
-use std::fs;
 use std::io::Read;
 use std::time::{Duration, Instant};
 
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
-use ureq::{Agent, ProxyProtocol, Timeout, http};
+use ureq::tls::TlsConfig;
+use ureq::{Agent, Timeout, http};
 
-use super::Error;
+use super::proxy::TunnelConnector;
 use super::resolver::CachingResolver;
 use super::transport::SharedConnector;
+use super::{Error, proxy, roots};
 use crate::bot::{Delivery, Report};
 use crate::config::Config;
 use crate::jobs::{Outcome, answer};
@@ -23,10 +23,11 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 const IDLE_AGE: Duration = Duration::from_secs(30);
 /// Bytes read of an answer; more means a new connection for the next reply.
 const ANSWER_BYTES_MAX: u64 = 4096;
-/// The system's own bundles have a few hundred KiB.
-const CA_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// ureq's buffers, each way; a reply is mostly smaller than a kilobyte.
 const BUFFER_BYTES: usize = 16 * 1024;
+
+/// How the bot calls itself, to receivers and proxies.
+pub(super) const USER_AGENT: &str = concat!("torrap/", env!("CARGO_PKG_VERSION"));
 
 /// Kept connections of one sender thread: replies go to one or two names.
 const KEPT_CONNECTIONS: usize = 2;
@@ -42,23 +43,29 @@ pub(super) struct Agents {
 
 impl Agents {
     pub(super) fn new(config: &Config) -> Result<Self, Error> {
-        let config = Agent::config_builder()
-            .proxy(proxy(config)?)
-            .max_redirects(0)
-            .http_status_as_error(false)
-            .timeout_global(Some(ATTEMPT_TIMEOUT))
-            .timeout_connect(Some(CONNECT_TIMEOUT))
-            .input_buffer_size(BUFFER_BYTES)
-            .output_buffer_size(BUFFER_BYTES)
-            .max_idle_connections(KEPT_CONNECTIONS)
-            .max_idle_connections_per_host(1)
-            .max_idle_age(IDLE_AGE)
-            .user_agent(concat!("torrap/", env!("CARGO_PKG_VERSION")))
-            .tls_config(TlsConfig::builder().root_certs(root_certs(config)?).build())
-            .build();
+        let tls = TlsConfig::builder().root_certs(roots::from_settings(config)?.0);
+        let tls = tls.build();
+        let client = |proxy| {
+            Agent::config_builder()
+                .proxy(proxy)
+                .max_redirects(0)
+                .http_status_as_error(false)
+                .timeout_global(Some(ATTEMPT_TIMEOUT))
+                .timeout_connect(Some(CONNECT_TIMEOUT))
+                .input_buffer_size(BUFFER_BYTES)
+                .output_buffer_size(BUFFER_BYTES)
+                .max_idle_connections(KEPT_CONNECTIONS)
+                .max_idle_connections_per_host(1)
+                .max_idle_age(IDLE_AGE)
+                .user_agent(USER_AGENT)
+                .tls_config(tls.clone())
+                .build()
+        };
+        let no_proxy = config.proxy.as_ref().map(|proxy| proxy.no_proxy.clone());
+        let tunnels = TunnelConnector::new(client(None), no_proxy.unwrap_or_default());
         Ok(Self {
-            config,
-            connector: SharedConnector::new(),
+            config: client(proxy::from_settings(config)?),
+            connector: SharedConnector::new(tunnels),
             resolver: CachingResolver::system(),
         })
     }
@@ -70,79 +77,6 @@ impl Agents {
             self.resolver.clone(),
         )
     }
-}
-
-fn proxy(config: &Config) -> Result<Option<ureq::Proxy>, Error> {
-    let Some(setting) = &config.proxy else {
-        return Ok(None);
-    };
-    let refused = |reason| Error::Proxy {
-        variable: setting.variable,
-        reason,
-    };
-    let fault = |_| refused("not a proxy URL");
-    let proxy = ureq::Proxy::new(&setting.url).map_err(fault)?;
-    // Without its feature for them ureq panics at the first request.
-    if !matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https) {
-        return Err(refused("SOCKS proxies cannot be used"));
-    }
-    if !has_good_port(&proxy) {
-        return Err(refused("its port is not a number from 1 to 65535"));
-    }
-    let mut builder = ureq::Proxy::builder(proxy.protocol())
-        .host(proxy.host())
-        .port(proxy.port());
-    if let Some(username) = proxy.username() {
-        builder = builder.username(username);
-    }
-    if let Some(password) = proxy.password() {
-        builder = builder.password(password);
-    }
-    for host in &setting.no_proxy {
-        builder = builder.no_proxy(host);
-    }
-    builder.build().map(Some).map_err(fault)
-}
-
-/// Whether there is no port or a good one; ureq takes the default in place of a bad one.
-fn has_good_port(proxy: &ureq::Proxy) -> bool {
-    proxy.uri().authority().is_some_and(|authority| {
-        let host_and_port = authority.as_str().rsplit('@').next().unwrap_or_default();
-        host_and_port == authority.host() || authority.port_u16().is_some_and(|port| port > 0)
-    })
-}
-
-fn root_certs(config: &Config) -> Result<RootCerts, Error> {
-    let Some(path) = &config.ca_file else {
-        return Ok(RootCerts::WebPki);
-    };
-    let fault = |reason: String| Error::CaFile {
-        path: path.clone(),
-        reason,
-    };
-    let pem = fs::File::open(path)
-        .and_then(|file| {
-            let mut pem = Vec::new();
-            file.take(CA_FILE_BYTES_MAX + 1)
-                .read_to_end(&mut pem)
-                .map(|_| pem)
-        })
-        .map_err(|error| fault(format!("cannot be read ({error})")))?;
-    if pem.len() as u64 > CA_FILE_BYTES_MAX {
-        return Err(fault("larger than 4 MiB".to_owned()));
-    }
-    let mut certificates: Vec<Certificate<'static>> = Vec::new();
-    for item in ureq::tls::parse_pem(&pem) {
-        match item {
-            Ok(PemItem::Certificate(certificate)) => certificates.push(certificate),
-            Ok(_) => {}
-            Err(_) => return Err(fault("not PEM".to_owned())),
-        }
-    }
-    if certificates.is_empty() {
-        return Err(fault("no certificate in it".to_owned()));
-    }
-    Ok(RootCerts::new_with_certs(&certificates))
 }
 
 /// Posts a reply, once.

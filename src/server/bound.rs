@@ -4,12 +4,13 @@
 //! he will be served.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::Error;
 use super::token::Side;
+use crate::host::is_every_address;
 
 /// A socket that has an address and does not listen yet, unless it was passed to the process.
 #[derive(Debug)]
@@ -27,10 +28,18 @@ struct Asked {
 }
 
 impl Asked {
-    fn refused(&self, source: io::Error) -> Error {
+    /// `at`: the address of it that cannot be listened on; `free`: another one of it that can.
+    fn refused(
+        &self,
+        source: io::Error,
+        at: Option<SocketAddr>,
+        free: Option<SocketAddr>,
+    ) -> Error {
         Error::Listen {
             option: self.option,
             address: self.address.clone(),
+            at,
+            free,
             source,
         }
     }
@@ -54,14 +63,11 @@ impl Bound {
                 option,
                 address: text.clone(),
             };
-            let resolved: Vec<_> = text
-                .to_socket_addrs()
-                .map_err(|source| Error::Resolve {
-                    option,
-                    address: text.clone(),
-                    source,
-                })?
-                .collect();
+            let resolved = resolve(text).map_err(|source| Error::Resolve {
+                option,
+                address: text.clone(),
+                source,
+            })?;
             let mut failures = Vec::new();
             let before = sockets.len();
             for address in &resolved {
@@ -75,18 +81,24 @@ impl Bound {
                         sockets.push(Self { socket, asked });
                         bound.push(*address);
                     }
-                    Err(error) => failures.push(error),
+                    Err(error) => failures.push((*address, error)),
                 }
             }
-            // `localhost` has an IPv6 address in files of systems that have no IPv6: one is enough,
-            // unless the others are taken by somebody.
-            let taken = failures.iter().position(|error| !is_missing_family(error));
+            // `localhost` has an IPv6 address in files of systems that have no IPv6: one is enough, unless
+            // another server listens on one of the others. To go on without that one would be worse than to
+            // stop: clients that try it first, as a tunnel to `localhost` may, would reach that server.
+            let taken = failures
+                .iter()
+                .position(|(_, error)| !is_missing_family(error));
             if let Some(index) = taken {
-                return Err(asked.refused(failures.swap_remove(index)));
+                let (at, source) = failures.swap_remove(index);
+                let free = sockets[before..].first().and_then(Self::local_addr);
+                return Err(asked.refused(source, Some(at), free));
             }
             if sockets.len() == before && !resolved.iter().all(|address| bound.contains(address)) {
                 let none = || io::Error::new(io::ErrorKind::AddrNotAvailable, "no address");
-                return Err(asked.refused(failures.pop().unwrap_or_else(none)));
+                let failure = failures.pop().map(|(_, error)| error);
+                return Err(asked.refused(failure.unwrap_or_else(none), None, None));
             }
         }
         Ok(sockets)
@@ -114,10 +126,25 @@ impl Bound {
     pub(super) fn listen(self, backlog: i32) -> Result<Socket, Error> {
         if let Some(asked) = &self.asked {
             let listens = self.socket.listen(backlog);
-            listens.map_err(|error| asked.refused(error))?;
+            listens.map_err(|error| asked.refused(error, self.local_addr(), None))?;
         }
         Ok(self.socket)
     }
+}
+
+/// The addresses that a text of the settings stands for.
+fn resolve(text: &str) -> io::Result<Vec<SocketAddr>> {
+    if let Some((host, port)) = text.rsplit_once(':')
+        && is_every_address(host)
+        && let Ok(port) = port.parse()
+    {
+        let every = [
+            SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
+            SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)),
+        ];
+        return Ok(every.to_vec());
+    }
+    Ok(text.to_socket_addrs()?.collect())
 }
 
 fn bind(address: SocketAddr, is_shared: bool) -> io::Result<Socket> {
@@ -162,6 +189,50 @@ mod tests {
         let listening: Vec<_> = bound.into_iter().map(|b| b.listen(1).unwrap()).collect();
         assert!(std::net::TcpStream::connect(address).is_ok());
         drop(listening);
+    }
+
+    #[test]
+    fn a_port_alone_behind_a_colon_is_every_address_of_both_families() {
+        for text in [":0", "*:0"] {
+            let bound = Bound::all(Side::Front, &[text.to_owned()], false).unwrap();
+            let addresses: Vec<_> = bound.iter().filter_map(Bound::local_addr).collect();
+            assert!(
+                addresses
+                    .iter()
+                    .all(|address| address.ip().is_unspecified())
+            );
+            assert!(addresses.iter().any(SocketAddr::is_ipv4), "{addresses:?}");
+            let has_v6 = TcpListener::bind("[::]:0").is_ok();
+            assert_eq!(addresses.iter().any(SocketAddr::is_ipv6), has_v6);
+        }
+    }
+
+    /// A server that has the port in one family only, as one that listens on `::1` alone.
+    #[test]
+    fn the_one_address_of_a_name_that_is_taken_is_named() {
+        let families = ("localhost", 0).to_socket_addrs().unwrap();
+        let mut families: Vec<_> = families
+            .filter(|at| TcpListener::bind(at).is_ok())
+            .collect();
+        families.dedup();
+        for taken in &families {
+            let other = TcpListener::bind(taken).unwrap();
+            let taken = other.local_addr().unwrap();
+            let name = format!("localhost:{}", taken.port());
+            let error = Bound::all(Side::Front, std::slice::from_ref(&name), false).unwrap_err();
+            let line = error.to_string();
+            let start =
+                format!("--listen {name}: {taken} is already in use; stop the other server");
+            assert!(line.starts_with(&start), "{line}");
+            let free = families.iter().find(|at| at.is_ipv4() != taken.is_ipv4());
+            if let Some(free) = free {
+                let free = SocketAddr::new(free.ip(), taken.port());
+                assert!(
+                    line.ends_with(&format!(", or listen on {free} alone")),
+                    "{line}"
+                );
+            }
+        }
     }
 
     #[test]

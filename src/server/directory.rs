@@ -172,10 +172,13 @@ impl Directory {
         }
     }
 
-    /// Whether other users may look into the directory; what it is then.
-    pub(super) fn open_mode(&self) -> Option<u32> {
-        let mode = self.handle.metadata().ok()?.mode() & 0o777;
-        (mode & 0o077 != 0).then_some(mode)
+    /// What other users could do to the directory, with what to do about it: a line for each.
+    pub(super) fn exposures(&self) -> Vec<String> {
+        let Ok(metadata) = self.handle.metadata() else {
+            return Vec::new();
+        };
+        let user = nix::unistd::geteuid().as_raw();
+        exposures(metadata.uid(), metadata.mode() & 0o777, user)
     }
 
     /// The process that has the directory to itself. `Some(None)` if it has not told its number.
@@ -250,6 +253,23 @@ impl Directory {
     }
 }
 
+/// For a process of this user. Root may do everything in any case, and has directories of volumes.
+fn exposures(owner: u32, mode: u32, user: u32) -> Vec<String> {
+    let mut lines = Vec::new();
+    if owner != user && owner != 0 {
+        lines.push(format!(
+            "the directory belongs to user {owner} and torrap runs as user {user}: the other user can delete \
+             and replace what is in it; chown it, or run torrap as user {owner}"
+        ));
+    }
+    if mode & 0o077 != 0 {
+        lines.push(format!(
+            "other users may look into the directory, its mode is {mode:o}; chmod 700 it"
+        ));
+    }
+    lines
+}
+
 /// No symbolic link is followed out of the directory, and nobody is waited for at the other end of a pipe.
 const PLAIN_FILES: i32 = libc::O_NOFOLLOW | libc::O_NONBLOCK;
 
@@ -315,5 +335,40 @@ fn lock_patiently(lock: &File, patience: Duration) -> Result<(), TryLockError> {
             Err(TryLockError::WouldBlock) if begun.elapsed() < patience => thread::sleep(LOCK_WAIT),
             result => return result,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_of_another_user_or_open_to_others_is_told() {
+        assert!(exposures(1000, 0o700, 1000).is_empty());
+        assert!(
+            exposures(0, 0o700, 1000).is_empty(),
+            "root may do everything in any case"
+        );
+        let [line] = &exposures(1000, 0o700, 0)[..] else {
+            panic!("one line")
+        };
+        let start = "the directory belongs to user 1000 and torrap runs as user 0: ";
+        assert!(line.starts_with(start), "{line}");
+        let mode = "other users may look into the directory, its mode is 750; chmod 700 it";
+        assert_eq!(exposures(1000, 0o750, 1000), [mode]);
+        assert_eq!(exposures(1000, 0o701, 1001).len(), 2);
+    }
+
+    #[test]
+    fn a_directory_that_was_made_by_this_process_is_not_exposed() {
+        let path = std::env::temp_dir().join(format!("torrap-exposed-{}", std::process::id()));
+        DirBuilder::new()
+            .mode(DIRECTORY_MODE)
+            .create(&path)
+            .unwrap();
+        let directory = Directory::look_at(&path).unwrap();
+        let exposures = directory.exposures();
+        fs::remove_dir(&path).unwrap();
+        assert_eq!(exposures, [""; 0]);
     }
 }

@@ -6,7 +6,6 @@ use log::warn;
 use mio::Registry;
 use mio::net::TcpListener;
 
-use super::agent::Agents;
 use super::bound::Bound;
 use super::inherited::Inherited;
 use super::listener::Listener;
@@ -66,9 +65,8 @@ impl Doors<Bound> {
 /// nobody is let in, so that a bot that shares them notices nothing.
 ///
 /// # Errors
-/// It could not have them, or could not post replies.
+/// It could not have them.
 pub fn probe(config: &Config) -> Result<(Vec<SocketAddr>, Vec<SocketAddr>), Error> {
-    Agents::new(config)?;
     let doors = Doors::bind(config, Inherited::default())?;
     let addresses = |sockets: &[Bound]| sockets.iter().filter_map(Bound::local_addr).collect();
     Ok((addresses(&doors.front), addresses(&doors.watch)))

@@ -25,6 +25,10 @@ pub enum Error {
         option: &'static str,
         /// As it was given.
         address: String,
+        /// Which of its addresses that is, if it may have several.
+        at: Option<SocketAddr>,
+        /// Another one of its addresses, which can be listened on.
+        free: Option<SocketAddr>,
         /// What the system says.
         source: io::Error,
     },
@@ -135,17 +139,15 @@ impl fmt::Display for Error {
             Self::Listen {
                 option,
                 address,
+                at,
+                free,
                 source,
-            } => match source.kind() {
-                io::ErrorKind::AddrInUse => write!(
-                    f,
-                    "{option} {address}: already in use; stop the other server or choose another port"
-                ),
-                _ => write!(
-                    f,
-                    "{option} {address}: cannot listen ({source}); choose another address or port"
-                ),
-            },
+            } => {
+                write!(f, "{option} {address}: ")?;
+                let at = at.filter(|at| at.to_string() != *address);
+                write_refusal(f, at, source)?;
+                free.map_or(Ok(()), |free| write!(f, ", or listen on {free} alone"))
+            }
             Self::Inherited { index } => {
                 write!(
                     f,
@@ -189,3 +191,24 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// Why an address cannot be listened on: `at`, where what was given stands for several.
+fn write_refusal(
+    f: &mut fmt::Formatter<'_>,
+    at: Option<SocketAddr>,
+    source: &io::Error,
+) -> fmt::Result {
+    if let Some(at) = at {
+        write!(f, "{at} is ")?;
+    }
+    match (source.kind(), at) {
+        (io::ErrorKind::AddrInUse, _) => {
+            f.write_str("already in use; stop the other server or choose another port")
+        }
+        (_, None) => write!(
+            f,
+            "cannot listen ({source}); choose another address or port"
+        ),
+        (_, Some(_)) => write!(f, "refused ({source}); choose another address or port"),
+    }
+}

@@ -83,10 +83,8 @@ impl Keeper {
         if let Err(error) = succession.complete() {
             warn!("journal: no other process can take its place, its lock is stuck: {error}");
         }
-        if let Some(mode) = directory.open_mode() {
-            warn!(
-                "--journal: other users may look into the directory, its mode is {mode:o}; chmod 700 it"
-            );
+        for exposure in directory.exposures() {
+            warn!("--journal: {exposure}");
         }
         let place = directory.place();
         let opened = Journal::open(directory, bot, now);
@@ -243,24 +241,26 @@ pub fn inspect(path: &Path, jobs: bool, print: &mut dyn FnMut(&str) -> bool) -> 
     Ok(())
 }
 
-/// Whether a bot could keep its journal there: what there is to say about it. Nothing is changed.
+/// Whether a bot could keep its journal there: what there is to say about it, and what other users could do
+/// to it. Nothing is changed.
 ///
 /// # Errors
 /// It could not.
-pub fn probe(path: &Path) -> Result<&'static str, Error> {
+pub fn probe(path: &Path) -> Result<(&'static str, Vec<String>), Error> {
     let error = |error| Error::Journal {
         path: path.to_owned(),
         error,
     };
     let was_there = Directory::probe(path).map_err(|e| error(JournalError::Unusable(e)))?;
     if !was_there {
-        return Ok("is not there yet; the bot makes it");
+        return Ok(("is not there yet; the bot makes it", Vec::new()));
     }
     let mut directory = Directory::look_at(path).map_err(|e| error(JournalError::Unusable(e)))?;
     let now = Clock::start().now().unix;
     journal::inspect(&mut directory, now, false).map_err(|e| error(JournalError::Unreadable(e)))?;
-    Ok(match directory.user() {
+    let found = match directory.user() {
         Some(_) => "can be written and read, and a bot uses it; see `torrap journal`",
         None => "can be written and read; see `torrap journal`",
-    })
+    };
+    Ok((found, directory.exposures()))
 }

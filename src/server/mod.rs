@@ -16,7 +16,9 @@ mod eviction;
 mod inherited;
 mod journal;
 mod listener;
+mod proxy;
 mod resolver;
+mod roots;
 mod senders;
 mod session;
 mod sessions;
@@ -69,6 +71,22 @@ const DISPATCHES_PER_TURN: usize = 256;
 /// The authorities or the proxy of the settings cannot be used.
 pub(crate) fn client(config: &Config) -> Result<ureq::Agent, Error> {
     Ok(Agents::new(config)?.make())
+}
+
+/// The certificate authorities that are trusted for replies, for people to read.
+///
+/// # Errors
+/// The file of the settings cannot be used.
+pub(crate) fn roots_in_use(config: &Config) -> Result<String, Error> {
+    Ok(roots::from_settings(config)?.1)
+}
+
+/// Whether replies can go through the proxy of the settings, if there is one.
+///
+/// # Errors
+/// It cannot be used.
+pub(crate) fn probe_proxy(config: &Config) -> Result<(), Error> {
+    proxy::from_settings(config).map(|_| ())
 }
 
 /// The bot with its sockets.

@@ -13,25 +13,27 @@ use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 use ureq::unversioned::transport::{
-    Buffers, ConnectProxyConnector, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout,
-    RustlsConnector, ShutdownHandle, Transport,
+    Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, RustlsConnector,
+    ShutdownHandle, Transport,
 };
 use ureq::{Error, Timeout};
+
+use super::proxy::TunnelConnector;
 
 /// Steps of the time-outs that a socket is given: an attempt may last longer by less than this.
 const TIMEOUT_STEP: Duration = Duration::from_millis(250);
 /// Room that ureq must find behind what is held; when there is less, that is sent first.
 const OUTPUT_ROOM_MIN: usize = 4 * 1024;
 
-/// ureq's own chain of connectors, with our sockets at its bottom; shared by all agents, so that each can resume the
+/// ureq's own chain of connectors, with our sockets and tunnels at its bottom; shared by all agents, so that each can resume the
 /// TLS sessions of the others.
 #[derive(Clone, Debug)]
 pub(super) struct SharedConnector(Arc<dyn Connector<Out = Box<dyn Transport>>>);
 
 impl SharedConnector {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(tunnels: TunnelConnector) -> Self {
         let chain =
-            ().chain(ConnectProxyConnector::default())
+            ().chain(tunnels)
                 .chain(TcpConnector)
                 .chain(RustlsConnector::default())
                 .chain(BoxingConnector);
@@ -82,7 +84,18 @@ impl<In: Transport> Connector<In> for TcpConnector {
         if let Some(tunnel) = chained {
             return Ok(Some(Either::A(tunnel)));
         }
-        let stream = connect_any(&details.addrs, details.timeout)?;
+        // ureq looks up no name where there is a proxy; this one may be reached without it.
+        let begun = Instant::now();
+        let resolved = match details.addrs.is_empty() {
+            true => Some(
+                details
+                    .resolver
+                    .resolve(details.uri, details.config, details.timeout)?,
+            ),
+            false => None,
+        };
+        let addrs = resolved.as_ref().unwrap_or(&details.addrs);
+        let stream = connect_any(addrs, left(details.timeout, begun.elapsed()))?;
         stream.set_nodelay(true)?;
         let config = details.config;
         let buffers = LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size());
@@ -218,7 +231,7 @@ impl Transport for Tcp {
 
 /// What is left of a time-out after so long: a peer that takes a little now and then does not get the time again
 /// for each piece.
-fn left(timeout: NextTimeout, elapsed: Duration) -> NextTimeout {
+pub(super) fn left(timeout: NextTimeout, elapsed: Duration) -> NextTimeout {
     if timeout.after.is_not_happening() {
         return timeout;
     }

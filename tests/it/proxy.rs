@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use torrap::Server;
-use torrap::config::{Config, Proxy, Settings};
+use torrap::config::{Config, NoProxy, Proxy, Settings};
 
 use crate::certificates::Authority;
 use crate::slash_command::assert_acknowledged;
@@ -20,16 +20,17 @@ struct ConnectProxy {
 }
 
 impl ConnectProxy {
-    /// One that gives this status to all who come.
-    fn start(target: SocketAddr, status: &'static str) -> Self {
+    /// One that gives this status, and the fields behind it, to all who come.
+    fn start(target: SocketAddr, status: impl Into<Arc<str>>) -> Self {
+        let status = status.into();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let heads = Arc::<Mutex<Vec<String>>>::default();
         let recorded = heads.clone();
         thread::spawn(move || {
             for socket in listener.incoming().flatten() {
-                let recorded = recorded.clone();
-                thread::spawn(move || serve(socket, target, status, &recorded));
+                let (recorded, status) = (recorded.clone(), status.clone());
+                thread::spawn(move || serve(socket, target, &status, &recorded));
             }
         });
         Self { address, heads }
@@ -39,11 +40,11 @@ impl ConnectProxy {
         self.heads.lock().unwrap().clone()
     }
 
-    fn setting(&self, userinfo: &str, no_proxy: &[&str]) -> Option<Proxy> {
+    fn setting(&self, userinfo: &str, no_proxy: &str) -> Option<Proxy> {
         Some(Proxy {
             variable: "HTTPS_PROXY",
             url: format!("http://{userinfo}{}", self.address),
-            no_proxy: no_proxy.iter().map(|&host| host.to_owned()).collect(),
+            no_proxy: NoProxy::parse(no_proxy),
         })
     }
 }
@@ -62,7 +63,7 @@ fn serve(
     }
     heads.lock().unwrap().push(String::from_utf8(head).unwrap());
     write!(client, "HTTP/1.1 {status}\r\n\r\n")?;
-    if !status.starts_with("200") {
+    if status.starts_with(['3', '4', '5']) {
         return client.shutdown(Shutdown::Both);
     }
     let mut server = TcpStream::connect(target)?;
@@ -83,7 +84,7 @@ fn replies_go_through_the_proxy_which_sees_a_name_and_no_path() {
     // A name that only the proxy could look up.
     let torrap = Torrap::posting_to(slack, "https://hooks.slack.invalid", |config| {
         config.ca_file = Some(authority.file.clone());
-        config.proxy = proxy.setting("parrot:p%40ss%3A@", &["localhost", ".example"]);
+        config.proxy = proxy.setting("parrot:p%40ss%3A@", "localhost,.example");
     });
     let mut client = torrap.connect();
     for count in 1..=3 {
@@ -109,11 +110,88 @@ fn no_proxy_is_a_way_past_it() {
     let origin = origin(&slack);
     let torrap = Torrap::posting_to(slack, &origin, |config| {
         config.ca_file = Some(authority.file.clone());
-        config.proxy = proxy.setting("", &["other.example", "LocalHost"]);
+        config.proxy = proxy.setting("", " other.example , LocalHost ");
     });
     assert_acknowledged(&torrap.command("abc"));
     assert_eq!(torrap.replies(1), ["cba"]);
     assert!(proxy.heads().is_empty());
+}
+
+#[test]
+fn a_domain_a_port_and_everything_are_ways_past_it_as_well() {
+    for (no_proxy, is_past) in [
+        ("LOCALHOST", true),
+        (".localhost", true),
+        ("*", true),
+        ("127.0.0.1", false),
+        ("localhost:{port}", true),
+        ("localhost:1", false),
+    ] {
+        let authority = Authority::create();
+        let (slack, _) = authority.stand_in("localhost");
+        let proxy = ConnectProxy::start(slack.address(), "200 OK");
+        let (origin, port) = (origin(&slack), slack.address().port().to_string());
+        let torrap = Torrap::posting_to(slack, &origin, |config| {
+            config.ca_file = Some(authority.file.clone());
+            config.proxy = proxy.setting("", &no_proxy.replace("{port}", &port));
+        });
+        assert_acknowledged(&torrap.command("abc"));
+        assert_eq!(torrap.replies(1), ["cba"]);
+        assert_eq!(proxy.heads().is_empty(), is_past, "{no_proxy}");
+    }
+}
+
+#[test]
+fn any_success_with_many_fields_behind_an_interim_answer_opens_the_tunnel() {
+    let many = format!(
+        "200 Connection established{}",
+        "\r\nX-Field: value".repeat(200)
+    );
+    for status in [
+        "204 No Content",
+        "299 x",
+        "200 OK\r\nContent-Length: 10",
+        "100 Continue\r\n\r\nHTTP/1.0 200",
+        &many,
+    ] {
+        let authority = Authority::create();
+        let (slack, _) = authority.stand_in("hooks.slack.invalid");
+        let proxy = ConnectProxy::start(slack.address(), status);
+        let torrap = Torrap::posting_to(slack, "https://hooks.slack.invalid", |config| {
+            config.ca_file = Some(authority.file.clone());
+            config.proxy = proxy.setting("", "");
+        });
+        assert_acknowledged(&torrap.command("abc"));
+        assert_eq!(torrap.replies(1), ["cba"], "{status:.40}");
+    }
+}
+
+#[test]
+fn what_is_no_answer_to_connect_is_told() {
+    let fields = format!("200 OK{}", "\r\na: b".repeat(300));
+    let long = format!("200 OK\r\na: {}", "b".repeat(20 * 1024));
+    for (status, told) in [
+        (fields.as_str(), "the proxy's answer has too many fields"),
+        (&long, "the proxy's answer ends early or is too long"),
+        ("x", "the proxy does not answer in HTTP"),
+        ("302 Found\r\nLocation: x", "the proxy answers 302"),
+        ("503 x", "the proxy answers 503"),
+    ] {
+        let authority = Authority::create();
+        let (slack, _) = authority.stand_in("localhost");
+        let proxy = ConnectProxy::start(slack.address(), status);
+        let origin = origin(&slack);
+        let torrap = Torrap::posting_to(slack, &origin, |config| {
+            config.ca_file = Some(authority.file.clone());
+            config.proxy = proxy.setting("", "");
+            config.drain_ms = 0;
+        });
+        assert_acknowledged(&torrap.command("abc"));
+        let failed = torrap.log.wait_for("attempt failed", 1);
+        assert!(failed[0].contains(told), "{failed:?}");
+        assert!(torrap.slack.posts().is_empty());
+        assert_eq!(torrap.stop(), 1);
+    }
 }
 
 #[test]
@@ -124,7 +202,7 @@ fn a_proxy_that_says_no_is_asked_again() {
     let origin = origin(&slack);
     let torrap = Torrap::posting_to(slack, &origin, |config| {
         config.ca_file = Some(authority.file.clone());
-        config.proxy = proxy.setting("parrot:secret-word@", &[]);
+        config.proxy = proxy.setting("parrot:secret-word@", "");
         config.drain_ms = 0;
     });
     assert_acknowledged(&torrap.command("abc"));
@@ -155,7 +233,7 @@ fn what_is_no_http_proxy_is_refused_at_the_start() {
         config.proxy = Some(Proxy {
             variable: "ALL_PROXY",
             url: url.to_owned(),
-            no_proxy: Vec::new(),
+            no_proxy: NoProxy::default(),
         });
         let Err(error) = Server::bind(&config) else {
             panic!("{url} was taken for a proxy");

@@ -93,6 +93,20 @@ fn an_authority_that_is_not_in_the_built_in_roots_is_not_trusted() {
 }
 
 #[test]
+fn what_is_no_certificate_beside_a_good_one_does_no_harm() {
+    let authority = Authority::create();
+    let good = fs::read_to_string(&authority.file).unwrap();
+    let hollow = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    fs::write(&authority.file, format!("{hollow}{good}")).unwrap();
+    let (slack, _) = authority.stand_in("localhost");
+    let origin = origin(&slack);
+    let file = authority.file.clone();
+    let torrap = Torrap::posting_to(slack, &origin, |config| config.ca_file = Some(file));
+    assert_acknowledged(&torrap.command("abc"));
+    assert_eq!(torrap.replies(1), ["cba"]);
+}
+
+#[test]
 fn the_file_is_trusted_instead_of_other_authorities() {
     let (theirs, ours) = (Authority::create(), Authority::create());
     assert_distrusted("localhost", &theirs, Some(&ours), "UnknownIssuer");
@@ -123,6 +137,10 @@ fn a_file_that_is_none_is_refused_at_the_start() {
     let broken = "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n";
     fs::write(&authority.file, broken).unwrap();
     refused("not PEM");
+    // Base64, and no certificate: the handshakes would fail one by one, long after the start.
+    let hollow = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    fs::write(&authority.file, hollow.repeat(2)).unwrap();
+    refused("no usable certificate in it");
     fs::write(&authority.file, vec![b'-'; 4 * 1024 * 1024 + 1]).unwrap();
     refused("larger than 4 MiB");
     fs::remove_file(&authority.file).unwrap();

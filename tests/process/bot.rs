@@ -11,7 +11,8 @@ use torrap::trial::stand_in::{Answer, Post, SlackStandIn};
 
 use crate::support::{PATIENCE, Process, torrap};
 
-pub const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
+/// Of the form that Slack's have, other than the one in its documentation.
+pub const SECRET: &str = "8f742231b10e8888abcd99feedface85";
 
 /// The secret part of every `response_url`.
 pub const SECRET_PATH: &str = "/commands/T0001/1/secret-path";

@@ -36,6 +36,7 @@ fn a_check_finds_all_well() {
         "ok      settings    complete; signing secrets: 1",
         "ok      signature   Slack's own example is verified",
         "ok      listen      free: 127.0.0.1:",
+        "ok      roots       the built-in ones",
         &format!("ok      replies to  {origin} answers after "),
         "ok      clock       ",
         "all is well: torrap can run here",
@@ -44,11 +45,11 @@ fn a_check_finds_all_well() {
     }
     assert!(lines[2].contains("; for metrics: 127.0.0.1:"));
     assert!(
-        lines[4].contains(" s from http://127.0.0.1:"),
+        lines[5].contains(" s from http://127.0.0.1:"),
         "{}",
-        lines[4]
+        lines[5]
     );
-    assert_eq!((lines.len(), finished.stderr.as_str()), (6, ""));
+    assert_eq!((lines.len(), finished.stderr.as_str()), (7, ""));
 }
 
 #[test]
@@ -225,6 +226,12 @@ fn what_keeps_a_command_from_being_answered_is_told() {
         assert_eq!(finished.code, Some(1), "{}", finished.stdout);
         assert!(finished.stdout.contains(told), "{}", finished.stdout);
     }
+    let pasted = try_to(&format!(" '{url}/'\n"), |_| {});
+    assert!(
+        pasted.stdout.contains(&format!(" to {url}/slack\n")),
+        "{}",
+        pasted.stdout
+    );
     let finished = try_to("example.com", |_| {});
     assert_eq!(finished.code, Some(2));
     assert!(

@@ -24,6 +24,7 @@ mod metrics;
 mod mistakes;
 #[cfg(target_os = "linux")]
 mod mounted;
+mod pasted;
 mod printing;
 mod secrecy;
 mod stopping;

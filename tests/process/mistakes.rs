@@ -91,8 +91,8 @@ fn other_settings_are_named_with_their_value_and_a_remedy() {
         ),
         (
             "TORRAP_LISTEN",
-            "localhost:0,:1",
-            "the host is missing; give one such as",
+            "localhost:0,:x",
+            "a number from 0 to 65535; give one such as",
         ),
         (
             "TORRAP_LISTEN",
@@ -198,6 +198,23 @@ fn a_secret_that_is_missing_empty_or_blank_is_named_and_never_shown() {
 }
 
 #[test]
+fn a_variable_that_was_meant_to_hold_the_secret_is_named_and_not_shown() {
+    for (name, meant) in [
+        ("SLACK_SIGNING_SECERT", "SLACK_SIGNING_SECRET"),
+        ("TORRAP_SIGNING_SECRET", "SLACK_SIGNING_SECRET"),
+        ("slack_signing_secret_file", "SLACK_SIGNING_SECRET_FILE"),
+    ] {
+        let parts = [
+            "SLACK_SIGNING_SECRET is not set, but ",
+            name,
+            &format!("; rename it to {meant}\n"),
+        ];
+        let finished = assert_refused(torrap().env(name, SECRET), &parts);
+        assert!(!finished.stderr.contains(SECRET), "{}", finished.stderr);
+    }
+}
+
+#[test]
 fn what_is_mistyped_is_named_with_what_was_meant() {
     for (args, parts) in [
         (
@@ -257,6 +274,10 @@ fn a_file_of_authorities_that_holds_none_is_named() {
             "no certificate in it",
         ),
         (file("key.pem", key), "no certificate in it"),
+        (
+            file("hollow.pem", &key.replace("PRIVATE KEY", "CERTIFICATE")),
+            "no usable certificate in it",
+        ),
         (
             file("torn.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n"),
             "not PEM",

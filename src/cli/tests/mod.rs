@@ -17,8 +17,10 @@ fn parse_in(variables: &[(&str, &str)], args: &[&str]) -> Result<Invocation, Str
         Some("/run/secret") => Ok(b"e6b19c573432\n".to_vec()),
         _ => Err(io::Error::new(io::ErrorKind::NotFound, "no such file")),
     };
+    let names: Vec<_> = variables.iter().map(|(name, _)| name.into()).collect();
     let surroundings = Surroundings {
         variable: &variable,
+        names: &names,
         read_file: &read_file,
     };
     let invocation = parse(args, &surroundings).map_err(|error| error.to_string());
@@ -246,6 +248,7 @@ fn what_is_not_utf_8_is_refused_except_in_a_path() {
     let read_file = |_: &Path| Ok(Vec::new());
     let surroundings = Surroundings {
         variable: &surroundings,
+        names: &[],
         read_file: &read_file,
     };
     let line = |args: [&OsStr; 2]| parse(args, &surroundings).map_err(|error| error.to_string());

@@ -66,21 +66,24 @@ const ROWS: &[Row] = &[
         setting: Setting::Listen,
         default: "localhost:8000",
         good: [
-            ("[::1]:80, my.host:0", "[::1]:80,my.host:0"),
-            ("127.0.0.1:1", "127.0.0.1:1"),
+            (
+                "[::1]:80, my.host:0, 8001",
+                "[::1]:80,my.host:0,localhost:8001",
+            ),
+            ("\":1\"", ":1"),
         ],
         bad: &[
             (
-                "8000",
-                r#""8000" is not an address to listen on: the port is missing;"#,
+                "localhost",
+                r#""localhost" is not an address to listen on: the port is missing;"#,
+            ),
+            (
+                "80000",
+                r#""80000" is not an address to listen on: the port must be"#,
             ),
             (
                 "a:1,,b:2",
                 r#""" is not an address to listen on: the port is missing;"#,
-            ),
-            (
-                "a:1,:2",
-                r#"":2" is not an address to listen on: the host is missing;"#,
             ),
             (
                 "a:99999",
@@ -99,7 +102,7 @@ const ROWS: &[Row] = &[
     Row {
         setting: Setting::Delay,
         default: "5000",
-        good: [("0.2", "200"), (" 1500 ", "1500000")],
+        good: [("0.2", "200"), (" '1500'\u{feff}", "1500000")],
         bad: &[
             ("1500.001", SECONDS_TO_1500),
             ("-1", SECONDS_TO_1500),
@@ -180,7 +183,7 @@ const ROWS: &[Row] = &[
     Row {
         setting: Setting::Journal,
         default: "none",
-        good: [("/var/lib/torrap", "/var/lib/torrap"), ("j", "j")],
+        good: [("\"/var/lib/torrap\"\n", "/var/lib/torrap"), ("j", "j")],
         bad: &[],
     },
     Row {
@@ -192,10 +195,13 @@ const ROWS: &[Row] = &[
     Row {
         setting: Setting::MetricsListen,
         default: "",
-        good: [("[::1]:9100, a:0", "[::1]:9100,a:0"), ("a:1", "a:1")],
+        good: [
+            ("[::1]:9100, :0", "[::1]:9100,:0"),
+            ("9100", "localhost:9100"),
+        ],
         bad: &[(
-            "9100",
-            r#""9100" is not an address to listen on: the port is missing;"#,
+            "a",
+            r#""a" is not an address to listen on: the port is missing;"#,
         )],
     },
 ];
@@ -309,6 +315,8 @@ fn the_log_level_is_a_variable() {
         ("debug", "DEBUG"),
         ("TRACE", "TRACE"),
         ("Off", "OFF"),
+        ("warning", "WARN"),
+        ("\"Warning\"", "WARN"),
         ("", "INFO"),
     ] {
         assert_eq!(shown(level(text)), expected);

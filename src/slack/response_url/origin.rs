@@ -1,7 +1,7 @@
 //! Scheme, host and port, in the settings and at the front of a URL.
 
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::host::is_name_or_ipv4;
 
@@ -43,6 +43,15 @@ impl Host {
     }
 }
 
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::V6(address) => write!(f, "[{address}]"),
+        }
+    }
+}
+
 fn bracketed(text: &str) -> Option<&str> {
     text.strip_prefix('[')?.strip_suffix(']')
 }
@@ -74,6 +83,32 @@ impl Origin {
         })
     }
 
+    /// Whether what is sent there leaves this machine without encryption.
+    #[must_use]
+    pub fn is_exposed(&self) -> bool {
+        let is_local = match &self.host {
+            Host::V6(address) => address.is_loopback(),
+            Host::Name(name) => match name.parse::<Ipv4Addr>() {
+                Ok(address) => address.is_loopback(),
+                // Names below localhost are local, too (RFC 6761, section 6.3).
+                Err(_) => **name == *"localhost" || name.ends_with(".localhost"),
+            },
+        };
+        self.scheme == Scheme::Http && !is_local
+    }
+
+    /// The host as it stands in a URL.
+    #[must_use]
+    pub fn host(&self) -> String {
+        self.host.to_string()
+    }
+
+    /// The port, also where it is the scheme's own.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
     pub(super) fn is_of(&self, parts: &Parts<'_>) -> bool {
         self.scheme == parts.scheme && self.port == parts.port && self.host.is(parts.host)
     }
@@ -86,10 +121,7 @@ impl fmt::Display for Origin {
             Scheme::Http => "http://",
             Scheme::Https => "https://",
         })?;
-        match &self.host {
-            Host::Name(name) => f.write_str(name)?,
-            Host::V6(address) => write!(f, "[{address}]")?,
-        }
+        self.host.fmt(f)?;
         if self.port == self.scheme.default_port() {
             return Ok(());
         }
@@ -206,6 +238,25 @@ mod tests {
             let origin = Origin::parse(text).unwrap();
             assert_eq!(origin.to_string(), canonical);
             assert_eq!(Origin::parse(canonical), Ok(origin));
+        }
+    }
+
+    #[test]
+    fn only_this_machine_and_encryption_keep_replies_from_being_exposed() {
+        for (text, exposed) in [
+            ("https://a.example", false),
+            ("http://localhost:1", false),
+            ("http://slack.localhost", false),
+            ("http://127.1.2.3", false),
+            ("http://[::1]:9000", false),
+            ("http://a.example", true),
+            ("http://notlocalhost", true),
+            ("http://localhost.example", true),
+            ("http://10.0.0.1:9000", true),
+            ("http://0.0.0.0", true),
+            ("http://[fe80::1]", true),
+        ] {
+            assert_eq!(Origin::parse(text).unwrap().is_exposed(), exposed, "{text}");
         }
     }
 
