@@ -193,3 +193,46 @@ fn nor_when_there_is_no_receiver() {
     assert_eq!(bot.process.stop(), Some(1));
     assert_discreet(&bot.process.log, &[]);
 }
+
+/// What is in the memory that a process can write to.
+#[cfg(target_os = "linux")]
+fn writable_memory(pid: u32) -> Vec<u8> {
+    use std::io::{Read, Seek, SeekFrom};
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+    let mut memory = std::fs::File::open(format!("/proc/{pid}/mem")).unwrap();
+    let mut content = Vec::new();
+    for line in maps.lines().filter(|line| line.contains(" rw")) {
+        let range = line.split(' ').next().unwrap().split_once('-').unwrap();
+        let [start, end] = [range.0, range.1].map(|at| u64::from_str_radix(at, 16).unwrap());
+        memory.seek(SeekFrom::Start(start)).unwrap();
+        // What the kernel keeps to itself cannot be read.
+        let _ = (&memory).take(end - start).read_to_end(&mut content);
+    }
+    content
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_secret_from_a_file_is_not_kept_in_memory_as_text() {
+    let path = format!("{}/wiped-secret", env!("CARGO_TARGET_TMPDIR"));
+    std::fs::write(&path, format!(" \"{SECRET}\"\n")).unwrap();
+    let has_secret = |change: &dyn Fn(&mut Command)| {
+        let mut bot = Bot::start(change);
+        bot.command("olleh");
+        bot.posts(1);
+        let memory = writable_memory(bot.process.pid());
+        assert_eq!(bot.process.stop(), Some(0));
+        memory
+            .windows(SECRET.len())
+            .any(|part| part == SECRET.as_bytes())
+    };
+    let by_file = |command: &mut Command| {
+        command.env_remove("SLACK_SIGNING_SECRET");
+        command.env("SLACK_SIGNING_SECRET_FILE", &path);
+    };
+    assert!(!has_secret(&by_file));
+    assert!(
+        has_secret(&|_| {}),
+        "the environment cannot be wiped; else this test sees nothing"
+    );
+}
