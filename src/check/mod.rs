@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_doubt_is_told_and_keeps_nobody_from_running() {
+    fn a_warning_is_told_and_the_check_succeeds() {
         let settings = Settings::default();
         let mut config = Config::from_settings(&settings, Vec::new()).unwrap();
         config.listen = vec!["127.0.0.1:0".to_owned()];

@@ -61,10 +61,10 @@ fn line(name: &str, surroundings: &Surroundings<'_>) -> Option<String> {
             "the variable {shown} has no effect; did you mean {}?",
             opt.variable
         )),
-        // Those of others, such as SLACK_BOT_TOKEN, may well be there.
+        // Other programs have variables like SLACK_BOT_TOKEN.
         None if !name.starts_with(PREFIX) => None,
         None => Some(format!(
-            "the variable {shown} has no effect: torrap has no such setting; see `torrap --help`"
+            "the variable {shown} has no effect: it is no setting of torrap; see `torrap --help`"
         )),
     }
 }
@@ -110,7 +110,7 @@ fn is_service_link(name: &str) -> bool {
     name.ends_with("_SERVICE_HOST") || name.contains("_SERVICE_PORT") || is_of_port()
 }
 
-/// Such as `tcp://10.0.0.11:8000`, where a person would set a number.
+/// `tcp://10.0.0.11:8000`, where a person would set a number.
 fn is_url(value: &OsStr) -> bool {
     value.to_str().is_some_and(|value| value.contains("://"))
 }
@@ -157,7 +157,7 @@ mod tests {
             panic!("one line")
         };
         assert!(
-            line.ends_with("no such setting; see `torrap --help`"),
+            line.ends_with("it is no setting of torrap; see `torrap --help`"),
             "{line}"
         );
     }

@@ -23,7 +23,7 @@ pub struct SigningSecret(Zeroizing<String>);
 
 impl SigningSecret {
     /// Takes a secret without the white space and the quotes around it, and without characters that
-    /// nobody sees.
+    /// are invisible.
     ///
     /// # Errors
     /// If nothing is left, or if it has a line break or another control character, which is a
