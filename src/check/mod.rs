@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::config::{Config, Proxy};
-use crate::server;
+use crate::server::{self, Probed};
 use crate::slack::response_url::Origin;
 use crate::slack::signature::Verifier;
 use crate::time::UnixTime;
@@ -78,7 +78,7 @@ pub fn run(config: Result<Config, String>) -> Vec<Finding> {
     if let Some(directory) = &config.journal {
         check_journal(directory, &mut findings);
     }
-    findings.push(Finding::new("listen", check_listening(&config)));
+    findings.push(check_listening(&config));
     let roots = server::roots_in_use(&config);
     findings.push(Finding::new(
         "roots",
@@ -164,11 +164,21 @@ fn check_proxy(config: &Config, proxy: &Proxy) -> Result<String, String> {
 }
 
 /// Takes the addresses that the bot would listen on, and gives them back.
-fn check_listening(config: &Config) -> Result<String, String> {
-    let (front, watch) = match server::probe_doors(config) {
-        Ok(addresses) => addresses,
-        Err(error) => return bot_that_listens(&error).ok_or_else(|| error.to_string()),
+fn check_listening(config: &Config) -> Finding {
+    let Probed {
+        front,
+        watch,
+        notices,
+    } = match server::probe_doors(config) {
+        Ok(probed) => probed,
+        Err(error) => {
+            let ours = bot_that_listens(&error);
+            return Finding::new("listen", ours.ok_or_else(|| error.to_string()));
+        }
     };
+    if !notices.is_empty() {
+        return Finding::doubtful("listen", notices.join("; "));
+    }
     let list = |addresses: &[SocketAddr]| {
         let texts: Vec<_> = addresses.iter().map(SocketAddr::to_string).collect();
         texts.join(", ")
@@ -177,7 +187,7 @@ fn check_listening(config: &Config) -> Result<String, String> {
     if !watch.is_empty() {
         found = format!("{found}; for metrics: {}", list(&watch));
     }
-    Ok(found)
+    Finding::new("listen", Ok(found))
 }
 
 /// Whether the address is taken by a bot of ours, which is what a check beside a running one finds.

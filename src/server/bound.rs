@@ -28,36 +28,70 @@ struct Asked {
 }
 
 impl Asked {
-    /// `at`: the address of it that cannot be listened on; `free`: another one of it that can.
-    fn refused(
-        &self,
-        source: io::Error,
-        at: Option<SocketAddr>,
-        free: Option<SocketAddr>,
-    ) -> Error {
+    /// `at`: the address of it that cannot be listened on.
+    fn refused(&self, source: io::Error, at: Option<SocketAddr>) -> Error {
         Error::Listen {
             option: self.option,
             address: self.address.clone(),
             at,
-            free,
             source,
         }
+    }
+
+    /// Binds those of its addresses that this process can have. One is enough: files of systems that have no
+    /// IPv6 give `localhost` an IPv6 address, and another server may have the port in one family.
+    fn bind(
+        &self,
+        addresses: &[SocketAddr],
+        is_shared: bool,
+        notices: &mut Vec<String>,
+    ) -> Result<Vec<Bound>, Error> {
+        let mut sockets = Vec::new();
+        let mut failures = Vec::new();
+        for address in addresses {
+            match bind(*address, is_shared) {
+                Ok(socket) => sockets.push(Bound {
+                    socket,
+                    asked: Some(self.clone()),
+                }),
+                Err(error) => failures.push((*address, error)),
+            }
+        }
+        // What a person has to mend, before what the system has not.
+        failures.sort_by_key(|(_, error)| is_missing_family(error));
+        let others: Vec<_> = sockets.iter().filter_map(Bound::local_addr).collect();
+        for (at, error) in failures {
+            let is_taken = error.kind() == io::ErrorKind::AddrInUse;
+            match others.first() {
+                Some(_) if is_missing_family(&error) => {}
+                // Clients that try the other address first, as a tunnel to `localhost` may, reach the
+                // other server: the operator has to know.
+                Some(other) if is_taken => notices.push(format!(
+                    "{} {}: another server has {at}; listening on {other} only, so have clients \
+                     connect to {other}",
+                    self.option, self.address,
+                )),
+                _ => return Err(self.refused(error, Some(at))),
+            }
+        }
+        Ok(sockets)
     }
 }
 
 impl Bound {
-    /// Binds every address of every setting; a name may have several.
+    /// Binds every address of every setting; a name may have several. What the operator has to know
+    /// nevertheless goes to `notices`.
     pub(super) fn all(
         side: Side,
         addresses: &[String],
         is_shared: bool,
+        notices: &mut Vec<String>,
     ) -> Result<Vec<Self>, Error> {
         let option = match side {
             Side::Front => "--listen",
             Side::Watch => "--metrics-listen",
         };
         let mut sockets: Vec<Self> = Vec::new();
-        let mut bound: Vec<SocketAddr> = Vec::new();
         for text in addresses {
             let asked = Asked {
                 option,
@@ -68,38 +102,13 @@ impl Bound {
                 address: text.clone(),
                 source,
             })?;
-            let mut failures = Vec::new();
-            let before = sockets.len();
-            for address in &resolved {
-                // `localhost:8000,127.0.0.1:8000` names one address twice; port 0 is another each time.
-                if address.port() != 0 && bound.contains(address) {
-                    continue;
-                }
-                match bind(*address, is_shared) {
-                    Ok(socket) => {
-                        let asked = Some(asked.clone());
-                        sockets.push(Self { socket, asked });
-                        bound.push(*address);
-                    }
-                    Err(error) => failures.push((*address, error)),
-                }
-            }
-            // `localhost` has an IPv6 address in files of systems that have no IPv6: one is enough, unless
-            // another server listens on one of the others. To go on without that one would be worse than to
-            // stop: clients that try it first, as a tunnel to `localhost` may, would reach that server.
-            let taken = failures
-                .iter()
-                .position(|(_, error)| !is_missing_family(error));
-            if let Some(index) = taken {
-                let (at, source) = failures.swap_remove(index);
-                let free = sockets[before..].first().and_then(Self::local_addr);
-                return Err(asked.refused(source, Some(at), free));
-            }
-            if sockets.len() == before && !resolved.iter().all(|address| bound.contains(address)) {
-                let none = || io::Error::new(io::ErrorKind::AddrNotAvailable, "no address");
-                let failure = failures.pop().map(|(_, error)| error);
-                return Err(asked.refused(failure.unwrap_or_else(none), None, None));
-            }
+            // `localhost:8000,127.0.0.1:8000` names one address twice; port 0 is another each time.
+            let is_new = |address: &SocketAddr| {
+                let mut bound = sockets.iter().filter_map(Self::local_addr);
+                address.port() == 0 || !bound.any(|other| other == *address)
+            };
+            let resolved: Vec<_> = resolved.into_iter().filter(is_new).collect();
+            sockets.extend(asked.bind(&resolved, is_shared, notices)?);
         }
         Ok(sockets)
     }
@@ -126,7 +135,7 @@ impl Bound {
     pub(super) fn listen(self, backlog: i32) -> Result<Socket, Error> {
         if let Some(asked) = &self.asked {
             let listens = self.socket.listen(backlog);
-            listens.map_err(|error| asked.refused(error, self.local_addr(), None))?;
+            listens.map_err(|error| asked.refused(error, self.local_addr()))?;
         }
         Ok(self.socket)
     }
@@ -182,7 +191,7 @@ mod tests {
     #[test]
     fn nobody_is_let_in_before_it_listens() {
         let any = ["127.0.0.1:0".to_owned()];
-        let bound = Bound::all(Side::Front, &any, false).unwrap();
+        let bound = Bound::all(Side::Front, &any, false, &mut Vec::new()).unwrap();
         let address = bound[0].local_addr().unwrap();
         let refused = std::net::TcpStream::connect(address).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
@@ -194,7 +203,8 @@ mod tests {
     #[test]
     fn a_port_alone_behind_a_colon_is_every_address_of_both_families() {
         for text in [":0", "*:0"] {
-            let bound = Bound::all(Side::Front, &[text.to_owned()], false).unwrap();
+            let bound =
+                Bound::all(Side::Front, &[text.to_owned()], false, &mut Vec::new()).unwrap();
             let addresses: Vec<_> = bound.iter().filter_map(Bound::local_addr).collect();
             assert!(
                 addresses
@@ -207,31 +217,32 @@ mod tests {
         }
     }
 
-    /// A server that has the port in one family only, as one that listens on `::1` alone.
     #[test]
-    fn the_one_address_of_a_name_that_is_taken_is_named() {
-        let families = ("localhost", 0).to_socket_addrs().unwrap();
-        let mut families: Vec<_> = families
-            .filter(|at| TcpListener::bind(at).is_ok())
-            .collect();
-        families.dedup();
-        for taken in &families {
-            let other = TcpListener::bind(taken).unwrap();
-            let taken = other.local_addr().unwrap();
-            let name = format!("localhost:{}", taken.port());
-            let error = Bound::all(Side::Front, std::slice::from_ref(&name), false).unwrap_err();
-            let line = error.to_string();
+    fn a_server_that_has_the_port_in_one_family_leaves_the_other() {
+        let has_v6 = TcpListener::bind("[::]:0").is_ok();
+        let other = TcpListener::bind("0.0.0.0:0").unwrap();
+        let taken = other.local_addr().unwrap();
+        let every = format!(":{}", taken.port());
+        let mut notices = Vec::new();
+        let bound = Bound::all(
+            Side::Front,
+            std::slice::from_ref(&every),
+            false,
+            &mut notices,
+        );
+        if has_v6 {
+            let other = bound.unwrap()[0].local_addr().unwrap();
+            assert!(other.is_ipv6());
             let start =
-                format!("--listen {name}: {taken} is already in use; stop the other server");
+                format!("--listen {every}: another server has {taken}; listening on {other} only");
+            assert!(
+                notices.len() == 1 && notices[0].starts_with(&start),
+                "{notices:?}"
+            );
+        } else {
+            let line = bound.unwrap_err().to_string();
+            let start = format!("--listen {every}: {taken} is already in use; ");
             assert!(line.starts_with(&start), "{line}");
-            let free = families.iter().find(|at| at.is_ipv4() != taken.is_ipv4());
-            if let Some(free) = free {
-                let free = SocketAddr::new(free.ip(), taken.port());
-                assert!(
-                    line.ends_with(&format!(", or listen on {free} alone")),
-                    "{line}"
-                );
-            }
         }
     }
 
@@ -239,10 +250,10 @@ mod tests {
     #[cfg(target_os = "linux")] // elsewhere the second is refused at once
     fn two_that_only_have_an_address_cannot_both_listen_on_it() {
         let any = ["127.0.0.1:0".to_owned()];
-        let mut first = Bound::all(Side::Front, &any, false).unwrap();
+        let mut first = Bound::all(Side::Front, &any, false, &mut Vec::new()).unwrap();
         let address = first[0].local_addr().unwrap();
         let same = [address.to_string()];
-        let mut second = Bound::all(Side::Front, &same, false).unwrap();
+        let mut second = Bound::all(Side::Front, &same, false, &mut Vec::new()).unwrap();
         let _listening = first.remove(0).listen(1).unwrap();
         let error = second.remove(0).listen(1).unwrap_err();
         let line = format!("--listen {address}: already in use; ");

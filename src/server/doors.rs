@@ -25,11 +25,15 @@ pub(super) struct Doors<S> {
 }
 
 impl Doors<Bound> {
-    /// Takes over what was passed, and binds what was not.
-    pub(super) fn bind(config: &Config, inherited: Inherited) -> Result<Self, Error> {
-        let bind = |side, sockets: Vec<_>, addresses: &[String]| {
+    /// Takes over what was passed, and binds what was not; `notices` are for the operator.
+    pub(super) fn bind(
+        config: &Config,
+        inherited: Inherited,
+        notices: &mut Vec<String>,
+    ) -> Result<Self, Error> {
+        let mut bind = |side, sockets: Vec<_>, addresses: &[String]| {
             if sockets.is_empty() {
-                Bound::all(side, addresses, config.reuse_port)
+                Bound::all(side, addresses, config.reuse_port, notices)
             } else {
                 Bound::inherited(sockets)
             }
@@ -61,15 +65,30 @@ impl Doors<Bound> {
     }
 }
 
-/// The addresses that a bot with these settings would have, front and watch, found out by binding them:
-/// nobody is let in, so that a bot that shares them notices nothing.
+/// What a bot with these settings would listen on.
+pub struct Probed {
+    /// The addresses of `--listen`.
+    pub front: Vec<SocketAddr>,
+    /// The addresses of `--metrics-listen`.
+    pub watch: Vec<SocketAddr>,
+    /// What the operator has to know nevertheless.
+    pub notices: Vec<String>,
+}
+
+/// Binds the addresses of these settings and gives them back. It does not listen, so that a bot that
+/// shares them notices nothing.
 ///
 /// # Errors
 /// It could not have them.
-pub fn probe(config: &Config) -> Result<(Vec<SocketAddr>, Vec<SocketAddr>), Error> {
-    let doors = Doors::bind(config, Inherited::default())?;
+pub fn probe(config: &Config) -> Result<Probed, Error> {
+    let mut notices = Vec::new();
+    let doors = Doors::bind(config, Inherited::default(), &mut notices)?;
     let addresses = |sockets: &[Bound]| sockets.iter().filter_map(Bound::local_addr).collect();
-    Ok((addresses(&doors.front), addresses(&doors.watch)))
+    Ok(Probed {
+        front: addresses(&doors.front),
+        watch: addresses(&doors.watch),
+        notices,
+    })
 }
 
 impl<S> Doors<S> {

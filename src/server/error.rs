@@ -27,8 +27,6 @@ pub enum Error {
         address: String,
         /// Which of its addresses that is, if it may have several.
         at: Option<SocketAddr>,
-        /// Another one of its addresses, which can be listened on.
-        free: Option<SocketAddr>,
         /// What the system says.
         source: io::Error,
     },
@@ -140,13 +138,11 @@ impl fmt::Display for Error {
                 option,
                 address,
                 at,
-                free,
                 source,
             } => {
                 write!(f, "{option} {address}: ")?;
                 let at = at.filter(|at| at.to_string() != *address);
-                write_refusal(f, at, source)?;
-                free.map_or(Ok(()), |free| write!(f, ", or listen on {free} alone"))
+                write_refusal(f, at, source)
             }
             Self::Inherited { index } => {
                 write!(

@@ -121,7 +121,8 @@ mod tests {
         let poll = mio::Poll::new().unwrap();
         let listen = |address: SocketAddr| {
             let token = Source::Listener(Side::Front, 0).token();
-            let bound = Bound::all(Side::Front, &[address.to_string()], true).unwrap();
+            let bound =
+                Bound::all(Side::Front, &[address.to_string()], true, &mut Vec::new()).unwrap();
             Listener::open(bound.into_iter().next().unwrap(), poll.registry(), token).unwrap()
         };
         let mut old = listen("127.0.0.1:0".parse().unwrap());

@@ -35,6 +35,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use log::warn;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Poll, Waker};
 
@@ -42,7 +43,7 @@ use self::admission::Admission;
 use self::agent::Agents;
 use self::clock::Clock;
 use self::doors::Doors;
-pub use self::doors::probe as probe_doors;
+pub use self::doors::{Probed, probe as probe_doors};
 pub use self::error::{Error, JournalError};
 pub use self::inherited::{Inherited, Passed};
 use self::journal::{Claim, Keeper};
@@ -136,7 +137,9 @@ impl Server {
         let is_successor = config.reuse_port || !inherited.is_empty();
         // A passed socket is the same one in all processes: whom this one turned away, nobody would hear.
         let is_shared = config.reuse_port && inherited.front.is_empty();
-        let doors = Doors::bind(config, inherited)?;
+        let mut notices = Vec::new();
+        let doors = Doors::bind(config, inherited, &mut notices)?;
+        notices.iter().for_each(|notice| warn!("{notice}"));
         let (max_connections, senders) = doors.admissible(config);
         let claim = |path| Claim::make(path, is_successor);
         let claim = config.journal.as_deref().map(claim).transpose()?;
