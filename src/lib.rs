@@ -44,13 +44,13 @@
 //!
 //! # Architecture invariants
 //!
-//! * **The shell is `server/`, `trial/`, `check/`, `console/` and `main.rs`.** Nothing else opens a socket or a
+//! * **The shell is `server/`, `trial/`, `check/`, `console/` and the binary (`main.rs`, `signals.rs`).** Nothing else opens a socket or a
 //!   file, starts a thread, or reads a clock or the environment. `.clippy.toml` enforces it; each part
 //!   of the shell opens with one `#![allow]`.
 //! * **Dependencies point one way**: `server` → `journal` → `bot` → `commands` → `slack`, and `bot` → `http`,
 //!   `jobs`; `jobs` → `timing_wheel` → `slab`. `http`, `slack` and `jobs` do not know of each other.
 //! * **No statics and no thread-locals**, so that two servers in one process do not know of each other.
-//!   What the process has one of, its log and its signal handler, is installed by `main.rs`.
+//!   What the process has one of, its log and its signal handler, is installed by the binary.
 //! * **The loop blocks in `poll` and nowhere else.** Name look-ups and everything else that may wait for
 //!   somebody happen before it, or on threads of their own. Locks that it shares with those threads are
 //!   held for a few statements.

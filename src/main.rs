@@ -1,12 +1,13 @@
-//! The torrap binary: reads the settings, starts the log, catches the signals, runs, and exits.
+//! The torrap binary: reads the settings, starts the log, runs, and exits.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // it is where the process begins and ends
+
+mod signals;
 
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::Path;
 use std::process::exit;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,8 +16,10 @@ use log::{Level, debug, error, info, log, log_enabled, warn};
 use torrap::cli::{self, Invocation, Surroundings};
 use torrap::config::Config;
 use torrap::console::{Console, quiet_panics};
-use torrap::server::{self, Inherited, Instructions, Passed, Server, Stopper, Supervisor};
+use torrap::server::{self, Inherited, Instructions, Passed, Server, Supervisor};
 use torrap::{check, manifest, trial};
+
+use signals::Signals;
 
 /// All done, or stopped gracefully with nothing left undelivered.
 const DONE: i32 = 0;
@@ -42,6 +45,14 @@ const SECRET_FILE_BYTES_MAX: u64 = 64 * 1024;
 type Failure = (Box<dyn Display>, i32);
 
 fn main() {
+    // While there is one thread: those that follow have its signal mask.
+    let signals = match Signals::inherit() {
+        Ok(signals) => signals,
+        Err(error) => exit(complain(
+            &format!("cannot set the signal mask: {error}"),
+            FAILED,
+        )),
+    };
     let surroundings = Surroundings {
         variable: &|name| std::env::var_os(name),
         names: &std::env::vars_os()
@@ -50,7 +61,9 @@ fn main() {
         read_file: &read_secret,
     };
     let code = match cli::parse(std::env::args_os().skip(1), &surroundings) {
-        Ok(Invocation::Serve(config)) => logged(config, serve),
+        Ok(Invocation::Serve(config)) => {
+            logged(config, |config, console| serve(config, &signals, console))
+        }
         Ok(Invocation::Try { text, config }) => logged(config, |config, _| try_out(&text, &config)),
         Ok(Invocation::TryAt { url, text, config }) => {
             logged(config, |config, _| try_at(&url, &text, &config))
@@ -104,7 +117,7 @@ fn logged(
 }
 
 /// Runs the bot until it is stopped.
-fn serve(config: Config, console: &Console) -> Result<i32, Failure> {
+fn serve(config: Config, signals: &Signals, console: &Console) -> Result<i32, Failure> {
     // The variables are read first: taking the sockets clears some of them.
     let [pid, fds, names] =
         ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"].map(|name| std::env::var(name).ok());
@@ -114,15 +127,15 @@ fn serve(config: Config, console: &Console) -> Result<i32, Failure> {
         names: names.as_deref(),
     };
     let inherited = Inherited::take(passed, std::process::id()).map_err(server_failure)?;
-    // What is wrong is found before another process makes way for this one.
-    let supervisor = supervisor()?;
     let mut server = Server::bind_or_inherit(&config, inherited).map_err(server_failure)?;
     tell_notices(&config);
     // The verifier has its keys: the secrets are wiped, and not kept for as long as the bot runs.
     drop(config);
-    server.supervise(supervisor);
+    server.supervise(supervisor());
     // Before anybody is told that it runs: whoever knows may stop it.
-    catch_signals(server.stopper())?;
+    let stopper = server.stopper();
+    let caught = signals.catch(stopper.clone(), || exit(FAILED));
+    caught.map_err(failure)?;
     info!("startup");
     debug!("starting slackbot");
     for address in server.local_addrs().map_err(failure)? {
@@ -138,7 +151,8 @@ fn serve(config: Config, console: &Console) -> Result<i32, Failure> {
         error!("{undelivered} replies left undelivered");
     }
     info!("shutdown");
-    Ok(if undelivered > 0 { FAILED } else { DONE })
+    let is_graceful = undelivered == 0 && !stopper.is_at_once();
+    Ok(if is_graceful { DONE } else { FAILED })
 }
 
 /// Says what there is to say about the settings. An error keeps its line for itself: this comes after what could
@@ -150,7 +164,7 @@ fn tell_notices(config: &Config) {
 }
 
 /// The service manager that has started the process, if one has.
-fn supervisor() -> Result<Supervisor, Failure> {
+fn supervisor() -> Supervisor {
     let variable = |name| std::env::var_os(name);
     let (socket, usec, pid) = (
         variable("NOTIFY_SOCKET"),
@@ -162,23 +176,7 @@ fn supervisor() -> Result<Supervisor, Failure> {
         watchdog_usec: usec.as_deref(),
         watchdog_pid: pid.as_deref(),
     };
-    Supervisor::follow(&instructions, std::process::id()).map_err(|error| {
-        let what = "NOTIFY_SOCKET: cannot follow the service manager";
-        failure(format!("{what} ({error}); unset it to run without one"))
-    })
-}
-
-/// The first signal asks for a graceful stop, the second ends the process.
-fn catch_signals(stopper: Stopper) -> Result<(), Failure> {
-    let stopping = AtomicBool::new(false);
-    // The handler runs on a thread of its own: no rule of signal handlers applies.
-    let caught = ctrlc::set_handler(move || {
-        if stopping.swap(true, Ordering::SeqCst) {
-            exit(FAILED);
-        }
-        stopper.stop();
-    });
-    caught.map_err(failure)
+    Supervisor::follow(&instructions, std::process::id())
 }
 
 /// Logs one line each, at the pace of the log: there may be more of them than its queue holds. A

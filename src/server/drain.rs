@@ -51,6 +51,13 @@ impl Server {
         debug!("stopped slackbot");
     }
 
+    /// The second stop: nothing is waited for any more.
+    pub(super) fn end_drain(&mut self) {
+        let pending = self.bot.pending();
+        info!("stopping at once; replies pending: {pending}");
+        self.drain_until = Some(self.clock.now().tick);
+    }
+
     pub(super) fn is_drained(&self) -> bool {
         let Some(until) = self.drain_until else {
             return false;

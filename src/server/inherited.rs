@@ -11,6 +11,9 @@ use super::Error;
 /// The name (`FileDescriptorName=` of the socket unit) of sockets for those who watch.
 const WATCH_NAME: &str = "metrics";
 
+/// Most sockets that are passed: far more than there are addresses to listen on.
+const PASSED_MAX: usize = 1024;
+
 /// Sockets that were passed, each to one of the doors. They take the place of the addresses that the
 /// settings give for that door.
 #[derive(Debug, Default)]
@@ -37,26 +40,29 @@ impl Inherited {
     /// # Errors
     /// A descriptor that is no listening TCP socket, or a count that is none.
     pub fn take(told: Passed<'_>, pid: u32) -> Result<Self, Error> {
-        let mut passed = ListenFd::from_env();
         // Variables that an ancestor of this process was given are no business of its own.
         if told.pid.and_then(|text| text.parse().ok()) != Some(pid) {
             return Ok(Self::default());
         }
-        let is_count = |text: &str| text.parse::<usize>().is_ok();
-        if let Some(count) = told.fds.filter(|text| !is_count(text)) {
-            return Err(Error::InheritedCount(count.to_owned()));
-        }
-        // More than there can be are counted as none by `listenfd`.
-        let count = told.fds.and_then(|text| text.parse::<usize>().ok());
-        if let Some(count) = count.filter(|count| *count != passed.len()) {
-            return Err(Error::InheritedCount(count.to_string()));
+        // A variable without a value is as good as none. Any other value is meant for this very process: to listen
+        // elsewhere would leave those who wait on the passed sockets without an answer, so a bad one is an error.
+        let Some(text) = told.fds.filter(|text| !text.is_empty()) else {
+            return Ok(Self::default());
+        };
+        // `listenfd` takes memory for as many as it is told of.
+        let count = text
+            .parse::<usize>()
+            .ok()
+            .filter(|count| *count <= PASSED_MAX);
+        let count = count.ok_or_else(|| Error::InheritedCount(text.to_owned()))?;
+        let mut passed = ListenFd::from_env();
+        if count != passed.len() {
+            return Err(Error::InheritedCount(text.to_owned()));
         }
         let mut names = told.names.unwrap_or_default().split(':');
         let mut inherited = Self::default();
         for index in 0..passed.len() {
             let listener = passed.take_tcp_listener(index).ok().flatten();
-            // A connected socket would be one of a unit with `Accept=yes`.
-            let is_listening = |l: &TcpListener| SockRef::from(l).is_listener().unwrap_or(false);
             let listener = listener.filter(is_listening);
             let listener = listener.ok_or(Error::Inherited { index })?;
             if names.next() == Some(WATCH_NAME) {
@@ -72,4 +78,19 @@ impl Inherited {
     pub(super) const fn is_empty(&self) -> bool {
         self.front.is_empty() && self.watch.is_empty()
     }
+}
+
+/// A connected socket would be one of a unit with `Accept=yes`.
+#[cfg(any(target_os = "linux", target_os = "freebsd"))]
+fn is_listening(listener: &TcpListener) -> bool {
+    SockRef::from(listener).is_listener().unwrap_or(false)
+}
+
+/// The same where `socket2` cannot ask for it: listen(2) does no harm to a socket that listens already, and refuses one
+/// that is connected.
+#[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
+fn is_listening(listener: &TcpListener) -> bool {
+    SockRef::from(listener)
+        .listen(super::listener::BACKLOG)
+        .is_ok()
 }

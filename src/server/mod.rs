@@ -296,6 +296,9 @@ impl Server {
         if self.drain_until.is_none() && self.stopper.is_requested() {
             self.begin_drain();
         }
+        if self.stopper.is_at_once() {
+            self.end_drain();
+        }
     }
 
     /// Takes in what came of the senders' attempts.

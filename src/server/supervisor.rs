@@ -13,6 +13,9 @@ use crate::time::Tick;
 /// How much longer than announced a stop may take before the service manager may lose patience, ms.
 const STOP_MARGIN_MS: u64 = 10_000;
 
+/// The shortest period of a watchdog: it hears twice in that time, and the loop's clock counts milliseconds.
+const WATCHDOG_US_MIN: u64 = 2_000;
+
 /// Where the service manager listens, if there is one, and how often it wants to hear from us.
 #[derive(Debug, Default)]
 pub struct Supervisor {
@@ -36,32 +39,28 @@ pub struct Instructions<'a> {
 impl Supervisor {
     /// Follows the instructions, of which there may be none. `pid` is this process.
     ///
-    /// # Errors
-    /// There is a service manager, and it cannot be reached or understood.
-    pub fn follow(instructions: &Instructions<'_>, pid: u32) -> io::Result<Self> {
+    /// The environment is inherited: what is left over in it from another service, or in a copied container, must not
+    /// prevent the start. So what cannot be followed is one warning.
+    #[must_use]
+    pub fn follow(instructions: &Instructions<'_>, pid: u32) -> Self {
         let Some(address) = instructions.notify_socket.filter(|path| !path.is_empty()) else {
-            return Ok(Self::default());
+            return Self::default();
         };
-        let socket = connect(address)?;
-        let number = |text: &OsStr| text.to_str().and_then(|text| text.parse::<u64>().ok());
-        let is_ours = instructions
-            .watchdog_pid
-            .is_none_or(|text| number(text) == Some(u64::from(pid)));
-        let watchdog_us = instructions.watchdog_usec.filter(|_| is_ours);
-        let watchdog_ms = match watchdog_us.map(number) {
-            Some(Some(us)) if us >= 2_000 => Some(us / 1_000),
-            Some(_) => {
-                return Err(io::Error::other(
-                    "WATCHDOG_USEC is not a number of microseconds from 2000",
-                ));
+        let socket = match connect(address) {
+            Ok(socket) => socket,
+            Err(error) => {
+                warn!(
+                    "NOTIFY_SOCKET: {address:?} cannot be used ({error}); running without a service manager: \
+                     unset it if there is none"
+                );
+                return Self::default();
             }
-            None => None,
         };
-        Ok(Self {
+        Self {
             socket: Some(socket),
-            watchdog_ms,
+            watchdog_ms: watchdog_ms(instructions, pid),
             next: None,
-        })
+        }
     }
 
     /// Commands are taken from now on.
@@ -105,6 +104,26 @@ impl Supervisor {
     }
 }
 
+/// How often the watchdog wants to hear from this process, if there is a watchdog and it means this process
+/// (sd_watchdog_enabled(3)). A period that is none cannot be kept: a real service manager that asks for less than 2 ms
+/// kills the process, and the warning says why.
+fn watchdog_ms(instructions: &Instructions<'_>, pid: u32) -> Option<u64> {
+    let number = |text: &OsStr| text.to_str().and_then(|text| text.parse::<u64>().ok());
+    let is_ours = |text: &OsStr| number(text) == Some(u64::from(pid));
+    let period = instructions.watchdog_usec.filter(|text| !text.is_empty())?;
+    if !instructions.watchdog_pid.is_none_or(is_ours) {
+        return None;
+    }
+    let watchdog_us = number(period).filter(|us| *us >= WATCHDOG_US_MIN);
+    if watchdog_us.is_none() {
+        warn!(
+            "WATCHDOG_USEC: {period:?} is not a number of microseconds from {WATCHDOG_US_MIN}; \
+             running without a watchdog"
+        );
+    }
+    watchdog_us.map(|us| us / 1_000)
+}
+
 fn connect(address: &OsStr) -> io::Result<UnixDatagram> {
     let socket = UnixDatagram::unbound()?;
     socket.set_nonblocking(true)?;
@@ -136,7 +155,7 @@ mod tests {
         (socket, format!("@{name}"))
     }
 
-    fn follow(address: &str, usec: Option<&str>, pid: Option<&str>) -> io::Result<Supervisor> {
+    fn follow(address: &str, usec: Option<&str>, pid: Option<&str>) -> Supervisor {
         let instructions = Instructions {
             notify_socket: Some(OsStr::new(address)),
             watchdog_usec: usec.map(OsStr::new),
@@ -154,7 +173,7 @@ mod tests {
     #[test]
     fn a_watchdog_hears_twice_as_often_as_it_asks() {
         let (socket, address) = manager("watchdog");
-        let mut supervisor = follow(&address, Some("3000000"), Some("42")).unwrap();
+        let mut supervisor = follow(&address, Some("3000000"), Some("42"));
         assert_eq!(
             supervisor.poll_timeout(),
             None,
@@ -174,9 +193,7 @@ mod tests {
     #[test]
     fn a_stop_says_how_long_it_may_take() {
         let (socket, address) = manager("stop");
-        follow(&address, None, None)
-            .unwrap()
-            .tell_stopping(3, 35_000);
+        follow(&address, None, None).tell_stopping(3, 35_000);
         assert_eq!(
             heard(&socket).as_deref(),
             Some("STOPPING=1\nSTATUS=stopping; replies pending: 3\nEXTEND_TIMEOUT_USEC=45000000\n")
@@ -186,28 +203,44 @@ mod tests {
     #[test]
     fn a_watchdog_of_another_process_is_not_ours() {
         let (socket, address) = manager("other");
-        let mut supervisor = follow(&address, Some("3000000"), Some("43")).unwrap();
+        let mut supervisor = follow(&address, Some("3000000"), Some("43"));
         supervisor.tell_ready(Tick(0));
         assert!(heard(&socket).is_some());
         assert_eq!(supervisor.poll_timeout(), None);
     }
 
     #[test]
-    fn without_a_manager_nothing_is_told_and_with_a_bad_one_it_is_an_error() {
-        let mut alone = Supervisor::follow(&Instructions::default(), 42).unwrap();
-        alone.tell_ready(Tick(0));
-        assert_eq!(alone.poll_timeout(), None);
-        assert!(follow("@torrap-nobody-listens-here", None, None).is_err());
-        let (_socket, address) = manager("bad");
-        for usec in ["", "0", "-1", "soon", "1999"] {
-            assert!(follow(&address, Some(usec), None).is_err(), "{usec:?}");
+    fn without_a_manager_nothing_is_told() {
+        let none = Supervisor::follow(&Instructions::default(), 42);
+        let left_over = follow("@torrap-nobody-listens-here", Some("3000000"), None);
+        for mut alone in [none, follow("", Some("3000000"), None), left_over] {
+            alone.tell_ready(Tick(0));
+            assert_eq!(alone.poll_timeout(), None);
         }
+    }
+
+    #[test]
+    fn a_watchdog_whose_period_is_none_is_not_followed_and_its_manager_is() {
+        let (socket, address) = manager("bad");
+        for usec in ["", "0", "-1", "soon", "1999", "99999999999999999999"] {
+            let mut supervisor = follow(&address, Some(usec), None);
+            supervisor.tell_ready(Tick(0));
+            assert!(heard(&socket).is_some(), "{usec:?}");
+            assert_eq!(supervisor.poll_timeout(), None, "{usec:?}");
+        }
+        let mut supervisor = follow(&address, Some("2000"), Some("soon"));
+        supervisor.tell_ready(Tick(0));
+        assert_eq!(
+            supervisor.poll_timeout(),
+            None,
+            "it is not known whose it is"
+        );
     }
 
     #[test]
     fn a_manager_that_does_not_read_holds_up_nobody() {
         let (_socket, address) = manager("deaf");
-        let supervisor = follow(&address, None, None).unwrap();
+        let supervisor = follow(&address, None, None);
         (0..10_000).for_each(|_| supervisor.tell("STATUS=x\n"));
     }
 }

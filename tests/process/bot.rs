@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -40,6 +40,14 @@ impl Bot {
         Self::told(process, slack)
     }
 
+    /// The bot, started by another program whose arguments it and its own arguments are.
+    #[cfg(target_os = "linux")] // for the programs of coreutils
+    pub fn start_by(wrapper: &[&str], change: impl FnOnce(&mut Command)) -> Self {
+        let slack = SlackStandIn::start(|_| Answer::ok()).unwrap();
+        let process = Process::start(&mut serve_by(wrapper, &slack, change));
+        Self::told(process, slack)
+    }
+
     /// The bot whose log tells the address.
     pub fn told(mut process: Process, slack: SlackStandIn) -> Self {
         let line = process.read_until("listening on http://");
@@ -47,7 +55,7 @@ impl Bot {
         Self {
             process,
             slack,
-            address: address.parse().unwrap(),
+            address: address.trim_end().parse().unwrap(),
         }
     }
 
@@ -123,6 +131,25 @@ pub fn serve(slack: &SlackStandIn, change: impl FnOnce(&mut Command)) -> Command
         .env("TORRAP_REPLY_ORIGINS", slack.origin())
         .env("TORRAP_DELAY", "0");
     change(&mut command);
+    command
+}
+
+/// The same as the arguments of another program.
+pub fn serve_by(
+    wrapper: &[&str],
+    slack: &SlackStandIn,
+    change: impl FnOnce(&mut Command),
+) -> Command {
+    let bot = serve(slack, change);
+    let mut command = Command::new(wrapper[0]);
+    command
+        .args(&wrapper[1..])
+        .arg(bot.get_program())
+        .args(bot.get_args())
+        .env_clear()
+        .stdin(Stdio::null());
+    let variables = bot.get_envs();
+    command.envs(variables.filter_map(|(name, value)| Some((name, value?))));
     command
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, ErrorKind, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
@@ -12,7 +12,7 @@ use std::thread;
 use torrap::trial::stand_in::{Answer, SlackStandIn};
 
 use crate::bot::{Bot, SECRET, serve};
-use crate::support::{PATIENCE, Process, poll_for, torrap};
+use crate::support::{PATIENCE, Process, torrap};
 
 /// Enough to fill a pipe at debug several times.
 const COMMANDS: usize = 1_000;
@@ -153,10 +153,7 @@ fn a_reader_that_stalls_and_a_second_signal() {
     };
     let (mut bot, reader) = with_reader(thinking, |reader| reader);
     bot.commands("olleh", COMMANDS);
-    bot.process.signal("TERM");
-    // The first one was taken in once nobody is let in any more.
-    poll_for("the stop", || TcpStream::connect(bot.address).err());
-    assert_eq!(bot.process.stop(), Some(1));
+    assert_eq!(bot.process.stop_twice("TERM", "TERM"), Some(1));
     drop(reader);
 }
 

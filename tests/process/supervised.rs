@@ -11,7 +11,7 @@ use torrap::trial::command;
 use torrap::trial::stand_in::{Answer, SlackStandIn};
 
 use crate::bot::{Bot, SECRET, SECRET_PATH, connect, exchange, signed};
-use crate::support::{PATIENCE, Process, Scratch, finish, torrap};
+use crate::support::{PATIENCE, Process, Scratch, finish};
 
 /// What a service manager does between its fork and the program: the socket becomes descriptor 3, and
 /// the variables say so.
@@ -147,7 +147,7 @@ fn what_cannot_be_listened_on_is_named() {
 #[test]
 fn a_number_of_descriptors_that_is_none_is_named() {
     let (passed, _) = listener();
-    for count in ["one", "1000000000000"] {
+    for count in ["one", "-1", "1025", "2000000000", "1000000000000"] {
         let passed = passed.try_clone().unwrap();
         let script = PASS.replace("LISTEN_FDS=1", &format!("LISTEN_FDS={count}"));
         let finished = finish(&mut activated_by(&script, passed, "http://127.0.0.1:1"));
@@ -160,9 +160,15 @@ fn a_number_of_descriptors_that_is_none_is_named() {
 
 #[test]
 fn descriptors_for_another_process_or_for_nobody_are_left_alone() {
-    for pid in [Some("1"), Some("x"), None] {
+    // Memory for the second number of descriptors would be 16 GB.
+    for (pid, fds) in [
+        (Some("1"), "1"),
+        (None, "2000000000"),
+        (Some(""), "2000000000"),
+        (Some("x"), "soon"),
+    ] {
         let mut bot = Bot::start(|command| {
-            command.env("LISTEN_FDS", "1");
+            command.env("LISTEN_FDS", fds);
             command.envs(pid.map(|pid| ("LISTEN_PID", pid)));
         });
         bot.command("olleh");
@@ -234,17 +240,60 @@ fn a_service_manager_is_told_what_happens() {
     assert_eq!(bot.process.wait(), Some(0));
 }
 
+/// The environment is inherited, and service managers come and go.
 #[test]
-fn a_service_manager_that_cannot_be_reached_is_named() {
-    let finished = finish(
-        torrap()
-            .env("SLACK_SIGNING_SECRET", SECRET)
-            .env("TORRAP_LISTEN", "127.0.0.1:0")
-            .env("NOTIFY_SOCKET", "/nowhere/notify"),
+fn what_is_left_over_of_a_service_manager_is_one_warning() {
+    let scratch = Scratch::new("left-over");
+    std::fs::create_dir(scratch.path()).unwrap();
+    let (gone, stream) = (scratch.join("gone"), scratch.join("stream"));
+    // Its file stays, and nobody listens there any more.
+    drop(UnixDatagram::bind(&gone).unwrap());
+    let _listening = UnixListener::bind(&stream).unwrap();
+    let paths = [
+        "/nowhere/notify",
+        "/dev/null",
+        "@torrap-nobody-listens-here",
+        "vsock:2:1234",
+        gone.to_str().unwrap(),
+        stream.to_str().unwrap(),
+    ];
+    for path in paths {
+        let mut bot = Bot::start(|command| {
+            command
+                .env("NOTIFY_SOCKET", path)
+                .env("WATCHDOG_USEC", "100000");
+        });
+        bot.command("olleh");
+        bot.posts(1);
+        assert_eq!(bot.process.stop(), Some(0), "{path}");
+        let log = &bot.process.log;
+        let warnings: Vec<&String> = log.iter().filter(|line| line.contains(" WARN ")).collect();
+        let warning = format!("NOTIFY_SOCKET: {path:?} cannot be used (");
+        assert!(
+            warnings.len() == 1 && warnings[0].contains(&warning),
+            "{log:#?}"
+        );
+    }
+}
+
+#[test]
+fn a_watchdog_that_asks_for_nonsense_is_one_warning() {
+    let manager = Manager::start("nonsense");
+    let mut bot = Bot::start(|command| {
+        command
+            .env("NOTIFY_SOCKET", &manager.path)
+            .env("WATCHDOG_USEC", "soon");
+    });
+    assert_eq!(manager.hear(), "READY=1\nSTATUS=taking commands\n");
+    assert_eq!(bot.process.stop(), Some(0));
+    assert!(manager.hear().starts_with("STOPPING=1\n"));
+    let warning = "WATCHDOG_USEC: \"soon\" is not a number of microseconds from 2000; \
+                   running without a watchdog";
+    assert!(
+        bot.process.messages().contains(&warning),
+        "{:#?}",
+        bot.process.log
     );
-    assert_eq!(finished.code, Some(1));
-    let line = "torrap: NOTIFY_SOCKET: cannot follow the service manager (";
-    assert!(finished.stderr.contains(line), "{}", finished.stderr);
 }
 
 #[test]

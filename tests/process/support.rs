@@ -1,5 +1,6 @@
 //! The binary as a process of its own, with nothing of the developer's environment.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -117,6 +118,16 @@ impl Process {
         process
     }
 
+    /// The same, and standard error is a terminal.
+    pub fn start_on_terminal(command: &mut Command) -> Self {
+        let terminal = nix::pty::openpty(None, None).unwrap();
+        let mut process = Self::start_unread(command.stderr(terminal.slave));
+        // The command holds a descriptor of its own.
+        command.stderr(Stdio::null());
+        process.lines = Some(lines_of(BufReader::new(File::from(terminal.master))));
+        process
+    }
+
     /// The same, read a few bytes at a time: more slowly than anything is written.
     pub fn start_read_slowly(command: &mut Command) -> Self {
         let mut process = Self::start_unread(command.stderr(Stdio::piped()));
@@ -187,6 +198,26 @@ impl Process {
         code
     }
 
+    /// Asks for a stop, and again until the process has ended: what comes within a second is the first stop once more.
+    pub fn stop_twice(&mut self, first: &str, second: &str) -> Option<i32> {
+        let asked = Instant::now();
+        self.signal(first);
+        poll_for("the end", || {
+            let has_ended = self.child.try_wait().unwrap().is_some();
+            if !has_ended {
+                self.signal(second);
+            }
+            has_ended.then_some(())
+        });
+        let took = asked.elapsed();
+        assert!(
+            took >= Duration::from_secs(1),
+            "the first was two: {took:?}"
+        );
+        assert!(took < EXIT_PATIENCE, "the stop took {took:?}");
+        self.wait()
+    }
+
     /// The messages of the log, without times, levels and modules.
     pub fn messages(&self) -> Vec<&str> {
         let message = |line: &'_ String| line.find("] ").map(|at| at + 2);
@@ -208,7 +239,9 @@ fn lines_of(stream: impl BufRead + Send + 'static) -> Receiver<String> {
     let (sender, lines) = channel();
     thread::spawn(move || {
         for line in stream.split(b'\n') {
-            let line = String::from_utf8(line.unwrap()).expect("the log is UTF-8");
+            // The end of a terminal is an error (EIO) on Linux.
+            let Ok(line) = line else { break };
+            let line = String::from_utf8(line).expect("the log is UTF-8");
             if sender.send(line).is_err() {
                 break;
             }
