@@ -115,13 +115,12 @@ impl<S> Doors<S> {
 /// How many connections and sender threads there may be beside what is reserved.
 fn share_descriptors(max_connections: usize, senders: usize, reserved: usize) -> (usize, usize) {
     let wanted = max_connections + senders + reserved;
-    let Ok((soft, hard)) = rlimit::getrlimit(rlimit::Resource::NOFILE) else {
+    let Ok((soft, _)) = rlimit::getrlimit(rlimit::Resource::NOFILE) else {
         return (max_connections, senders);
     };
-    let target = hard.min(wanted as u64).max(soft);
-    let raised =
-        soft >= target || rlimit::setrlimit(rlimit::Resource::NOFILE, target, hard).is_ok();
-    let limit = usize::try_from(if raised { target } else { soft }).unwrap_or(usize::MAX);
+    // Not by setrlimit(2) alone: macOS has a second limit (`kern.maxfilesperproc`) and refuses what is beyond it.
+    let limit = rlimit::increase_nofile_limit(wanted as u64).unwrap_or(soft);
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     if limit >= wanted {
         return (max_connections, senders);
     }

@@ -90,7 +90,13 @@ fn is_of_one_connection(error: &io::Error) -> bool {
             | Kind::HostUnreachable
             | Kind::NetworkUnreachable
             | Kind::NetworkDown
-    )
+    ) || has_no_peer(error)
+}
+
+/// macOS gives out a connection that was reset while it waited, without an address, and mio makes an error of that which
+/// is not the system's. EINVAL, which is, would come again and again.
+fn has_no_peer(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::InvalidInput && error.raw_os_error().is_none()
 }
 
 /// Whether closing a descriptor helps: none is left to this process, or to the whole system.
@@ -99,8 +105,26 @@ pub(super) fn is_out_of_descriptors(error: &io::Error) -> bool {
 }
 
 #[cfg(test)]
-#[cfg(target_os = "linux")]
 mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_one_connection_is_told_from_one_of_the_listener() {
+        let reset_on_macos = io::Error::from(io::ErrorKind::InvalidInput);
+        let aborted = io::Error::from_raw_os_error(libc::ECONNABORTED);
+        for error in [reset_on_macos, aborted] {
+            assert!(is_of_one_connection(&error), "{error}");
+        }
+        for code in [libc::EINVAL, libc::EMFILE, libc::ENOBUFS, libc::ENOMEM] {
+            let error = io::Error::from_raw_os_error(code);
+            assert!(!is_of_one_connection(&error), "{error}");
+        }
+    }
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")] // for its packet filter
+mod turning_away {
     use socket2::{Domain, Type};
 
     use super::*;

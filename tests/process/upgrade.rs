@@ -3,7 +3,6 @@
 //! Three upgrades each in the ordinary run; `TORRAP_UPGRADES=10` makes it ten.
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::process::Command;
@@ -274,7 +273,7 @@ fn a_shared_address_is_kept_until_the_next_process_listens_on_it() {
     let mut unheard = 0;
     while unheard < 10 {
         match TcpStream::connect_timeout(&address, Duration::from_millis(30)) {
-            Err(error) if error.kind() == ErrorKind::TimedOut => unheard += 1,
+            Err(error) if error.kind() == std::io::ErrorKind::TimedOut => unheard += 1,
             Ok(_) => {}
             Err(error) => panic!("refused after {unheard}: {error}"),
         }
