@@ -328,9 +328,11 @@ fn a_process_that_could_not_start_does_not_wait_first() {
     };
     let mut old = Process::start(&mut start());
     old.read_until(LISTENING);
-    let mistaken = finish(start().env("NOTIFY_SOCKET", "/nowhere/notify"));
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = other.local_addr().unwrap().to_string();
+    let mistaken = finish(start().args(["--metrics-listen", &taken]));
     assert_eq!(mistaken.code, Some(1));
-    let line = "torrap: NOTIFY_SOCKET: cannot follow the service manager (";
-    assert!(mistaken.stderr.starts_with(line), "{}", mistaken.stderr);
+    let line = format!("torrap: --metrics-listen {taken}: already in use; ");
+    assert!(mistaken.stderr.starts_with(&line), "{}", mistaken.stderr);
     assert_eq!(old.stop(), Some(0));
 }
