@@ -7,7 +7,7 @@ mod replies;
 pub use owed::{Change, Owed, busy};
 pub use replies::{Delivery, Report};
 
-use log::{Level, info, log, log_enabled};
+use log::{Level, info, log, log_enabled, warn};
 
 use command::is_certificate_check;
 
@@ -29,6 +29,10 @@ use crate::time::{Now, Tick};
 const TRAFFIC_LINES_PER_PERIOD: u32 = 500;
 const TRAFFIC_PERIOD_MS: u64 = 1_000;
 
+/// Lines for single attempts that failed: in an outage each pending reply fails twice a minute.
+const FAILURE_LINES_PER_PERIOD: u32 = 50;
+const FAILURES_PERIOD_MS: u64 = 10_000;
+
 /// The kinds of traffic.
 const COMMANDS_ACCEPTED: usize = 0;
 const REPLIES_DELIVERED: usize = 1;
@@ -44,6 +48,7 @@ pub struct Bot {
     jobs: Jobs,
     refusals: Refusals,
     traffic: Tally<2>,
+    failures: Tally<1>,
     counters: Counters,
     condition: Condition,
     scratch: Scratch,
@@ -69,6 +74,7 @@ impl Bot {
             jobs: Jobs::new(config.max_pending, now),
             refusals: Refusals::default(),
             traffic: Tally::new(TRAFFIC_PERIOD_MS, TRAFFIC_LINES_PER_PERIOD),
+            failures: Tally::new(FAILURES_PERIOD_MS, FAILURE_LINES_PER_PERIOD),
             counters: Counters::default(),
             condition: Condition::default(),
             scratch: Scratch::default(),
@@ -101,11 +107,13 @@ impl Bot {
         self.jobs.handle_timeout(now.tick, budget);
         let refused = self.refusals.poll_summary(now.tick);
         sum_up(refused, self.traffic.poll_sums(now.tick));
+        sum_up_failures(self.failures.poll_sums(now.tick));
     }
 
     /// Sums up before the end what had no line yet.
     pub fn handle_stop(&mut self) {
         sum_up(self.refusals.take_summary(), self.traffic.take_sums());
+        sum_up_failures(self.failures.take_sums());
     }
 
     /// When [`Self::handle_timeout`] must be called next.
@@ -115,6 +123,7 @@ impl Bot {
             self.jobs.poll_timeout(),
             self.refusals.poll_timeout(),
             self.traffic.poll_timeout(),
+            self.failures.poll_timeout(),
         ];
         timeouts.into_iter().flatten().min()
     }
@@ -188,6 +197,13 @@ fn sum_up(refused: Option<String>, traffic: Option<[u64; 2]>) {
     }
     if let Some([accepted, delivered]) = traffic {
         info!("accepted {accepted} more commands and answered {delivered} more within a second");
+    }
+}
+
+fn sum_up_failures(failures: Option<[u64; 1]>) {
+    if let Some([count]) = failures {
+        let period = FAILURES_PERIOD_MS / 1000;
+        warn!("{count} more attempts failed within {period} s and are made again");
     }
 }
 

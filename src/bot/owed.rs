@@ -6,7 +6,7 @@ use log::{debug, log, warn};
 use super::{Bot, ephemeral, index};
 use crate::commands::{self, COMMANDS};
 use crate::http::Response;
-use crate::jobs::{ATTEMPTS_MAX, NewJob, State, Verdict};
+use crate::jobs::{ATTEMPTS_MAX, NewJob, State, Tries, Verdict};
 use crate::refusals::Refusal;
 use crate::slab::Key;
 use crate::slack::response_url::is_path;
@@ -22,7 +22,8 @@ pub enum Change {
         /// When the thinking is over.
         due: Tick,
     },
-    /// An attempt has failed, and there is to be another.
+    /// An attempt that may have reached the receiver has failed, and there is to be another. Of others a
+    /// journal is not told: in an outage that would be a record for each job every half a minute.
     Failed {
         /// Which one.
         job: Key,
@@ -66,12 +67,13 @@ impl Bot {
     pub fn undelivered(&self) -> impl Iterator<Item = String> {
         self.jobs.iter().map(|(key, job)| {
             let state = match job.state {
-                State::Scheduled if job.attempts == 0 => "still thinking",
+                State::Scheduled if job.tries == Tries::default() => "still thinking",
                 State::Scheduled => "waiting for its next attempt",
                 State::Ready => "waiting for a sender",
+                State::Held => "waiting since its workspace is limited",
                 State::Sending => "being sent",
             };
-            let (number, attempts) = (key.generation(), job.attempts);
+            let (number, attempts) = (key.generation(), job.attempts_begun());
             format!("command {number}: not answered, {state}; {attempts} of {ATTEMPTS_MAX} attempts made")
         })
     }
@@ -103,25 +105,34 @@ impl Bot {
         }
     }
 
-    pub(super) fn note_verdict(&mut self, job: Key, verdict: Option<Verdict>) {
+    pub(super) fn note_verdict(&mut self, job: Key, verdict: Verdict) {
         match verdict {
-            Some(Verdict::RetryAt(due)) => self.note_change(Change::Failed { job, due }),
-            Some(_) => self.note_change(Change::Settled { job }),
-            None => {}
+            Verdict::RetryAt(due) if self.is_counted(job) => {
+                self.note_change(Change::Failed { job, due });
+            }
+            Verdict::RetryAt(_) | Verdict::HeldUntil(_) => {}
+            Verdict::Apologise => self.note_change(Change::Failed { job, due: Tick(0) }),
+            Verdict::Settled | Verdict::Apologised | Verdict::Abandon(_) => {
+                self.note_change(Change::Settled { job });
+            }
         }
+    }
+
+    /// Whether a job's latest attempt was one of those that are counted.
+    fn is_counted(&self, job: Key) -> bool {
+        self.jobs.get(job).is_some_and(|job| job.tries.unsent == 0)
     }
 
     /// The job in a slot, which has the index of its key. Its `due` is not known here.
     #[must_use]
     pub fn owed(&self, slot: u32, due: Tick) -> Option<(Key, Owed<'_>)> {
         let (key, job) = self.jobs.at(slot)?;
-        let in_flight = u8::from(job.state == State::Sending);
         let owed = Owed {
             command: COMMANDS[usize::from(job.command)].name,
             origin: &self.origin_texts[usize::from(job.origin)],
             path: job.path(),
             text: job.text(),
-            attempts: job.attempts - in_flight,
+            attempts: job.tries.attempts,
             due,
             expires_at: job.expires_at,
         };

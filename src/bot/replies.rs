@@ -6,8 +6,15 @@ use super::{Bot, Change, REPLIES_DELIVERED, has_line};
 use crate::commands::COMMANDS;
 use crate::jobs::{Abandoned, Outcome, Verdict};
 use crate::slab::Key;
-use crate::slack::message::Message;
+use crate::slack::message::{Message, Visibility};
 use crate::time::{Now, Seconds};
+
+/// What a person is shown whose reply Slack refuses for what it says. It has nothing of that reply in it, so
+/// that it is not refused for the same reason.
+const APOLOGY: &str = "Sorry, Slack did not accept my reply. It may have been too long.";
+
+/// Expired replies that one [`Bot::poll_delivery`] gives up, at most.
+const EXPIRED_PER_POLL_MAX: usize = 256;
 
 /// A reply that is to be posted, once.
 #[derive(Debug)]
@@ -43,7 +50,8 @@ impl Bot {
     /// The next reply that is due: its attempt begins, and its outcome is owed to
     /// [`Self::handle_outcome`].
     pub fn poll_delivery(&mut self, now: Now) -> Option<Delivery> {
-        loop {
+        // All that waited may have expired: that must not take one turn of the loop.
+        for _ in 0..EXPIRED_PER_POLL_MAX {
             let (key, job) = self.jobs.poll_ready(now.tick)?;
             let job = match job {
                 Ok(job) => job,
@@ -56,11 +64,17 @@ impl Bot {
             };
             self.reply.clear();
             let command = &COMMANDS[usize::from(job.command)];
-            (command.run)(job.text(), &mut self.reply);
+            let visibility = if job.is_apology {
+                self.reply.push_str(APOLOGY);
+                Visibility::Ephemeral
+            } else {
+                (command.run)(job.text(), &mut self.reply);
+                command.visibility_of_replies(self.in_channel)
+            };
             debug!("sending reply: {}", self.reply);
             let mut body = Vec::with_capacity(self.reply.len() + 16);
             Message {
-                visibility: command.visibility_of_replies(self.in_channel),
+                visibility,
                 text: &self.reply,
             }
             .append_json(&mut body);
@@ -71,38 +85,52 @@ impl Bot {
                 body,
             });
         }
+        None
     }
 
     /// Settles a job, schedules its next attempt or gives it up.
     pub fn handle_outcome(&mut self, report: &Report, now: Now) {
-        let number = report.job.generation();
-        let detail = &report.detail;
-        let age_ms = self.jobs.age_ms(report.job, now.tick);
+        let (number, detail) = (report.job.generation(), &report.detail);
+        let job = self.jobs.get(report.job);
+        let Some((age_ms, was_apology)) = job.map(|job| (job.age_ms(now.tick), job.is_apology))
+        else {
+            return;
+        };
         let verdict = self.jobs.handle_outcome(report.job, &report.outcome, now);
-        if let (Some(verdict), Some(age_ms)) = (verdict, age_ms) {
-            self.counters.note_attempt(verdict, report.took_ms, age_ms);
-        }
+        let Some(verdict) = verdict else { return };
+        self.counters.note_attempt(verdict, report.took_ms, age_ms);
         self.note_verdict(report.job, verdict);
         match verdict {
-            Some(Verdict::Settled) => {
+            Verdict::Settled => {
                 debug!("successfully sent reply");
                 if has_line(&mut self.traffic, REPLIES_DELIVERED, now) {
                     info!("command {number}: answered");
                 }
             }
-            Some(Verdict::RetryAt(at)) => {
+            Verdict::RetryAt(at) | Verdict::HeldUntil(at) if self.failures.note(0, now.tick) => {
                 let wait = Seconds {
                     ms: at.millis_since(now.tick),
                 };
-                warn!("command {number}: attempt failed ({detail}), next in {wait} s");
+                let held = match verdict {
+                    Verdict::HeldUntil(_) => "its workspace is limited, ",
+                    _ => "",
+                };
+                warn!("command {number}: attempt failed ({detail}), {held}next in {wait} s");
             }
-            Some(Verdict::Abandon(Abandoned::Rejected(_))) => {
+            Verdict::RetryAt(_) | Verdict::HeldUntil(_) => {}
+            Verdict::Apologise => {
+                warn!("command {number}: not answered, {detail}; an apology follows");
+            }
+            Verdict::Apologised => info!("command {number}: the apology is posted"),
+            Verdict::Abandon(_) if was_apology => {
+                warn!("command {number}: the apology is not posted either, {detail}");
+            }
+            Verdict::Abandon(Abandoned::Rejected(_)) => {
                 warn!("command {number}: not answered, {detail}");
             }
-            Some(Verdict::Abandon(reason)) => {
+            Verdict::Abandon(reason) => {
                 warn!("command {number}: not answered, {reason}; the last: {detail}");
             }
-            None => {}
         }
     }
 }

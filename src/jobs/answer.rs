@@ -8,20 +8,91 @@ const EXCERPT_BYTES: usize = 100;
 /// A part of a URL's path that is shorter than this is no secret, and may be a word of the answer.
 const SECRET_BYTES_MIN: usize = 8;
 
-/// The outcome of an attempt that got an answer: its status, and the value of its Retry-After field.
+/// What a 400 says if the message itself is at fault: nothing of it is shown, and the next try would be
+/// refused like this one (docs.slack.dev/messaging/sending-messages-using-incoming-webhooks and
+/// docs.slack.dev/reference/methods/chat.postMessage).
+const MESSAGE_FAULTS: [&[u8]; 9] = [
+    b"invalid_attachments",
+    b"invalid_blocks",
+    b"invalid_blocks_format",
+    b"invalid_payload",
+    b"msg_blocks_too_long",
+    b"msg_too_long",
+    b"no_text",
+    b"too_many_attachments",
+    b"too_many_blocks",
+];
+
+/// The outcome of an attempt that got an answer: its status, the value of its Retry-After field, and the
+/// beginning of its content.
 #[must_use]
-pub fn outcome(status: u16, retry_after: Option<&[u8]>) -> Outcome {
+pub fn outcome(status: u16, retry_after: Option<&[u8]>, content: &[u8]) -> Outcome {
+    let retry_after = retry_after.and_then(|value| std::str::from_utf8(value).ok());
     match status {
+        // Slack's Web API says "no" like this, and with status 200.
+        200..=299 if says_not_ok(content) => Outcome::Rejected {
+            status,
+            is_about_message: false,
+        },
         200..=299 => Outcome::Delivered,
-        408 | 429 | 500..=599 => {
-            let text = retry_after.and_then(|value| std::str::from_utf8(value).ok());
-            Outcome::Unavailable {
-                status,
-                retry_after: text.map(str::to_owned),
-            }
-        }
-        _ => Outcome::Rejected { status },
+        429 => Outcome::Limited {
+            retry_after: retry_after.map(str::to_owned),
+        },
+        408 | 500..=599 => Outcome::Unavailable {
+            status,
+            retry_after: retry_after.map(str::to_owned),
+        },
+        _ => Outcome::Rejected {
+            status,
+            is_about_message: status == 400 && names_message_fault(content),
+        },
     }
+}
+
+/// Whether one of the words in an answer, be it plain text or JSON, is the name of such a fault.
+fn names_message_fault(content: &[u8]) -> bool {
+    let is_mark = |byte: &u8| !(byte.is_ascii_alphanumeric() || *byte == b'_');
+    content
+        .split(is_mark)
+        .any(|word| MESSAGE_FAULTS.contains(&word))
+}
+
+/// Whether an answer is a JSON object with `"ok": false` in it, and not deeper.
+fn says_not_ok(content: &[u8]) -> bool {
+    let Some(mut rest) = content.trim_ascii_start().strip_prefix(b"{") else {
+        return false;
+    };
+    let mut depth = 1;
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' if depth == 1 => return false,
+            b'}' | b']' => depth -= 1,
+            b'"' => {
+                let len = string_len(rest);
+                let (text, after) = (&rest[..len], rest.get(len + 1..).unwrap_or_default());
+                let value = after.trim_ascii_start().strip_prefix(b":");
+                if let (1, b"ok", Some(value)) = (depth, text, value) {
+                    return value.trim_ascii_start().starts_with(b"false");
+                }
+                rest = after;
+            }
+            _ => {}
+        }
+    }
+    false
+}
+
+/// How long a JSON string is up to its closing quote, or to the end if there is none.
+fn string_len(text: &[u8]) -> usize {
+    let mut is_escaped = false;
+    let end = text.iter().position(|&byte| {
+        let is_end = byte == b'"' && !is_escaped;
+        is_escaped = byte == b'\\' && !is_escaped;
+        is_end
+    });
+    end.unwrap_or(text.len())
 }
 
 /// The beginning of a refusing answer, for the log. Many servers repeat the URL that they refuse: its
@@ -113,23 +184,99 @@ mod tests {
 
     #[test]
     fn outcomes_go_by_the_status() {
-        let unavailable = |status, retry_after: Option<&str>| Outcome::Unavailable {
-            status,
-            retry_after: retry_after.map(str::to_owned),
-        };
+        let text = |retry_after: Option<&str>| retry_after.map(str::to_owned);
         for delivered in [200, 201, 204, 299] {
-            assert_eq!(outcome(delivered, Some(b"1")), Outcome::Delivered);
+            assert_eq!(outcome(delivered, Some(b"1"), b"ok"), Outcome::Delivered);
         }
         for status in [100, 199, 300, 302, 400, 404, 407, 410, 428, 430, 499, 600] {
-            assert_eq!(outcome(status, Some(b"1")), Outcome::Rejected { status });
+            let rejected = Outcome::Rejected {
+                status,
+                is_about_message: false,
+            };
+            assert_eq!(outcome(status, Some(b"1"), b"no_service"), rejected);
         }
-        for status in [408, 429, 500, 503, 599] {
+        for (value, retry_after) in [
+            (Some(&b"30"[..]), Some("30")),
+            (Some(b"\xff"), None),
+            (None, None),
+        ] {
+            let retry_after = text(retry_after);
+            let limited = Outcome::Limited {
+                retry_after: retry_after.clone(),
+            };
+            assert_eq!(outcome(429, value, b""), limited);
+            for status in [408, 500, 503, 599] {
+                let unavailable = Outcome::Unavailable {
+                    status,
+                    retry_after: retry_after.clone(),
+                };
+                assert_eq!(outcome(status, value, b"msg_too_long"), unavailable);
+            }
+        }
+    }
+
+    #[test]
+    fn a_success_that_says_no_is_none() {
+        for no in [
+            r#"{"ok":false,"error":"channel_not_found"}"#,
+            "\r\n { \"a\" : {\"ok\":true}, \"\\\"\":[1,\"}\"],\t\"ok\" : false",
+            r#"{"error":"ok","ok":false}"#,
+        ] {
+            let rejected = Outcome::Rejected {
+                status: 200,
+                is_about_message: false,
+            };
+            assert_eq!(outcome(200, None, no.as_bytes()), rejected, "{no}");
+        }
+        for yes in [
+            "",
+            "ok",
+            "{",
+            "{}",
+            r#"{"ok":true}"#,
+            r#"{"ok":true,"ok":false}"#,
+            r#"{"ok":"false"}"#,
+            r#"{"a":{"ok":false}}"#,
+            r#"{"a":["ok",{"ok":false}],"ok":true}"#,
+            r#"{}{"ok":false}"#,
+            r#"{"text":"\"ok\":false"}"#,
+            r#"{"ok\":false"#,
+            r#""ok":false"#,
+        ] {
             assert_eq!(
-                outcome(status, Some(b"30")),
-                unavailable(status, Some("30"))
+                outcome(200, None, yes.as_bytes()),
+                Outcome::Delivered,
+                "{yes}"
             );
-            assert_eq!(outcome(status, Some(b"\xff")), unavailable(status, None));
-            assert_eq!(outcome(status, None), unavailable(status, None));
+        }
+    }
+
+    #[test]
+    fn a_400_tells_whether_another_message_would_have_been_taken() {
+        let is_about_message =
+            |status, content: &str| match outcome(status, None, content.as_bytes()) {
+                Outcome::Rejected {
+                    is_about_message, ..
+                } => is_about_message,
+                outcome => panic!("{outcome:?}"),
+            };
+        for content in [
+            "msg_too_long",
+            "no_text\n",
+            r#"{"ok":false,"error":"invalid_blocks"}"#,
+            "error: invalid_payload.",
+        ] {
+            assert!(is_about_message(400, content), "{content}");
+            assert!(!is_about_message(404, content), "{content}");
+        }
+        for content in [
+            "",
+            "user_not_found",
+            "expired_url",
+            "no_text_here",
+            "Bad Request",
+        ] {
+            assert!(!is_about_message(400, content), "{content}");
         }
     }
 }

@@ -3,27 +3,32 @@
 //! ```text
 //!               due              taken            2xx
 //!   Scheduled ───────▶ Ready ───────────▶ Sending ────▶ delivered
-//!       ▲                │ too late          │
-//!       │                ▼                   │
-//!       │            abandoned ◀─────────────┤ refused, expired, attempts spent
-//!       └────────────── backoff ─────────────┘
+//!       ▲                │ ▲ too late        │ ▲ │
+//!       │                │ └──▶ abandoned ◀──┤ │ │ refused, expired, attempts spent
+//!       │                ▼                   │ │ │
+//!       │              Held ─────────────────│─┘ │ its workspace's turn
+//!       │                ▲────── 429 ────────┘   │
+//!       └─────────────── backoff ────────────────┘
 //! ```
 //!
 //! The table knows of no thread and no clock. A job stays in it while a sender has it, so that a
 //! sender that dies loses nothing.
 
 pub mod answer;
+mod outcomes;
+mod pacing;
 mod payload;
 mod restored;
 mod retry;
 
 use std::collections::VecDeque;
 
+use self::pacing::{Next, Pacing, Workspace};
 use self::payload::Payload;
-pub use self::retry::{ATTEMPTS_MAX, Abandoned, LIFETIME_MS, Outcome, Verdict};
+pub use self::retry::{ATTEMPTS_MAX, Abandoned, LIFETIME_MS, Outcome, Tries, Verdict};
 
 use crate::slab::{Key, Slab};
-use crate::time::{Now, Tick};
+use crate::time::Tick;
 use crate::timing_wheel::{self, TimingWheel};
 
 /// A job waits no longer than it lives, whether it thinks or Retry-After asks for it.
@@ -36,6 +41,9 @@ const _: () = assert!(
 /// limit is for a hundred thousand texts of the largest size that HTTP lets through.
 const PAYLOAD_BYTES_MEAN_MAX: usize = 4096;
 
+/// Jobs that one [`Jobs::poll_ready`] holds, at most: more of them wait for the next turn of the loop.
+const HELD_PER_POLL_MAX: usize = 1024;
+
 /// No room for another job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
@@ -47,6 +55,8 @@ pub enum State {
     Scheduled,
     /// Due, and waiting for a sender.
     Ready,
+    /// Due, and waiting for its turn since its workspace is limited.
+    Held,
     /// With a sender.
     Sending,
 }
@@ -59,13 +69,20 @@ pub struct Job {
     pub command: u8,
     /// Which of the allowed origins.
     pub origin: u8,
-    /// Attempts made.
-    pub attempts: u8,
+    /// Attempts whose outcome is known.
+    pub tries: Tries,
+    /// Whether an apology is posted in the place of its reply, which was refused.
+    pub is_apology: bool,
     /// Where it stands.
     pub state: State,
     /// When the `response_url` stops serving.
     pub expires_at: Tick,
 }
+
+const _: () = assert!(
+    size_of::<Job>() == 128,
+    "with its slot and its timer 168 bytes"
+);
 
 /// What is needed to make a job.
 #[derive(Clone, Copy, Debug)]
@@ -97,8 +114,19 @@ impl Job {
         self.payload.text()
     }
 
+    /// Attempts that may have reached the receiver, with the one that is being made.
+    #[must_use]
+    pub fn attempts_begun(&self) -> u8 {
+        self.tries.attempts + u8::from(self.state == State::Sending)
+    }
+
+    fn workspace(&self) -> Workspace {
+        Workspace::of(self.origin, self.path())
+    }
+
     /// Milliseconds since Slack stamped the command, from when its `response_url` expires.
-    const fn age_ms(&self, now: Tick) -> u64 {
+    #[must_use]
+    pub const fn age_ms(&self, now: Tick) -> u64 {
         now.after(LIFETIME_MS).millis_since(self.expires_at)
     }
 }
@@ -108,6 +136,7 @@ pub struct Jobs {
     table: Slab<Job>,
     wheel: TimingWheel<Key>,
     ready: VecDeque<Key>,
+    pacing: Pacing,
     capacity: usize,
     /// Bytes of all payloads together.
     payload_bytes: usize,
@@ -123,6 +152,7 @@ impl Jobs {
             table: Slab::new(),
             wheel: TimingWheel::new(now),
             ready: VecDeque::new(),
+            pacing: Pacing::default(),
             capacity,
             payload_bytes: 0,
             sending: 0,
@@ -165,7 +195,8 @@ impl Jobs {
             payload,
             command: new.command,
             origin: new.origin,
-            attempts: 0,
+            tries: Tries::default(),
+            is_apology: false,
             state: State::Scheduled,
             expires_at: new.expires_at,
         });
@@ -175,10 +206,29 @@ impl Jobs {
 
     /// Makes ready what is due by now, as far as the budget goes.
     pub fn handle_timeout(&mut self, now: Tick, budget: &mut usize) {
-        while let Some(key) = self.wheel.expire(now, budget) {
-            if let Some(job) = self.table.get_mut(key) {
+        let Self {
+            table,
+            wheel,
+            ready,
+            pacing,
+            ..
+        } = self;
+        while let Some(key) = wheel.expire(now, budget) {
+            if let Some(job) = table.get_mut(key) {
                 job.state = State::Ready;
-                self.ready.push_back(key);
+                ready.push_back(key);
+            }
+        }
+        if pacing.is_empty() {
+            return;
+        }
+        let mut released = Vec::new();
+        let expires = |key| table.get(key).map(|job| job.expires_at);
+        pacing.handle_timeout(now, budget, &expires, |key| released.push(key));
+        for key in released {
+            if let Some(job) = table.get_mut(key) {
+                job.state = State::Ready;
+                ready.push_back(key);
             }
         }
     }
@@ -186,59 +236,86 @@ impl Jobs {
     /// When [`Self::handle_timeout`] must be called next; perhaps a little before anything is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Tick> {
-        self.wheel.next_expiration()
+        let timeouts = [self.wheel.next_expiration(), self.pacing.poll_timeout()];
+        timeouts.into_iter().flatten().min()
     }
 
     /// Whether a job waits for a sender.
     #[must_use]
     pub fn has_ready(&self) -> bool {
-        !self.ready.is_empty()
+        !self.ready.is_empty() || self.pacing.has_due()
     }
 
     /// The next job that waits for a sender: its attempt begins. `Err` is one that waited too long;
-    /// it is no longer owed.
+    /// it is no longer owed. There may be none though [`Self::has_ready`] says otherwise, if there are very
+    /// many that must be held first.
     pub fn poll_ready(&mut self, now: Tick) -> Option<(Key, Result<&Job, Abandoned>)> {
-        let mut key = self.ready.pop_front()?;
-        while !self.table.contains(key) {
-            key = self.ready.pop_front()?; // one that was withdrawn
-        }
-        if self.ready.is_empty() {
-            self.ready.shrink_to(READY_KEPT);
-        }
+        let key = match self.poll_held(now) {
+            Some(Next::Expired(key)) => return Some((key, Err(self.expire(key)))),
+            Some(Next::Send(key)) => key,
+            None => self.pop_ready()?,
+        };
         if self.table.get(key).is_some_and(|job| now >= job.expires_at) {
-            self.remove(key);
-            return Some((key, Err(Abandoned::Expired)));
+            return Some((key, Err(self.expire(key))));
         }
         let job = self.table.get_mut(key)?;
         job.state = State::Sending;
-        job.attempts = job.attempts.saturating_add(1);
         self.sending += 1;
         Some((key, Ok(job)))
     }
 
-    /// Judges an attempt. `None` if the job is not with a sender: an outcome counts once.
-    pub fn handle_outcome(&mut self, key: Key, outcome: &Outcome, now: Now) -> Option<Verdict> {
-        let job = self
-            .table
-            .get_mut(key)
-            .filter(|job| job.state == State::Sending)?;
-        self.sending -= 1;
-        let seed = key.to_u64();
-        let verdict = retry::judge(outcome, job.attempts, job.expires_at, seed, now);
-        match verdict {
-            Verdict::RetryAt(at) => {
-                job.state = State::Scheduled;
-                self.wheel.schedule(at, key);
-            }
-            Verdict::Settled | Verdict::Abandon(_) => self.remove(key),
-        }
-        Some(verdict)
+    /// The turn of a workspace that is limited comes before other jobs: it is one job.
+    fn poll_held(&mut self, now: Tick) -> Option<Next> {
+        let table = &self.table;
+        let expires = |key| table.get(key).map(|job| job.expires_at);
+        self.pacing.poll(now, &expires)
     }
 
-    /// How long ago Slack stamped a job's command, in milliseconds.
+    /// The first ready job that need not be held.
+    fn pop_ready(&mut self) -> Option<Key> {
+        let mut budget = HELD_PER_POLL_MAX;
+        let key = loop {
+            let key = self.ready.pop_front()?;
+            if !self.table.contains(key) {
+                continue; // it was withdrawn
+            }
+            if !self.hold(key) {
+                break key;
+            }
+            budget = budget.checked_sub(1)?;
+        };
+        if self.ready.is_empty() {
+            self.ready.shrink_to(READY_KEPT);
+        }
+        Some(key)
+    }
+
+    /// Holds a job whose workspace is limited, and tells whether it is.
+    fn hold(&mut self, key: Key) -> bool {
+        if self.pacing.is_empty() {
+            return false;
+        }
+        let Self { table, pacing, .. } = self;
+        let Some(workspace) = table.get(key).map(Job::workspace) else {
+            return false;
+        };
+        let expires = |key| table.get(key).map(|job| job.expires_at);
+        let is_held = pacing.hold(workspace, key, &expires);
+        if is_held && let Some(job) = table.get_mut(key) {
+            job.state = State::Held;
+        }
+        is_held
+    }
+
+    fn expire(&mut self, key: Key) -> Abandoned {
+        self.remove(key);
+        Abandoned::Expired
+    }
+
+    /// A job that is owed.
     #[must_use]
-    pub fn age_ms(&self, key: Key, now: Tick) -> Option<u64> {
-        self.table.get(key).map(|job| job.age_ms(now))
+    pub fn get(&self, key: Key) -> Option<&Job> {
+        self.table.get(key)
     }
 
     /// The age of the oldest job, in milliseconds; 0 if nothing is owed. Looks at all of them.

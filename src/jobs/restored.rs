@@ -33,7 +33,7 @@ impl Jobs {
     ) -> Option<Key> {
         self.number_from(generation);
         let key = self.insert(new)?;
-        self.table.get_mut(key)?.attempts = attempts;
+        self.table.get_mut(key)?.tries.attempts = attempts;
         Some(key)
     }
 

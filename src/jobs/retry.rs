@@ -2,12 +2,15 @@
 //!
 //! Delivery is at least once. A time-out after the request was sent is ambiguous: the reply may or may
 //! not have been posted. It is tried again, since a reply twice is better than none.
+//!
+//! Only an attempt that may have reached the receiver is one of the five that Slack allows. One that was
+//! surely not sent, or was refused with 429, costs nothing and is made again until the `response_url` expires.
 
 use std::time::UNIX_EPOCH;
 
 use crate::time::{Now, Tick, UnixTime};
 
-/// Slack takes at most five posts to a `response_url`, and nobody knows whether failed ones count
+/// Slack takes at most five posts to a `response_url`, and does not say whether failed ones count
 /// (docs.slack.dev/interactivity/handling-user-interaction).
 pub const ATTEMPTS_MAX: u8 = 5;
 
@@ -16,28 +19,74 @@ pub const LIFETIME_MS: u64 = 30 * 60 * 1000;
 
 /// The wait before the second attempt; it doubles with each further one.
 const BACKOFF_MS: u64 = 1000;
+/// The longest wait after attempts that were surely not sent: when a network is back, so are the replies.
+const BACKOFF_MS_MAX: u64 = 30_000;
 
 /// What came of one attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// 2xx.
     Delivered,
-    /// No connection: surely not posted.
+    /// No part of the request was sent: no name, no connection, no TLS, no thread, no descriptor.
     Unsent,
     /// Sent, and then a time-out or a reset: perhaps posted.
     Unknown,
-    /// 408, 429 or 5xx, with the Retry-After field as received.
+    /// 429: surely not posted. With the Retry-After field as received.
+    Limited {
+        /// The value of Retry-After.
+        retry_after: Option<String>,
+    },
+    /// 408 or 5xx, with the Retry-After field as received.
     Unavailable {
         /// The status.
         status: u16,
         /// The value of Retry-After.
         retry_after: Option<String>,
     },
-    /// Any other status: it would be the same the next time.
+    /// Any other status, or a 200 that says no: it would be the same the next time.
     Rejected {
         /// The status.
         status: u16,
+        /// Whether another message would have been taken.
+        is_about_message: bool,
     },
+}
+
+impl Outcome {
+    /// The wait that the answer asks for, in milliseconds.
+    pub(super) fn asked_ms(&self, now: UnixTime) -> u64 {
+        match self {
+            Self::Limited { retry_after } | Self::Unavailable { retry_after, .. } => retry_after
+                .as_deref()
+                .and_then(|value| retry_after_ms(value, now))
+                .unwrap_or(0),
+            _ => 0,
+        }
+    }
+}
+
+/// How often a job was tried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tries {
+    /// Attempts that may have reached the receiver: at most [`ATTEMPTS_MAX`].
+    pub attempts: u8,
+    /// Further ones in a row that surely were not posted.
+    pub unsent: u8,
+}
+
+impl Tries {
+    /// Counts an attempt whose outcome is known.
+    pub(super) const fn count(&mut self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Unsent | Outcome::Limited { .. } => {
+                self.unsent = self.unsent.saturating_add(1)
+            }
+            _ => {
+                self.attempts = self.attempts.saturating_add(1);
+                self.unsent = 0;
+            }
+        }
+    }
 }
 
 /// Why a job was given up.
@@ -60,11 +109,14 @@ impl Abandoned {
     pub const LABELS: [&'static str; Self::KINDS] =
         ["rejected", "expired", "wait_too_long", "attempts_spent"];
 
+    /// The kind of [`Self::Rejected`].
+    pub const REJECTED: usize = 0;
+
     /// The kind, as a number below [`Self::KINDS`].
     #[must_use]
     pub const fn kind(self) -> usize {
         match self {
-            Self::Rejected(_) => 0,
+            Self::Rejected(_) => Self::REJECTED,
             Self::Expired => 1,
             Self::WaitTooLong => 2,
             Self::AttemptsSpent => 3,
@@ -92,37 +144,57 @@ pub enum Verdict {
     Settled,
     /// It is tried again, not before this tick.
     RetryAt(Tick),
+    /// It is held, since its workspace is limited, and tried again not before this tick.
+    HeldUntil(Tick),
+    /// Its message was refused for what it is; an apology is posted in its place, once.
+    Apologise,
+    /// The apology is delivered: that is the end of it.
+    Apologised,
     /// It is given up.
     Abandon(Abandoned),
 }
 
-/// Judges the outcome of a job's `attempts`-th attempt. `seed` tells jobs apart, so that those which
-/// failed together do not come back together.
+/// A job as far as it matters for the verdict; `tries` count the attempt that is judged.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Case {
+    pub(super) tries: Tries,
+    pub(super) is_apology: bool,
+    pub(super) expires_at: Tick,
+    /// Tells jobs apart, so that those which failed together do not come back together.
+    pub(super) seed: u64,
+}
+
+/// Judges the outcome of a job's latest attempt.
 #[must_use]
-pub(super) fn judge(
-    outcome: &Outcome,
-    attempts: u8,
-    expires_at: Tick,
-    seed: u64,
-    now: Now,
-) -> Verdict {
-    let retry_after = match outcome {
+pub(super) fn judge(outcome: &Outcome, case: &Case, now: Now) -> Verdict {
+    let Case {
+        tries, expires_at, ..
+    } = *case;
+    let seed = seed(case.seed, now);
+    let asked_ms = outcome.asked_ms(now.unix);
+    let wait_ms = match outcome {
+        Outcome::Delivered if case.is_apology => return Verdict::Apologised,
         Outcome::Delivered => return Verdict::Settled,
-        Outcome::Rejected { status } => return Verdict::Abandon(Abandoned::Rejected(*status)),
-        Outcome::Unavailable { retry_after, .. } => retry_after.as_deref(),
-        Outcome::Unsent | Outcome::Unknown => None,
+        Outcome::Rejected {
+            is_about_message: true,
+            ..
+        } if !case.is_apology && tries.attempts < ATTEMPTS_MAX && now.tick < expires_at => {
+            return Verdict::Apologise;
+        }
+        Outcome::Rejected { status, .. } => {
+            return Verdict::Abandon(Abandoned::Rejected(*status));
+        }
+        Outcome::Limited { .. } => limited_wait_ms(asked_ms, tries.unsent.saturating_sub(1), seed),
+        Outcome::Unsent => backoff_ms(tries.unsent, seed),
+        Outcome::Unavailable { .. } | Outcome::Unknown if tries.attempts >= ATTEMPTS_MAX => {
+            return Verdict::Abandon(Abandoned::AttemptsSpent);
+        }
+        Outcome::Unavailable { .. } | Outcome::Unknown => backoff_ms(tries.attempts, seed),
     };
-    if attempts >= ATTEMPTS_MAX {
-        return Verdict::Abandon(Abandoned::AttemptsSpent);
-    }
-    let asked_ms = retry_after
-        .and_then(|value| retry_after_ms(value, now.unix))
-        .unwrap_or(0);
-    // The time of day sets two processes apart that count their jobs alike.
-    let backoff_ms = backoff_ms(attempts, seed ^ now.unix.0);
-    let (asked, backed_off) = (now.tick.not_before(asked_ms), now.tick.after(backoff_ms));
-    if asked.max(backed_off) < expires_at {
-        Verdict::RetryAt(asked.max(backed_off))
+    let asked = now.tick.not_before(asked_ms);
+    let at = asked.max(now.tick.after(wait_ms));
+    if at < expires_at {
+        Verdict::RetryAt(at)
     } else if asked >= expires_at {
         Verdict::Abandon(Abandoned::WaitTooLong)
     } else {
@@ -130,12 +202,34 @@ pub(super) fn judge(
     }
 }
 
-/// 1 s, 2 s, 4 s, 8 s, each 20 % more or less.
-fn backoff_ms(attempts: u8, seed: u64) -> u64 {
-    let exponent = u32::from(attempts.saturating_sub(1).min(ATTEMPTS_MAX));
-    let base = BACKOFF_MS << exponent;
-    base * 4 / 5 + mix(seed ^ u64::from(attempts)) % (base * 2 / 5 + 1)
+/// The time of day sets two processes apart that count their jobs alike.
+pub(super) const fn seed(seed: u64, now: Now) -> u64 {
+    seed ^ now.unix.0
 }
+
+/// 1 s, 2 s, 4 s … 30 s, each 20 % more or less, and none longer than the longest.
+fn backoff_ms(tries: u8, seed: u64) -> u64 {
+    let exponent = u32::from(tries.saturating_sub(1).min(BACKOFF_DOUBLINGS_MAX));
+    let base = (BACKOFF_MS << exponent).min(BACKOFF_MS_MAX);
+    let (least, most) = (base * 4 / 5, (base * 6 / 5).min(BACKOFF_MS_MAX));
+    least + mix(seed ^ u64::from(tries)) % (most - least + 1)
+}
+
+/// Beyond so many the longest wait is reached.
+const BACKOFF_DOUBLINGS_MAX: u8 = 5;
+
+/// How long nothing is sent to a workspace that has refused so many in a row before: as long as it asks for, and
+/// no less than a second or so; and a jitter that doubles with each refusal, so that a fleet's processes
+/// that were refused together do not come back together.
+pub(super) fn limited_wait_ms(asked_ms: u64, refusals: u8, seed: u64) -> u64 {
+    let asked_ms = asked_ms.saturating_add(1).min(LIFETIME_MS);
+    let exponent = u32::from(refusals.min(LIMITED_DOUBLINGS_MAX));
+    let jitter = (BACKOFF_MS * 2 / 5) << exponent;
+    asked_ms.max(BACKOFF_MS * 4 / 5) + mix(seed ^ u64::from(refusals)) % (jitter + 1)
+}
+
+/// The jitter has grown to 25.6 s then.
+const LIMITED_DOUBLINGS_MAX: u8 = 6;
 
 /// SplitMix64's finaliser: neighbouring seeds give unrelated numbers.
 const fn mix(seed: u64) -> u64 {
@@ -164,109 +258,4 @@ fn retry_after_ms(value: &str, now: UnixTime) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: Now = Now {
-        tick: Tick(1_000_000),
-        unix: UnixTime(784_111_777_000),
-    };
-    const NEVER: Tick = Tick(u64::MAX);
-
-    fn unavailable(retry_after: &str) -> Outcome {
-        Outcome::Unavailable {
-            status: 429,
-            retry_after: Some(retry_after.to_owned()),
-        }
-    }
-
-    fn wait_ms(outcome: &Outcome, attempts: u8, seed: u64) -> u64 {
-        match judge(outcome, attempts, NEVER, seed, NOW) {
-            Verdict::RetryAt(at) => at.millis_since(NOW.tick),
-            verdict => panic!("{verdict:?}"),
-        }
-    }
-
-    #[test]
-    fn some_outcomes_are_final() {
-        assert_eq!(
-            judge(&Outcome::Delivered, 5, Tick(0), 0, NOW),
-            Verdict::Settled
-        );
-        let rejected = judge(&Outcome::Rejected { status: 404 }, 1, NEVER, 0, NOW);
-        assert_eq!(rejected, Verdict::Abandon(Abandoned::Rejected(404)));
-    }
-
-    #[test]
-    fn the_wait_doubles_within_its_jitter_and_differs_between_jobs() {
-        for (attempts, base) in [(1, 1000), (2, 2000), (3, 4000), (4, 8000)] {
-            let waits: Vec<u64> = (0..1000)
-                .map(|seed| wait_ms(&Outcome::Unsent, attempts, seed))
-                .collect();
-            let (least, most) = (*waits.iter().min().unwrap(), *waits.iter().max().unwrap());
-            assert!(
-                least >= base * 4 / 5 && most <= base * 6 / 5,
-                "{attempts}: {least} to {most}"
-            );
-            assert!(
-                most - least > base / 3,
-                "the whole span is used: {least} to {most}"
-            );
-        }
-    }
-
-    #[test]
-    fn five_attempts_and_no_more() {
-        for outcome in [Outcome::Unsent, Outcome::Unknown, unavailable("1")] {
-            assert!(matches!(
-                judge(&outcome, 4, NEVER, 0, NOW),
-                Verdict::RetryAt(_)
-            ));
-            let fifth = judge(&outcome, 5, NEVER, 0, NOW);
-            assert_eq!(fifth, Verdict::Abandon(Abandoned::AttemptsSpent));
-        }
-    }
-
-    #[test]
-    fn retry_after_is_a_lower_bound() {
-        assert_eq!(wait_ms(&unavailable("30"), 1, 0), 30_001);
-        assert_eq!(wait_ms(&unavailable(" 30\t"), 1, 0), 30_001);
-        assert_eq!(
-            wait_ms(&unavailable("Sun, 06 Nov 1994 08:50:37 GMT"), 1, 0),
-            60_001
-        );
-        for none in [
-            "0",
-            "",
-            "-5",
-            "soon",
-            "1.5",
-            "Sun, 06 Nov 1994 08:00:00 GMT",
-            "Thu, 01 Jan 1900 00:00:00 GMT",
-        ] {
-            assert!(
-                (800..=1200).contains(&wait_ms(&unavailable(none), 1, 7)),
-                "{none:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn nothing_is_tried_after_its_expiry() {
-        let expiring = |outcome: &Outcome, at: u64| judge(outcome, 1, NOW.tick.after(at), 0, NOW);
-        assert_eq!(
-            expiring(&Outcome::Unsent, 500),
-            Verdict::Abandon(Abandoned::Expired)
-        );
-        assert_eq!(
-            expiring(&unavailable("60"), 60_001),
-            Verdict::Abandon(Abandoned::WaitTooLong)
-        );
-        assert!(matches!(
-            expiring(&unavailable("60"), 60_002),
-            Verdict::RetryAt(_)
-        ));
-        let overflow = judge(&unavailable("99999999999999999999999"), 1, NEVER, 0, NOW);
-        assert_eq!(overflow, Verdict::Abandon(Abandoned::WaitTooLong));
-    }
-}
+mod tests;

@@ -92,7 +92,11 @@ impl Counters {
                 self.replies_delivered += 1;
                 self.reply.observe(age_ms);
             }
-            Verdict::RetryAt(_) => self.attempts_retried += 1,
+            Verdict::RetryAt(_) | Verdict::HeldUntil(_) | Verdict::Apologise => {
+                self.attempts_retried += 1;
+            }
+            // The reply itself was not posted.
+            Verdict::Apologised => self.replies_abandoned[Abandoned::REJECTED] += 1,
             Verdict::Abandon(reason) => self.replies_abandoned[reason.kind()] += 1,
         }
     }

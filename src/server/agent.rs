@@ -111,7 +111,8 @@ fn judge(mut response: http::Response<ureq::Body>, url: &str) -> (Outcome, Strin
         .read_to_end(&mut body);
     let status = response.status().as_u16();
     let retry_after = response.headers().get(http::header::RETRY_AFTER);
-    let outcome = answer::outcome(status, retry_after.map(http::HeaderValue::as_bytes));
+    let retry_after = retry_after.map(http::HeaderValue::as_bytes);
+    let outcome = answer::outcome(status, retry_after, &body);
     let detail = if outcome == Outcome::Delivered {
         String::new()
     } else if read.is_ok() && !body.is_empty() {

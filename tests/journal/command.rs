@@ -30,7 +30,7 @@ pub struct Command {
     pub may_return: bool,
     pub due: u64,
     pub expires: u64,
-    /// Attempts that began.
+    /// Attempts that began, but for those that were told not to be posted.
     pub posts: u64,
     /// The same as far as the process can know, and how many of them have failed.
     attempts: u64,
@@ -104,12 +104,20 @@ impl Command {
         self.known = Known::No;
     }
 
-    /// The process learns what came of the last attempt.
-    pub fn tell(&mut self, is_final: bool) {
-        match is_final {
-            true => self.known = Known::Told,
-            false => self.failed.told = self.attempts,
-        }
+    /// The process learns that the last attempt was answered for good.
+    pub fn tell_final(&mut self) {
+        self.known = Known::Told;
+    }
+
+    /// The process learns that the last attempt has failed, and may have reached the receiver.
+    pub fn tell_failed(&mut self) {
+        self.failed.told = self.attempts;
+    }
+
+    /// The process learns that nothing was posted: it does not count.
+    pub fn tell_unsent(&mut self) {
+        self.posts -= 1;
+        self.attempts -= 1;
     }
 
     /// A commit has ended.

@@ -44,7 +44,7 @@ pub fn config(delay_ms: u64) -> Config {
 
 /// A signed command, whose `response_url` tells it from others.
 pub fn signed(number: u64, text: &str, unix_ms: u64) -> Vec<u8> {
-    let content = command::form("/torrap", text, &format!("{ORIGIN}/{number}"));
+    let content = command::form("/torrap", text, &format!("{ORIGIN}/commands/T1/{number}"));
     command::request(SECRET.as_bytes(), unix_ms / 1000, content.as_bytes())
 }
 

@@ -34,7 +34,7 @@ fn attempts_are_counted_on_and_due_times_kept() {
         let now = process.at(unix);
         process.bot.handle_timeout(now, &mut 100);
         let delivery = process.dispatch(now).unwrap();
-        process.settle(&report(delivery.job, Outcome::Unsent), now);
+        process.settle(&report(delivery.job, Outcome::Unknown), now);
         process.commit(now);
         drop(process);
         process = start_at(&disk, unix);
@@ -42,6 +42,78 @@ fn attempts_are_counted_on_and_due_times_kept() {
         assert_eq!(owed.attempts, attempt);
         assert_eq!(process.deliver(unix + 700), 0, "not before its time");
     }
+}
+
+/// In an outage nothing is written for an attempt that was not sent or was limited, however often that is.
+#[test]
+fn an_outage_writes_nothing() {
+    let disk = FakeDisk::new(1);
+    let mut process = start(&disk);
+    process.turn(0..50, START);
+    let limited = Outcome::Limited {
+        retry_after: Some("1".to_owned()),
+    };
+    disk.take_trace();
+    let mut unix = START + 1500;
+    let mut tries = 0;
+    while unix < START + 20 * 60_000 {
+        let now = process.at(unix);
+        process.bot.handle_timeout(now, &mut 1000);
+        while let Some(delivery) = process.dispatch(now) {
+            let outcome = match unix < START + 300_000 {
+                true => &limited,
+                false => &Outcome::Unsent,
+            };
+            process.settle(&report(delivery.job, outcome.clone()), now);
+            tries += 1;
+        }
+        assert!(process.commit(now));
+        unix += 500;
+    }
+    assert!(tries > 500, "{tries}");
+    assert_eq!(disk.take_trace(), [""; 0]);
+    drop(process);
+    // Nor do they count for the next process, which owes all of it at once.
+    let mut process = start_at(&disk, unix);
+    let (_, owed) = process.bot.owed(0, Tick(0)).unwrap();
+    assert_eq!(owed.attempts, 0);
+    assert_eq!(process.deliver(unix + 1), 50);
+}
+
+/// A process that is started again owes everything at once, and its receiver takes 25 and then one a second.
+#[test]
+fn a_burst_after_a_restart_is_delivered_wholly() {
+    let disk = FakeDisk::new(1);
+    let mut process = start(&disk);
+    process.turn(0..50, START);
+    process.turn(50..100, START);
+    drop(process);
+    let mut unix = START + 60_000;
+    let mut process = start_at(&disk, unix);
+    let (mut tokens, mut delivered) = (25.0, 0);
+    while delivered < 100 {
+        let now = process.at(unix);
+        process.bot.handle_timeout(now, &mut 1000);
+        let due: Vec<_> = std::iter::from_fn(|| process.dispatch(now)).collect();
+        for delivery in due {
+            let is_taken = tokens >= 1.0;
+            let outcome = match is_taken {
+                true => Outcome::Delivered,
+                false => Outcome::Limited {
+                    retry_after: Some("1".to_owned()),
+                },
+            };
+            tokens -= f64::from(u8::from(is_taken));
+            delivered += u32::from(is_taken);
+            process.settle(&report(delivery.job, outcome), now);
+        }
+        assert!(process.commit(now));
+        unix += 10;
+        tokens = f64::min(tokens + 0.01, 25.0);
+        assert!(unix < START + 300_000, "only {delivered}");
+    }
+    drop(process);
+    assert_eq!(owed(&disk, unix), [0; 0]);
 }
 
 /// A clock that is set back between two processes has not moved; one that is set forward has.

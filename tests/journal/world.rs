@@ -128,7 +128,8 @@ impl World {
         };
         let mut owed = BTreeMap::new();
         for (job, found) in (0..1000).filter_map(|slot| process.bot.owed(slot, Tick(0))) {
-            let number = found.path[1..].parse().unwrap();
+            let (_, number) = found.path.rsplit_once('/').unwrap();
+            let number = number.parse().unwrap();
             let same = *self.numbers.entry(job.generation()).or_insert(number);
             assert_eq!(same, number, "two jobs have one number");
             let twice = owed.insert(number, u64::from(found.attempts));
@@ -252,11 +253,11 @@ impl World {
                 continue;
             }
             let command = self.commands.get_mut(&number).unwrap();
-            let is_final = matches!(
-                report.outcome,
-                Outcome::Delivered | Outcome::Rejected { .. }
-            );
-            command.tell(is_final);
+            match report.outcome {
+                Outcome::Delivered | Outcome::Rejected { .. } => command.tell_final(),
+                Outcome::Unsent | Outcome::Limited { .. } => command.tell_unsent(),
+                Outcome::Unknown | Outcome::Unavailable { .. } => command.tell_failed(),
+            }
             process.settle(&report, now);
         }
     }
@@ -282,16 +283,22 @@ impl World {
         let command = self.commands.get_mut(&number).unwrap();
         assert!(self.unix >= command.due, "{number} is early");
         assert!(self.unix <= command.expires, "{number} has expired");
-        if command.post() && self.random.percent(30) {
-            return self
-                .random
-                .pick(&[&Outcome::Unsent, &Outcome::Unknown])
-                .clone();
+        let may_fail = command.post();
+        if self.random.percent(20) {
+            let limited = Outcome::Limited { retry_after: None };
+            let outcomes = [&Outcome::Unsent, &Outcome::Unsent, &limited];
+            return self.random.pick(&outcomes).clone();
+        }
+        if may_fail && self.random.percent(20) {
+            return Outcome::Unknown;
         }
         self.repeated += u64::from(command.finals > 0);
         command.answer();
         match self.random.percent(10) {
-            true => Outcome::Rejected { status: 404 },
+            true => Outcome::Rejected {
+                status: 404,
+                is_about_message: false,
+            },
             false => Outcome::Delivered,
         }
     }

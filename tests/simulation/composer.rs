@@ -7,7 +7,7 @@ use torrap::trial::command;
 
 use super::faults;
 use super::generator::Generator;
-use super::requests::{Draft, ORIGINS, SECRET, Sent, What};
+use super::requests::{Draft, ORIGINS, SECRET, Sent, WORKSPACES, What};
 
 /// Makes requests, no two commands alike.
 pub struct Composer {
@@ -95,8 +95,9 @@ impl Composer {
             text.push(char::from(generator.between(0x20..=0x7e) as u8));
         }
         let url = format!(
-            "{}/commands/T0001/{}/{:x}",
+            "{}/commands/{}/{}/{:x}",
             generator.pick(&ORIGINS),
+            generator.pick(&WORKSPACES),
             self.number,
             generator.number()
         );

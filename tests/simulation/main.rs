@@ -19,6 +19,7 @@ mod requests;
 mod seeds;
 mod standing;
 mod tally;
+mod verdicts;
 mod wire;
 mod world;
 
@@ -50,6 +51,8 @@ fn simulate(run: fn(&mut World, u64), steps: u64, also: &[&'static str]) {
 fn check_coverage(total: &Tally, also: &[&'static str]) {
     let always = [
         "accepted",
+        "apologies",
+        "apologies delivered",
         "attempts spent",
         "busy",
         "delivered",
@@ -57,6 +60,7 @@ fn check_coverage(total: &Tally, also: &[&'static str]) {
         "expired after an attempt",
         "faults",
         "idle connections closed",
+        "limited",
         "outcomes nobody waits for",
         "rejected",
         "requests not complete in time",

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use torrap::bot::{Bot, Delivery};
-use torrap::jobs::Outcome;
 use torrap::slab::Key;
 use torrap::time::{Now, Tick};
 use torrap::timing_wheel;
@@ -13,17 +12,17 @@ use super::requests::{Sent, What};
 use super::standing::{Standing, standing};
 use super::tally::Tally;
 
-const LIFETIME_MS: u64 = 30 * 60 * 1000;
-const ATTEMPTS_MAX: u8 = 5;
+pub(super) const LIFETIME_MS: u64 = 30 * 60 * 1000;
+pub(super) const ATTEMPTS_MAX: u8 = 5;
 
 /// When a job is due. The jitter is the bot's own affair: the model knows its bounds.
 #[derive(Clone, Copy, Debug)]
-struct Due {
-    least: Tick,
-    most: Tick,
+pub(super) struct Due {
+    pub(super) least: Tick,
+    pub(super) most: Tick,
     /// Which scheduling this was: of two jobs for the same tick the earlier goes first, but for those
     /// beyond the wheel's range, which have none.
-    order: Option<u64>,
+    pub(super) order: Option<u64>,
 }
 
 impl Due {
@@ -41,16 +40,20 @@ impl Due {
 
 /// A reply that is owed.
 #[derive(Debug)]
-struct Owed {
-    url: String,
+pub(super) struct Owed {
+    pub(super) url: String,
     /// What the person is to read.
     reply: String,
-    expires_at: Tick,
-    attempts: u8,
+    pub(super) expires_at: Tick,
+    /// Those that may have reached the receiver, and others in a row since.
+    pub(super) attempts: u8,
+    pub(super) unsent: u32,
+    /// Its reply was refused for what it says.
+    pub(super) is_apology: bool,
     /// `None` while a sender has it.
-    due: Option<Due>,
+    pub(super) due: Option<Due>,
     /// As the bot named it when it was sent.
-    key: Option<Key>,
+    pub(super) key: Option<Key>,
 }
 
 /// The content of an answer.
@@ -67,11 +70,13 @@ pub struct Model {
     delay_ms: u64,
     tolerance_secs: u64,
     capacity: usize,
-    owed: BTreeMap<u32, Owed>,
+    pub(super) owed: BTreeMap<u32, Owed>,
     accepted: u32,
     /// Up to when all that was due has been made ready.
     expired_at: Tick,
-    /// How often anything was scheduled.
+    /// The workspaces that have ever been limited, and until when nothing may be sent to them.
+    pub(super) limited: BTreeMap<String, Tick>,
+    /// How often anything was scheduled, or sent to such a workspace.
     pub schedules: u64,
     pub tally: Tally,
 }
@@ -85,6 +90,7 @@ impl Model {
             owed: BTreeMap::new(),
             accepted: 0,
             expired_at: now,
+            limited: BTreeMap::new(),
             schedules: 0,
             tally: Tally::default(),
         }
@@ -149,6 +155,8 @@ impl Model {
             reply: text.chars().rev().collect(),
             expires_at,
             attempts: 0,
+            unsent: 0,
+            is_apology: false,
             due: Some(due),
             key: None,
         };
@@ -156,7 +164,7 @@ impl Model {
         Content::Empty
     }
 
-    fn schedule(&mut self, least: Tick, most: Tick) -> Due {
+    pub(super) fn schedule(&mut self, least: Tick, most: Tick) -> Due {
         self.schedules += 1;
         let in_range = most.millis_since(self.expired_at) < timing_wheel::RANGE_MS;
         Due {
@@ -170,11 +178,16 @@ impl Model {
     pub fn take(&mut self, delivery: Option<&Delivery>, bot: &Bot, now: Now) {
         let taken = delivery.map(|delivery| self.send(delivery, now));
         self.forget_expired(bot, now);
+        // Jobs that are held are sent when it is their workspace's turn, and an apology at once.
+        let in_order = taken.filter(|(number, _)| {
+            let owed = &self.owed[number];
+            !owed.is_apology && !self.is_limited(owed)
+        });
         for (number, owed) in &self.owed {
             let Some(due) = owed.due else { continue };
-            let is_late = taken.is_some_and(|taken| due.is_before(taken));
+            let is_late = in_order.is_some_and(|(_, taken)| due.is_before(taken));
             assert!(
-                !is_late,
+                !is_late || self.is_limited(owed),
                 "command {number} was overtaken: {owed:?}, {taken:?}"
             );
         }
@@ -184,7 +197,11 @@ impl Model {
         );
     }
 
-    fn send(&mut self, delivery: &Delivery, now: Now) -> Due {
+    fn is_limited(&self, owed: &Owed) -> bool {
+        self.limited.contains_key(workspace(&owed.url))
+    }
+
+    fn send(&mut self, delivery: &Delivery, now: Now) -> (u32, Due) {
         let number = delivery.job.generation();
         let Some(owed) = self.owed.get_mut(&number) else {
             panic!("command {number} is not owed any more");
@@ -198,20 +215,29 @@ impl Model {
         );
         assert!(now.tick < owed.expires_at, "command {number} has expired");
         assert_eq!(delivery.url, owed.url, "a reply to another channel");
-        assert_eq!(text_of(&delivery.body), owed.reply, "not what was typed");
-        owed.attempts += 1;
-        assert!(owed.attempts <= ATTEMPTS_MAX, "one attempt too many");
+        if let Some(until) = self.limited.get(workspace(&owed.url)) {
+            assert!(now.tick >= *until, "command {number}: before Retry-After");
+            self.schedules += 1;
+        }
+        if owed.is_apology {
+            let apology = String::from_utf8_lossy(&delivery.body);
+            let begin = r#"{"response_type": "ephemeral", "text": "Sorry, "#;
+            assert!(apology.starts_with(begin), "{apology}");
+        } else {
+            assert_eq!(text_of(&delivery.body), owed.reply, "not what was typed");
+        }
+        assert!(owed.attempts < ATTEMPTS_MAX, "one attempt too many");
         assert!(
             owed.key.is_none_or(|key| key == delivery.job),
             "the key changed"
         );
         owed.key = Some(delivery.job);
-        self.tally.note(if owed.attempts == 1 {
+        self.tally.note(if owed.attempts + owed.unsent as u8 == 0 {
             "first attempts"
         } else {
             "further attempts"
         });
-        due
+        (number, due)
     }
 
     /// What the bot owes no longer must have been due, and too old.
@@ -236,44 +262,6 @@ impl Model {
         });
     }
 
-    /// The bot has been told what came of an attempt; `asked_ms` is the wait that the answer asked for.
-    pub fn settle(&mut self, job: Key, outcome: &Outcome, asked_ms: u64, bot: &Bot, now: Now) {
-        let is_owed = bot.pending() == self.owed.len();
-        let number = job.generation();
-        let sending = |owed: &&mut Owed| owed.due.is_none() && owed.key == Some(job);
-        let Some(owed) = self.owed.get_mut(&number).filter(sending) else {
-            self.tally.note("outcomes nobody waits for");
-            return assert!(is_owed, "an outcome counted twice");
-        };
-        let what = match outcome {
-            Outcome::Delivered => "delivered",
-            Outcome::Rejected { .. } => "rejected",
-            _ if owed.attempts == ATTEMPTS_MAX => "attempts spent",
-            _ => return self.retry(number, asked_ms, is_owed, now),
-        };
-        self.tally.note(what);
-        assert!(!is_owed, "command {number} is {what} and still owed");
-        self.owed.remove(&number);
-    }
-
-    fn retry(&mut self, number: u32, asked_ms: u64, is_owed: bool, now: Now) {
-        let owed = &self.owed[&number];
-        let (expires_at, base_ms) = (owed.expires_at, 1000 << (owed.attempts - 1));
-        // A tick is the floor of the time it stands for: one more keeps what Retry-After asks for.
-        let at = |backoff_ms: u64| now.tick.after(backoff_ms.max(asked_ms + 1));
-        let (least, most) = (at(base_ms * 4 / 5), at(base_ms * 6 / 5));
-        if is_owed {
-            assert!(least < expires_at, "command {number} waits for its expiry");
-            self.tally.note("retries");
-            let due = self.schedule(least, most.min(Tick(expires_at.0 - 1)));
-            self.owed.get_mut(&number).expect("it is owed").due = Some(due);
-        } else {
-            assert!(most >= expires_at, "command {number} was given up too soon");
-            self.tally.note("expired after an attempt");
-            self.owed.remove(&number);
-        }
-    }
-
     /// Bot and model owe the same, and the bot will wake up in time for it.
     pub fn check(&self, bot: &Bot, now: Now) {
         assert_eq!(bot.pending(), self.owed.len());
@@ -285,31 +273,37 @@ impl Model {
             let Some((state, attempts)) = standing.get(number) else {
                 panic!("command {number} was lost: {owed:?}");
             };
-            assert_eq!(*attempts, owed.attempts, "attempts of command {number}");
-            has_ready |= *state == Standing::Ready;
+            let begun = owed.attempts + u8::from(owed.due.is_none());
+            assert_eq!(*attempts, begun, "attempts of command {number}");
             let Some(due) = owed.due else {
                 assert_eq!(*state, Standing::Sending, "command {number}");
                 continue;
             };
-            if *state == Standing::Ready {
-                assert!(
-                    due.least <= now.tick,
-                    "command {number} is ready early: {due:?}"
-                );
-                continue;
-            }
-            let waiting = [Standing::Thinking, Standing::Retrying];
-            assert_eq!(
-                *state,
-                waiting[usize::from(owed.attempts > 0)],
-                "command {number}"
-            );
+            let is_waiting = match state {
+                Standing::Ready => {
+                    has_ready = true;
+                    assert!(due.least <= now.tick, "command {number} is early: {due:?}");
+                    continue;
+                }
+                Standing::Held => self.is_limited(owed),
+                Standing::Thinking => owed.attempts == 0 && owed.unsent == 0,
+                Standing::Retrying => owed.attempts > 0 || owed.unsent > 0,
+                Standing::Sending => false,
+            };
+            assert!(is_waiting, "command {number} is {state:?}: {owed:?}");
+            let is_due = *state == Standing::Held && bot.has_delivery();
+            let is_in_time = |next| *state == Standing::Held || next <= due.most;
             assert!(
-                next.is_some_and(|next| next <= due.most),
+                is_due || next.is_some_and(is_in_time),
                 "no wake-up for {due:?}: {next:?}"
             );
         }
-        assert_eq!(bot.has_delivery(), has_ready);
+        let may_be_held = !self.limited.is_empty();
+        assert!(bot.has_delivery() || !has_ready, "a delivery is held back");
+        assert!(
+            !bot.has_delivery() || has_ready || may_be_held,
+            "nothing is due"
+        );
     }
 
     /// After [`Bot::handle_timeout`], with what is left of its budget.
@@ -327,7 +321,7 @@ impl Model {
         for (number, (state, _)) in standing(bot) {
             let owed = &self.owed[&number];
             assert!(
-                !is_due(owed) || state == Standing::Ready,
+                !is_due(owed) || matches!(state, Standing::Ready | Standing::Held),
                 "command {number} is due and {state:?}: {owed:?} at {now:?}"
             );
         }
@@ -344,6 +338,12 @@ impl Model {
             .filter(|owed| owed.due.is_none())
             .filter_map(|owed| owed.key)
     }
+}
+
+/// Origin and workspace of a `response_url`.
+pub(super) fn workspace(url: &str) -> &str {
+    let end = url.match_indices('/').nth(4).map(|(at, _)| at);
+    &url[..end.unwrap_or(url.len())]
 }
 
 /// What a person reads in a message: its text, with Slack's three entities decoded.

@@ -15,8 +15,11 @@ enum Answer {
     Delivered,
     Unsent,
     Unknown,
+    Limited(RetryAfter),
     Unavailable(u16, RetryAfter),
     Rejected(u16),
+    /// 400, for what the message says.
+    MessageFault,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +73,7 @@ pub struct Receiver {
     slots: usize,
     delivered: u64,
     failing: u64,
+    limited: u64,
     rejected: u64,
     lost_percent: u64,
     copied_percent: u64,
@@ -83,6 +87,7 @@ impl Receiver {
             slots: generator.pick(&[1, 2, 8, 64]),
             delivered: generator.pick(&[0, 2, 20]),
             failing: generator.pick(&[1, 5, 30]),
+            limited: generator.pick(&[0, 0, 2, 20]),
             rejected: generator.pick(&[0, 1]),
             lost_percent: generator.pick(&[0, 0, 1, 10]),
             copied_percent: generator.pick(&[0, 0, 5, 30]),
@@ -127,7 +132,7 @@ impl Receiver {
     }
 
     fn draw(&self, generator: &mut Generator) -> Answer {
-        let unavailable = generator.pick(&[408, 429, 500, 503]);
+        let unavailable = generator.pick(&[408, 500, 503]);
         let retry_after = RetryAfter::draw(generator);
         generator.weighted(&[
             (self.delivered, Answer::Delivered),
@@ -137,7 +142,9 @@ impl Receiver {
                 2 * self.failing,
                 Answer::Unavailable(unavailable, retry_after),
             ),
+            (self.limited, Answer::Limited(retry_after)),
             (self.rejected, Answer::Rejected(404)),
+            (self.rejected, Answer::MessageFault),
         ])
     }
 
@@ -161,7 +168,19 @@ impl Receiver {
             Answer::Delivered => Outcome::Delivered,
             Answer::Unsent => Outcome::Unsent,
             Answer::Unknown => Outcome::Unknown,
-            Answer::Rejected(status) => Outcome::Rejected { status },
+            Answer::Rejected(status) => Outcome::Rejected {
+                status,
+                is_about_message: false,
+            },
+            Answer::MessageFault => Outcome::Rejected {
+                status: 400,
+                is_about_message: true,
+            },
+            Answer::Limited(field) => {
+                let (retry_after, ms) = field.write(now);
+                asked_ms = ms;
+                Outcome::Limited { retry_after }
+            }
             Answer::Unavailable(status, field) => {
                 let (retry_after, ms) = field.write(now);
                 asked_ms = ms;

@@ -7,6 +7,8 @@ use super::generator::Generator;
 
 pub const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 pub const ORIGINS: [&str; 2] = ["https://hooks.slack.com", "https://hooks.slack-gov.com"];
+/// Most commands come from one of them.
+pub const WORKSPACES: [&str; 4] = ["T0001", "T0001", "T0001", "T0002"];
 
 /// What the answer depends on.
 pub enum What {

@@ -9,10 +9,11 @@ pub enum Standing {
     Thinking,
     Retrying,
     Ready,
+    Held,
     Sending,
 }
 
-/// Each job by its number, with the attempts made.
+/// Each job by its number, with the attempts made, the one under way included.
 pub fn standing(bot: &Bot) -> BTreeMap<u32, (Standing, u8)> {
     let parse = |line: String| parse(&line).unwrap_or_else(|| panic!("of no known form: {line}"));
     bot.undelivered().map(parse).collect()
@@ -26,6 +27,7 @@ fn parse(line: &str) -> Option<(u32, (Standing, u8))> {
         "still thinking" => Standing::Thinking,
         "waiting for its next attempt" => Standing::Retrying,
         "waiting for a sender" => Standing::Ready,
+        "waiting since its workspace is limited" => Standing::Held,
         "being sent" => Standing::Sending,
         _ => return None,
     };

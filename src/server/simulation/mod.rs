@@ -42,6 +42,9 @@ fn every_complete_request_is_answered_and_all_is_given_back() {
     for what in [
         "accepted commands",
         "answers",
+        "apologies",
+        "attempts that were limited",
+        "attempts that were not sent",
         "commands delivered",
         "commands turned down",
         "commits",

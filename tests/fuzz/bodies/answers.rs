@@ -34,10 +34,18 @@ fn check_attempts(mut input: Input<'_>) {
         expires_at,
     };
     let key = jobs.schedule(new).expect("there is room for one");
-    for attempt in 1.. {
-        jobs.handle_timeout(now.tick, &mut 1_000);
-        let Some((taken, job)) = jobs.poll_ready(now.tick) else {
-            panic!("it is due and not ready");
+    let mut counted = Counted::default();
+    loop {
+        let mut waits = 0..10;
+        let (taken, job) = loop {
+            jobs.handle_timeout(now.tick, &mut 1_000);
+            if let Some(taken) = jobs.poll_ready(now.tick) {
+                break taken;
+            }
+            // Its workspace is paced: it waits for its turn.
+            assert!(counted.is_paced && waits.next().is_some(), "not ready");
+            let next = jobs.poll_timeout().expect("it waits for something");
+            now.tick = next.max(now.tick);
         };
         assert_eq!(taken, key);
         let Ok(job) = job else {
@@ -48,8 +56,13 @@ fn check_attempts(mut input: Input<'_>) {
             return;
         };
         assert!(now.tick < expires_at, "tried after its expiry");
-        assert_eq!((job.attempts, job.path(), job.text()), (attempt, "/x", "y"));
-        assert!(attempt <= ATTEMPTS_MAX, "tried too often");
+        let begun = counted.attempts + 1;
+        assert_eq!(
+            (job.attempts_begun(), job.path(), job.text()),
+            (begun, "/x", "y")
+        );
+        assert_eq!(job.is_apology, counted.is_apology);
+        assert!(begun <= ATTEMPTS_MAX, "tried too often");
         now.tick = now.tick.after(u64::from(input.byte()) * 40);
         now.unix = UnixTime(now.unix.0.saturating_add(u64::from(input.byte()) * 40));
         let outcome = outcome(&mut input, now.unix);
@@ -61,13 +74,38 @@ fn check_attempts(mut input: Input<'_>) {
             None,
             "counts once"
         );
-        check_verdict(verdict, &outcome, attempt, expires_at, now);
-        let Verdict::RetryAt(at) = verdict else {
-            assert!(jobs.is_empty() && jobs.poll_timeout().is_none());
-            return;
-        };
-        assert_waits_until(&mut jobs, key, at);
-        now.tick = at.after(u64::from(input.byte()));
+        counted.count(&outcome);
+        check_verdict(verdict, &outcome, &counted, expires_at, now);
+        match verdict {
+            Verdict::RetryAt(at) | Verdict::HeldUntil(at) => {
+                assert_waits_until(&mut jobs, key, at);
+                now.tick = at.after(u64::from(input.byte()));
+            }
+            Verdict::Apologise => counted.is_apology = true,
+            _ => return assert!(jobs.is_empty()),
+        }
+    }
+}
+
+/// How often the job was tried.
+#[derive(Default)]
+struct Counted {
+    attempts: u8,
+    unsent: u8,
+    is_apology: bool,
+    /// There was a 429.
+    is_paced: bool,
+}
+
+impl Counted {
+    fn count(&mut self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Unsent | Outcome::Limited { .. } => {
+                self.unsent = self.unsent.saturating_add(1);
+                self.is_paced |= *outcome != Outcome::Unsent;
+            }
+            _ => (self.attempts, self.unsent) = (self.attempts + 1, 0),
+        }
     }
 }
 
@@ -82,17 +120,25 @@ fn assert_waits_until(jobs: &mut Jobs, key: Key, at: Tick) {
 
 fn outcome(input: &mut Input<'_>, now: UnixTime) -> Outcome {
     match input.byte() % 8 {
-        0 => answer::outcome(200 + u16::from(input.byte() % 100), None),
+        0 => {
+            let content = input.of(&["ok", "", r#"{"ok": false}"#]);
+            answer::outcome(
+                200 + u16::from(input.byte() % 100),
+                None,
+                content.as_bytes(),
+            )
+        }
         1 => answer::outcome(
-            input.of(&[101, 199, 300, 302, 404, 410, 430, 499, 600]),
+            input.of(&[101, 199, 300, 302, 400, 404, 410, 430, 499, 600]),
             Some(b"1"),
+            input.of(&["msg_too_long", "no_service"]).as_bytes(),
         ),
         2 => Outcome::Unsent,
         3 => Outcome::Unknown,
         kind => {
             let status = input.of(&[408, 429, 500, 503, 599]);
             let field = retry_after(kind, input, now);
-            answer::outcome(status, field.as_deref().map(str::as_bytes))
+            answer::outcome(status, field.as_deref().map(str::as_bytes), b"")
         }
     }
 }
@@ -120,10 +166,13 @@ fn retry_after(kind: u8, input: &mut Input<'_>, now: UnixTime) -> Option<String>
 
 /// What the field asks for, from now, in milliseconds: RFC 9110, section 10.2.3.
 fn asked_ms(outcome: &Outcome, now: UnixTime) -> u128 {
-    let Outcome::Unavailable {
+    let (Outcome::Unavailable {
         retry_after: Some(value),
         ..
-    } = outcome
+    }
+    | Outcome::Limited {
+        retry_after: Some(value),
+    }) = outcome
     else {
         return 0;
     };
@@ -141,37 +190,60 @@ fn asked_ms(outcome: &Outcome, now: UnixTime) -> u128 {
     since.as_millis().saturating_sub(u128::from(now.0))
 }
 
-fn check_verdict(verdict: Verdict, outcome: &Outcome, attempt: u8, expires_at: Tick, now: Now) {
-    let final_verdict = match outcome {
-        Outcome::Delivered => Some(Verdict::Settled),
-        Outcome::Rejected { status } => Some(Verdict::Abandon(Abandoned::Rejected(*status))),
-        _ if attempt == ATTEMPTS_MAX => Some(Verdict::Abandon(Abandoned::AttemptsSpent)),
-        _ => None,
+fn check_verdict(
+    verdict: Verdict,
+    outcome: &Outcome,
+    counted: &Counted,
+    expires_at: Tick,
+    now: Now,
+) {
+    let is_last = counted.attempts == ATTEMPTS_MAX;
+    let (base, jitter) = match outcome {
+        Outcome::Delivered if counted.is_apology => {
+            return assert_eq!(verdict, Verdict::Apologised);
+        }
+        Outcome::Delivered => return assert_eq!(verdict, Verdict::Settled),
+        Outcome::Rejected {
+            is_about_message: true,
+            ..
+        } if !counted.is_apology && !is_last && now.tick < expires_at => {
+            return assert_eq!(verdict, Verdict::Apologise);
+        }
+        Outcome::Rejected { status, .. } => {
+            return assert_eq!(verdict, Verdict::Abandon(Abandoned::Rejected(*status)));
+        }
+        Outcome::Unsent => ((1000 << (counted.unsent - 1).min(5)).min(30_000), 0),
+        // One job that is refused again and again: its own jitter and its workspace's grow alike.
+        Outcome::Limited { .. } => (1000, 400_u128 << counted.unsent.min(6)),
+        Outcome::Unknown | Outcome::Unavailable { .. } if is_last => {
+            return assert_eq!(verdict, Verdict::Abandon(Abandoned::AttemptsSpent));
+        }
+        Outcome::Unknown | Outcome::Unavailable { .. } => (1000 << (counted.attempts - 1), 0),
     };
-    if let Some(final_verdict) = final_verdict {
-        return assert_eq!(verdict, final_verdict);
-    }
     let asked = asked_ms(outcome, now.unix);
     // A tick is the floor of its moment: one more, or the wait is a fraction too short.
     let asked = if asked == 0 { 0 } else { asked + 1 };
-    let backoff = 1000_u128 << (attempt - 1);
-    let (least, most) = (backoff * 8 / 10, backoff * 12 / 10);
+    let (least, most) = (base * 8 / 10, (base * 12 / 10).min(30_000));
     let left = u128::from(expires_at.millis_since(now.tick));
     match verdict {
-        Verdict::RetryAt(at) => {
+        Verdict::RetryAt(at) | Verdict::HeldUntil(at) => {
             let wait = u128::from(at.millis_since(now.tick));
             assert!(
                 wait >= asked && wait >= least,
                 "early: {wait} of {asked} and {least}"
             );
+            // A workspace also keeps to what it was told before.
+            let is_held = matches!(verdict, Verdict::HeldUntil(_));
             assert!(
-                wait <= asked.max(most),
+                is_held || wait <= asked.max(most) + jitter,
                 "late: {wait} of {asked} and {most}"
             );
-            assert!(wait < left, "after its expiry");
+            assert!(is_held || wait < left, "after its expiry");
         }
         Verdict::Abandon(Abandoned::WaitTooLong) => assert!(asked >= left),
-        Verdict::Abandon(Abandoned::Expired) => assert!(asked < left && most >= left),
+        Verdict::Abandon(Abandoned::Expired) => {
+            assert!(asked < left && asked.max(most) + jitter >= left);
+        }
         verdict => panic!("{verdict:?}"),
     }
 }

@@ -92,12 +92,15 @@ impl World {
         for id in &self.acknowledged {
             let is_settled =
                 self.senders.settled.contains_key(id) || self.senders.lost.contains_key(id);
-            let is_given_up = self.senders.tried.get(id) == Some(&ATTEMPTS_MAX)
+            let is_given_up = self.senders.counted.get(id) == Some(&ATTEMPTS_MAX)
                 || self.now.tick >= self.sent[id].after(LIFETIME_MS / 2);
             assert!(
                 is_settled || is_given_up || owed.contains(id),
                 "{id} was acknowledged and is lost"
             );
+        }
+        for (what, count) in std::mem::take(&mut self.senders.met) {
+            self.note(what, count);
         }
         let lost: Vec<_> = self.senders.lost.values().copied().collect();
         lost.into_iter().for_each(|how| self.note(how, 1));
