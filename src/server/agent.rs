@@ -4,11 +4,12 @@ use std::io::Read;
 use std::time::{Duration, Instant};
 
 use ureq::tls::TlsConfig;
-use ureq::{Agent, Timeout, http};
+use ureq::{Agent, http};
 
 use super::proxy::TunnelConnector;
 use super::resolver::CachingResolver;
 use super::transport::SharedConnector;
+use super::watched::Watch;
 use super::{Error, proxy, roots};
 use crate::bot::{Delivery, Report};
 use crate::config::Config;
@@ -43,6 +44,10 @@ pub(super) struct Agents {
 
 impl Agents {
     pub(super) fn new(config: &Config) -> Result<Self, Error> {
+        Self::with_resolver(config, CachingResolver::system())
+    }
+
+    fn with_resolver(config: &Config, resolver: CachingResolver) -> Result<Self, Error> {
         let tls = TlsConfig::builder().root_certs(roots::from_settings(config)?.0);
         let tls = tls.build();
         let client = |proxy| {
@@ -65,32 +70,71 @@ impl Agents {
         let tunnels = TunnelConnector::new(client(None), no_proxy.unwrap_or_default());
         Ok(Self {
             config: client(proxy::from_settings(config)?),
-            connector: SharedConnector::new(tunnels),
-            resolver: CachingResolver::system(),
+            connector: SharedConnector::new(tunnels, resolver.clone()),
+            resolver,
         })
     }
 
-    pub(super) fn make(&self) -> Agent {
-        Agent::with_parts(
-            self.config.clone(),
-            self.connector.clone(),
-            self.resolver.clone(),
-        )
+    pub(super) fn make(&self) -> Poster {
+        let (connector, watch) = self.connector.for_agent();
+        let resolver = self.resolver.for_agent();
+        let agent = Agent::with_parts(self.config.clone(), connector, resolver.clone());
+        Poster {
+            agent,
+            resolver,
+            watch,
+        }
     }
 }
 
-/// Posts a reply, once.
-pub(super) fn attempt(agent: &Agent, delivery: &Delivery) -> Report {
-    let begun = Instant::now();
-    let (outcome, detail) = match post(agent, delivery) {
-        Ok(response) => judge(response, &delivery.url),
-        Err(error) => judge_error(&error),
-    };
-    Report {
-        job: delivery.job,
-        outcome,
-        detail,
-        took_ms: millis(begun.elapsed()),
+/// What one sender thread posts with.
+#[derive(Debug)]
+pub(super) struct Poster {
+    agent: Agent,
+    resolver: CachingResolver,
+    watch: Watch,
+}
+
+impl Poster {
+    /// What it posts with, to be interrupted by another thread.
+    pub(super) const fn agent(&self) -> &Agent {
+        &self.agent
+    }
+
+    /// Posts a reply, once.
+    pub(super) fn attempt(&self, delivery: &Delivery) -> Report {
+        let begun = Instant::now();
+        self.watch.begin();
+        self.resolver.forget_asked();
+        let (outcome, detail) = match post(&self.agent, delivery) {
+            Ok(response) => judge(response, &delivery.url),
+            Err(error) => {
+                self.doubt();
+                (self.outcome_of_failure(), explain(&error))
+            }
+        };
+        Report {
+            job: delivery.job,
+            outcome,
+            detail,
+            took_ms: millis(begun.elapsed()),
+        }
+    }
+
+    /// What no answer means. What was surely not sent is known where requests are sent: names, sockets,
+    /// proxies, TLS and certificates fail in a great many ways, and all of them before that.
+    pub(super) fn outcome_of_failure(&self) -> Outcome {
+        match self.watch.is_sent() {
+            true => Outcome::Unknown,
+            false => Outcome::Unsent,
+        }
+    }
+
+    /// Nothing that is kept for the next attempt is trusted any more, be it an address or a connection.
+    fn doubt(&self) {
+        self.watch.note_failed();
+        let proxy = self.agent.config().proxy().map(ureq::Proxy::uri);
+        self.resolver.doubt_asked(proxy);
     }
 }
 
@@ -123,20 +167,14 @@ fn judge(mut response: http::Response<ureq::Body>, url: &str) -> (Outcome, Strin
     (outcome, detail)
 }
 
-/// Tells what surely was not sent from what perhaps was. The detail never has the URL in it.
-fn judge_error(error: &ureq::Error) -> (Outcome, String) {
+/// What has failed, without the URL.
+fn explain(error: &ureq::Error) -> String {
     use ureq::Error as E;
-    let outcome = match error {
-        E::HostNotFound | E::ConnectionFailed | E::InvalidProxyUrl | E::Tls(_) | E::Rustls(_) => {
-            Outcome::Unsent
-        }
-        E::Timeout(Timeout::Resolve | Timeout::Connect) => Outcome::Unsent,
-        E::Io(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => Outcome::Unsent,
-        _ => Outcome::Unknown,
-    };
-    let detail = match error {
+    match error {
         E::BadUri(_) | E::Http(_) => "the response_url cannot be used".to_owned(),
         error => error.to_string(),
-    };
-    (outcome, detail)
+    }
 }
+
+#[cfg(test)]
+mod tests;

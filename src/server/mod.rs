@@ -30,6 +30,7 @@ mod supervisor;
 mod token;
 mod transport;
 mod watch;
+mod watched;
 
 use std::io;
 use std::net::SocketAddr;
@@ -71,7 +72,7 @@ const DISPATCHES_PER_TURN: usize = 256;
 /// # Errors
 /// The authorities or the proxy of the settings cannot be used.
 pub(crate) fn client(config: &Config) -> Result<ureq::Agent, Error> {
-    Ok(Agents::new(config)?.make())
+    Ok(Agents::new(config)?.make().agent().clone())
 }
 
 /// The certificate authorities that are trusted for replies, for people to read.

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,15 +21,21 @@ use ureq::{Error, Timeout};
 /// How long a look-up is good for.
 const FRESH: Duration = Duration::from_secs(60);
 
+/// How long a name whose addresses are in doubt is waited for, before they are tried once more: longer than a
+/// look-up takes, and short enough to leave time for the attempt.
+const DOUBT_PATIENCE: Duration = Duration::from_secs(2);
+
 /// Addresses kept of one name; ureq takes no more.
 const ADDRESSES_MAX: usize = 16;
 
 /// Asks for the addresses of `host:port`, however long that takes.
 type LookUp = dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync;
 
+/// The names that all agents share, and those of them that one agent's attempt has asked for.
 #[derive(Clone, Debug)]
 pub(super) struct CachingResolver {
     names: Arc<Names>,
+    asked: Arc<Mutex<Vec<String>>>,
 }
 
 struct Names {
@@ -43,7 +49,23 @@ struct Entry {
     /// Kept when a later look-up fails: better an old address than none.
     addresses: Vec<SocketAddr>,
     looked_up: Option<Instant>,
+    /// A connection to them has failed since: the name is looked up anew before they are used again.
+    is_doubted: bool,
     in_flight: bool,
+}
+
+impl Entry {
+    fn is_fresh(&self) -> bool {
+        !self.is_doubted && self.looked_up.is_some_and(|at| at.elapsed() < FRESH)
+    }
+
+    /// What is left when the name cannot be looked up now.
+    fn fallback(&self, error: Error) -> Result<Vec<SocketAddr>, Error> {
+        match self.addresses.is_empty() {
+            true => Err(error),
+            false => Ok(self.addresses.clone()),
+        }
+    }
 }
 
 impl Resolver for CachingResolver {
@@ -53,14 +75,13 @@ impl Resolver for CachingResolver {
         _: &Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, Error> {
-        let host_and_port = uri
-            .scheme()
-            .zip(uri.authority())
-            .and_then(|(scheme, authority)| DefaultResolver::host_and_port(scheme, authority))
-            .ok_or(Error::HostNotFound)?;
+        let host_and_port = host_and_port(uri).ok_or(Error::HostNotFound)?;
         let addresses = match host_and_port.parse() {
             Ok(literal) => vec![literal],
-            Err(_) => self.look_up(&host_and_port, *timeout.after)?,
+            Err(_) => {
+                self.note_asked(&host_and_port);
+                self.look_up(&host_and_port, *timeout.after)?
+            }
         };
         let mut resolved = self.empty();
         for address in addresses.into_iter().take(ADDRESSES_MAX) {
@@ -72,6 +93,11 @@ impl Resolver for CachingResolver {
             Ok(resolved)
         }
     }
+}
+
+fn host_and_port(uri: &Uri) -> Option<String> {
+    let (scheme, authority) = uri.scheme().zip(uri.authority())?;
+    DefaultResolver::host_and_port(scheme, authority)
 }
 
 impl fmt::Debug for Names {
@@ -86,7 +112,7 @@ impl CachingResolver {
         Self::asking(|name| name.to_socket_addrs().map(Iterator::collect))
     }
 
-    fn asking(
+    pub(super) fn asking(
         look_up: impl Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
     ) -> Self {
         let names = Names {
@@ -96,47 +122,108 @@ impl CachingResolver {
         };
         Self {
             names: Arc::new(names),
+            asked: Arc::default(),
         }
+    }
+
+    /// One for another agent, which knows the same names.
+    pub(super) fn for_agent(&self) -> Self {
+        Self {
+            names: self.names.clone(),
+            asked: Arc::default(),
+        }
+    }
+
+    /// Another attempt begins.
+    pub(super) fn forget_asked(&self) {
+        self.lock_asked().clear();
+    }
+
+    /// The attempt has failed: the addresses of the names that it has asked for are in doubt, and so are those
+    /// of the proxy, which is not asked for when a tunnel is kept.
+    pub(super) fn doubt_asked(&self, proxy: Option<&Uri>) {
+        for name in self.lock_asked().drain(..) {
+            self.names.doubt(&name);
+        }
+        if let Some(name) = proxy.and_then(host_and_port) {
+            self.names.doubt(&name);
+        }
+    }
+
+    /// A connection to this address has failed where others may be tried: it is the last one of its names
+    /// from now on.
+    pub(super) fn demote(&self, address: SocketAddr) {
+        for entry in self.names.lock().values_mut() {
+            if let Some(at) = entry.addresses.iter().position(|other| *other == address) {
+                entry.addresses[at..].rotate_left(1);
+            }
+        }
+    }
+
+    fn note_asked(&self, name: &str) {
+        let mut asked = self.lock_asked();
+        if !asked.iter().any(|other| other == name) {
+            asked.push(name.to_owned());
+        }
+    }
+
+    fn lock_asked(&self) -> MutexGuard<'_, Vec<String>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn look_up(&self, name: &str, patience: Duration) -> Result<Vec<SocketAddr>, Error> {
         // An endless patience cannot be added to an instant.
-        let deadline = Instant::now() + patience.min(FRESH);
+        let begun = Instant::now();
         let names = &self.names;
-        let mut entries = names.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = names.lock();
+        let mut has_waited = false;
         loop {
             let entry = entries.entry(name.to_owned()).or_default();
-            if entry.looked_up.is_some_and(|at| at.elapsed() < FRESH) {
+            if entry.is_fresh() {
                 return Ok(entry.addresses.clone());
+            }
+            // A look-up that has just failed is an answer as well, which holds for this attempt only.
+            if has_waited && !entry.in_flight {
+                return entry.fallback(Error::HostNotFound);
             }
             if !entry.in_flight {
-                Names::start_look_up(names, name)?;
+                if let Err(error) = Names::start_look_up(names, name) {
+                    return entry.fallback(error.into()); // there is no thread for it
+                }
                 entry.in_flight = true;
             }
-            // An old answer serves while a new one is fetched.
-            if !entry.addresses.is_empty() {
+            // An old answer serves while a new one is fetched, unless it has proved wrong.
+            if !entry.addresses.is_empty() && !entry.is_doubted {
                 return Ok(entry.addresses.clone());
             }
-            let left = deadline.saturating_duration_since(Instant::now());
+            let patience = match entry.addresses.is_empty() {
+                true => patience.min(FRESH),
+                false => patience.min(DOUBT_PATIENCE),
+            };
+            let left = patience.saturating_sub(begun.elapsed());
             if left.is_zero() {
-                return Err(Error::Timeout(Timeout::Resolve));
+                return entry.fallback(Error::Timeout(Timeout::Resolve));
             }
             let waited = names.changed.wait_timeout(entries, left);
             entries = waited.unwrap_or_else(PoisonError::into_inner).0;
-            // A look-up that has just failed is an answer as well.
-            if entries
-                .get(name)
-                .is_some_and(|entry| !entry.in_flight && entry.addresses.is_empty())
-            {
-                return Err(Error::HostNotFound);
-            }
+            has_waited = true;
         }
     }
 }
 
 impl Names {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn doubt(&self, name: &str) {
+        if let Some(entry) = self.lock().get_mut(name) {
+            entry.is_doubted = !entry.addresses.is_empty();
+        }
+    }
+
     /// Looks a name up on a thread of its own: the system gives no way to interrupt a look-up.
-    fn start_look_up(names: &Arc<Self>, name: &str) -> Result<(), Error> {
+    fn start_look_up(names: &Arc<Self>, name: &str) -> io::Result<()> {
         let (names, name) = (names.clone(), name.to_owned());
         let thread = thread::Builder::new().name("resolver".to_owned());
         thread.spawn(move || {
@@ -147,12 +234,13 @@ impl Names {
     }
 
     fn finish_look_up(&self, name: &str, found: Vec<SocketAddr>) {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = self.lock();
         let entry = entries.entry(name.to_owned()).or_default();
         entry.in_flight = false;
         if !found.is_empty() {
             entry.addresses = found;
             entry.looked_up = Some(Instant::now());
+            entry.is_doubted = false;
         }
         self.changed.notify_all();
     }
@@ -227,5 +315,82 @@ mod tests {
             assert!(matches!(answer, Err(Error::Timeout(Timeout::Resolve))));
         }
         assert!(asked.load(Ordering::SeqCst) <= 1);
+    }
+
+    /// Answers with these addresses, one look-up after the other, and then with none.
+    fn resolver_of(answers: &[&[SocketAddr]]) -> (CachingResolver, Arc<AtomicUsize>) {
+        let answers: Vec<Vec<SocketAddr>> = answers.iter().map(|found| found.to_vec()).collect();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counter = asked.clone();
+        let resolver = CachingResolver::asking(move |_| {
+            let number = counter.fetch_add(1, Ordering::SeqCst);
+            Ok(answers.get(number).cloned().unwrap_or_default())
+        });
+        (resolver, asked)
+    }
+
+    #[test]
+    fn a_failed_connection_makes_the_addresses_of_its_name_stale_at_once() {
+        let (resolver, asked) = resolver_of(&[&[address(1)], &[address(9)], &[address(2)]]);
+        let look_up = |name: &str| resolver.look_up(name, PATIENCE).unwrap();
+        assert_eq!(look_up("slack:1"), [address(1)]);
+        assert_eq!(look_up("other:1"), [address(9)]);
+        resolver.note_asked("slack:1");
+        resolver.doubt_asked(None);
+        assert_eq!(look_up("slack:1"), [address(2)]);
+        assert_eq!(look_up("slack:1"), [address(2)]);
+        assert_eq!(look_up("other:1"), [address(9)], "another name");
+        assert_eq!(asked.load(Ordering::SeqCst), 3);
+    }
+
+    #[test]
+    fn a_proxys_addresses_are_doubted_though_they_were_not_asked_for() {
+        let (resolver, _) = resolver_of(&[&[address(1)], &[address(2)]]);
+        let proxy: Uri = "http://user:word@proxy:3128".parse().unwrap();
+        let look_up = || resolver.look_up("proxy:3128", PATIENCE).unwrap();
+        assert_eq!(look_up(), [address(1)]);
+        resolver.doubt_asked(Some(&proxy));
+        assert_eq!(look_up(), [address(2)]);
+    }
+
+    #[test]
+    fn a_doubted_address_is_better_than_none() {
+        let (resolver, asked) = resolver_of(&[&[address(1)]]);
+        let look_up = || resolver.look_up("slack:1", PATIENCE).unwrap();
+        assert_eq!(look_up(), [address(1)]);
+        for round in 0..3 {
+            resolver.names.doubt("slack:1");
+            assert_eq!(look_up(), [address(1)]);
+            assert_eq!(look_up(), [address(1)], "it stays in doubt");
+            assert_eq!(asked.load(Ordering::SeqCst), 3 + 2 * round);
+        }
+    }
+
+    #[test]
+    fn a_hung_look_up_leaves_time_for_the_doubted_address() {
+        let (open, gate) = channel::<()>();
+        let gate = Mutex::new(gate);
+        let resolver = CachingResolver::asking(move |_| {
+            gate.lock().unwrap().recv().map_err(io::Error::other)?;
+            Ok(vec![address(1)])
+        });
+        open.send(()).unwrap();
+        let begun = Instant::now();
+        resolver.look_up("slack:1", PATIENCE).unwrap();
+        resolver.names.doubt("slack:1");
+        let found = resolver.look_up("slack:1", PATIENCE);
+        assert_eq!(found.unwrap(), [address(1)]);
+        assert!(begun.elapsed() < PATIENCE);
+    }
+
+    #[test]
+    fn an_address_that_failed_is_tried_last() {
+        let all = [address(1), address(2), address(3)];
+        let (resolver, _) = resolver_of(&[&all]);
+        let look_up = || resolver.look_up("slack:1", PATIENCE).unwrap();
+        assert_eq!(look_up(), all);
+        resolver.demote(address(1));
+        resolver.demote(address(7));
+        assert_eq!(look_up(), [address(2), address(3), address(1)]);
     }
 }

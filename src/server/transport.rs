@@ -19,6 +19,8 @@ use ureq::unversioned::transport::{
 use ureq::{Error, Timeout};
 
 use super::proxy::TunnelConnector;
+use super::resolver::CachingResolver;
+use super::watched::Watch;
 
 /// Steps of the time-outs that a socket is given: an attempt may last longer by less than this.
 const TIMEOUT_STEP: Duration = Duration::from_millis(250);
@@ -26,18 +28,34 @@ const TIMEOUT_STEP: Duration = Duration::from_millis(250);
 const OUTPUT_ROOM_MIN: usize = 4 * 1024;
 
 /// ureq's own chain of connectors, with our sockets and tunnels at its bottom; shared by all agents, so that each can resume the
-/// TLS sessions of the others.
+/// TLS sessions of the others. What it makes is watched for the agent that it is made for.
 #[derive(Clone, Debug)]
-pub(super) struct SharedConnector(Arc<dyn Connector<Out = Box<dyn Transport>>>);
+pub(super) struct SharedConnector {
+    chain: Arc<dyn Connector<Out = Box<dyn Transport>>>,
+    watch: Watch,
+}
 
 impl SharedConnector {
-    pub(super) fn new(tunnels: TunnelConnector) -> Self {
+    pub(super) fn new(tunnels: TunnelConnector, resolver: CachingResolver) -> Self {
         let chain =
             ().chain(tunnels)
-                .chain(TcpConnector)
+                .chain(TcpConnector(resolver))
                 .chain(RustlsConnector::default())
                 .chain(BoxingConnector);
-        Self(Arc::new(chain))
+        Self {
+            chain: Arc::new(chain),
+            watch: Watch::default(),
+        }
+    }
+
+    /// One for another agent, and what there is to know of its attempts.
+    pub(super) fn for_agent(&self) -> (Self, Watch) {
+        let watch = self.watch.for_agent();
+        let connector = Self {
+            chain: self.chain.clone(),
+            watch: watch.clone(),
+        };
+        (connector, watch)
     }
 }
 
@@ -49,7 +67,10 @@ impl Connector for SharedConnector {
         details: &ConnectionDetails<'_>,
         chained: Option<()>,
     ) -> Result<Option<Self::Out>, Error> {
-        self.0.connect(details, chained)
+        let connected = self.chain.connect(details, chained);
+        // A proxy and TLS were spoken to by now, and the receiver not yet.
+        self.watch.note_connected();
+        Ok(connected?.map(|transport| self.watch.over(transport).boxed()))
     }
 }
 
@@ -69,8 +90,9 @@ impl<In: Transport> Connector<In> for BoxingConnector {
     }
 }
 
+/// With the names, to be told which addresses do not answer.
 #[derive(Debug)]
-struct TcpConnector;
+struct TcpConnector(CachingResolver);
 
 impl<In: Transport> Connector<In> for TcpConnector {
     type Out = Either<In, Tcp>;
@@ -95,7 +117,8 @@ impl<In: Transport> Connector<In> for TcpConnector {
             false => None,
         };
         let addrs = resolved.as_ref().unwrap_or(&details.addrs);
-        let stream = connect_any(addrs, left(details.timeout, begun.elapsed()))?;
+        let time_left = left(details.timeout, begun.elapsed());
+        let stream = connect_any(addrs, time_left, |failed| self.0.demote(failed))?;
         stream.set_nodelay(true)?;
         let config = details.config;
         let buffers = LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size());
@@ -106,8 +129,12 @@ impl<In: Transport> Connector<In> for TcpConnector {
     }
 }
 
-/// The first address that answers. Each gets an equal share of the time that is left.
-fn connect_any(addrs: &[SocketAddr], timeout: NextTimeout) -> Result<TcpStream, Error> {
+/// The first address that answers. Each gets an equal share of the time that is left; those before it have failed.
+fn connect_any(
+    addrs: &[SocketAddr],
+    timeout: NextTimeout,
+    mut note_failed: impl FnMut(SocketAddr),
+) -> Result<TcpStream, Error> {
     let started = Instant::now();
     let mut last = Error::HostNotFound;
     for (index, addr) in addrs.iter().enumerate() {
@@ -121,6 +148,7 @@ fn connect_any(addrs: &[SocketAddr], timeout: NextTimeout) -> Result<TcpStream, 
             Err(error) if error.kind() == ErrorKind::TimedOut => Error::Timeout(Timeout::Connect),
             Err(error) => error.into(),
         };
+        note_failed(*addr);
     }
     Err(last)
 }

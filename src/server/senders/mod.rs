@@ -16,9 +16,8 @@ use log::warn;
 use mio::Waker;
 
 use self::queue::{Next, Queue};
-use super::agent::{self, Agents};
+use super::agent::Agents;
 use crate::bot::{Delivery, Report};
-use crate::jobs::Outcome;
 use crate::time::Tick;
 
 /// A thread that has had nothing to do for so long ends.
@@ -187,18 +186,18 @@ impl Shared {
     /// A thread's life: one delivery after the other, until there was none for a while.
     fn serve(&self) {
         let thread = thread::current();
-        let agent = self.agents.make();
+        let poster = self.agents.make();
         let mut queue = self.lock();
-        queue.agents.insert(thread.id(), agent.clone());
+        queue.agents.insert(thread.id(), poster.agent().clone());
         queue.summoned -= 1;
         drop(queue);
         let mut report = None;
         while let Some(delivery) = self.exchange(&thread, report) {
             let job = delivery.job;
-            let attempt = catch_unwind(AssertUnwindSafe(|| agent::attempt(&agent, &delivery)));
+            let attempt = catch_unwind(AssertUnwindSafe(|| poster.attempt(&delivery)));
             report = Some(attempt.unwrap_or_else(|_| Report {
                 job,
-                outcome: Outcome::Unknown,
+                outcome: poster.outcome_of_failure(),
                 detail: "the HTTP client panicked".to_owned(),
                 took_ms: 0,
             }));

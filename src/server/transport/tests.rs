@@ -116,9 +116,11 @@ fn of_several_addresses_the_first_that_answers_is_taken() {
         .unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let here = listener.local_addr().unwrap();
-    let stream = connect_any(&[gone, here], within(LONG)).unwrap();
+    let mut failed = Vec::new();
+    let stream = connect_any(&[gone, here], within(LONG), |addr| failed.push(addr)).unwrap();
+    assert_eq!(failed, [gone]);
     assert_eq!(stream.peer_addr().unwrap(), here);
-    let refused = connect_any(&[gone], within(LONG)).unwrap_err();
+    let refused = connect_any(&[gone], within(LONG), |_| {}).unwrap_err();
     assert!(matches!(&refused, Error::Io(error) if error.kind() == ErrorKind::ConnectionRefused));
 }
 
