@@ -206,25 +206,31 @@ impl Server {
         let mut events = Events::with_capacity(EVENTS_PER_TURN);
         self.supervisor.tell_ready(self.clock.now().tick);
         while !self.is_drained() {
-            self.wait(&mut events)?;
-            let now = self.clock.now();
-            // Without a sleep in between, the last turn ends where this one begins.
-            self.bot.counters_mut().note_answered(now.tick);
-            self.sessions.begin_turn(now);
-            self.note(&events);
-            self.sessions.receive(&mut self.bot, now);
-            self.collect();
-            self.expire(now);
-            self.commit(now);
-            self.sessions.transmit();
-            self.admission
-                .accept(&mut self.sessions, &mut self.bot, self.poll.registry(), now);
-            self.dispatch(now);
-            self.show(now);
+            self.turn(&mut events)?;
         }
         self.senders.stop();
         self.bot.handle_stop();
         Ok(self.leave_rest())
+    }
+
+    /// One turn of the loop, with the wait before it.
+    fn turn(&mut self, events: &mut Events) -> io::Result<()> {
+        self.wait(events)?;
+        let now = self.clock.now();
+        // Without a sleep in between, the last turn ends where this one begins.
+        self.bot.counters_mut().note_answered(now.tick);
+        self.sessions.begin_turn(now);
+        self.note(events);
+        self.sessions.receive(&mut self.bot, now);
+        self.collect();
+        self.expire(now);
+        self.commit(now);
+        self.sessions.transmit();
+        self.admission
+            .accept(&mut self.sessions, &mut self.bot, self.poll.registry(), now);
+        self.dispatch(now);
+        self.show(now);
+        Ok(())
     }
 
     /// One line for each reply that [`Self::run`] left undelivered. There may be more of them than a
@@ -321,17 +327,20 @@ impl Server {
         self.bot.handle_timeout(now, &mut budget);
     }
 
-    /// Hands due replies to the senders, as many as they have room for.
+    /// Hands due replies to the senders, as many as they have room for; during a stop with a journal, none.
     fn dispatch(&mut self, now: Now) {
-        if self.leaves_rest() {
-            return;
-        }
-        for _ in 0..self.senders.room().min(DISPATCHES_PER_TURN) {
+        let room = match self.leaves_rest() {
+            true => 0,
+            false => self.senders.room().min(DISPATCHES_PER_TURN),
+        };
+        for _ in 0..room {
             let Some(delivery) = self.bot.poll_delivery(now) else {
                 break;
             };
             self.senders.enqueue(delivery);
         }
+        // In every turn: what it is to do at its deadline must not depend on anything else, or the loop would
+        // not sleep from that deadline on.
         self.senders.submit(now.tick);
     }
 
@@ -352,3 +361,6 @@ impl Server {
         watch.turn(&mut view, self.poll.registry(), now);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -121,6 +121,10 @@ impl Senders {
                 break;
             }
         }
+        debug_assert!(
+            self.late_at.is_none_or(|at| at > now),
+            "its deadline is met"
+        );
     }
 
     /// Does without threads that were counted and could not be started. Those that there are may all hang, and then
