@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 use torrap::slack::response_url::Origin;
@@ -246,4 +246,112 @@ fn a_slow_answer_is_waited_for() {
     assert_acknowledged(&torrap.command("abc"));
     torrap.log.wait_for("answered", 1);
     assert_eq!(torrap.settle().len(), 1);
+}
+
+#[test]
+fn a_200_that_says_no_is_final() {
+    let torrap = Torrap::with(
+        |_| Answer::status(200, "", r#"{"ok":false,"error":"channel_not_found"}"#),
+        |_| {},
+    );
+    assert_acknowledged(&torrap.command("abc"));
+    let line = torrap.log.wait_for("not answered", 1).remove(0);
+    assert!(line.starts_with("WARN"), "{line}");
+    assert!(
+        line.ends_with(r#"status 200: {"ok":false,"error":"channel_not_found"}"#),
+        "{line}"
+    );
+    assert_eq!(torrap.settle().len(), 1, "one attempt");
+}
+
+#[test]
+fn a_refused_message_is_apologised_for_once() {
+    let torrap = Torrap::with(
+        |post| match &*post.path {
+            "/commands/T1/only-the-reply" if post.content.starts_with(b"{\"response_type") => {
+                Answer::ok()
+            }
+            _ => Answer::status(400, "", "msg_too_long"),
+        },
+        |_| {},
+    );
+    let paths = ["/commands/T1/only-the-reply", "/commands/T2/everything"];
+    for (path, count) in paths.into_iter().zip([2, 4]) {
+        let request = torrap.signed_to(path, "abc");
+        assert_acknowledged(&torrap.connect().exchange(request));
+        let posts = torrap.posts(count);
+        let posts = of_path(&posts, path);
+        assert_eq!(posts[0].content, br#"{"text": "cba"}"#);
+        let apology = std::str::from_utf8(&posts[1].content).unwrap();
+        let begin = r#"{"response_type": "ephemeral", "text": "Sorry, "#;
+        assert!(apology.starts_with(begin), "{apology}");
+        match path {
+            "/commands/T1/only-the-reply" => torrap.log.wait_for("the apology is posted", 1),
+            _ => torrap.log.wait_for("the apology is not posted either", 1),
+        };
+    }
+    assert_eq!(torrap.settle().len(), 4);
+}
+
+/// Nothing was sent, however often it was tried: all five attempts are left.
+#[test]
+fn refused_connections_do_not_count_as_attempts() {
+    let never = NotYetListening::bind();
+    let origin = never.origin();
+    let nobody = SlackStandIn::start(|_| Answer::ok()).unwrap();
+    let torrap = Torrap::posting_to(nobody, &origin, |config| config.drain_ms = 0);
+    let request = signed("abc", &format!("{origin}/late"));
+    assert_acknowledged(&torrap.connect().exchange(request));
+    torrap.log.wait_for("attempt failed", 2);
+    assert_nothing_was_sent(torrap);
+}
+
+/// A reply is left undelivered, and may be tried as often as at the beginning.
+pub fn assert_nothing_was_sent(torrap: Torrap) {
+    let log = torrap.log.clone();
+    assert_eq!(torrap.stop(), 1);
+    let line = log.wait_for("not answered", 1).remove(0);
+    // It may have been on its way again when the bot was stopped.
+    let is_on_its_way = line.contains(", being sent; 1 of 5");
+    assert!(is_on_its_way || line.contains("; 0 of 5"), "{line}");
+}
+
+/// Slack's limits on a smaller scale: so many at once, and then one a second.
+fn limited(burst: f64) -> impl Fn(&Post) -> Answer + Send + Sync + 'static {
+    let bucket = Mutex::new((burst, Instant::now()));
+    move |post| {
+        if !post.path.starts_with("/commands/T1/") {
+            return Answer::ok();
+        }
+        let mut bucket = bucket.lock().unwrap();
+        let now = Instant::now();
+        let refilled = bucket.0 + now.duration_since(bucket.1).as_secs_f64();
+        *bucket = (refilled.min(burst), now);
+        if bucket.0 < 1.0 {
+            return Answer::status(429, "Retry-After: 1\r\n", "rate_limited");
+        }
+        bucket.0 -= 1.0;
+        Answer::ok()
+    }
+}
+
+#[test]
+fn a_burst_to_a_limited_workspace_is_delivered_wholly_while_others_go_on() {
+    const BURST: usize = 12;
+    let torrap = Torrap::with(limited(7.0), |config| config.drain_ms = 60_000);
+    let mut client = torrap.connect();
+    for number in 0..BURST {
+        let path = format!("/commands/T1/{number}");
+        assert_acknowledged(&client.exchange(torrap.signed_to(&path, "abc")));
+    }
+    torrap.log.wait_for("its workspace is limited", 1);
+    assert_acknowledged(&client.exchange(torrap.signed_to("/commands/T2/1", "abc")));
+    // It is there before the burst is over, which takes a second for each that was refused.
+    let is_elsewhere = |post: &&Post| post.path == "/commands/T2/1";
+    torrap.log.wait_for(": answered", BURST);
+    assert_eq!(torrap.slack.posts().iter().filter(is_elsewhere).count(), 1);
+    torrap.log.wait_for(": answered", BURST + 1);
+    let posts = torrap.settle();
+    let refusals = posts.len() - BURST - 1;
+    assert!((1..=10).contains(&refusals), "{refusals} refusals");
 }

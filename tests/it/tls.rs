@@ -9,6 +9,7 @@ use torrap::config::{Config, Settings};
 use torrap::trial::stand_in::{Answer, SlackStandIn};
 
 use crate::certificates::Authority;
+use crate::delivery::assert_nothing_was_sent;
 use crate::gate::Gate;
 use crate::slash_command::assert_acknowledged;
 use crate::support::Torrap;
@@ -82,9 +83,7 @@ fn assert_distrusted(name: &str, authority: &Authority, trusted: Option<&Authori
         assert!(line.contains(reason), "{line}");
     }
     assert!(torrap.slack.posts().is_empty());
-    let log = torrap.log.clone();
-    assert_eq!(torrap.stop(), 1);
-    log.wait_for("not answered", 1);
+    assert_nothing_was_sent(torrap);
 }
 
 #[test]
