@@ -111,11 +111,13 @@ impl Bot {
                 let wait = Seconds {
                     ms: at.millis_since(now.tick),
                 };
-                let held = match verdict {
-                    Verdict::HeldUntil(_) => "its workspace is limited, ",
-                    _ => "",
-                };
-                warn!("command {number}: attempt failed ({detail}), {held}next in {wait} s");
+                if matches!(verdict, Verdict::HeldUntil(_)) {
+                    warn!(
+                        "command {number}: attempt failed ({detail}), its workspace is limited, next in {wait} s at the earliest"
+                    );
+                } else {
+                    warn!("command {number}: attempt failed ({detail}), next in {wait} s");
+                }
             }
             Verdict::RetryAt(_) | Verdict::HeldUntil(_) => {}
             Verdict::Apologise => {
