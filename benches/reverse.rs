@@ -5,9 +5,10 @@ use std::hint::black_box;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use torrap::commands;
 
-const SHORT: [(&str, &str); 5] = [
+const SHORT: [(&str, &str); 6] = [
     ("ascii", "sdrawkcab si siht"),
     ("quotes", "it’s what “macOS” makes of an apostrophe"),
+    ("names", "thanks :+1: see you at 10:30 :wave::skin-tone-3:"),
     ("emoji", "thanks 👍🏽 from 👨‍👩‍👧 in 🇫🇷"),
     ("entities", "fish &amp; chips &lt;3"),
     (
@@ -16,11 +17,12 @@ const SHORT: [(&str, &str); 5] = [
     ),
 ];
 
-const LONG: [(&str, &str); 4] = [
+const LONG: [(&str, &str); 5] = [
     ("ascii_long", "a word "),
     ("emoji_long", "👍🏽"),
     ("hindi_long", "हिन्दी "),
     ("brackets_long", "<"),
+    ("names_long", ":+1:"),
 ];
 
 const LONG_BYTES: usize = 200 * 1024;

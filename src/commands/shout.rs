@@ -14,13 +14,15 @@ pub(super) const COMMAND: Command = Command {
     run: shout,
 };
 
-/// Appends `text` in capitals. Slack's own tokens stay whole, and pings become plain text.
+/// Appends `text` in capitals. Names of emoji and Slack's own tokens stay whole; mentions and pings become
+/// plain text, since all see the reply and it does not say who asked for it.
 fn shout(text: &str, out: &mut String) {
     for unit in markup::units(text) {
         match unit {
             Unit::Text(run) => markup::encode_into(&markup::decode(run).to_uppercase(), out),
+            Unit::Emoji(name) => out.push_str(name),
             Unit::Token(token) => markup::encode_token_into(token, out),
-            Unit::Ping(ping) => markup::encode_into(&markup::decode(ping), out),
+            Unit::Mention(alert) | Unit::Ping(alert) => markup::encode_plain_into(alert, out),
         }
     }
 }
@@ -36,10 +38,16 @@ mod tests {
             ("straße, é", "STRASSE, É"),
             ("a &amp; b &lt;c&gt;", "A &amp; B &lt;C&gt;"),
             (
-                "hi <@U123|bob>, <https://a.b/c|see>",
-                "HI <@U123|bob>, <https://a.b/c|see>",
+                "in <#C1|general>, <https://a.b/c|see> :+1: :wave::skin-tone-3:",
+                "IN <#C1|general>, <https://a.b/c> :+1: :wave::skin-tone-3:",
             ),
+            ("hi <@U123|bob>, <@U123>", "HI @bob, @U123"),
             ("oi <!channel>", "OI &lt;!channel&gt;"),
+            ("oi <!subteam^S1|@devs>", "OI @devs"),
+            (
+                "<!date^1^free {date}^https://evil.example|then>",
+                "<!date^1^free {date}|then>",
+            ),
         ] {
             let mut out = String::new();
             shout(text, &mut out);

@@ -3,17 +3,24 @@
 //!
 //! With an app's escaping option on, Slack writes mentions and links of a command's text as control
 //! sequences (<https://docs.slack.dev/interactivity/implementing-slash-commands>); with it off they
-//! are plain text. One reading serves both: what is no well-formed sequence is plain text.
+//! are plain text. One reading serves both: what is no well-formed sequence is plain text. Emoji come
+//! as names with either.
 
 use std::borrow::Cow;
+use std::ops::Range;
+
+use super::emoji;
 
 /// A piece of text in Slack's markup, as it was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit<'a> {
     /// Plain text: entities still encoded, stray angle brackets possible.
     Text(&'a str),
-    /// A control sequence that alerts nobody but whom it names: a user, a channel, a date, a link.
-    /// Brackets included.
+    /// The name of an emoji with its modifiers, colons included.
+    Emoji(&'a str),
+    /// A control sequence that mentions one user. Brackets included.
+    Mention(&'a str),
+    /// A control sequence that alerts no one: a channel, a date, a link. Brackets included.
     Token(&'a str),
     /// A control sequence that alerts many, such as `<!channel>`. Brackets included.
     Ping(&'a str),
@@ -34,6 +41,8 @@ pub fn units_reversed(text: &str) -> UnitsReversed<'_> {
     UnitsReversed {
         rest: text,
         found: None,
+        text: "",
+        names: Vec::new(),
     }
 }
 
@@ -41,27 +50,51 @@ pub fn units_reversed(text: &str) -> UnitsReversed<'_> {
 #[derive(Clone, Debug)]
 pub struct UnitsReversed<'a> {
     rest: &'a str,
-    /// The sequence in front of the text that was returned last.
+    /// The sequence in front of `text`.
     found: Option<Unit<'a>>,
+    /// Plain text that stands behind `rest`, and the names of emoji in it.
+    text: &'a str,
+    names: Vec<Range<usize>>,
 }
 
 impl<'a> Iterator for UnitsReversed<'a> {
     type Item = Unit<'a>;
 
     fn next(&mut self) -> Option<Unit<'a>> {
-        if let Some(unit) = self.found.take() {
-            return Some(unit);
+        loop {
+            if !self.text.is_empty() {
+                return Some(self.next_of_text());
+            }
+            if let Some(unit) = self.found.take() {
+                return Some(unit);
+            }
+            if self.rest.is_empty() {
+                return None;
+            }
+            match last_sequence(self.rest) {
+                Some((unit, before, after)) => {
+                    (self.rest, self.found, self.text) = (before, Some(unit), after);
+                }
+                None => self.text = std::mem::take(&mut self.rest),
+            }
+            self.names = emoji::names(self.text);
         }
-        let Some((unit, before, after)) = last_sequence(self.rest) else {
-            let text = std::mem::take(&mut self.rest);
-            return (!text.is_empty()).then_some(Unit::Text(text));
-        };
-        self.rest = before;
-        if after.is_empty() {
-            return Some(unit);
+    }
+}
+
+impl<'a> UnitsReversed<'a> {
+    /// The last name of an emoji in the text, or what stands behind that.
+    fn next_of_text(&mut self) -> Unit<'a> {
+        let Range { start, end } = self.names.last().cloned().unwrap_or(0..0);
+        let is_name = end == self.text.len();
+        let (before, unit) = self.text.split_at(if is_name { start } else { end });
+        self.text = before;
+        if is_name {
+            self.names.pop();
+            Unit::Emoji(unit)
+        } else {
+            Unit::Text(unit)
         }
-        self.found = Some(unit);
-        Some(Unit::Text(after))
     }
 }
 
@@ -84,23 +117,25 @@ fn last_sequence(text: &str) -> Option<(Unit<'_>, &str, &str)> {
 
 /// Reads `<…>` (no bracket inside) as a control sequence, if it is one.
 fn sequence(bracketed: &str) -> Option<Unit<'_>> {
-    let inner = &bracketed[1..bracketed.len() - 1];
+    let inner = inner(bracketed);
     if inner.chars().any(char::is_control) {
         return None;
     }
     let (target, _label) = inner.split_once('|').unwrap_or((inner, ""));
-    let is_token = match target.as_bytes() {
-        [b'@', b'U' | b'W', id @ ..] | [b'#', b'C' | b'D' | b'G', id @ ..] => is_id(id),
+    match target.as_bytes() {
+        [b'@', b'U' | b'W', id @ ..] => is_id(id).then_some(Unit::Mention(bracketed)),
+        [b'#', b'C' | b'D' | b'G', id @ ..] => is_id(id).then_some(Unit::Token(bracketed)),
         // A spelling that Slack might take for `<!channel>` must not get through: of all that begin
         // so, only the date is known to be harmless.
-        [b'!', name @ ..] => match name {
-            [] => false,
-            [b'd', b'a', b't', b'e', b'^', ..] => true,
-            _ => return Some(Unit::Ping(bracketed)),
-        },
-        _ => is_link(target),
-    };
-    is_token.then_some(Unit::Token(bracketed))
+        [b'!', b'd', b'a', b't', b'e', b'^', ..] => Some(Unit::Token(bracketed)),
+        [b'!', _, ..] => Some(Unit::Ping(bracketed)),
+        _ => is_link(target).then_some(Unit::Token(bracketed)),
+    }
+}
+
+/// What stands between the brackets of a sequence.
+fn inner(bracketed: &str) -> &str {
+    &bracketed[1..bracketed.len() - 1]
 }
 
 fn is_id(id: &[u8]) -> bool {
@@ -110,14 +145,22 @@ fn is_id(id: &[u8]) -> bool {
             .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
 }
 
+/// Whether it is a URL of any scheme (RFC 3986, section 3.1) with something behind that.
 fn is_link(target: &str) -> bool {
-    const SCHEMES: [&str; 4] = ["https://", "http://", "mailto:", "tel:"];
-
-    let begins_with = |scheme: &&str| {
-        let (scheme, target) = (scheme.as_bytes(), target.as_bytes());
-        target.len() > scheme.len() && target[..scheme.len()].eq_ignore_ascii_case(scheme)
+    let Some((scheme, _)) = target.split_once(':') else {
+        return false;
     };
-    SCHEMES.iter().any(begins_with) && !target.contains(char::is_whitespace)
+    let of_scheme = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+    scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.chars().all(of_scheme)
+        && !after_scheme(target).is_empty()
+        && !target.contains(char::is_whitespace)
+}
+
+/// What of a URL stands behind `scheme:` or `scheme://`.
+fn after_scheme(url: &str) -> &str {
+    let (_, rest) = url.split_once(':').unwrap_or(("", url));
+    rest.strip_prefix("//").unwrap_or(rest)
 }
 
 /// Decodes `&amp;`, `&lt;` and `&gt;`, once; any other `&` is itself.
@@ -166,16 +209,61 @@ pub const fn is_special(byte: u8) -> bool {
     matches!(byte, b'&' | b'<' | b'>')
 }
 
-/// Appends a token to be read as a token again.
+/// Appends a token, or a mention, to be read as one again, without what could mislead: the label of a link
+/// that does not say where it leads, and the link behind a date.
 pub fn encode_token_into(token: &str, out: &mut String) {
-    if !token.contains('&') {
-        return out.push_str(token);
-    }
-    // Slack does not say whether the `&` of an address arrives encoded; it must leave so.
-    let inner = decode(&token[1..token.len() - 1]);
+    let inner = inner(token);
     out.push('<');
-    encode_into(&inner, out);
+    if inner.starts_with('!') {
+        encode_date_into(inner, out);
+    } else {
+        let end = inner.find('|').unwrap_or(inner.len());
+        let is_honest = inner.starts_with(['@', '#']) || is_honest(inner);
+        let shown = if is_honest { inner } else { &inner[..end] };
+        // Slack does not say whether the `&` of an address arrives encoded; it must leave so.
+        encode_into(&decode(shown), out);
+    }
     out.push('>');
+}
+
+/// Whether a link without brackets has a label that says where it leads, as Slack writes it for what a
+/// person typed without `https://`.
+fn is_honest(link: &str) -> bool {
+    let Some((target, label)) = link.split_once('|') else {
+        return false;
+    };
+    let (target, label) = (decode(target), decode(label));
+    let short = after_scheme(&target);
+    [&target, short, short.trim_end_matches('/')].contains(&&*label)
+}
+
+/// `!date^timestamp^format^link|text`, with the link left out.
+fn encode_date_into(date: &str, out: &mut String) {
+    let (parts, text) = date.split_once('|').unwrap_or((date, ""));
+    let link = parts.match_indices('^').nth(2);
+    encode_into(
+        &decode(&parts[..link.map_or(parts.len(), |(at, _)| at)]),
+        out,
+    );
+    if !text.is_empty() {
+        out.push('|');
+        encode_into(&decode(text), out);
+    }
+}
+
+/// Appends a mention or a ping as plain text, which alerts no one: its label, or what it says without one.
+pub fn encode_plain_into(sequence: &str, out: &mut String) {
+    let inner = inner(sequence);
+    let (target, label) = inner.split_once('|').unwrap_or((inner, ""));
+    let is_mention = target.starts_with('@');
+    let (sign, name) = match label.trim() {
+        "" if is_mention => ("", target),
+        "" => ("", sequence),
+        label if is_mention && !label.starts_with('@') => ("@", label),
+        label => ("", label),
+    };
+    out.push_str(sign);
+    encode_into(&decode(name), out);
 }
 
 #[cfg(test)]

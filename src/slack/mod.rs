@@ -4,6 +4,7 @@
 //! text is in Slack's [`markup`] and whose [`response_url`] says where the [`message`] that answers it
 //! goes.
 
+mod emoji;
 pub mod form;
 pub mod invocation;
 pub mod markup;

@@ -43,8 +43,19 @@ fn text_comes_back_by_clusters_and_without_markup_of_its_own() {
         ("<!channel> yeh", "hey &lt;!channel&gt;"),
         (
             "<!here><!everyone><!subteam^S1|x>",
-            "&lt;!subteam^S1|x&gt;&lt;!everyone&gt;&lt;!here&gt;",
+            "x&lt;!everyone&gt;&lt;!here&gt;",
         ),
+        ("<!subteam^S1|@devs> ih", "hi @devs"),
+        (
+            "<https://evil.example|google.com> <http://a.b|a.b>",
+            "<http://a.b|a.b> <https://evil.example>",
+        ),
+        (
+            ":wave::skin-tone-3: dna :+1:!",
+            "!:+1: and :wave::skin-tone-3:",
+        ),
+        ("05:30:01 ta :100:", ":100: at 10:03:50"),
+        ("🇫🇷🇩 \u{2067}ba\u{2069}", "\u{2067}ab\u{2069} 🇫🇷🇩"),
         ("\"\\\n\t\u{1}", "\u{1}\t\n\\\""),
         ("100% +1 a=b;c", "c;b=a 1+ %001"),
     ]

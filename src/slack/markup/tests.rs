@@ -11,17 +11,17 @@ fn encoded(text: &str) -> String {
 
 fn source<'a>(unit: &Unit<'a>) -> &'a str {
     match unit {
-        Unit::Text(source) | Unit::Token(source) | Unit::Ping(source) => source,
+        Unit::Text(source)
+        | Unit::Emoji(source)
+        | Unit::Mention(source)
+        | Unit::Token(source)
+        | Unit::Ping(source) => source,
     }
 }
 
 #[test]
 fn tokens_of_every_sort_are_whole() {
     for token in [
-        "<@U123>",
-        "<@U012AB3CD|name>",
-        "<@W123>",
-        "<@U123|>",
         "<#C123|name>",
         "<#C123|>",
         "<#C123>",
@@ -32,8 +32,16 @@ fn tokens_of_every_sort_are_whole() {
         "<HTTP://example.com>",
         "<mailto:bob@example.com|bob@example.com>",
         "<tel:+15551234|555 1234>",
+        "<slack://channel?team=T1&amp;id=C1>",
+        "<sip:a@b>",
+        "<git+ssh://a.b/c.git|c>",
+        "<javascript:alert(1)>",
+        "<http:é>",
     ] {
         assert_eq!(units(token), [Unit::Token(token)], "{token}");
+    }
+    for mention in ["<@U123>", "<@U012AB3CD|name>", "<@W123>", "<@U123|>"] {
+        assert_eq!(units(mention), [Unit::Mention(mention)], "{mention}");
     }
 }
 
@@ -82,9 +90,12 @@ fn what_is_no_sequence_is_text() {
         "<https://|label>",
         "<https://a b>",
         "<https://a\u{85}>",
-        "<javascript:alert(1)>",
         "<tel>",
-        "<http:é>",
+        "<mailto:>",
+        "<://a.b>",
+        "<1a:b>",
+        "<a b:c>",
+        "<é:b>",
         "< @U123>",
         "<C123|name>",
         "&lt;@U123&gt;",
@@ -101,13 +112,83 @@ fn sequences_are_found_among_text() {
         units("a<@U1><!here>> b <<#C1|c>< d"),
         [
             Unit::Text("a"),
-            Unit::Token("<@U1>"),
+            Unit::Mention("<@U1>"),
             Unit::Ping("<!here>"),
             Unit::Text("> b <"),
             Unit::Token("<#C1|c>"),
             Unit::Text("< d"),
         ]
     );
+}
+
+#[test]
+fn names_of_emoji_are_found_among_text_and_not_in_sequences() {
+    assert_eq!(
+        units(":a:b :c::d:<https://x:y:z>:e: f<:g:>"),
+        [
+            Unit::Emoji(":a:"),
+            Unit::Text("b "),
+            Unit::Emoji(":c:"),
+            Unit::Emoji(":d:"),
+            Unit::Token("<https://x:y:z>"),
+            Unit::Emoji(":e:"),
+            Unit::Text(" f<"),
+            Unit::Emoji(":g:"),
+            Unit::Text(">"),
+        ]
+    );
+    let toned = ":wave::skin-tone-3:";
+    assert_eq!(units(toned), [Unit::Emoji(toned)]);
+}
+
+#[test]
+fn a_link_keeps_only_a_label_that_says_where_it_leads() {
+    for (token, expected) in [
+        ("<https://a.b/|https://a.b/>", "<https://a.b/|https://a.b/>"),
+        ("<http://a.b|a.b>", "<http://a.b|a.b>"),
+        ("<http://a.b/|a.b>", "<http://a.b/|a.b>"),
+        (
+            "<http://a.b/?c&d|a.b/?c&amp;d>",
+            "<http://a.b/?c&amp;d|a.b/?c&amp;d>",
+        ),
+        ("<mailto:a@b.c|a@b.c>", "<mailto:a@b.c|a@b.c>"),
+        (
+            "<https://evil.example|google.com>",
+            "<https://evil.example>",
+        ),
+        ("<https://a.b|https://a.b/c>", "<https://a.b>"),
+        ("<https://a.b/c|a.b>", "<https://a.b/c>"),
+        ("<https://a.b|>", "<https://a.b>"),
+        ("<https://a.b|a.b|c>", "<https://a.b>"),
+        ("<@U1|bob>", "<@U1|bob>"),
+        ("<#C1|general>", "<#C1|general>"),
+        ("<!date^1^{date}^https://a.b|then>", "<!date^1^{date}|then>"),
+        ("<!date^1^{date}^a^b>", "<!date^1^{date}>"),
+        ("<!date^1^{date}|then>", "<!date^1^{date}|then>"),
+        ("<!date^1>", "<!date^1>"),
+    ] {
+        let mut out = String::new();
+        encode_token_into(token, &mut out);
+        assert_eq!(out, expected, "{token}");
+    }
+}
+
+#[test]
+fn a_mention_or_ping_in_plain_text_is_its_label() {
+    for (sequence, expected) in [
+        ("<@U1|bob>", "@bob"),
+        ("<@U1|@bob>", "@bob"),
+        ("<@U1>", "@U1"),
+        ("<@U1| >", "@U1"),
+        ("<!subteam^S1|@devs>", "@devs"),
+        ("<!subteam^S1>", "&lt;!subteam^S1&gt;"),
+        ("<!here|a &amp; b &lt;c>", "a &amp; b &lt;c"),
+        ("<!channel|>", "&lt;!channel|&gt;"),
+    ] {
+        let mut out = String::new();
+        encode_plain_into(sequence, &mut out);
+        assert_eq!(out, expected, "{sequence}");
+    }
 }
 
 #[test]
@@ -121,8 +202,9 @@ fn entities_are_decoded_once() {
 #[test]
 fn a_token_keeps_its_entities_and_its_bare_ampersands_become_some() {
     let mut out = String::new();
-    encode_token_into("<https://a/?b&amp;c&d|e &lt; f>", &mut out);
-    assert_eq!(out, "<https://a/?b&amp;c&amp;d|e &lt; f>");
+    encode_token_into("<https://a/?b&amp;c&d>", &mut out);
+    encode_token_into("<@U1|e &lt; f>", &mut out);
+    assert_eq!(out, "<https://a/?b&amp;c&amp;d><@U1|e &lt; f>");
 }
 
 /// Text made of `fragments` in any order, with any other character now and then.
@@ -153,6 +235,10 @@ const FRAGMENTS: &[&str] = &[
     "amp;",
     "lt",
     "é",
+    ":",
+    ":a:",
+    "::",
+    ":skin-tone-2:",
 ];
 
 proptest! {

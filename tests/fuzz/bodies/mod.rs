@@ -6,6 +6,7 @@ pub mod answers;
 pub mod chunked;
 pub mod composed;
 pub mod connection;
+mod emoji;
 mod files;
 pub mod form;
 mod input;

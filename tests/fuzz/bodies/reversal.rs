@@ -1,6 +1,7 @@
 //! The reversal, against its definition read from the front: nothing mentions, links or pings in a
 //! reply that did not in the command, and JSON carries it unchanged.
 
+use super::emoji;
 use torrap::commands::COMMANDS;
 use torrap::slack::message::{Message, Visibility};
 use unicode_segmentation::UnicodeSegmentation;
@@ -10,6 +11,7 @@ pub fn check(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let reply = reversed(&text);
     assert_eq!(reply, by_definition(&text));
+    check_twice(&text, &reply);
     check_markup(&text, &reply);
     check_json(&reply);
     check_json(&text);
@@ -64,10 +66,7 @@ fn kind(inner: &str) -> Kind {
             .as_str()
             .chars()
             .all(|c| matches!(c, 'A'..='Z' | '0'..='9'));
-    let lower = target.to_ascii_lowercase();
-    let is_link = ["https://", "http://", "mailto:", "tel:"]
-        .iter()
-        .any(|scheme| lower.starts_with(scheme) && lower != *scheme)
+    let is_link = behind_scheme(target).is_some_and(|rest| !rest.is_empty())
         && !target.contains(char::is_whitespace);
     match (first, second) {
         _ if inner.contains(char::is_control) => Kind::Plain,
@@ -81,17 +80,121 @@ fn kind(inner: &str) -> Kind {
     }
 }
 
+/// `//` is no part of what a link leads to.
+fn behind_scheme(target: &str) -> Option<&str> {
+    let (scheme, rest) = target.split_once(':')?;
+    let mut chars = scheme.chars();
+    let is_scheme = chars.next()?.is_ascii_alphabetic()
+        && chars.all(|c| matches!(c, 'a'..='z' | 'A'..='Z' | '0'..='9' | '+' | '-' | '.'));
+    is_scheme.then(|| rest.strip_prefix("//").unwrap_or(rest))
+}
+
 fn by_definition(text: &str) -> String {
-    let units = units(text).into_iter().rev();
-    let each = units.map(|(kind, unit)| match kind {
-        Kind::Plain => {
-            let plain = decoded(unit);
-            encoded(&plain.graphemes(true).rev().collect::<String>())
+    let mut items = items(text);
+    turn_around(&mut items, '\u{2066}'..='\u{2068}', "\u{2069}");
+    turn_around(&mut items, '\u{202a}'..='\u{202b}', "\u{202c}");
+    items.into_iter().rev().collect()
+}
+
+/// Reversing the reply gives the text again, as it would be sent, unless something joins anew: a mark that
+/// stood at the beginning, two halves of an emoji, two marks of direction.
+fn check_twice(text: &str, reply: &str) {
+    let (items, mut again) = (items(text), items(reply));
+    again.reverse();
+    let has_directions = |c| matches!(c, '\u{2066}'..='\u{2069}' | '\u{202a}'..='\u{202e}');
+    if items == again && !text.contains(has_directions) {
+        assert_eq!(reversed(reply), items.concat());
+    }
+}
+
+/// What changes places with what, from the first to the last.
+fn items(text: &str) -> Vec<String> {
+    let mut items: Vec<String> = Vec::new();
+    for (kind, unit) in units(text) {
+        match kind {
+            Kind::Plain => plain_items(unit, &mut items),
+            Kind::Kept => items.push(format!("<{}>", kept(&unit[1..unit.len() - 1]))),
+            Kind::Ping => items.push(encoded(&decoded(label_or_all(unit)))),
         }
-        Kind::Kept => format!("<{}>", encoded(&decoded(&unit[1..unit.len() - 1]))),
-        Kind::Ping => encoded(&decoded(unit)),
-    });
-    each.collect()
+    }
+    items
+}
+
+/// The label of a ping, if it has one.
+fn label_or_all(ping: &str) -> &str {
+    let label = ping[..ping.len() - 1]
+        .split_once('|')
+        .map(|(_, label)| label.trim());
+    label.filter(|label| !label.is_empty()).unwrap_or(ping)
+}
+
+/// A link has its label only if that is what it leads to, a date has no link.
+fn kept(inner: &str) -> String {
+    let (target, label) = match inner.split_once('|') {
+        Some((target, label)) => (decoded(target), Some(decoded(label))),
+        None => (decoded(inner), None),
+    };
+    if target.starts_with('!') {
+        let parts: Vec<&str> = target.split('^').take(3).collect();
+        let label = label.filter(|label| !label.is_empty());
+        let label = label.map_or_else(String::new, |label| format!("|{label}"));
+        return encoded(&format!("{}{label}", parts.join("^")));
+    }
+    match label {
+        Some(label) if !target.starts_with(['@', '#']) => {
+            let short = behind_scheme(&target).unwrap_or_default();
+            let is_honest =
+                label == target || label == short || label == short.trim_end_matches('/');
+            encoded(&if is_honest {
+                format!("{target}|{label}")
+            } else {
+                target
+            })
+        }
+        Some(label) => encoded(&format!("{target}|{label}")),
+        None => encoded(&target),
+    }
+}
+
+/// The marks that begin and end a stretch change places before everything is reversed.
+fn turn_around(items: &mut [String], begin: std::ops::RangeInclusive<char>, end: &str) {
+    let mut begun = Vec::new();
+    for at in 0..items.len() {
+        let mut chars = items[at].chars();
+        let only = chars.next().filter(|_| chars.next().is_none());
+        if items[at] == end {
+            if let Some(first) = begun.pop() {
+                items.swap(first, at);
+            }
+        } else if only.is_some_and(|c| begin.contains(&c) || end == "\u{202c}" && is_override(c)) {
+            begun.push(at);
+        }
+    }
+}
+
+const fn is_override(c: char) -> bool {
+    matches!(c, '\u{202d}' | '\u{202e}')
+}
+
+/// Names of emoji and clusters, encoded; flags in a row stay together if a letter is left over.
+fn plain_items(text: &str, items: &mut Vec<String>) {
+    let start = items.len();
+    let is_letter = |c: char| ('\u{1f1e6}'..='\u{1f1ff}').contains(&c);
+    for (is_name, piece) in emoji::pieces(text) {
+        if is_name {
+            items.push(piece);
+            continue;
+        }
+        for cluster in decoded(&piece).graphemes(true) {
+            let mut item = encoded(cluster);
+            if cluster.chars().all(is_letter) && cluster.chars().count() == 1 {
+                while items.len() > start && items[items.len() - 1].starts_with(is_letter) {
+                    item.insert_str(0, &items.pop().expect("it is there"));
+                }
+            }
+            items.push(item);
+        }
+    }
 }
 
 /// Each entity once: what a decoded `&` makes of its neighbours is no entity.
@@ -132,7 +235,7 @@ fn check_markup(text: &str, reply: &str) {
             .split('>')
             .next()
             .filter(|inner| inner.len() < piece.len());
-        had.extend(inner.map(|inner| encoded(&decoded(inner))));
+        had.extend(inner.map(kept));
     }
     let mut rest = reply;
     while let Some(at) = rest.find(['<', '>']) {
@@ -147,6 +250,13 @@ fn check_markup(text: &str, reply: &str) {
         assert!(
             !inner.starts_with('!') || inner.starts_with("!date^"),
             "<{inner}> pings"
+        );
+        let label = inner
+            .split_once('|')
+            .filter(|_| !inner.starts_with(['@', '#', '!']));
+        assert!(
+            label.is_none_or(|(target, label)| target.contains(label)),
+            "<{inner}> hides where it leads"
         );
         rest = &rest[end + 1..];
     }
@@ -204,4 +314,9 @@ const TEXTS: &[&str] = &[
     "हिन्दी 한국어 \u{1112}\u{1161}\u{11ab} ไทย",
     "\"quoted\\\" \u{0} \u{1f} \u{7f} \u{2028} thirty-three clean bytes in one run",
     "&amp;\u{301} <\u{301} \u{301}> <@U1>\u{301}",
+    ":smile: :+1::100: x:100: 10:30:45 :wave::skin-tone-3: :flag-fr: :チェックマーク_緑:",
+    "std::io::Read note::tada::tada: :a:b:c: :Up: ::: :\u{301}a: :a:\u{301} &lt;:a:&gt;",
+    "<http://a.b/|a.b> <slack://x|y> <a:b|b> <!date^1^{date}^https://a.b|then> <!here|@here>",
+    "\u{2067}a\u{2068}b\u{2069}<@U1>\u{2069} \u{202e}c\u{202c}\u{202a} \u{2069}\u{2066}",
+    "🇫🇷🇩 🇫\u{301}🇷🇩x🇩",
 ];
