@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use super::options::{OPTIONS, Opt};
 use super::{Command, Error, Invocation, Surroundings, TRIAL_TEXT, misspelt};
+use crate::commands::is_blank;
 use crate::config::{Config, Proxy, Setting, Settings, SigningSecret, clean};
 
 /// What `torrap try` logs unless `LOG_LEVEL` says otherwise: it tells its story by itself.
@@ -114,7 +115,7 @@ impl Line {
             [] => TRIAL_TEXT.to_owned(),
             words => words.join(" "),
         };
-        if text.trim().is_empty() {
+        if is_blank(&text) {
             return Err(Error::BlankText);
         }
         if let Some(url) = self.to {

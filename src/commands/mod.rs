@@ -64,8 +64,30 @@ pub fn position(name: &str) -> usize {
 /// Whether an invocation's text asks for the usage: blank, or `help` in any case.
 #[must_use]
 pub fn is_help(text: &str) -> bool {
-    let text = text.trim();
+    let text = text.trim_matches(is_unseen);
     text.is_empty() || text.eq_ignore_ascii_case("help")
+}
+
+/// Whether nothing is seen of a text: it is empty, or all white space, zero-width and format characters.
+#[must_use]
+pub fn is_blank(text: &str) -> bool {
+    text.chars().all(is_unseen)
+}
+
+/// White space, control characters, and what Unicode calls default ignorable (`DerivedCoreProperties.txt`); besides
+/// these, the braille pattern without dots and the marks of interlinear annotations.
+fn is_unseen(c: char) -> bool {
+    match c {
+        '\u{21}'..='\u{7e}' => false,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' => {
+            true
+        }
+        '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' => true,
+        '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' => true,
+        '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' => true,
+        '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}' => true,
+        _ => c.is_whitespace() || c.is_control(),
+    }
 }
 
 #[cfg(test)]
@@ -107,11 +129,22 @@ mod tests {
             "\u{a0}\u{3000}\u{2028}",
             "help",
             " HeLp\u{a0}",
+            "\u{200b}\u{200d}\u{feff}",
+            "\u{2067}\u{2069}\u{fe0f}\u{ad}",
+            "\u{e0001}\u{3164}\u{2800}\0\u{7f}",
+            "\u{200b}help\u{feff}",
         ] {
             assert!(is_help(text), "{text:?}");
+            assert_eq!(
+                is_blank(text),
+                !text.to_lowercase().contains("help"),
+                "{text:?}"
+            );
         }
-        for text in ["help me", "helpful", "\u{200b}", "hëlp", "-h"] {
-            assert!(!is_help(text), "{text:?}");
+        for text in [
+            "help me", "helpful", "\u{301}", "\u{fffd}", "\u{600}", ".", "hëlp", "-h", "🇫",
+        ] {
+            assert!(!is_help(text) && !is_blank(text), "{text:?}");
         }
     }
 }

@@ -1,8 +1,6 @@
 //! A slash command's invocation, read from verified content
 //! (docs.slack.dev/interactivity/implementing-slash-commands).
 
-use std::ops::Range;
-
 use super::form;
 use super::response_url::{Origin, ResponseUrl, UrlError};
 use super::signature::Verified;
@@ -12,7 +10,7 @@ use super::signature::Verified;
 pub struct Invocation<'a> {
     /// The command's name with its slash.
     pub command: &'a str,
-    /// All after the name, in Slack's markup; may be empty.
+    /// All after the name, in Slack's markup; empty if the field is absent.
     pub text: &'a str,
     /// Where replies go.
     pub response_url: ResponseUrl<'a>,
@@ -23,8 +21,6 @@ pub struct Invocation<'a> {
 pub enum Error {
     /// A field that every invocation has is not there.
     MissingField(&'static str),
-    /// A field is not UTF-8.
-    NotUtf8(&'static str),
     /// The `response_url` is no URL, or of an origin that is not allowed.
     ResponseUrl(UrlError),
 }
@@ -33,7 +29,6 @@ impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::MissingField(name) => write!(f, "the field {name} is missing"),
-            Self::NotUtf8(name) => write!(f, "the field {name} is not UTF-8"),
             Self::ResponseUrl(error) => error.fmt(f),
         }
     }
@@ -43,27 +38,43 @@ impl std::error::Error for Error {}
 
 /// Room for the decoded fields of one invocation, used again for the next.
 #[derive(Debug, Default)]
-pub struct Scratch(Vec<u8>);
+pub struct Scratch(String);
 
 /// Decoded fields give this much memory back when a large one has passed.
 const SCRATCH_BYTES_KEPT: usize = 16 * 1024;
 
 impl Scratch {
-    fn clear(&mut self) {
-        self.0.clear();
-        self.0.shrink_to(SCRATCH_BYTES_KEPT);
+    /// Decodes three fields. What is not UTF-8 in one is read as U+FFFD, as Slack's SDKs do: Slack shows people an
+    /// error for a 400.
+    fn decode(&mut self, fields: [&[u8]; 3]) -> [&str; 3] {
+        let mut bytes = std::mem::take(&mut self.0).into_bytes();
+        bytes.clear();
+        bytes.shrink_to(SCRATCH_BYTES_KEPT);
+        let mut ends = fields.map(|field| {
+            form::decode_into(field, &mut bytes);
+            bytes.len()
+        });
+        // All three are checked at once: they are well-formed if that is and none ends within a character.
+        self.0 = match String::from_utf8(bytes) {
+            Ok(text) if ends.iter().all(|end| text.is_char_boundary(*end)) => text,
+            Ok(text) => mended(text.as_bytes(), &mut ends),
+            Err(error) => mended(error.as_bytes(), &mut ends),
+        };
+        let [first, second, _] = ends;
+        let (two, third) = self.0.split_at(second);
+        let (first, second) = two.split_at(first);
+        [first, second, third]
     }
+}
 
-    fn decode(&mut self, name: &'static str, raw: Option<&[u8]>) -> Result<Range<usize>, Error> {
-        let raw = raw.ok_or(Error::MissingField(name))?;
-        let start = self.0.len();
-        form::decode_into(raw, &mut self.0);
-        Ok(start..self.0.len())
+/// The fields that end at `ends`, each made UTF-8; then they end elsewhere.
+fn mended(bytes: &[u8], ends: &mut [usize]) -> String {
+    let (mut text, mut start) = (String::with_capacity(bytes.len()), 0);
+    for end in ends {
+        text.push_str(&String::from_utf8_lossy(&bytes[start..*end]));
+        start = std::mem::replace(end, text.len());
     }
-
-    fn text(&self, name: &'static str, range: Range<usize>) -> Result<&str, Error> {
-        std::str::from_utf8(&self.0[range]).map_err(|_| Error::NotUtf8(name))
-    }
+    text
 }
 
 impl<'a> Invocation<'a> {
@@ -82,15 +93,13 @@ impl<'a> Invocation<'a> {
             text = text.or_else(|| pair.value_of("text"));
             response_url = response_url.or_else(|| pair.value_of("response_url"));
         }
-        scratch.clear();
-        let command = scratch.decode("command", command)?;
-        let text = scratch.decode("text", text)?;
-        let response_url = scratch.decode("response_url", response_url)?;
-        let scratch = &*scratch;
-        let response_url = scratch.text("response_url", response_url)?;
+        let command = command.ok_or(Error::MissingField("command"))?;
+        let response_url = response_url.ok_or(Error::MissingField("response_url"))?;
+        let [command, text, response_url] =
+            scratch.decode([command, text.unwrap_or_default(), response_url]);
         Ok(Self {
-            command: scratch.text("command", command)?,
-            text: scratch.text("text", text)?,
+            command,
+            text,
             response_url: ResponseUrl::parse(response_url, origins).map_err(Error::ResponseUrl)?,
         })
     }
@@ -158,6 +167,35 @@ mod tests {
     }
 
     #[test]
+    fn a_command_without_text_has_an_empty_one() {
+        let content = format!("command=%2Ftorrap&{URL}");
+        assert_eq!(parse(content.as_bytes()), Ok(owned("/torrap", "")));
+        let alone = format!("command=%2Ftorrap&text&{URL}");
+        assert_eq!(parse(alone.as_bytes()), Ok(owned("/torrap", "")));
+    }
+
+    #[test]
+    fn what_is_not_utf_8_is_read_as_replacement_characters() {
+        for (command, text, expected) in [
+            ("/t", "%FF", owned("/t", "\u{fffd}")),
+            ("/t", "a%C3&%A9", owned("/t", "a\u{fffd}")),
+            ("%2Ft%E2%82", "%ACb", owned("/t\u{fffd}", "\u{fffd}b")),
+            ("/t%C3", "%A9", owned("/t\u{fffd}", "\u{fffd}")),
+            (
+                "/t",
+                "%ED%A0%BD%ED%B8%80",
+                owned("/t", &"\u{fffd}".repeat(6)),
+            ),
+            ("/t", "é%C3%A9%F0%9F%91%8D", owned("/t", "éé👍")),
+        ] {
+            let content = format!("command={command}&text={text}&{URL}");
+            assert_eq!(parse(content.as_bytes()), Ok(expected), "{text}");
+        }
+        let raw = [b"command=/t&text=\xff\xfe&".as_slice(), URL.as_bytes()].concat();
+        assert_eq!(parse(&raw), Ok(owned("/t", "\u{fffd}\u{fffd}")));
+    }
+
+    #[test]
     fn a_signed_but_odd_form_is_an_error() {
         let missing = |content: &str| parse(content.as_bytes()).err();
         assert_eq!(missing(""), Some(Error::MissingField("command")));
@@ -165,15 +203,11 @@ mod tests {
             missing("{\"command\": 1}"),
             Some(Error::MissingField("command"))
         );
-        assert_eq!(missing("command=a"), Some(Error::MissingField("text")));
-        assert_eq!(
-            missing("command=a&text=b"),
-            Some(Error::MissingField("response_url"))
-        );
-        assert_eq!(
-            missing(&format!("command=a&text=%FF&{URL}")),
-            Some(Error::NotUtf8("text"))
-        );
+        let url = Some(Error::MissingField("response_url"));
+        assert_eq!(missing("command=a"), url);
+        assert_eq!(missing("command=a&text=b"), url);
+        let command = Some(Error::MissingField("command"));
+        assert_eq!(missing(&format!("text=b&{URL}")), command);
         let foreign = "command=a&text=b&response_url=https://hooks.slack.com.evil.example/x";
         assert!(matches!(missing(foreign), Some(Error::ResponseUrl(_))));
         assert!(parse(b"command=a&text=b&response_url=\xff\xfe").is_err());

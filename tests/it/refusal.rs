@@ -112,11 +112,8 @@ fn a_signed_request_that_is_no_command_is_a_bad_request() {
     let json = format!(r#"{{"command":"/torrap","text":"a","response_url":"http://{address}/"}}"#);
     let refused = [
         without("command"),
-        without("text"),
         without("response_url"),
         Draft::signed(""),
-        Draft::signed(good.replace("text=abc", "text=%FF%FE")),
-        Draft::signed([b"text=\xff&", good.as_bytes()].concat()),
         Draft::signed(&json).with("Content-Type", "application/json"),
         Draft::signed(&json),
         Draft::signed(&good).with("Content-Type", "application/json"),

@@ -80,9 +80,20 @@ fn no_reply_comes_before_the_thinking_is_over() {
 #[test]
 fn who_says_nothing_or_help_is_told_how_and_gets_no_reply() {
     let torrap = Torrap::start();
-    for text in ["", " ", "\u{3000}\t\n", "help", " HELP "] {
+    for text in [
+        "",
+        " ",
+        "\u{3000}\t\n",
+        "\u{200b}\u{feff}",
+        "help",
+        " HELP ",
+    ] {
         assert_says(&torrap.command(text), "/torrap sdrawkcab si siht");
     }
+    let url = format!("{}/commands/1", torrap.slack.origin());
+    let without_text = Draft::signed(format!("command=/torrap&response_url={url}"));
+    let usage = torrap.connect().exchange(without_text.bytes());
+    assert_says(&usage, "/torrap sdrawkcab si siht");
     assert_acknowledged(&torrap.command("help me"));
     assert_eq!(torrap.replies(1), ["em pleh"]);
     assert_eq!(torrap.settle().len(), 1);
@@ -135,6 +146,53 @@ fn any_of_several_secrets_serves() {
         assert_eq!(response.status, status, "{secret}");
     }
     assert_eq!(torrap.settle().len(), 2);
+}
+
+#[test]
+fn what_is_not_utf_8_is_answered_as_well() {
+    let torrap = Torrap::start();
+    let url = format!("{}/commands/1", torrap.slack.origin());
+    let rest = format!("&user_name=%C3&response_url={url}");
+    let mut client = torrap.connect();
+    for (count, (text, reply)) in [
+        (b"text=ab%FF%FE".as_slice(), "\u{fffd}\u{fffd}ba"),
+        (b"text=a\xf0\x9fb", "b\u{fffd}a"),
+        (b"text=%ED%A0%BDx", "x\u{fffd}\u{fffd}\u{fffd}"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let form = [b"command=/torrap%C3&", text, rest.as_bytes()].concat();
+        assert_acknowledged(&client.exchange(Draft::signed(form).bytes()));
+        assert_eq!(torrap.replies(count + 1)[count], reply);
+    }
+}
+
+/// Requests in the shapes that Slack's come in today: in a direct message, from a workspace of an organisation,
+/// from an app that an organisation has installed as a whole.
+#[test]
+fn the_forms_of_slack_are_understood_with_all_their_fields() {
+    let torrap = Torrap::start();
+    let origin = torrap.slack.origin();
+    let common = "token=gIkuvaNzQIHg97ATvDxqgjtO&team_id=T0001&team_domain=example&user_id=U2147483697\
+                  &user_name=Steve&command=%2Ftorrap&api_app_id=A123456\
+                  &trigger_id=13345224609.738474920.8088930838d88f008e0";
+    let mut client = torrap.connect();
+    for (count, others) in [
+        "channel_id=D2147483705&channel_name=directmessage&is_enterprise_install=false",
+        "channel_id=G8PSS9T3V&channel_name=privategroup&is_enterprise_install=false",
+        "enterprise_id=E0001&enterprise_name=Globular%20Construct%20Inc&channel_id=C2147483705\
+         &channel_name=test&is_enterprise_install=false",
+        "enterprise_id=E0001&enterprise_name=Globular+Construct+%26+S%C3%B6hne&channel_id=C1\
+         &channel_name=test&is_enterprise_install=true",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let form = format!("{common}&{others}&text=olleh&response_url={origin}%2Fcommands%2F1");
+        assert_acknowledged(&client.exchange(Draft::signed(form).bytes()));
+        assert_eq!(torrap.replies(count + 1)[count], "hello");
+    }
 }
 
 /// The example on Slack's page of signatures, but for its age. Its text is empty.

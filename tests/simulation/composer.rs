@@ -53,7 +53,7 @@ impl Composer {
         match generator.weighted(KINDS) {
             Kind::Command => self.command(now, generator),
             Kind::Help => {
-                let text = generator.pick(&["", " ", "help", "HELP "]);
+                let text = generator.pick(&["", " ", "help", "HELP ", "\u{200b}"]);
                 let signed_at = self.signed_at(now, generator);
                 let form = command::form("/torrap", text, ORIGINS[0]);
                 Draft::signed(&form, signed_at).finish(What::Help { signed_at }, generator)
@@ -92,7 +92,9 @@ impl Composer {
         self.number += 1;
         let mut text = format!("{} ", self.number);
         for _ in 0..generator.below(self.text_len) {
-            text.push(char::from(generator.between(0x20..=0x7e) as u8));
+            // Between two colons could stand the name of an emoji, which is not reversed.
+            let character = char::from(generator.between(0x20..=0x7e) as u8);
+            text.push(if character == ':' { ';' } else { character });
         }
         let url = format!(
             "{}/commands/{}/{}/{:x}",
@@ -163,7 +165,7 @@ fn unusable(signed_at: u64, generator: &mut Generator) -> Draft {
         "",
         "command=/torrap&text=x",
         "text=x&response_url=https://hooks.slack.com/1",
-        "command=/torrap&text=%ff&response_url=https://hooks.slack.com/1",
+        "command=/torrap&text=%ff&response_url=%ff",
         "command=/torrap&text=x&response_url=https://hooks.slack.com/%0d",
         "{\"command\": \"/torrap\"}",
     ]);

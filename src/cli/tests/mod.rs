@@ -128,6 +128,7 @@ fn unknown_words_are_named_and_the_nearest_suggested() {
             &["try", " "],
             "try: the text is blank; give some, or none at all",
         ),
+        (&["try", "\u{200b}"], "try: the text is blank; give some"),
         (
             &["try", "-x"],
             r#"unknown option "-x"; see `torrap --help`; text that begins with - "#,

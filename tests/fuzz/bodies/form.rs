@@ -106,35 +106,32 @@ fn check_invocation(content: &[u8], decoded: &[Decoded]) {
     let mut scratch = Scratch::default();
     let invocation = Invocation::parse(verified, &origins, &mut scratch);
 
-    let first = |name: &'static str| {
+    let first = |name: &str| {
         let pair = decoded.iter().find(|pair| pair.0 == name.as_bytes());
-        let value = pair.map(|pair| &*pair.1).ok_or(Error::MissingField(name))?;
-        std::str::from_utf8(value).map_err(|_| Error::NotUtf8(name))
+        pair.map(|pair| String::from_utf8_lossy(&pair.1))
     };
-    let names = ["command", "text", "response_url"];
-    let missing = names.map(first).into_iter().find_map(|value| match value {
-        Err(error @ Error::MissingField(_)) => Some(error),
-        _ => None,
-    });
+    let required = ["command", "response_url"];
     match invocation {
         Ok(invocation) => {
-            assert_eq!(first("command"), Ok(invocation.command));
-            assert_eq!(first("text"), Ok(invocation.text));
+            assert_eq!(first("command").as_deref(), Some(invocation.command));
+            assert_eq!(
+                first("text").as_deref().unwrap_or_default(),
+                invocation.text
+            );
             let url = first("response_url").expect("it has been read");
             assert_eq!(
-                ResponseUrl::parse(url, &origins),
+                ResponseUrl::parse(&url, &origins),
                 Ok(invocation.response_url)
             );
         }
-        Err(error @ Error::MissingField(_)) => assert_eq!(missing, Some(error)),
-        Err(error) => {
-            assert_eq!(missing, None);
-            match error {
-                Error::NotUtf8(name) => assert_eq!(first(name), Err(error)),
-                _ => assert!(first("response_url").is_ok_and(|url| {
-                    ResponseUrl::parse(url, &origins).map_err(Error::ResponseUrl) == Err(error)
-                })),
-            }
+        Err(Error::MissingField(name)) => {
+            let missing = required.into_iter().find(|name| first(name).is_none());
+            assert_eq!(missing, Some(name));
+        }
+        Err(Error::ResponseUrl(error)) => {
+            assert!(first("command").is_some());
+            let url = first("response_url").expect("it has been read");
+            assert_eq!(ResponseUrl::parse(&url, &origins), Err(error));
         }
     }
 }
@@ -165,6 +162,10 @@ pub fn seeds() -> Vec<Vec<u8>> {
         "command=a&text=%FF&",
         "command=%ff&text=b&",
         "text=b&",
+        "command=a&",
+        "command=a%C3&text=%A9&",
+        "command=a&text=%ED%A0%BD%ED%B8%80&",
+        "token=t&team_id=T1&team_domain=d&enterprise_id=E1&enterprise_name=Globular%20Construct%20Inc&channel_id=D1&channel_name=directmessage&user_id=W1&user_name=u&command=%2Ftorrap&text=a&api_app_id=A1&is_enterprise_install=false&trigger_id=1.2.3&",
     ] {
         seeds.push(format!("{odd}{url}").into_bytes());
         seeds.push(format!("{url}&{odd}").into_bytes());
