@@ -11,6 +11,7 @@ use log::{Level, info, log, log_enabled, warn};
 
 use command::is_certificate_check;
 
+use crate::commands::Chosen;
 use crate::config::Config;
 use crate::health::{self, Condition};
 use crate::http::{self, Request, Response, Status};
@@ -44,6 +45,7 @@ pub struct Bot {
     /// The same as text, to be put before the path of a reply's URL.
     origin_texts: Vec<String>,
     delay_ms: u64,
+    commands: Chosen,
     in_channel: bool,
     jobs: Jobs,
     refusals: Refusals,
@@ -70,6 +72,7 @@ impl Bot {
             origins: config.reply_origins.clone(),
             origin_texts: config.reply_origins.iter().map(Origin::to_string).collect(),
             delay_ms: config.delay_ms,
+            commands: config.commands.clone(),
             in_channel: config.in_channel,
             jobs: Jobs::new(config.max_pending, now),
             refusals: Refusals::default(),

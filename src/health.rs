@@ -75,7 +75,10 @@ mod tests {
         ] {
             let response = ready(condition);
             assert_eq!(response.status, status);
-            assert_eq!(response.content, Content::Json(json.as_bytes().to_vec()));
+            assert_eq!(
+                response.content,
+                Content::Json(json.as_bytes().to_vec().into())
+            );
         }
     }
 }

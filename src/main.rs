@@ -69,11 +69,15 @@ fn main() {
             logged(config, |config, _| try_at(&url, &text, &config))
         }
         Ok(Invocation::Check { config }) => check(config),
-        Ok(Invocation::Manifest { url, is_link }) => {
+        Ok(Invocation::Manifest {
+            commands,
+            url,
+            is_link,
+        }) => {
             let rendered = if is_link {
-                manifest::link(&url)
+                manifest::link(&url, &commands)
             } else {
-                manifest::render(&url)
+                manifest::render(&url, &commands)
             };
             match rendered {
                 Ok(text) => print(&text),

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use crate::commands::{COMMANDS, Command};
+use crate::commands::{Choice, Chosen};
 use crate::config::Shown;
 use crate::slack::response_url::{Origin, OriginError, is_path};
 
@@ -14,13 +14,13 @@ pub const URL_BYTES_MAX: usize = 3000;
 /// Where the bot takes slash commands.
 const COMMAND_PATH: &str = "/slack";
 
-/// Renders the manifest, YAML, for the bot whose public base URL is `url`.
+/// Renders the manifest, YAML, for the bot whose public base URL is `url` and which answers these commands.
 ///
 /// The request URL is `url` with `/slack` behind it, unless that is already there.
 ///
 /// # Errors
 /// If `url` is not a plain https URL: a host, perhaps a port and a path, and nothing else.
-pub fn render(url: &str) -> Result<String, Error> {
+pub fn render(url: &str, chosen: &Chosen) -> Result<String, Error> {
     let is_https = url
         .trim_end_matches('/')
         .get(..8)
@@ -33,16 +33,21 @@ pub fn render(url: &str) -> Result<String, Error> {
         return Err(error(Fault::NotHttps));
     }
     let request_url = parse(url).map_err(error)?;
-    let commands = COMMANDS.iter().map(|command| entry(command, &request_url));
-    Ok(TEMPLATE.replace("{slash_commands}\n", &commands.collect::<String>()))
+    let entries: String = chosen
+        .iter()
+        .map(|choice| entry(choice, &request_url))
+        .collect();
+    let first = chosen.iter().next().map_or("", |choice| &choice.name);
+    let rendered = TEMPLATE.replace("{slash_commands}\n", &entries);
+    Ok(rendered.replace("{first}", first))
 }
 
 /// The address of a page of Slack's on which that app is created with a few clicks.
 ///
 /// # Errors
 /// As [`render`].
-pub fn link(url: &str) -> Result<String, Error> {
-    let manifest = render(url)?;
+pub fn link(url: &str, chosen: &Chosen) -> Result<String, Error> {
+    let manifest = render(url, chosen)?;
     let is_comment = |line: &&str| line.trim_start().starts_with('#');
     let lines = manifest.lines().filter(|line| !is_comment(line));
     let yaml: String = lines.map(|line| format!("{line}\n")).collect();
@@ -88,8 +93,9 @@ fn parse(url: &str) -> Result<String, Fault> {
     Ok(request_url)
 }
 
-fn entry(command: &Command, request_url: &str) -> String {
-    let (name, description, hint) = (command.name, command.description, command.hint);
+fn entry(choice: &Choice, request_url: &str) -> String {
+    let (name, command) = (&choice.name, choice.command());
+    let (description, hint) = (command.description, command.hint);
     format!(
         "    - command: {name}
       url: \"{request_url}\"
@@ -150,7 +156,7 @@ const TEMPLATE: &str = r#"# The Slack app of torrap. To use it:
 #   3. Choose "Install to Workspace".
 #   4. Copy the signing secret from "Basic Information", "App Credentials" into
 #      SLACK_SIGNING_SECRET and start torrap.
-#   5. Type in any channel: /torrap sdrawkcab si siht
+#   5. Type in any channel: {first} sdrawkcab si siht
 _metadata:
   major_version: 1
   minor_version: 1
@@ -170,7 +176,8 @@ oauth_config:
     bot:
       - commands
 settings:
-  org_deploy_enabled: false
+  # Without this, Slack never calls the app in an Enterprise organisation.
+  org_deploy_enabled: true
   # With socket mode on, Slack would not call the URL.
   socket_mode_enabled: false
   token_rotation_enabled: false
@@ -179,6 +186,16 @@ settings:
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn chosen(list: &[&str]) -> Chosen {
+        let mut chosen = Chosen::default();
+        list.iter().for_each(|entry| chosen.add(entry).unwrap());
+        chosen
+    }
+
+    fn render(url: &str) -> Result<String, Error> {
+        super::render(url, &chosen(&["/torrap"]))
+    }
 
     fn url_line(url: &str) -> String {
         let manifest = render(url).unwrap();
@@ -226,18 +243,44 @@ mod tests {
     }
 
     #[test]
-    fn every_command_is_in_it_and_so_is_its_url() {
-        let manifest = render("https://example.ngrok.app").unwrap();
-        for command in COMMANDS {
-            assert!(manifest.contains(&entry(command, "https://example.ngrok.app/slack")));
+    fn the_chosen_commands_are_in_it_under_their_names_and_no_others() {
+        for (list, names) in [
+            (&["/torrap"][..], &["/torrap"][..]),
+            (&["/shout=/yell", "/torrap"], &["/yell", "/torrap"]),
+        ] {
+            let url = "https://example.ngrok.app";
+            let chosen = chosen(list);
+            let manifest = super::render(url, &chosen).unwrap();
+            for choice in &chosen {
+                assert!(manifest.contains(&entry(choice, "https://example.ngrok.app/slack")));
+            }
+            let lines = manifest.lines();
+            let found: Vec<_> = lines
+                .filter_map(|line| line.trim_start().strip_prefix("- command: "))
+                .collect();
+            assert_eq!(found, names);
+            let first = format!("Type in any channel: {} sdrawkcab si siht\n", names[0]);
+            assert!(
+                manifest.contains(&first) && !manifest.contains('{'),
+                "{manifest}"
+            );
+            let link = link(url, &chosen).unwrap();
+            assert_eq!(link.matches("%2Fyell").count(), names.len() - 1);
+            assert!(!link.contains("%2Fshout"));
         }
-        assert_eq!(manifest.matches("- command: ").count(), COMMANDS.len());
-        assert!(!manifest.contains('{'), "{manifest}");
+    }
+
+    #[test]
+    fn an_organisation_can_install_it() {
+        let manifest = render("https://example.ngrok.app").unwrap();
+        assert!(manifest.contains("\n  org_deploy_enabled: true\n"));
+        let link = link("https://example.ngrok.app", &chosen(&["/torrap"])).unwrap();
+        assert!(link.contains("org_deploy_enabled%3A%20true"), "{link}");
     }
 
     #[test]
     fn the_link_is_the_manifest_without_its_comments() {
-        let link = link("https://example.ngrok.app").unwrap();
+        let link = link("https://example.ngrok.app", &chosen(&["/torrap"])).unwrap();
         let query = link.trim_end().split_once('?').unwrap().1;
         let pairs: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes())
             .into_owned()

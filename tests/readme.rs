@@ -203,7 +203,9 @@ fn is_understood(args: &[&str]) -> bool {
     };
     let invocation = cli::parse(args, &surroundings);
     match &invocation {
-        Ok(cli::Invocation::Manifest { url, .. }) => torrap::manifest::render(url).is_ok(),
+        Ok(cli::Invocation::Manifest { url, commands, .. }) => {
+            torrap::manifest::render(url, commands).is_ok()
+        }
         Ok(_) => true,
         Err(error) => panic!("{error}"),
     }

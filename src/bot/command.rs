@@ -8,9 +8,16 @@ use crate::http::{Request, Response, Status};
 use crate::jobs::{LIFETIME_MS, NewJob};
 use crate::refusals::Refusal;
 use crate::slab::Key;
-use crate::slack::invocation::{self, Invocation};
+use crate::slack::invocation::{self, Invocation, Sender};
 use crate::slack::signature::{self, Verified};
 use crate::time::{Now, Seconds, Tick};
+
+/// What was taken on, for the log and the acknowledgement.
+struct Taken<'a> {
+    command: u8,
+    text_bytes: usize,
+    sender: Sender<'a>,
+}
 
 impl Bot {
     /// Answers a POST to `/slack`. Slack shows people an error for anything but a 200.
@@ -74,13 +81,21 @@ impl Bot {
         }
         let invocation = Invocation::parse(verified, &self.origins, &mut self.scratch)
             .map_err(Refusal::Unusable)?;
-        let command = commands::position(invocation.command);
+        let Some(choice) = self.commands.find(invocation.command) else {
+            self.counters.usages_shown += 1;
+            return Ok(ephemeral(&self.commands.unknown()));
+        };
         if commands::is_help(invocation.text) {
             self.counters.usages_shown += 1;
-            return Ok(ephemeral(COMMANDS[command].usage));
+            return Ok(ephemeral(&choice.usage));
         }
         debug!("reversing a string seems hard...");
-        let (url, bytes) = (invocation.response_url, invocation.text.len());
+        let (url, command) = (invocation.response_url, choice.position);
+        let taken = Taken {
+            command,
+            text_bytes: invocation.text.len(),
+            sender: Sender::of(verified),
+        };
         let due = now.tick.not_before(self.delay_ms);
         let expires_at = expiry(verified, now);
         if due >= expires_at {
@@ -90,7 +105,7 @@ impl Bot {
             ));
         }
         let scheduled = self.jobs.schedule(NewJob {
-            command: index(command),
+            command,
             origin: index(url.origin),
             path: url.path,
             text: invocation.text,
@@ -98,7 +113,7 @@ impl Bot {
             expires_at,
         });
         match scheduled {
-            Ok(job) => Ok(self.promise(job, due, bytes, now)),
+            Ok(job) => Ok(self.promise(job, due, &taken, now)),
             Err(full) => {
                 self.refuse(full.into(), request, now);
                 Ok(busy())
@@ -107,17 +122,27 @@ impl Bot {
     }
 
     /// The acknowledgement of a command whose reply is owed from now on.
-    fn promise(&mut self, job: Key, due: Tick, text_bytes: usize, now: Now) -> Response {
+    fn promise(&mut self, job: Key, due: Tick, taken: &Taken<'_>, now: Now) -> Response {
         debug!("thinking...");
+        let command = &COMMANDS[usize::from(taken.command)];
         self.counters.note_accepted(now.tick);
         self.note_change(Change::Accepted { job, due });
         if has_line(&mut self.traffic, COMMANDS_ACCEPTED, now) {
             let (number, delay) = (job.generation(), Seconds { ms: self.delay_ms });
-            info!("command {number}: {text_bytes} bytes of text, reply in {delay} s");
+            let (name, bytes) = (command.name, taken.text_bytes);
+            info!(
+                "command {number}: {name}, {bytes} bytes of text, reply in {delay} s, from {}",
+                taken.sender
+            );
         }
+        let visibility = command.visibility_of_replies(self.in_channel);
+        let response = match visibility.acknowledgement() {
+            "" => Response::empty(Status::Ok),
+            json => Response::json(json.as_bytes()),
+        };
         Response {
             is_promise: self.changes.is_some(),
-            ..Response::empty(Status::Ok)
+            ..response
         }
     }
 }

@@ -271,6 +271,23 @@ mod tests {
         );
     }
 
+    /// The settings choose `/torrap` alone; the journal holds what an earlier process was to answer.
+    #[test]
+    fn a_command_that_is_not_chosen_any_more_is_answered_as_itself() {
+        let mut bot = bot();
+        let owed = Owed {
+            command: "/shout",
+            ..OWED
+        };
+        let key = bot.restore(1, &owed).unwrap();
+        assert_eq!(bot.owed(key.index(), Tick(7)), Some((key, owed)));
+        bot.handle_timeout(at(7), &mut 100);
+        assert_eq!(
+            bot.poll_delivery(at(7)).unwrap().body,
+            br#"{"response_type": "in_channel", "text": "OLLEH"}"#
+        );
+    }
+
     #[test]
     fn what_is_withdrawn_is_neither_owed_nor_in_the_way() {
         let mut bot = bot();

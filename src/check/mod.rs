@@ -69,7 +69,10 @@ pub fn run(config: Result<Config, String>) -> Vec<Finding> {
         Err(line) => return vec![Finding::new("settings", Err(line)), signature],
     };
     let secrets = config.signing_secrets.len();
-    let complete = format!("complete; signing secrets: {secrets}");
+    let complete = format!(
+        "complete; signing secrets: {secrets}; commands: {}",
+        config.commands
+    );
     let mut findings = vec![Finding::new("settings", Ok(complete))];
     // What is only to be known has a line of its own further down.
     let warnings = config.notices.iter().filter(|notice| notice.is_warning());

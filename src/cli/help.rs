@@ -19,6 +19,7 @@ Usage:
   torrap try --to URL [TEXT]    send a command to a running bot, signed as set
   torrap check [OPTIONS]        find out whether the bot can run here with these settings
   torrap manifest URL           print the Slack app manifest (YAML) for a public https URL
+                                and the --commands that the bot answers
   torrap manifest --link URL    print the link that creates that app
   torrap journal DIR [--jobs]   print what a journal holds, and each job that is owed
   torrap --help, --version      print this, or the version

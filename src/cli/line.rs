@@ -63,11 +63,7 @@ impl Line {
             Command::Serve => self.into_config(surroundings).map(Invocation::Serve),
             Command::Check => self.into_check(surroundings),
             Command::Try => self.into_try(surroundings),
-            Command::Manifest => {
-                let is_link = self.is_link;
-                let url = self.into_only_word(Command::Manifest, Error::NoUrl)?;
-                Ok(Invocation::Manifest { url, is_link })
-            }
+            Command::Manifest => self.into_manifest(surroundings),
             Command::Journal => {
                 let jobs = self.jobs;
                 let directory = self.into_only_word(Command::Journal, Error::NoDirectory)?;
@@ -98,6 +94,23 @@ impl Line {
         config.notices.extend(proxy);
         config.notices.extend(misspelt::notices(surroundings));
         Ok(config)
+    }
+
+    /// Of the bot's options the manifest follows the one about commands.
+    fn into_manifest(mut self, surroundings: &Surroundings<'_>) -> Result<Invocation, Error> {
+        let is_about_commands = |opt: &Opt| opt.setting == Setting::Commands;
+        let (flags, others) = std::mem::take(&mut self.flags)
+            .into_iter()
+            .partition(|(opt, _)| is_about_commands(opt));
+        self.flags = others;
+        let is_link = self.is_link;
+        let url = self.into_only_word(Command::Manifest, Error::NoUrl)?;
+        let commands = gather(flags, surroundings, is_about_commands).commands()?;
+        Ok(Invocation::Manifest {
+            commands,
+            url,
+            is_link,
+        })
     }
 
     fn into_check(self, surroundings: &Surroundings<'_>) -> Result<Invocation, Error> {

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 use lexopt::Arg::{Long, Short, Value};
 
+use crate::commands::Chosen;
 use crate::config::{Config, clean};
 
 /// What `torrap try` reverses when it is given nothing.
@@ -53,6 +54,8 @@ pub enum Invocation {
     },
     /// Print the app manifest.
     Manifest {
+        /// The commands that it lists.
+        commands: Chosen,
         /// The public base URL as given, not yet judged.
         url: String,
         /// Print the link that creates the app, instead.

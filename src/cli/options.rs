@@ -171,6 +171,16 @@ pub const OPTIONS: &[Opt] = &[
                old and new during an upgrade",
     },
     Opt {
+        setting: Setting::Commands,
+        flag: Some("--commands"),
+        variable: "TORRAP_COMMANDS",
+        value: "COMMANDS",
+        default: default::COMMANDS,
+        variable_in_trial: true,
+        help: "list of the commands to answer, /torrap and /shout, each perhaps under another name: \
+               /torrap,/shout=/yell",
+    },
+    Opt {
         setting: Setting::InChannel,
         flag: Some("--in-channel"),
         variable: "TORRAP_IN_CHANNEL",

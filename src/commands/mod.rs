@@ -1,7 +1,10 @@
 //! The slash commands: one file for each, and the table that names them.
 
+mod chosen;
 mod reverse;
 mod shout;
+
+pub use chosen::{Choice, ChoiceError, Chosen};
 
 use crate::slack::message::Visibility;
 
@@ -47,12 +50,8 @@ const _: () = assert!(
     "and a job keeps its command's position in one byte"
 );
 
-/// The position of the command called `name` in the table, or else of the first.
-///
-/// Whoever installs the app chooses its commands' names in Slack's manifest, and has a reason to:
-/// commands are not namespaced, the app installed last wins a clash
-/// (<https://docs.slack.dev/interactivity/implementing-slash-commands>). So a name that is not in the
-/// table is no error.
+/// The position in the table of the command whose own name is `name`, or else of the first: a journal may name one
+/// that an older version had.
 #[must_use]
 pub fn position(name: &str) -> usize {
     COMMANDS

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::signing_secret::SecretError;
 use super::value::AddressError;
+use crate::commands::ChoiceError;
 use crate::slack::response_url::OriginError;
 
 /// Most characters of a wrong value that are shown.
@@ -76,6 +77,8 @@ pub enum Expected {
     Address(AddressError),
     /// An origin that replies may go to.
     Origin(OriginError),
+    /// A command to answer.
+    Command(ChoiceError),
     /// A path of a file.
     File,
     /// A path of a file of certificates.
@@ -153,6 +156,10 @@ impl fmt::Display for Expected {
                     "an origin: {error}; give one such as https://hooks.slack.com"
                 )
             }
+            Self::Command(error) => write!(
+                f,
+                "a command to answer: {error}; give one such as /torrap, or /shout=/yell"
+            ),
             Self::File => f.write_str("a path; give the path of a file"),
             Self::PemFile => f.write_str("a path; give the path of a PEM file"),
             Self::Directory => f.write_str("a path; give the path of a directory"),

@@ -27,6 +27,7 @@ use std::path::PathBuf;
 
 use log::LevelFilter;
 
+use crate::commands::Chosen;
 use crate::http::Limits;
 use crate::slack::response_url::Origin;
 
@@ -59,6 +60,8 @@ pub mod default {
     pub const LOG_LEVEL: &str = "info";
     /// Of `--listen`.
     pub const LISTEN: &str = "localhost:8000";
+    /// Of `--commands`.
+    pub const COMMANDS: &str = "/torrap";
     /// Of every switch.
     pub const NO: &str = "no";
     /// Of `--delay`, in seconds.
@@ -90,6 +93,8 @@ pub struct Config {
     pub reuse_port: bool,
     /// From a command to its reply, in milliseconds; at most [`DELAY_MS_MAX`].
     pub delay_ms: u64,
+    /// The commands that are answered, and under which names.
+    pub commands: Chosen,
     /// Whether everyone in the conversation sees the replies of every command.
     pub in_channel: bool,
     /// How far a request's timestamp may be from now, both ways, in milliseconds.
@@ -141,6 +146,7 @@ impl Config {
                 Some(addresses) => addresses.addresses()?,
                 None => Vec::new(),
             },
+            commands: settings.commands()?,
             in_channel: value(S::InChannel, default::NO)?.switch()?,
             reuse_port: value(S::ReusePort, default::NO)?.switch()?,
             delay_ms,
@@ -212,6 +218,7 @@ mod tests {
         assert_eq!(config.max_connections, 8192);
         assert_eq!(config.drain_ms, 35_000);
         assert_eq!(config.ca_file, None);
+        assert_eq!(config.commands.to_string(), "/torrap");
     }
 
     #[test]

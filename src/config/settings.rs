@@ -6,9 +6,11 @@ use std::path::PathBuf;
 
 use zeroize::Zeroize;
 
+use super::default;
 use super::error::{Error, Expected};
 use super::pasted::clean;
 use super::value::Value;
+use crate::commands::Chosen;
 
 /// A thing that can be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,6 +45,8 @@ pub enum Setting {
     MetricsListen,
     /// Whether addresses are shared.
     ReusePort,
+    /// Which commands are answered.
+    Commands,
     /// Whether everybody sees replies.
     InChannel,
 }
@@ -89,6 +93,14 @@ impl Settings {
             text: default,
         };
         Ok(self.given(setting)?.unwrap_or(default))
+    }
+
+    /// The commands to answer, which are all that the manifest needs of the settings.
+    ///
+    /// # Errors
+    /// An entry of the list is wrong.
+    pub fn commands(&self) -> Result<Chosen, Error> {
+        self.value(Setting::Commands, default::COMMANDS)?.commands()
     }
 
     /// A path may be any text that the system takes, not only UTF-8; what is, may be pasted like other values.

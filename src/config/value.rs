@@ -9,6 +9,7 @@ use log::LevelFilter;
 use super::ENTRIES_MAX;
 use super::error::{Error, Expected};
 use super::pasted::clean;
+use crate::commands::Chosen;
 use crate::host::{is_every_address, is_name_or_ipv4};
 use crate::slack::response_url::Origin;
 
@@ -75,6 +76,16 @@ impl<'a> Value<'a> {
 
     pub(super) fn origins(self) -> Result<Vec<Origin>, Error> {
         self.each(|entry| Origin::parse(entry).map_err(Expected::Origin))
+    }
+
+    pub(super) fn commands(self) -> Result<Chosen, Error> {
+        let mut chosen = Chosen::default();
+        for entry in entries(self.name, self.text)? {
+            let text = clean(entry);
+            let added = chosen.add(text);
+            added.map_err(|error| Self { text, ..self }.invalid(Expected::Command(error)))?;
+        }
+        Ok(chosen)
     }
 
     fn each<T>(self, read: impl Fn(&'a str) -> Result<T, Expected>) -> Result<Vec<T>, Error> {

@@ -1,5 +1,7 @@
 //! What torrap answers: a status, a few fields, at most one short content.
 
+use std::borrow::Cow;
+
 macro_rules! statuses {
     ($($(#[$doc:meta])* $name:ident = $code:literal $reason:literal,)*) => {
         /// A status code (RFC 9110 section 15; 431 from RFC 6585).
@@ -61,7 +63,7 @@ pub enum Content {
     /// Zero bytes.
     Empty,
     /// `application/json`.
-    Json(Vec<u8>),
+    Json(Cow<'static, [u8]>),
     /// Plain text in the format of Prometheus.
     Text(Vec<u8>),
 }
@@ -96,10 +98,10 @@ impl Response {
 
     /// A 200 with JSON.
     #[must_use]
-    pub const fn json(content: Vec<u8>) -> Self {
+    pub fn json(content: impl Into<Cow<'static, [u8]>>) -> Self {
         Self {
             status: Status::Ok,
-            content: Content::Json(content),
+            content: Content::Json(content.into()),
             allow: None,
             is_promise: false,
             is_authenticated: false,

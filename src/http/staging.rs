@@ -1,5 +1,6 @@
 //! The staging area that a turn's responses are encoded into before any of them is written.
 
+use std::io::Write;
 use std::ops::Range;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -156,13 +157,13 @@ impl Staging {
         }
         let (media_type, content) = match &response.content {
             Content::Empty => return out.extend_from_slice(b"\r\nContent-Length: 0\r\n\r\n"),
-            Content::Json(content) => ("application/json", content),
-            Content::Text(content) => ("text/plain; version=0.0.4; charset=utf-8", content),
+            Content::Json(content) => ("application/json", &**content),
+            Content::Text(content) => ("text/plain; version=0.0.4; charset=utf-8", &**content),
         };
         out.extend_from_slice(b"\r\nContent-Type: ");
         out.extend_from_slice(media_type.as_bytes());
         out.extend_from_slice(b"\r\nContent-Length: ");
-        out.extend_from_slice(content.len().to_string().as_bytes());
+        write!(out, "{}", content.len()).expect("a vector takes any number of bytes");
         out.extend_from_slice(b"\r\n\r\n");
         if !exchange.head_only {
             out.extend_from_slice(content);

@@ -32,6 +32,15 @@ pub fn decode_into(mut raw: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// The bytes of `raw`, decoded one by one.
+pub fn decoded(mut raw: &[u8]) -> impl Iterator<Item = u8> {
+    std::iter::from_fn(move || {
+        let (byte, rest) = decode_first(raw)?;
+        raw = rest;
+        Some(byte)
+    })
+}
+
 /// Iterator over the pairs of a form; see [`pairs`].
 #[derive(Clone, Debug)]
 pub struct Pairs<'a> {
@@ -225,6 +234,7 @@ mod tests {
         ) {
             let oracle: Vec<_> = form_urlencoded::parse(&content).into_owned().collect();
             prop_assert_eq!(decoded_pairs(&content), oracle);
+            prop_assert!(super::decoded(&content).eq(decoded(&content)));
         }
 
         #[test]

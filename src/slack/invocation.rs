@@ -16,6 +16,49 @@ pub struct Invocation<'a> {
     pub response_url: ResponseUrl<'a>,
 }
 
+/// Who typed a command and where, by Slack's ids, for the log: they are looked for when they are written.
+#[derive(Clone, Copy, Debug)]
+pub struct Sender<'a> {
+    content: &'a [u8],
+}
+
+impl<'a> Sender<'a> {
+    /// The sender of verified content.
+    #[must_use]
+    pub const fn of(verified: Verified<'a>) -> Self {
+        Self {
+            content: verified.content(),
+        }
+    }
+}
+
+impl std::fmt::Display for Sender<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (what, name) in [
+            ("user ", "user_id"),
+            (" in channel ", "channel_id"),
+            (" of team ", "team_id"),
+        ] {
+            f.write_str(what)?;
+            let raw = form::find(self.content, name).unwrap_or_default();
+            let mut id = form::decoded(raw);
+            if raw.is_empty() {
+                f.write_str("-")?;
+            }
+            for byte in id.by_ref().take(ID_BYTES_SHOWN) {
+                write!(f, "{}", byte.escape_ascii())?;
+            }
+            if id.next().is_some() {
+                f.write_str("...")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Most bytes of an id that the log shows; Slack's have eleven.
+const ID_BYTES_SHOWN: usize = 24;
+
 /// Why verified content is no invocation. Slack never sends such; a person with the secret might.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
@@ -164,6 +207,29 @@ mod tests {
         assert_eq!(parse(raw.as_bytes()), Ok(owned("/torrap", "")));
         let hidden = format!("%63ommand=%2Ft&{URL}&te%78t=1&text=2");
         assert_eq!(parse(hidden.as_bytes()), Ok(owned("/t", "1")));
+    }
+
+    #[test]
+    fn a_sender_is_told_by_ids_that_are_short_and_printable() {
+        let shown = |content: &str| {
+            let content = content.as_bytes();
+            Sender { content }.to_string()
+        };
+        assert_eq!(
+            shown("user_name=bob&team_id=T1&user_id=U1&user_id=U2&channel_id=C1"),
+            "user U1 in channel C1 of team T1"
+        );
+        assert_eq!(shown("user_id"), "user - in channel - of team -");
+        let forged = shown("user_id=a%0A%1b[31m&channel_id=%F0%9F%91%8D\"");
+        assert_eq!(
+            forged,
+            r#"user a\n\x1b[31m in channel \xf0\x9f\x91\x8d\" of team -"#
+        );
+        let long = shown(&format!("team_id={}", "T".repeat(100_000)));
+        assert!(
+            long.ends_with(&format!("team {}...", "T".repeat(24))),
+            "{long}"
+        );
     }
 
     #[test]

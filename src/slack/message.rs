@@ -22,7 +22,20 @@ pub enum Visibility {
     InChannel,
 }
 
+/// An acknowledgement after which Slack shows everyone what was typed, and by whom; a later reply alone does not
+/// (<https://docs.slack.dev/interactivity/implementing-slash-commands>).
+const SHOWN: &str = r#"{"response_type":"in_channel"}"#;
+
 impl Visibility {
+    /// The content of the acknowledgement of a command whose reply is to be seen so; JSON, unless it is empty.
+    #[must_use]
+    pub const fn acknowledgement(self) -> &'static str {
+        match self {
+            Self::Default | Self::Ephemeral => "",
+            Self::InChannel => SHOWN,
+        }
+    }
+
     /// The JSON object up to the text's opening quote.
     const fn opening(self) -> &'static str {
         match self {

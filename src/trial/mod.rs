@@ -15,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use self::command::{PATIENCE, Response};
 use self::stand_in::{Answer, Post, SlackStandIn};
-use crate::commands;
+use crate::commands::{self, Choice};
 use crate::config::{Config, SigningSecret};
 use crate::server::{self, Server, Stopper};
 use crate::slack::markup;
@@ -83,6 +83,7 @@ pub fn run(
         start: Instant::now(),
         out,
         is_terminal,
+        choice: choice(&config),
         in_channel: config.in_channel,
     };
     story.tell(
@@ -91,12 +92,20 @@ pub fn run(
     )?;
     let (sent, response) = story.command(text, &secret, &running, &stand_in)?;
     let right = match response.status {
-        200 if response.content.is_empty() => story.reply(text, &stand_in, sent, delay, true)?,
+        200 if response.content == story.acknowledgement().as_bytes() => {
+            story.reply(text, &stand_in, sent, delay, true)?
+        }
         200 => story.usage(text, &response)?,
         status => story.verdict(Err(format!("expected 200, got {status}")))?,
     };
     running.stop()?;
     Ok(right)
+}
+
+/// The command that is tried: the first of those that are answered.
+fn choice(config: &Config) -> &Choice {
+    let first = config.commands.iter().next();
+    first.expect("settings choose one command at least")
 }
 
 /// The server on a thread of its own.
@@ -142,11 +151,22 @@ struct Story<'a> {
     start: Instant,
     out: &'a mut dyn Write,
     is_terminal: bool,
+    /// The command that is sent.
+    choice: &'a Choice,
     /// Whether the bot shows replies to everybody.
     in_channel: bool,
 }
 
 impl Story<'_> {
+    fn visibility(&self) -> Visibility {
+        self.choice.command().visibility_of_replies(self.in_channel)
+    }
+
+    /// The content that the acknowledgement must have.
+    fn acknowledgement(&self) -> &'static str {
+        self.visibility().acknowledgement()
+    }
+
     fn tell(&mut self, who: &str, what: &str) -> io::Result<()> {
         let at = clock(self.start);
         writeln!(self.out, "{at} s  {who:<7} {what}")?;
@@ -162,15 +182,16 @@ impl Story<'_> {
         stand_in: &SlackStandIn,
     ) -> io::Result<(Instant, Response)> {
         let url = format!("{}{PATH}", stand_in.origin());
-        let content = command::form(commands::COMMANDS[0].name, text, &url);
+        let name = &self.choice.name;
+        let content = command::form(name, text, &url);
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         let request = command::request(secret.as_bytes(), now.as_secs(), content.as_bytes());
-        let name = commands::COMMANDS[0].name;
+        let bytes = request.len();
         self.tell(
             "Slack",
-            &format!("sends {name} {text}  ({} bytes, signed)", request.len()),
+            &format!("sends {name} {text}  ({bytes} bytes, signed)"),
         )?;
         let sent = Instant::now();
         let response = command::send(running.address(), &request)?;
@@ -207,7 +228,7 @@ impl Story<'_> {
         if is_sure && post.at.duration_since(sent) < delay {
             return self.verdict(Err("the reply came too early".to_owned()));
         }
-        let expected = expected(text, self.in_channel);
+        let expected = self.expected(text);
         if post.content != expected || post.path != PATH || post.content_type != "application/json"
         {
             let expected = String::from_utf8_lossy(&expected).into_owned();
@@ -258,17 +279,33 @@ impl Story<'_> {
     fn usage(&mut self, text: &str, response: &Response) -> io::Result<bool> {
         let content = String::from_utf8_lossy(&response.content).into_owned();
         self.tell("torrap", &format!("says {content}"))?;
-        let usage = commands::COMMANDS[0].usage;
         let mut expected = Vec::new();
         Message {
             visibility: Visibility::Ephemeral,
-            text: usage,
+            text: &self.choice.usage,
         }
         .append_json(&mut expected);
         if commands::is_help(text) && response.content == expected {
             return self.verdict(Ok(()));
         }
-        self.verdict(Err("expected an empty acknowledgement".to_owned()))
+        let expected = match self.acknowledgement() {
+            "" => "expected an empty acknowledgement".to_owned(),
+            json => format!("expected {json}"),
+        };
+        self.verdict(Err(expected))
+    }
+
+    /// The reply that a text must get.
+    fn expected(&self, text: &str) -> Vec<u8> {
+        let (mut delivered, mut reply, mut json) = (String::new(), String::new(), Vec::new());
+        markup::encode_into(text, &mut delivered);
+        (self.choice.command().run)(&delivered, &mut reply);
+        Message {
+            visibility: self.visibility(),
+            text: &reply,
+        }
+        .append_json(&mut json);
+        json
     }
 
     fn verdict(&mut self, verdict: Result<(), String>) -> io::Result<bool> {
@@ -284,19 +321,6 @@ impl Story<'_> {
 fn clock(start: Instant) -> String {
     let ms = millis(start.elapsed());
     format!("{:3}.{:03}", ms / 1000, ms % 1000)
-}
-
-/// The reply that a text must get.
-fn expected(text: &str, in_channel: bool) -> Vec<u8> {
-    let (mut delivered, mut reply, mut json) = (String::new(), String::new(), Vec::new());
-    markup::encode_into(text, &mut delivered);
-    (commands::COMMANDS[0].run)(&delivered, &mut reply);
-    Message {
-        visibility: commands::COMMANDS[0].visibility_of_replies(in_channel),
-        text: &reply,
-    }
-    .append_json(&mut json);
-    json
 }
 
 /// A signing secret in the form of Slack's: 32 hexadecimal digits, from the system's randomness.

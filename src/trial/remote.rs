@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::command::PATIENCE;
 use super::stand_in::{Answer, SlackStandIn};
-use super::{Error, PATH, Story, command};
+use super::{Error, PATH, Story, choice, command};
 use crate::commands;
 use crate::config::Config;
 use crate::server;
@@ -42,6 +42,7 @@ pub fn run(
         start: Instant::now(),
         out,
         is_terminal,
+        choice: choice(config),
         in_channel: config.in_channel,
     };
     let local = local_stand_in(&config.reply_origins)?;
@@ -57,7 +58,7 @@ pub fn run(
             ("help", first.map(Origin::to_string).unwrap_or_default())
         }
     };
-    let name = commands::COMMANDS[0].name;
+    let name = &choice(config).name;
     story.tell("Slack", &format!("sends {name} {text} to {url}"))?;
     let content = command::form(name, text, &format!("{origin}{PATH}"));
     let sent = Instant::now();
@@ -79,7 +80,7 @@ pub fn run(
         return Ok(story.verdict(Err(fault))?);
     }
     match local {
-        Some((_, stand_in)) if reached.content.is_empty() => {
+        Some((_, stand_in)) if reached.content == story.acknowledgement() => {
             let delay = std::time::Duration::from_millis(config.delay_ms);
             Ok(story.reply(text, &stand_in, sent, delay, false)?)
         }

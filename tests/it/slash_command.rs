@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use torrap::commands::Chosen;
 use torrap::config::SigningSecret;
 use torrap::slack::response_url::Origin;
 use torrap::trial::command::{self, Response};
@@ -27,6 +28,29 @@ pub fn assert_acknowledged(response: &Response) {
         "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
     );
     assert!(response.content.is_empty());
+}
+
+/// An acknowledgement after which Slack shows everyone what was typed and by whom.
+#[track_caller]
+fn assert_acknowledged_for_all(response: &Response) {
+    assert_eq!(
+        undated(response),
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 30\r\n\r\n"
+    );
+    assert_eq!(response.content, br#"{"response_type":"in_channel"}"#);
+}
+
+/// A signed request for any command.
+fn called(torrap: &Torrap, name: &str, text: &str) -> Draft {
+    let url = format!("{}/commands/T0001/1/secret-path", torrap.slack.origin());
+    Draft::signed(command::form(name, text, &url))
+}
+
+/// The bot with these commands.
+fn answering(commands: &[&str]) -> Torrap {
+    let mut chosen = Chosen::default();
+    commands.iter().for_each(|entry| chosen.add(entry).unwrap());
+    Torrap::with(|_| Answer::ok(), |config| config.commands = chosen)
 }
 
 /// A message in the acknowledgement itself, for one person's eyes.
@@ -276,24 +300,76 @@ fn each_reply_goes_to_the_origin_that_it_was_asked_at() {
 
 #[test]
 fn each_command_has_its_own_reply_for_those_who_are_to_see_it() {
-    let torrap = Torrap::start();
-    let url = format!("{}/commands/T0001/1/secret-path", torrap.slack.origin());
-    let content = command::form("/shout", "hello <!channel> & all", &url);
-    let secret = crate::support::SECRET.as_bytes();
-    let request = command::request(secret, unix_secs(), content.as_bytes());
-    assert_acknowledged(&torrap.connect().exchange(request));
+    let torrap = answering(&["/torrap", "/shout"]);
+    let request = called(&torrap, "/shout", "hello <!channel> & all").bytes();
+    assert_acknowledged_for_all(&torrap.connect().exchange(request));
     let message: Value = serde_json::from_slice(&torrap.posts(1)[0].content).unwrap();
     let text = "HELLO &lt;!CHANNEL&gt; &amp; ALL";
     assert_eq!(
         message,
         json!({"response_type": "in_channel", "text": text})
     );
+    assert_acknowledged(&torrap.command("olleh"));
+    assert_eq!(torrap.replies(2)[1], "hello");
+}
+
+#[test]
+fn only_the_chosen_commands_are_answered_and_by_their_names() {
+    let torrap = answering(&["/torrap", "/shout=/yell"]);
+    let mut client = torrap.connect();
+    for name in ["/shout", "/Yell", "/backwards", ""] {
+        let response = client.exchange(called(&torrap, name, "olleh").bytes());
+        assert_says(
+            &response,
+            "I do not know that command. There is `/torrap` and `/yell`.",
+        );
+    }
+    assert_says(
+        &client.exchange(called(&torrap, "/yell", "help").bytes()),
+        "`/yell hello`",
+    );
+    assert_acknowledged_for_all(&client.exchange(called(&torrap, "/yell", "hello").bytes()));
+    assert_acknowledged(&client.exchange(called(&torrap, "/torrap", "olleh").bytes()));
+    let mut replies = torrap.replies(2);
+    replies.sort();
+    assert_eq!(replies, ["HELLO", "hello"]);
+    assert_eq!(torrap.settle().len(), 2);
+
+    let torrap = answering(&["/shout=/yell"]);
+    assert_acknowledged_for_all(&torrap.command("any name stands for the only one"));
+    assert_eq!(torrap.replies(1), ["ANY NAME STANDS FOR THE ONLY ONE"]);
+}
+
+#[test]
+fn shout_is_not_answered_unless_it_is_chosen() {
+    let torrap = Torrap::start();
+    assert_acknowledged(
+        &torrap
+            .connect()
+            .exchange(called(&torrap, "/shout", "olleh").bytes()),
+    );
+    assert_eq!(torrap.replies(1), ["hello"]);
+}
+
+#[test]
+fn the_log_tells_who_typed_a_command_and_where() {
+    let torrap = Torrap::start();
+    assert_acknowledged(&torrap.command("olleh"));
+    let url = format!("{}/commands/1", torrap.slack.origin());
+    let forged = format!("command=/torrap&text=a&user_id=U1%0Ax&response_url={url}");
+    assert_acknowledged(&torrap.connect().exchange(Draft::signed(forged).bytes()));
+    let lines = torrap.log.wait_for("bytes of text", 2);
+    let who = "/torrap, 5 bytes of text, reply in 0 s, from user U2147483697 in channel C2147483705 \
+               of team T0001";
+    assert!(lines[0].ends_with(who), "{}", lines[0]);
+    let who = r"from user U1\nx in channel - of team -";
+    assert!(lines[1].ends_with(who), "{}", lines[1]);
 }
 
 #[test]
 fn all_see_every_reply_if_the_settings_say_so_and_nobody_is_pinged() {
     let torrap = Torrap::with(|_| Answer::ok(), |config| config.in_channel = true);
-    assert_acknowledged(&torrap.command(">lennahc!<"));
+    assert_acknowledged_for_all(&torrap.command(">lennahc!<"));
     assert_eq!(
         torrap.posts(1)[0].content,
         br#"{"response_type": "in_channel", "text": "&lt;!channel&gt;"}"#

@@ -33,7 +33,7 @@ fn a_check_finds_all_well() {
     assert_eq!(finished.code, Some(0), "{}", finished.stdout);
     let lines: Vec<&str> = finished.stdout.lines().collect();
     for (line, start) in lines.iter().zip([
-        "ok      settings    complete; signing secrets: 1",
+        "ok      settings    complete; signing secrets: 1; commands: /torrap",
         "ok      signature   Slack's own example is verified",
         "ok      listen      free: 127.0.0.1:",
         "ok      roots       the built-in ones",

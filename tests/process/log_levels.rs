@@ -22,7 +22,7 @@ fn info_has_the_start_a_line_per_command_and_reply_refusals_and_the_stop() {
     let expected = [
         "startup",
         &listening,
-        "command 1: 5 bytes of text, reply in 0 s",
+        "command 1: /torrap, 5 bytes of text, reply in 0 s, from user U2147483697 in channel C2147483705 of team T0001",
         "command 1: answered",
         "GET /nowhere: refused with 404: no such path",
         "stopping; replies pending: 0, waiting up to 30 s",

@@ -12,7 +12,7 @@ const STORY: [&str; 17] = [
     "timestamp: 1",
     "reversing a string seems hard...",
     "thinking...",
-    "command 1: 17 bytes of text, reply in 0 s",
+    "command 1: /torrap, 17 bytes of text, reply in 0 s, from user U",
     "sending reply: this is backwards",
     "successfully sent reply",
     "command 1: answered",

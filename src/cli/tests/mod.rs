@@ -1,5 +1,6 @@
 //! Commands, words and options; the settings behind them are in `settings`.
 
+mod rows;
 mod settings;
 
 use super::*;
@@ -170,7 +171,34 @@ fn help_and_version_stand_anywhere_and_need_no_settings() {
 fn the_manifests_url_is_handed_on() {
     let invocation = parse_in(&[], &["manifest", "https://example.ngrok.app"]).unwrap();
     assert!(
-        matches!(invocation, Invocation::Manifest { url, is_link: false } if url == "https://example.ngrok.app")
+        matches!(invocation, Invocation::Manifest { url, is_link: false, .. } if url == "https://example.ngrok.app")
+    );
+}
+
+#[test]
+fn the_manifest_follows_the_choice_of_commands() {
+    let commands = |variables, args: &[&str]| {
+        let args = [&["manifest", "https://a.example"], args].concat();
+        match parse_in(variables, &args) {
+            Ok(Invocation::Manifest { commands, .. }) => commands.to_string(),
+            Ok(other) => panic!("{other:?}"),
+            Err(line) => line,
+        }
+    };
+    let variables = [
+        ("TORRAP_COMMANDS", "/shout"),
+        ("TORRAP_DELAY", "of the bot alone"),
+    ];
+    assert_eq!(commands(&[], &[]), "/torrap");
+    assert_eq!(commands(&variables, &[]), "/shout");
+    assert_eq!(
+        commands(&variables, &["--commands", "/torrap,/shout=/yell"]),
+        "/torrap, /yell (/shout)"
+    );
+    let line = commands(&[], &["--commands=/yell"]);
+    assert!(
+        line.starts_with("--commands: \"/yell\" is not a command to answer"),
+        "{line}"
     );
 }
 
