@@ -60,6 +60,40 @@ fn it_takes_any_text() {
 }
 
 #[test]
+fn it_tries_the_first_of_the_commands_under_its_name() {
+    let for_all =
+        |text| format!("posts {{\"response_type\": \"in_channel\", \"text\": \"{text}\"}}");
+    for (args, sends, posts) in [
+        (
+            &["--commands", "/shout=/yell,/torrap", "hello"][..],
+            "sends /yell hello ",
+            for_all("HELLO"),
+        ),
+        (
+            &["--in-channel", "olleh"],
+            "sends /torrap olleh ",
+            for_all("hello"),
+        ),
+    ] {
+        let lines = run(torrap().args(["try", "--delay=0"]).args(args));
+        assert!(lines[1].contains(sends), "{lines:#?}");
+        assert!(lines[2].ends_with(", 30 bytes of content"), "{lines:#?}");
+        assert!(lines[4].contains(&posts), "{lines:#?}");
+        assert!(
+            lines[5].contains("that is what Slack would have shown"),
+            "{lines:#?}"
+        );
+    }
+    let lines = run(torrap()
+        .args(["try", "--delay=0", "help"])
+        .env("TORRAP_COMMANDS", "/shout=/yell"));
+    assert!(
+        lines.iter().any(|line| line.contains("`/yell hello`")),
+        "{lines:#?}"
+    );
+}
+
+#[test]
 fn the_bots_own_surroundings_do_not_matter() {
     let mut command = torrap();
     for (name, value) in [
