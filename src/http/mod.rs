@@ -29,6 +29,9 @@ pub use staging::Staging;
 /// The most header fields a request may have.
 pub const FIELDS_MAX: usize = 64;
 
+/// See [`Limits::answer_timeout_ms`]; for the kernel as well.
+pub const ANSWER_TIMEOUT_MS: u64 = 10_000;
+
 /// What a connection may take up: bytes and waiting time.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -45,6 +48,9 @@ pub struct Limits {
     /// Between requests, ms. Longer than the 90 s for which cloudflared keeps a connection for
     /// reuse, since a proxy may not retry a POST that raced with our close.
     pub idle_timeout_ms: u64,
+    /// For the answers of a turn to be read by a client that the kernel takes no more for, ms. Slack reads them at
+    /// once.
+    pub answer_timeout_ms: u64,
     /// For a head, for content, for answers to be read, after the last answer and between requests while
     /// others wait for a place, ms. Not none at all: a request may come in two segments, and a
     /// connection in use is idle for moments. Not much, either: those who wait in the kernel are
@@ -69,6 +75,7 @@ impl Default for Limits {
             head_timeout_ms: 30_000,
             content_timeout_ms: 30_000,
             idle_timeout_ms: 120_000,
+            answer_timeout_ms: ANSWER_TIMEOUT_MS,
             crowded_timeout_ms: 100,
             draining_timeout_ms: 500,
             linger_timeout_ms: 5_000,

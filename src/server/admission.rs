@@ -54,7 +54,8 @@ pub(super) struct Admission<A: Accept> {
     listeners: Vec<Listener<A>>,
     /// Until when accepting pauses, and why.
     pause: Option<(Shortage, Tick)>,
-    warned_at: Option<Tick>,
+    /// When each shortage was last logged: neither keeps the other from being seen.
+    warned_at: [Option<Tick>; 2],
     /// Accepted when all places were taken and busy. Only somebody who is there shows that places are
     /// short: an idle loop would not know whether anyone waits in the kernel.
     waiting: Option<A::Socket>,
@@ -89,7 +90,7 @@ impl<A: Accept> Admission<A> {
             places,
             listeners,
             pause: None,
-            warned_at: None,
+            warned_at: [None; 2],
             waiting: None,
             leaving_at: None,
             keeps_addresses: false,
@@ -229,6 +230,7 @@ impl<A: Accept> Admission<A> {
                     self.begin_pause(Shortage::Accepting, now.tick);
                 }
                 self.warn(
+                    Shortage::Accepting,
                     now.tick,
                     &format_args!("cannot accept connections: {error}"),
                 );
@@ -250,10 +252,12 @@ impl<A: Accept> Admission<A> {
             if !sessions.make_room(service, now) {
                 self.waiting = Some(stream);
                 self.begin_pause(Shortage::Places, now.tick);
-                return self.warn(now.tick, &format_args!("{places} are taken and busy"));
+                let what = format_args!("{places} are taken and busy");
+                return self.warn(Shortage::Places, now.tick, &what);
             }
             self.counts.evicted += 1;
             self.warn(
+                Shortage::Places,
                 now.tick,
                 &format_args!("{places} are taken: closing those that have stalled or are idle"),
             );
@@ -271,10 +275,11 @@ impl<A: Accept> Admission<A> {
         self.pause = Some((shortage, now.after(ms)));
     }
 
-    fn warn(&mut self, now: Tick, what: &dyn Display) {
+    fn warn(&mut self, shortage: Shortage, now: Tick, what: &dyn Display) {
         let is_old = |at: Tick| now >= at.after(WARNING_PERIOD_MS);
-        if self.warned_at.is_none_or(is_old) {
-            self.warned_at = Some(now);
+        let warned_at = &mut self.warned_at[shortage as usize];
+        if warned_at.is_none_or(is_old) {
+            *warned_at = Some(now);
             warn!("{what}");
         }
     }

@@ -60,13 +60,13 @@ pub(super) enum Standing {
 pub(super) struct Session<S> {
     socket: S,
     pub(super) connection: Connection,
-    /// What [`Connection::held_bytes`] was when it was last added up.
+    /// What [`Self::holds`] was when it was last booked.
     pub(super) held_bytes: usize,
     /// Encoded responses that the kernel did not take yet. Nothing is read while there are any: a
     /// client that does not read its answers gets no more of them.
     unsent: Vec<u8>,
-    /// The entry in the wheel of deadlines, and the tick that it is armed for: never later than the
-    /// connection's deadline, perhaps earlier.
+    /// The entry in the wheel of deadlines, and the tick that it is armed for: never later than
+    /// [`Self::deadline`], perhaps earlier.
     pub(super) timer: Key,
     pub(super) armed: Tick,
     /// Whether the session already waits for its turn.
@@ -122,6 +122,22 @@ impl<S: Socket> Session<S> {
     /// Whether answers wait for the client to read.
     pub(super) const fn is_blocked(&self) -> bool {
         !self.unsent.is_empty()
+    }
+
+    /// How many bytes are held: of requests that are incomplete or wait, and of answers that are not read.
+    pub(super) fn holds(&self) -> usize {
+        self.connection.held_bytes() + self.unsent.capacity()
+    }
+
+    /// When [`Self::handle_timeout`] is due. The wait for answers to be read begins with the last of them, and not
+    /// again with each byte: nothing is read meanwhile, so that there will be no more of them.
+    pub(super) const fn deadline(&self, limits: &Limits) -> Tick {
+        if self.is_blocked() {
+            let since = self.connection.since(limits);
+            since.after(limits.answer_timeout_ms)
+        } else {
+            self.connection.deadline()
+        }
     }
 
     /// Whether the client of a stopping server is still owed something: an answer, the rest of one, or
@@ -272,6 +288,15 @@ impl<S: Socket> Session<S> {
         Ok(())
     }
 
+    /// Before the socket goes: what the client has not read goes with it. The kernel would keep it for minutes, as
+    /// a connection that belongs to no process, and without the bound of our places.
+    pub(super) fn abandon(&self) {
+        if self.is_blocked() {
+            // Without it the connection ends as well, though later.
+            let _ = self.socket.reset_on_close();
+        }
+    }
+
     /// Ends what has lasted too long.
     pub(super) fn handle_timeout(
         &mut self,
@@ -279,7 +304,14 @@ impl<S: Socket> Session<S> {
         limits: &Limits,
         staging: &mut Staging,
     ) -> Progress {
-        if self.is_blocked() || self.connection.close_reason().is_some() {
+        if self.is_blocked() {
+            // The client may have read while it was this process that was held up.
+            return match self.flush() {
+                Ok(()) if !self.is_blocked() => Progress::Again,
+                _ => Progress::Over,
+            };
+        }
+        if self.connection.close_reason().is_some() {
             return Progress::Over;
         }
         self.connection.handle_timeout(now, limits, staging);

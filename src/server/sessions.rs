@@ -1,5 +1,7 @@
 //! All sessions: who has a place, who has its turn, who has lasted too long.
 
+mod bulk;
+mod holders;
 #[cfg(test)]
 mod invariants;
 mod places;
@@ -8,22 +10,19 @@ mod sending;
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use self::bulk::Bulk;
+use self::holders::Holders;
 use super::eviction::Evictor;
 use super::session::{Progress, Service, Session};
 use super::socket::{Readiness, Socket};
 use super::token::Side;
-use crate::http::{CloseReason, Limits, Staging};
+use crate::http::{self, CloseReason, Limits, Staging};
 use crate::slab::{Key, Slab};
 use crate::time::{Now, Tick};
 use crate::timing_wheel::TimingWheel;
 
 /// Bytes read at once. One buffer serves all sessions; only incomplete requests are kept elsewhere.
 const READ_BYTES: usize = 288 * 1024;
-
-/// Bytes of incomplete requests held for all sessions together. Slack's usually arrive in one piece and are
-/// then not held: this bounds what strangers can make us keep, and only they notice it. Whoever holds no more than
-/// his part of it, divided by the places, is let be, so that it may be twice as much in all.
-const HELD_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Sessions in one turn that may have that much read. However many have as much to send, and whatever
 /// it is, a command does not wait for them.
@@ -54,12 +53,12 @@ pub(super) struct Sessions<S> {
     capacity: usize,
     slab: Slab<Session<S>>,
     timers: TimingWheel<Key>,
-    /// Bytes of incomplete requests that all sessions hold.
-    held_bytes: usize,
+    /// Those that hold bytes of incomplete requests or of answers that are not read.
+    holders: Holders,
     /// Sessions with something to read.
     active: VecDeque<Key>,
     /// Sessions that have had a turn and have still something to read or to answer.
-    bulk: VecDeque<Key>,
+    bulk: Bulk,
     /// Sessions whose clients have closed their side.
     leaving: VecDeque<Key>,
     /// Sessions whose socket takes bytes again.
@@ -105,9 +104,9 @@ impl<S: Socket> Sessions<S> {
             capacity,
             slab: Slab::new(),
             timers: TimingWheel::new(now),
-            held_bytes: 0,
+            holders: Holders::among(capacity),
             active: VecDeque::new(),
-            bulk: VecDeque::new(),
+            bulk: Bulk::default(),
             leaving: VecDeque::new(),
             resumed: Vec::new(),
             evictor: Evictor::default(),
@@ -134,7 +133,8 @@ impl<S: Socket> Sessions<S> {
 
     /// Whether some session needs a turn at once.
     pub(super) fn has_work(&self) -> bool {
-        !(self.active.is_empty() && self.bulk.is_empty() && self.leaving.is_empty())
+        let is_at_rest = self.active.is_empty() && self.bulk.is_empty() && self.leaving.is_empty();
+        !is_at_rest || self.holders.is_excessive()
     }
 
     /// How many clients are still owed something.
@@ -183,8 +183,10 @@ impl<S: Socket> Sessions<S> {
     /// Gives each active session one turn, and some of those that have had theirs another: one read, and
     /// the answers to what is complete.
     pub(super) fn receive(&mut self, service: &mut impl Service, now: Now) {
+        // What the last turn could not send is held since its end.
+        self.shed_excess(service, now);
         // None has two in one: what it is owed for the first goes out before it may be closed by the next.
-        let bulk = self.bulk.len().min(BULK_SESSIONS_PER_TURN);
+        let (clients, others) = self.bulk.shares(BULK_SESSIONS_PER_TURN);
         let first = if self.active.len() + self.leaving.len() <= BULK_SESSIONS_PER_TURN {
             Share::Bulk
         } else {
@@ -195,9 +197,11 @@ impl<S: Socket> Sessions<S> {
                 self.receive_one(key, first, service, now);
             }
         }
-        for _ in 0..bulk {
-            if let Some(key) = self.bulk.pop_front() {
-                self.receive_one(key, Share::Bulk, service, now);
+        for (count, is_client) in [(clients, true), (others, false)] {
+            for _ in 0..count {
+                if let Some(key) = self.bulk.pop(is_client) {
+                    self.receive_one(key, Share::Bulk, service, now);
+                }
             }
         }
         for _ in 0..self.leaving.len().min(LEAVING_PER_TURN) {
@@ -222,7 +226,7 @@ impl<S: Socket> Sessions<S> {
             Progress::Waiting => {}
             Progress::Again => {
                 session.queued = true;
-                self.bulk.push_back(key);
+                self.bulk.push(key, !session.is_stranger);
             }
             Progress::Over => return self.remove(key),
         }
@@ -236,18 +240,23 @@ impl<S: Socket> Sessions<S> {
             let Some(session) = self.slab.get_mut(key) else {
                 continue;
             };
-            let deadline = session.connection.deadline();
+            let deadline = session.deadline(&self.limits);
             let start = self.staging.len();
+            let mut is_resumed = false;
             if deadline <= now.tick {
                 let progress = session.handle_timeout(now.tick, &self.limits, &mut self.staging);
                 if progress == Progress::Over {
                     self.remove(key);
                     continue;
                 }
+                is_resumed = progress == Progress::Again;
             }
             // The deadline has moved since the timer was set: that is all it costs to move it.
-            session.armed = session.connection.deadline();
+            session.armed = session.deadline(&self.limits);
             session.timer = self.timers.schedule(session.armed, key);
+            if is_resumed {
+                self.activate(key);
+            }
             let is_held = self.has_promises();
             self.after(key, start, is_held, service, now);
         }
@@ -265,16 +274,6 @@ impl<S: Socket> Sessions<S> {
         let Some(session) = self.slab.get_mut(key) else {
             return;
         };
-        self.held_bytes -= session.held_bytes;
-        let held_bytes = session.connection.held_bytes();
-        let part = HELD_BYTES_MAX / self.capacity.max(1);
-        if held_bytes > part && self.held_bytes + held_bytes > HELD_BYTES_MAX {
-            session
-                .connection
-                .shed(now.tick, &self.limits, &mut self.staging);
-        }
-        session.held_bytes = session.connection.held_bytes();
-        self.held_bytes += session.held_bytes;
         let end = self.staging.len();
         if end > start {
             self.staged.push(Staged {
@@ -286,7 +285,50 @@ impl<S: Socket> Sessions<S> {
                 service.note_fault(error, now);
             }
         }
+        self.book(key);
+        self.shed_excess(service, now);
+    }
+
+    /// Takes note of what a session holds, and keeps its timer no later than its deadline.
+    fn book(&mut self, key: Key) {
+        if let Some(session) = self.slab.get_mut(key) {
+            let before = session.held_bytes;
+            session.held_bytes = session.holds();
+            let is_client = !session.is_stranger;
+            self.holders
+                .note(key.index(), is_client, before, session.held_bytes);
+        }
         self.arm(key);
+    }
+
+    /// Has sessions give up what they hold while it is too much in all: a few for each read, since each holds more
+    /// than its part.
+    fn shed_excess(&mut self, service: &mut impl Service, now: Now) {
+        while let Some(index) = self.holders.first_to_go() {
+            self.shed(index, service, now);
+        }
+    }
+
+    fn shed(&mut self, index: u32, service: &mut impl Service, now: Now) {
+        service.note_fault(http::Error::Overloaded, now);
+        let key = self.slab.key_at(index);
+        let reads = |session: &&mut Session<S>| !session.is_blocked();
+        let Some((key, session)) = key.zip(self.slab.at_mut(index).filter(reads)) else {
+            // It does not read what it was answered: another answer would only be held as well.
+            return self.close(index);
+        };
+        let start = self.staging.len();
+        session
+            .connection
+            .shed(now.tick, &self.limits, &mut self.staging);
+        let is_held = self.has_promises();
+        let range = start..self.staging.len();
+        self.staged.push(Staged {
+            key,
+            range,
+            is_held,
+        });
+        self.book(key);
     }
 
     /// Keeps a session's timer no later than its deadline.
@@ -294,7 +336,7 @@ impl<S: Socket> Sessions<S> {
         let Some(session) = self.slab.get_mut(key) else {
             return;
         };
-        let deadline = session.connection.deadline();
+        let deadline = session.deadline(&self.limits);
         if deadline < session.armed {
             self.timers.cancel(session.timer);
             session.armed = deadline;

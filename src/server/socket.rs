@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
+use std::time::Duration;
 
 use mio::event::Event;
 use mio::net::{TcpListener, TcpStream};
@@ -20,6 +21,9 @@ pub(super) trait Socket: Read + Write {
 
     /// Says that nothing more will be written.
     fn half_close(&self) -> io::Result<()>;
+
+    /// Has its end reset the connection and drop what the client has not taken.
+    fn reset_on_close(&self) -> io::Result<()>;
 }
 
 /// A listening socket.
@@ -67,6 +71,10 @@ impl Socket for TcpStream {
 
     fn half_close(&self) -> io::Result<()> {
         self.shutdown(Shutdown::Write)
+    }
+
+    fn reset_on_close(&self) -> io::Result<()> {
+        socket2::SockRef::from(self).set_linger(Some(Duration::ZERO))
     }
 }
 

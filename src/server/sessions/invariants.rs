@@ -1,6 +1,9 @@
 //! What holds of the sessions between any two turns, for the simulation.
 
-use super::{HELD_BYTES_MAX, Sessions};
+use std::collections::BTreeMap;
+
+use super::Sessions;
+use super::holders::HELD_BYTES_MAX;
 use crate::server::socket::Socket;
 use crate::slab::Key;
 
@@ -18,14 +21,25 @@ impl<S: Socket> Sessions<S> {
         assert_eq!(self.timers.len(), self.slab.len(), "one timer each");
         assert!(self.staged.is_empty() && self.resumed.is_empty());
         let held = self.slab.iter().map(|(_, session)| session.held_bytes);
-        assert_eq!(held.sum::<usize>(), self.held_bytes);
-        assert!(self.held_bytes <= 2 * HELD_BYTES_MAX);
+        let holders = held.filter(|bytes| *bytes > self.holders.part());
+        let sum = holders.fold((0, 0), |(sum, count), bytes| (sum + bytes, count + 1));
+        assert_eq!(sum, self.holders.sum());
+        // A turn's answers are held from its end on; what is too much goes when the next one begins.
+        assert!(sum.0 <= 2 * HELD_BYTES_MAX);
+        let mut turns = BTreeMap::new();
+        for key in self
+            .active
+            .iter()
+            .chain(self.bulk.iter())
+            .chain(&self.leaving)
+        {
+            *turns.entry(key.to_u64()).or_insert(0) += 1;
+        }
         for (key, session) in self.slab.iter() {
-            let turns = self.active.iter().chain(&self.bulk).chain(&self.leaving);
-            let turns = turns.filter(|waiting| **waiting == key).count();
+            let turns = turns.get(&key.to_u64()).copied().unwrap_or(0);
             assert_eq!(turns, usize::from(session.queued));
-            assert_eq!(session.held_bytes, session.connection.held_bytes());
-            assert!(session.armed <= session.connection.deadline());
+            assert_eq!(session.held_bytes, session.holds());
+            assert!(session.armed <= session.deadline(&self.limits));
         }
     }
 
@@ -33,6 +47,6 @@ impl<S: Socket> Sessions<S> {
     pub(in crate::server) fn check_empty(&self) {
         assert!(self.slab.is_empty(), "a session is left");
         assert!(self.timers.is_empty(), "a timer is left");
-        assert_eq!(self.held_bytes, 0);
+        assert_eq!(self.holders.sum(), (0, 0));
     }
 }

@@ -76,9 +76,10 @@ impl<S: Socket> Sessions<S> {
     }
 
     /// Closes the session in a slot.
-    fn close(&mut self, index: u32) {
+    pub(super) fn close(&mut self, index: u32) {
+        self.holders.forget(index);
         if let Some(session) = self.slab.remove_at(index) {
-            self.held_bytes -= session.held_bytes;
+            session.abandon();
             self.timers.cancel(session.timer);
         }
     }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::{Sessions, Staged};
 use crate::http::Response;
+use crate::server::session::Session;
 use crate::server::socket::Socket;
 use crate::slab::Key;
 
@@ -12,13 +13,18 @@ impl<S: Socket> Sessions<S> {
     pub(in crate::server) fn transmit(&mut self) {
         let mut resumed = std::mem::take(&mut self.resumed);
         for key in resumed.drain(..) {
-            let Some(session) = self.slab.get_mut(key) else {
+            // One whose time was over has been looked at already, and may have staged its last answer since.
+            let blocked = |session: &&mut Session<S>| session.is_blocked();
+            let Some(session) = self.slab.get_mut(key).filter(blocked) else {
                 continue;
             };
             match session.flush() {
                 Err(_) => self.remove(key),
                 // Requests that were already buffered get their turn without a new event.
-                Ok(()) if !session.is_blocked() => self.activate(key),
+                Ok(()) if !session.is_blocked() => {
+                    self.activate(key);
+                    self.book(key);
+                }
                 Ok(()) => {}
             }
         }
@@ -34,8 +40,10 @@ impl<S: Socket> Sessions<S> {
         let Some(session) = self.slab.get_mut(key) else {
             return;
         };
-        if session.transmit(&self.staging.bytes()[range]).is_err() {
-            self.remove(key);
+        match session.transmit(&self.staging.bytes()[range]) {
+            Err(_) => self.remove(key),
+            Ok(()) if session.is_blocked() => self.book(key),
+            Ok(()) => {}
         }
     }
 

@@ -32,6 +32,8 @@ pub(super) struct Wire {
     blocked: bool,
     /// It has, once or more.
     pub(super) was_blocked: bool,
+    /// Its end resets the connection.
+    is_abandoned: bool,
 }
 
 impl Wire {
@@ -39,9 +41,18 @@ impl Wire {
         self.token.is_some() && !self.closed
     }
 
+    pub(super) fn is_unanswered(&self) -> bool {
+        self.outbound.is_empty()
+    }
+
     /// Closed without ever having had a place.
     pub(super) const fn is_turned_away(&self) -> bool {
         self.closed && self.token.is_none()
+    }
+
+    /// Closed while the client does not read, and left to the kernel.
+    pub(super) const fn is_left_behind(&self) -> bool {
+        self.closed && self.blocked && !self.is_abandoned && !self.reset
     }
 
     /// The client has gone, and nothing is left to be written to it.
@@ -270,6 +281,11 @@ impl Socket for SimulatedSocket {
             true => Err(ErrorKind::NotConnected.into()),
             false => Ok(()),
         }
+    }
+
+    fn reset_on_close(&self) -> io::Result<()> {
+        self.network.borrow_mut().wires[self.index].is_abandoned = true;
+        Ok(())
     }
 }
 

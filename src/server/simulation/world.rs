@@ -10,7 +10,7 @@ use super::Generator;
 use super::client::Client;
 use super::habits::Habits;
 use super::kept::Kept;
-use super::network::{Network, Shared, SimulatedListener, SimulatedSocket};
+use super::network::{Network, Shared, SimulatedListener, SimulatedSocket, Wire};
 use super::senders::Senders;
 use crate::bot::Bot;
 use crate::config::{Config, Settings, SigningSecret};
@@ -317,7 +317,10 @@ impl World {
 
     fn check(&self) {
         self.sessions.check();
-        assert!(self.network.borrow().open <= self.habits.places + 1);
+        let network = self.network.borrow();
+        assert!(network.open <= self.habits.places + 1);
+        assert!(!network.wires.iter().any(Wire::is_left_behind));
+        drop(network);
         assert_eq!(self.bot.undelivered().count(), self.bot.pending());
         for (id, settled) in &self.senders.settled {
             let due = self.sent[id].after(self.habits.delay_ms);
