@@ -5,12 +5,23 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
+#[cfg(target_os = "linux")]
+use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::Error;
 use super::token::Side;
 use crate::host::is_every_address;
+#[cfg(target_os = "linux")]
+use crate::http::ANSWER_TIMEOUT_MS;
+
+/// Bytes that the kernel keeps of what a connection has sent and the bot has not read: a command and its head, so
+/// that both come in one window. Linux takes twice as much for what it keeps about them (socket(7)), and so it may
+/// hold 64 KiB.
+const RECEIVE_BYTES: usize = 32 * 1024;
+/// And of what the client has not acknowledged: the answers to a hundred requests. Linux may hold 32 KiB.
+const SEND_BYTES: usize = 16 * 1024;
 
 /// A socket that has an address and does not listen yet, unless it was passed to the process.
 #[derive(Debug)]
@@ -117,7 +128,7 @@ impl Bound {
     pub(super) fn inherited(sockets: Vec<TcpListener>) -> Result<Vec<Self>, Error> {
         let sockets = sockets.into_iter().map(|socket| {
             let socket = Socket::from(socket);
-            socket.set_tcp_nodelay(true)?;
+            prepare(&socket)?;
             Ok(Self {
                 socket,
                 asked: None,
@@ -171,11 +182,24 @@ fn bind(address: SocketAddr, is_shared: bool) -> io::Result<Socket> {
         // Each family has its own socket, whatever the system's default.
         socket.set_only_v6(true)?;
     }
-    // Inherited by what is accepted, which saves a system call for each: an answer is one write,
-    // and must not wait for the acknowledgement of the one before (Nagle).
-    socket.set_tcp_nodelay(true)?;
+    prepare(&socket)?;
     socket.bind(&SockAddr::from(address))?;
     Ok(socket)
+}
+
+/// Sets what the accepted connections inherit, which saves system calls for each of them.
+fn prepare(socket: &Socket) -> io::Result<()> {
+    // An answer is one write, and must not wait for the acknowledgement of the one before (Nagle).
+    socket.set_tcp_nodelay(true)?;
+    // What the kernel holds for a connection is memory too. A size that is set switches Linux's auto-tuning off
+    // (tcp(7), tcp_rmem and tcp_wmem): otherwise a client that sends and never reads has it grow to 6 MB and
+    // 4 MB, times the places. Nothing here needs a large window: a command comes in one, and takes no round trip more.
+    socket.set_recv_buffer_size(RECEIVE_BYTES)?;
+    socket.set_send_buffer_size(SEND_BYTES)?;
+    // What the kernel has taken and the client does not read is not seen here, nor is a client that has vanished.
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(Duration::from_millis(ANSWER_TIMEOUT_MS)))?;
+    Ok(())
 }
 
 /// Whether the system has no such kind of address, as against an address that is taken.
@@ -198,6 +222,26 @@ mod tests {
         let listening: Vec<_> = bound.into_iter().map(|b| b.listen(1).unwrap()).collect();
         assert!(std::net::TcpStream::connect(address).is_ok());
         drop(listening);
+    }
+
+    /// Also on a socket that was passed, and listens already.
+    #[test]
+    #[cfg(target_os = "linux")] // which doubles the sizes
+    fn accepted_connections_inherit_buffers_that_do_not_grow() {
+        let any = ["127.0.0.1:0".to_owned()];
+        let bound = Bound::all(Side::Front, &any, false).unwrap().remove(0);
+        let passed = TcpListener::bind("127.0.0.1:0").unwrap();
+        let passed = Bound::inherited(vec![passed]).unwrap().remove(0);
+        for listener in [bound, passed].map(|bound| bound.listen(8).unwrap()) {
+            let address = listener.local_addr().unwrap().as_socket().unwrap();
+            let _client = std::net::TcpStream::connect(address).unwrap();
+            let (accepted, _) = listener.accept().unwrap();
+            assert_eq!(accepted.recv_buffer_size().unwrap(), 2 * RECEIVE_BYTES);
+            assert_eq!(accepted.send_buffer_size().unwrap(), 2 * SEND_BYTES);
+            assert!(accepted.tcp_nodelay().unwrap());
+            let patience = accepted.tcp_user_timeout().unwrap();
+            assert_eq!(patience, Some(Duration::from_millis(ANSWER_TIMEOUT_MS)));
+        }
     }
 
     #[test]

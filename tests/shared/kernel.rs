@@ -17,6 +17,22 @@ pub fn peak_kib(pid: u32) -> usize {
     status_kib(pid, "VmHWM:")
 }
 
+/// The bytes that it holds for the connections at this port, received and not read or sent and not acknowledged; of
+/// each.
+pub fn queued_at(port: u16) -> Vec<usize> {
+    const ESTABLISHED: &str = "01";
+    let table = fs::read_to_string("/proc/net/tcp").unwrap();
+    let rows = table.lines().skip(1).map(|row| row.split_whitespace());
+    let queued = rows.filter_map(|mut row| {
+        let (local, _, state) = (row.nth(1)?, row.next()?, row.next()?);
+        let is_ours = local.ends_with(&format!(":{port:04X}")) && state == ESTABLISHED;
+        let (out, in_) = row.next().filter(|_| is_ours)?.split_once(':')?;
+        let bytes = |hex| usize::from_str_radix(hex, 16).unwrap();
+        Some(bytes(out) + bytes(in_))
+    });
+    queued.collect()
+}
+
 fn status_kib(pid: u32, field: &str) -> usize {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let value = status.lines().find_map(|line| line.strip_prefix(field));

@@ -6,8 +6,8 @@
 //! cargo run --release --example siege -- --seconds 5
 //! ```
 //!
-//! Exit code 1: the good client was refused something, a reply was lost, or the server did not give
-//! back what it had taken.
+//! Exit code 1: the good client was refused something, a reply was lost, the kernel held more for a
+//! connection than it may, or the server did not give back what it had taken. It takes `ss` of iproute2.
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,
@@ -23,6 +23,7 @@ mod generator;
 mod good_client;
 #[path = "../shared/kernel.rs"]
 mod kernel;
+mod kernel_memory;
 #[path = "../shared/rubbish.rs"]
 mod rubbish;
 mod server;
@@ -110,8 +111,8 @@ fn arguments() -> Result<Run, lexopt::Error> {
 
 fn siege(seconds: u64, only: Option<&str>) -> ExitCode {
     println!(
-        "| hostile clients | what they did | commands | median | worst | descriptors | resident |\n\
-         | --- | --- | ---: | ---: | ---: | ---: | ---: |"
+        "| hostile clients | what they did | commands | median | worst | descriptors | resident | kernel, at most |\n\
+         | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |"
     );
     let mut is_good = true;
     for scenario in scenarios() {
@@ -166,17 +167,19 @@ fn besiege(scenario: &Scenario, seconds: u64) -> bool {
     let warm = good_client::give_commands(&server, |given| given == WARM_UP);
     let before = server.usage();
     let over = AtomicBool::new(false);
-    let (said, good) = thread::scope(|scope| {
+    let (said, good, kernel) = thread::scope(|scope| {
+        let kernel = scope.spawn(|| kernel_memory::watch(server.address.port(), &over));
         let good =
             scope.spawn(|| good_client::give_commands(&server, |_| over.load(Ordering::Acquire)));
         let said = attack(scenario, &server, seconds);
         over.store(true, Ordering::Release);
-        (said, good.join().unwrap())
+        (said, good.join().unwrap(), kernel.join().unwrap())
     });
     let peak_mib = server.peak_mib();
     let after = server.settle(before);
     println!(
-        "| {} | {} | {} | {:.1} ms | {:.0} ms | {} → {} | {:.1} → {:.1} MiB, at most {peak_mib:.1} |",
+        "| {} | {} | {} | {:.1} ms | {:.0} ms | {} → {} | {:.1} → {:.1} MiB, at most {peak_mib:.1} | \
+         {:.1} MiB for {} connections, {:.0} KiB for one |",
         scenario.name,
         said.join("; "),
         good.waits.len(),
@@ -186,10 +189,14 @@ fn besiege(scenario: &Scenario, seconds: u64) -> bool {
         after.descriptors,
         before.resident_mib,
         after.resident_mib,
+        kernel.mib,
+        kernel.connections,
+        kernel.each_kib,
     );
     let mut faults = [warm.faults, good.faults].concat();
     faults.extend(server.lost_replies(warm.waits.len() + good.waits.len()));
     faults.extend(after.not_given_back(before));
+    faults.extend(kernel.fault());
     for fault in &faults {
         println!("  {}: {fault}", scenario.name);
     }

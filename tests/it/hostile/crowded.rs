@@ -267,6 +267,25 @@ fn clients_that_do_not_read_lock_nobody_out() {
     });
 }
 
+/// What they send and do not read lies in the kernel, and is bounded there as well.
+#[test]
+#[cfg(target_os = "linux")] // which tells how much that is
+fn clients_that_do_not_read_fill_no_large_buffers() {
+    // Linux doubles the sizes, and compares before it adds: one packet, of 64 KiB on a loopback, may be more.
+    const BYTES_MAX: usize = (2 * (32 + 16) + 64) * 1024;
+    let torrap = Torrap::start();
+    let mut clients: Vec<Client> = (0..PLACES).map(|_| torrap.connect()).collect();
+    for client in &mut clients {
+        flood(client, HEALTHZ.as_bytes());
+    }
+    let queued = crate::kernel::queued_at(torrap.address.port());
+    assert_eq!(queued.len(), PLACES);
+    for bytes in queued {
+        assert!((1..=BYTES_MAX).contains(&bytes), "{bytes} bytes");
+    }
+    assert_eq!(torrap.command("x").status, 200);
+}
+
 #[test]
 fn places_that_are_all_taken_are_no_shortage_while_nobody_waits() {
     let torrap = with_places(CROWDED_MS);

@@ -133,7 +133,7 @@ fn whoever_sends_on_after_a_refusal_is_cut_off() {
 
 #[test]
 fn whoever_does_not_read_is_cut_off() {
-    let torrap = with(|limits| limits.idle_timeout_ms = SHORT_MS);
+    let torrap = with(|limits| limits.answer_timeout_ms = SHORT_MS);
     let mut client = torrap.connect();
     let begin = Instant::now();
     let requests = HEALTHZ.repeat(1_000);
