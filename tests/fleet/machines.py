@@ -4,6 +4,7 @@ import os
 import subprocess
 
 FRONT_ADDRESS = "192.0.2.1"
+SOURCES = "198.18.0.0/15"
 ADDRESSES = {"a": "192.0.2.11", "b": "192.0.2.12"}  # those of deploy/haproxy.cfg and deploy/nginx.conf
 
 
@@ -27,6 +28,8 @@ class Network:
         try:
             ip("netns", "add", self.front)
             ip("-n", self.front, "link", "set", "lo", "up")
+            # All of these are addresses of its own, for clients from many sources.
+            ip("-n", self.front, "route", "add", "local", SOURCES, "dev", "lo")
             ip("-n", self.front, "link", "add", "wire", "type", "bridge")
             ip("-n", self.front, "addr", "add", f"{FRONT_ADDRESS}/24", "dev", "wire")
             ip("-n", self.front, "link", "set", "wire", "up")

@@ -10,8 +10,9 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
+import crowd
 from machines import ADDRESSES, FRONT_ADDRESS, cut, inside, machine, mend
 
 SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
@@ -34,6 +35,7 @@ class Slack:
         self.errors: list[str] = []
         self.replies: dict[str, int] = {}
         self.is_over = False
+        self.trusting = ssl._create_unverified_context()  # the certificate is of our own making
         slack = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -58,22 +60,12 @@ class Slack:
         self.clients = [threading.Thread(target=self.send, args=(n,)) for n in range(CLIENTS)]
 
     def send(self, client: int) -> None:
-        trusting = ssl._create_unverified_context()  # the certificate is of our own making
         number = 0
         while not self.is_over:
             number += 1
             text = f"{client}-{number}"
             began = time.monotonic()
-            try:
-                front = http.client.HTTPSConnection(
-                    FRONT_ADDRESS, 443, timeout=PATIENCE, context=trusting
-                )
-                front.request("POST", "/slack", *signed(text, self.origin))
-                response = front.getresponse()
-                what = f"{response.status} {response.read()!r}"
-                front.close()
-            except OSError as error:
-                what = repr(error)
+            what = self.command(FRONT_ADDRESS, text)
             with self.changed:
                 self.slowest = max(self.slowest, time.monotonic() - began)
                 if what == "200 b''":
@@ -82,6 +74,20 @@ class Slack:
                     self.errors.append(f"{text}: {what}")
                 self.changed.notify_all()
             time.sleep(REST)
+
+    def command(self, front: str, text: str) -> str:
+        """Sends a command on a connection of its own. What came of it."""
+        try:
+            connection = http.client.HTTPSConnection(
+                front, 443, timeout=PATIENCE, context=self.trusting
+            )
+            connection.request("POST", "/slack", *signed(text, self.origin))
+            response = connection.getresponse()
+            what = f"{response.status} {response.read()!r}"
+            connection.close()
+        except (OSError, http.client.HTTPException) as error:
+            what = repr(error)
+        return what
 
     def wait_for_more(self) -> None:
         with self.changed:
@@ -98,7 +104,8 @@ class Slack:
 
 
 def signed(text: str, origin: str) -> tuple[str, dict[str, str]]:
-    fields = {"command": "/torrap", "text": text, "response_url": f"{origin}/commands/1/{text}"}
+    path = quote(f"/commands/1/{text}")
+    fields = {"command": "/torrap", "text": text, "response_url": f"{origin}{path}"}
     content, now = urlencode(fields), int(time.time())
     base = f"v0:{now}:{content}".encode()
     mac = hmac.new(SECRET.encode(), base, hashlib.sha256).hexdigest()
@@ -112,8 +119,11 @@ def signed(text: str, origin: str) -> tuple[str, dict[str, str]]:
 class Scene:
     """One proxy, two replicas."""
 
-    def __init__(self, proxy: str, binary: Path, network: str, folder: Path) -> None:
+    def __init__(
+        self, proxy: str, binary: Path, network: str, folder: Path, adapt=lambda text: text
+    ) -> None:
         self.proxy, self.binary, self.network, self.folder = proxy, binary, network, folder
+        self.adapt = adapt  # the proxy's file
         self.slack = Slack()
         self.processes: dict[str, subprocess.Popen] = {}
         usage = subprocess.run([binary, "--help"], capture_output=True, text=True, check=True)
@@ -164,7 +174,7 @@ class Scene:
         text = (DEPLOY / name).read_text()
         text = text.replace(f"/etc/{self.proxy}/slack.pem", str(pem))
         file = self.folder / name
-        file.write_text(text)
+        file.write_text(self.adapt(text))
         if self.proxy == "haproxy":
             return ["haproxy", "-db", "-f", str(file)]
         directives = f"daemon off; pid {self.folder}/nginx.pid; error_log stderr crit;"
@@ -197,6 +207,21 @@ class Scene:
         wait_until(lambda: accepted("b") > before, "b gets commands again")
         slack.finish()
         return self.judge(killed_at)
+
+    def hold_out(self) -> str:
+        """All crowds, one after the other. Returns what came of it."""
+        crowd.assert_refusal_ends()
+        seen = {(kind, source): crowd.slowest_command(kind, source, self.slack.command)
+                for kind, source in crowd.SCENES}
+        if self.proxy == "haproxy":
+            # It knows a source before it lets a connection in.
+            limit = crowd.SOURCE_LIMIT
+            alone, tunnel = (seen["half heads", source][1] for source in ("one source", "a tunnel"))
+            assert 0 < alone <= limit < tunnel, f"{alone} of one source, {tunnel} through a tunnel"
+        slowest = max(seen, key=lambda scene: seen[scene][0])
+        held = max(held for _, held in seen.values())
+        return (f"{len(seen)} crowds that hold up to {held} connections; slowest command "
+                f"{seen[slowest][0]:.2f} s ({', '.join(slowest)})")
 
     def await_check(self, replica: str, verdict: str) -> None:
         """Waits until the proxy's own health checks have come to that, if it makes any."""
