@@ -23,6 +23,10 @@ pub const ATTACKS: &[Attack] = &[
         run: slow_contents,
     },
     Attack {
+        name: "half uploads",
+        run: half_uploads,
+    },
+    Attack {
         name: "never reading",
         run: never_reading,
     },
@@ -102,6 +106,27 @@ fn slow_heads(besieger: &Besieger) -> String {
 
 fn slow_contents(besieger: &Besieger) -> String {
     trickle(besieger, 1_000, HEAD_LARGE)
+}
+
+/// Each holds as much as a connection may, all together more than all may, and comes back when it is closed.
+fn half_uploads(besieger: &Besieger) -> String {
+    const COUNT: usize = 300;
+    let upload = [HEAD_LARGE.as_bytes(), &vec![b'a'; CONTENT_BYTES - 1]].concat();
+    let (mut crowd, mut count) = (Vec::new(), 0);
+    while !besieger.is_over() {
+        crowd.retain(is_open);
+        while crowd.len() < COUNT && !besieger.is_over() {
+            let Some(mut stream) = besieger.connect() else {
+                continue;
+            };
+            if stream.write_all(&upload).is_ok() && stream.set_nonblocking(true).is_ok() {
+                crowd.push(stream);
+                count += 1;
+            }
+        }
+        besieger.wait(Duration::from_millis(10));
+    }
+    format!("{count} uploads of 256 KiB but for a byte, {COUNT} at once")
 }
 
 fn never_reading(besieger: &Besieger) -> String {

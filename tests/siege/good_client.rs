@@ -12,6 +12,10 @@ use super::server::Server;
 /// Between two commands.
 const PAUSE: Duration = Duration::from_millis(3);
 
+/// What is sent at once, and the pause before the rest: one command in four takes that.
+const PIECE: usize = 11_000;
+const BETWEEN_PIECES: Duration = Duration::from_millis(1);
+
 /// What became of its commands.
 pub struct Report {
     /// From sending, or connecting, to the answer; sorted.
@@ -27,7 +31,10 @@ pub fn give_commands(server: &Server, is_over: impl Fn(usize) -> bool) -> Report
         if is_over(number) {
             break;
         }
-        let request = server.signed("gnip");
+        let mut request = server.signed("gnip");
+        if number % 8 < 2 {
+            request = request.replacen("\r\n", &large_field(), 1);
+        }
         let begin = Instant::now();
         let answer = if number % 2 == 0 {
             on_kept(&mut kept, server.address, request.as_bytes())
@@ -71,9 +78,19 @@ fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
+/// A field that makes a request as large as one with a long text, which comes in two pieces. With the line ends.
+fn large_field() -> String {
+    format!("\r\nX-Long: {:12000}\r\n", "a")
+}
+
 /// The status of the answer, whose content is empty.
 fn exchange(stream: &mut TcpStream, request: &[u8]) -> io::Result<u16> {
-    stream.write_all(request)?;
+    let (first, rest) = request.split_at(request.len().min(PIECE));
+    stream.write_all(first)?;
+    if !rest.is_empty() {
+        thread::park_timeout(BETWEEN_PIECES);
+        stream.write_all(rest)?;
+    }
     let mut answer = Vec::new();
     let mut piece = [0; 512];
     while !answer.ends_with(b"\r\n\r\n") {
