@@ -229,7 +229,9 @@ mod tests {
     #[cfg(target_os = "linux")] // which doubles the sizes
     fn accepted_connections_inherit_buffers_that_do_not_grow() {
         let any = ["127.0.0.1:0".to_owned()];
-        let bound = Bound::all(Side::Front, &any, false).unwrap().remove(0);
+        let bound = Bound::all(Side::Front, &any, false, &mut Vec::new())
+            .unwrap()
+            .remove(0);
         let passed = TcpListener::bind("127.0.0.1:0").unwrap();
         let passed = Bound::inherited(vec![passed]).unwrap().remove(0);
         for listener in [bound, passed].map(|bound| bound.listen(8).unwrap()) {
