@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use log::{Level, debug, error, info, log, log_enabled, warn};
 use torrap::cli::{self, Invocation, Surroundings};
 use torrap::config::Config;
-use torrap::console::{Console, quiet_panics};
+use torrap::console::{Blocking, Console, quiet_panics};
 use torrap::server::{self, Inherited, Instructions, Passed, Server, Supervisor};
 use torrap::{check, manifest, trial};
 
@@ -201,8 +201,8 @@ fn tell_undelivered(lines: impl Iterator<Item = String>, console: &Console) {
 }
 
 fn try_out(text: &str, config: &Config) -> Result<i32, Failure> {
-    let mut out = io::stdout();
-    let is_terminal = out.is_terminal();
+    let is_terminal = io::stdout().is_terminal();
+    let mut out = Blocking::new(io::stdout());
     tried(trial::run(text, config.clone(), &mut out, is_terminal))
 }
 
@@ -210,8 +210,8 @@ fn try_at(url: &str, text: &str, config: &Config) -> Result<i32, Failure> {
     let url =
         manifest::request_url(url).map_err(|error| (Box::new(error) as Box<dyn Display>, USAGE))?;
     tell_notices(config);
-    let mut out = io::stdout();
-    let is_terminal = out.is_terminal();
+    let is_terminal = io::stdout().is_terminal();
+    let mut out = Blocking::new(io::stdout());
     tried(trial::remote::run(
         &url,
         text,
@@ -251,7 +251,7 @@ fn failure(error: impl Display + 'static) -> Failure {
 
 /// Prints what a journal holds, as long as somebody reads it.
 fn show_journal(directory: &Path, jobs: bool) -> i32 {
-    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut out = io::BufWriter::new(Blocking::new(io::stdout().lock()));
     let mut written = Ok(());
     let mut print = |text: &str| {
         written = out.write_all(text.as_bytes());
@@ -266,7 +266,7 @@ fn show_journal(directory: &Path, jobs: bool) -> i32 {
 
 /// Prints to standard output; a reader that has gone away, as in `torrap --help | head`, is no error.
 fn print(text: &str) -> i32 {
-    let mut out = io::stdout().lock();
+    let mut out = Blocking::new(io::stdout().lock());
     let printed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     printed.map_or_else(|error| unprinted(&error), |()| DONE)
 }
@@ -288,7 +288,7 @@ fn complain(error: &dyn Display, code: i32) -> i32 {
     let line = format!("torrap: {error}\n");
     let (written, is_written) = mpsc::channel();
     let writer = thread::Builder::new().spawn(move || {
-        let _ = io::stderr().write_all(line.as_bytes());
+        let _ = Blocking::new(io::stderr()).write_all(line.as_bytes());
         let _ = written.send(());
     });
     if writer.is_ok() {

@@ -4,12 +4,13 @@
 //! fails. So those who log only format and enqueue; the thread takes the waiting and the panics.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // the log's thread stands here
 
+mod blocking;
 mod escape;
 mod queue;
 
-use std::fmt::Write;
+use std::fmt::{Arguments, Write};
 use std::io;
-use std::panic::{self, AssertUnwindSafe};
+use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -17,11 +18,13 @@ use std::time::Duration;
 use log::{Level, LevelFilter, Log, Metadata, Record, SetLoggerError};
 use simple_logger::SimpleLogger;
 
+pub use blocking::Blocking;
 use escape::Escaped;
-use queue::{Entry, Line, Queue};
+use queue::{Entry, Line, Loss, Queue};
 
-/// Longest message, in bytes; what is longer is cut.
-const MESSAGE_BYTES_MAX: usize = 4096;
+/// Longest message, in bytes; what is longer is cut. With time, level and module a line is shorter than `PIPE_BUF`
+/// (4,096 on Linux): a pipe that has room takes all of it.
+const MESSAGE_BYTES_MAX: usize = 3900;
 
 /// How long a flush through the `log` crate, which cannot say how long, waits at most.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
@@ -42,12 +45,26 @@ pub struct Console {
 impl Console {
     /// Starts the log on standard error, with times in UTC. A line's time is when it was written.
     ///
+    /// `simple_logger` prints without a way to go on behind a partial write, so the log waits for room before each
+    /// line. Only another process that writes to the same pipe can take that room away; then the line is
+    /// tried again.
+    ///
     /// # Errors
     /// If the system has no thread for it.
     pub fn stderr(level: LevelFilter) -> io::Result<Self> {
         // It lets every level pass: what comes here has been judged.
         let logger = SimpleLogger::new().with_utc_timestamps();
-        Self::start(level, move |record| logger.log(record))
+        let stderr = io::stderr();
+        Self::start(level, move |record| {
+            loop {
+                blocking::wait_writable(&stderr);
+                match catch_unwind(AssertUnwindSafe(|| logger.log(record))) {
+                    Ok(()) => break,
+                    Err(_) if blocking::is_full_now(&stderr) => {}
+                    Err(failed) => panic::resume_unwind(failed),
+                }
+            }
+        })
     }
 
     /// Starts a log that hands its lines to `sink`, one at a time, on a thread of its own. The
@@ -63,7 +80,7 @@ impl Console {
         if level == LevelFilter::Off {
             return Ok(Self { level, queue: None });
         }
-        let queue = Arc::new(Queue::default());
+        let queue = Arc::new(Queue::new());
         let writer = Arc::clone(&queue);
         thread::Builder::new()
             .name(THREAD_NAME.into())
@@ -109,7 +126,7 @@ impl Log for Console {
         else {
             return;
         };
-        let Some(mut text) = queue.buffer() else {
+        let Some(mut text) = queue.buffer(record.level()) else {
             return;
         };
         text.push_str(record.target());
@@ -150,34 +167,47 @@ pub fn quiet_panics() {
 
 /// The thread.
 fn write_all(queue: &Queue, mut sink: impl FnMut(&Record<'_>)) {
+    // What could not be written since the last line that was.
+    let mut lost = Loss::NONE;
     while let Some(entry) = queue.next() {
-        // A line that cannot be written is lost; there is no place left to say so.
-        let _ = panic::catch_unwind(AssertUnwindSafe(|| write(&entry, &mut sink)));
+        if lost.is_some() && tell(lost, "could not be written", &mut sink) {
+            lost = Loss::NONE;
+        }
+        // While not even that can be written, nor can the line.
+        if lost.is_some() || !write(&entry, &mut sink) {
+            lost.add(entry.loss());
+        }
         queue.settle(entry);
     }
 }
 
-fn write(entry: &Entry, sink: &mut impl FnMut(&Record<'_>)) {
+/// Whether the entry was written.
+fn write(entry: &Entry, sink: &mut impl FnMut(&Record<'_>)) -> bool {
     match entry {
         Entry::Line(line) => {
             let (target, message) = line.text.split_at(line.target_bytes);
-            let mut record = Record::builder();
-            sink(
-                &record
-                    .level(line.level)
-                    .target(target)
-                    .args(format_args!("{message}"))
-                    .build(),
-            );
+            put(line.level, target, format_args!("{message}"), sink)
         }
-        Entry::Dropped(lines) => {
-            let noun = if *lines == 1 { "line" } else { "lines" };
-            let mut record = Record::builder();
-            record.level(Level::Warn).target(TARGET);
-            let args = format_args!("{lines} {noun} dropped, the log is not read fast enough");
-            sink(&record.args(args).build());
-        }
+        Entry::Dropped(loss) => tell(*loss, "dropped, the log is not read fast enough", sink),
     }
+}
+
+/// Tells what has become of so many lines.
+fn tell(loss: Loss, fate: &str, sink: &mut impl FnMut(&Record<'_>)) -> bool {
+    let Loss { lines, level } = loss;
+    let noun = if lines == 1 { "line" } else { "lines" };
+    put(level, TARGET, format_args!("{lines} {noun} {fate}"), sink)
+}
+
+fn put(
+    level: Level,
+    target: &str,
+    message: Arguments<'_>,
+    sink: &mut impl FnMut(&Record<'_>),
+) -> bool {
+    let mut record = Record::builder();
+    record.level(level).target(target);
+    catch_unwind(AssertUnwindSafe(|| sink(&record.args(message).build()))).is_ok()
 }
 
 #[cfg(test)]

@@ -11,6 +11,9 @@ use log::Level;
 pub(super) const LINES_MAX: usize = 8192;
 /// Most bytes of text that wait.
 const TEXT_BYTES_MAX: usize = 1024 * 1024;
+/// The part of both, as a divisor, that only warnings and errors may use: whatever fills the log, a flood of
+/// refusals or a lesson's story at `debug`, what an operator must see has room.
+const RESERVED_PART: usize = 8;
 /// Most spent buffers kept for lines to come.
 const SPARES_MAX: usize = 512;
 /// Largest buffer that is kept, in bytes.
@@ -27,12 +30,49 @@ pub(super) struct Line {
 /// What is to be written next.
 pub(super) enum Entry {
     Line(Line),
-    /// In place of so many lines.
-    Dropped(u64),
+    /// In place of lines.
+    Dropped(Loss),
+}
+
+/// Lines that are told as a number.
+#[derive(Clone, Copy)]
+pub(super) struct Loss {
+    pub(super) lines: u64,
+    /// How severe the worst of them is. At a log level at which a warning is not written, all of them
+    /// were errors.
+    pub(super) level: Level,
+}
+
+impl Loss {
+    pub(super) const NONE: Self = Self {
+        lines: 0,
+        level: Level::Warn,
+    };
+
+    pub(super) const fn is_some(self) -> bool {
+        self.lines > 0
+    }
+
+    pub(super) fn add(&mut self, other: Self) {
+        self.lines += other.lines;
+        self.level = self.level.min(other.level); // errors come first
+    }
+}
+
+impl Entry {
+    /// What is lost if this cannot be written.
+    pub(super) const fn loss(&self) -> Loss {
+        match self {
+            Self::Line(line) => Loss {
+                lines: 1,
+                level: line.level,
+            },
+            Self::Dropped(loss) => *loss,
+        }
+    }
 }
 
 /// Entries in the order in which they were logged.
-#[derive(Default)]
 pub(super) struct Queue {
     state: Mutex<State>,
     /// Wakes the writer.
@@ -41,13 +81,14 @@ pub(super) struct Queue {
     settled: Condvar,
 }
 
-#[derive(Default)]
 struct State {
     entries: VecDeque<Entry>,
     text_bytes: usize,
     spares: Vec<String>,
     /// Lines dropped since the last one that was added.
-    dropped: u64,
+    dropped: Loss,
+    /// The queue was full, and has not been half empty since.
+    is_flooded: bool,
     /// Entries ever added, and those of them that were written or failed to be. The drops that are
     /// being counted are one entry.
     added: u64,
@@ -58,27 +99,45 @@ struct State {
 }
 
 impl Queue {
+    pub(super) const fn new() -> Self {
+        Self {
+            state: Mutex::new(State {
+                entries: VecDeque::new(),
+                text_bytes: 0,
+                spares: Vec::new(),
+                dropped: Loss::NONE,
+                is_flooded: false,
+                added: 0,
+                settled: 0,
+                is_writer_waiting: false,
+                flushers: 0,
+                is_closed: false,
+            }),
+            added: Condvar::new(),
+            settled: Condvar::new(),
+        }
+    }
+
     /// A buffer for the next line; none, and a drop, if the queue is full, so that an overload
     /// does not cost the formatting too.
-    pub(super) fn buffer(&self) -> Option<String> {
+    pub(super) fn buffer(&self, level: Level) -> Option<String> {
         let mut state = self.lock();
-        if state.has_room(0) {
+        if state.has_room(level, 0) {
             return Some(state.spares.pop().unwrap_or_default());
         }
-        state.count_drop();
+        state.drop_line(level);
         None
     }
 
     /// Adds a line, or drops it if the queue is full. Never waits for the writer.
     pub(super) fn push(&self, line: Line) {
         let mut state = self.lock();
-        if !state.has_room(line.text.len()) {
-            state.count_drop();
+        if !state.has_room(line.level, line.text.len()) {
+            state.drop_line(line.level);
             state.keep(line.text);
             return;
         }
-        if state.dropped > 0 {
-            let dropped = Entry::Dropped(mem::take(&mut state.dropped));
+        if let Some(dropped) = state.take_dropped() {
             state.entries.push_back(dropped);
         }
         state.text_bytes += line.text.len();
@@ -152,17 +211,28 @@ impl Queue {
 impl State {
     /// Once a line was dropped, more are until half the queue is free again: otherwise each line
     /// that finds room would bring a line about the drops before it.
-    fn has_room(&self, text_bytes: usize) -> bool {
-        let share = if self.dropped > 0 { 2 } else { 1 };
-        self.entries.len() < LINES_MAX / share
-            && self.text_bytes + text_bytes <= TEXT_BYTES_MAX / share
+    fn has_room(&mut self, level: Level, text_bytes: usize) -> bool {
+        let part = |most: usize| match level {
+            Level::Error | Level::Warn => most,
+            _ => most - most / RESERVED_PART,
+        };
+        let (lines, bytes) = (self.entries.len(), self.text_bytes);
+        self.is_flooded &= lines >= LINES_MAX / 2 || bytes > TEXT_BYTES_MAX / 2;
+        let waits = self.is_flooded && level > Level::Warn;
+        !waits && lines < part(LINES_MAX) && bytes + text_bytes <= part(TEXT_BYTES_MAX)
     }
 
-    fn count_drop(&mut self) {
-        if self.dropped == 0 {
+    fn drop_line(&mut self, level: Level) {
+        if !self.dropped.is_some() {
             self.added += 1;
         }
-        self.dropped += 1;
+        self.dropped.add(Loss { lines: 1, level });
+        self.is_flooded = true;
+    }
+
+    fn take_dropped(&mut self) -> Option<Entry> {
+        let dropped = mem::replace(&mut self.dropped, Loss::NONE);
+        dropped.is_some().then_some(Entry::Dropped(dropped))
     }
 
     fn take(&mut self) -> Option<Entry> {
@@ -172,8 +242,7 @@ impl State {
                 Some(Entry::Line(line))
             }
             Some(dropped) => Some(dropped),
-            None if self.dropped > 0 => Some(Entry::Dropped(mem::take(&mut self.dropped))),
-            None => None,
+            None => self.take_dropped(),
         }
     }
 
@@ -189,15 +258,22 @@ impl State {
 mod tests {
     use super::*;
 
-    fn log(queue: &Queue, text: &str) {
-        if let Some(mut buffer) = queue.buffer() {
+    /// Lines that are no warnings, in a queue that is full for them.
+    const ROOM: usize = LINES_MAX - LINES_MAX / RESERVED_PART;
+
+    fn log_at(queue: &Queue, level: Level, text: &str) {
+        if let Some(mut buffer) = queue.buffer(level) {
             buffer.push_str(text);
             queue.push(Line {
-                level: Level::Info,
+                level,
                 text: buffer,
                 target_bytes: 0,
             });
         }
+    }
+
+    fn log(queue: &Queue, text: &str) {
+        log_at(queue, Level::Info, text);
     }
 
     /// Writes what is there, without waiting for more.
@@ -207,7 +283,7 @@ mod tests {
             let entry = queue.next().unwrap();
             written.push(match &entry {
                 Entry::Line(line) => line.text.clone(),
-                Entry::Dropped(lines) => format!("dropped {lines}"),
+                Entry::Dropped(loss) => format!("dropped {} {}", loss.lines, loss.level),
             });
             queue.settle(entry);
         }
@@ -216,7 +292,7 @@ mod tests {
 
     #[test]
     fn lines_leave_in_order() {
-        let queue = Queue::default();
+        let queue = Queue::new();
         for text in ["a", "b", "c"] {
             log(&queue, text);
         }
@@ -227,18 +303,21 @@ mod tests {
 
     #[test]
     fn a_full_queue_drops_and_counts_in_place() {
-        let queue = Queue::default();
-        for number in 0..LINES_MAX + 3 {
+        let queue = Queue::new();
+        for number in 0..ROOM + 3 {
             log(&queue, &number.to_string());
         }
-        assert_eq!(write(&queue, LINES_MAX / 2).len(), LINES_MAX / 2);
+        assert_eq!(
+            write(&queue, ROOM - LINES_MAX / 2).len(),
+            ROOM - LINES_MAX / 2
+        );
         log(&queue, "dropped too, half the queue is still full");
-        assert_eq!(write(&queue, 1), [(LINES_MAX / 2).to_string()]);
+        assert_eq!(write(&queue, 1), [(ROOM - LINES_MAX / 2).to_string()]);
         log(&queue, "after");
-        let rest = write(&queue, LINES_MAX);
+        let rest = write(&queue, ROOM);
         let end = [
-            (LINES_MAX - 1).to_string(),
-            "dropped 4".into(),
+            (ROOM - 1).to_string(),
+            "dropped 4 WARN".into(),
             "after".into(),
         ];
         assert_eq!(rest[rest.len() - 3..], end);
@@ -246,36 +325,72 @@ mod tests {
 
     #[test]
     fn drops_at_the_end_are_told_too() {
-        let queue = Queue::default();
-        for _ in 0..LINES_MAX + 2 {
+        let queue = Queue::new();
+        for _ in 0..ROOM + 2 {
             log(&queue, "x");
         }
-        assert_eq!(write(&queue, LINES_MAX + 2).last().unwrap(), "dropped 2");
+        assert_eq!(write(&queue, ROOM + 2).last().unwrap(), "dropped 2 WARN");
         assert!(queue.flush(Duration::ZERO));
     }
 
     #[test]
     fn bytes_are_bounded_as_well() {
-        let queue = Queue::default();
+        let queue = Queue::new();
         let text = "x".repeat(TEXT_BYTES_MAX / 4);
-        for _ in 0..5 {
+        for _ in 0..4 {
             log(&queue, &text);
         }
         log(&queue, "dropped as well");
-        assert_eq!(write(&queue, 9)[4..], ["dropped 2"]);
+        assert_eq!(write(&queue, 9)[3..], ["dropped 2 WARN"]);
         log(&queue, "after");
         assert_eq!(write(&queue, 9), ["after"]);
     }
 
     #[test]
+    fn warnings_have_room_whatever_else_fills_the_queue() {
+        for text in ["x".to_owned(), "x".repeat(TEXT_BYTES_MAX / 4)] {
+            let queue = Queue::new();
+            for _ in 0..2 * LINES_MAX {
+                log_at(&queue, Level::Debug, &text);
+            }
+            let before = queue.lock().entries.len();
+            // Each comes with an entry about the drops before it.
+            let warnings = LINES_MAX / RESERVED_PART / 2;
+            for _ in 0..warnings {
+                log_at(&queue, Level::Warn, "a warning");
+                log(&queue, "dropped");
+            }
+            let written = write(&queue, usize::MAX);
+            let count = |line: &str| written.iter().filter(|written| *written == line).count();
+            assert_eq!(count("a warning"), warnings);
+            assert_eq!(count("dropped 1 WARN"), warnings);
+            assert!(count(&format!("dropped {} WARN", 2 * LINES_MAX - before)) == 1);
+        }
+    }
+
+    #[test]
+    fn warnings_are_bounded_too_and_their_loss_is_as_severe_as_they_are() {
+        let queue = Queue::new();
+        for _ in 0..LINES_MAX + 1 {
+            log_at(&queue, Level::Warn, "a warning");
+        }
+        for _ in 0..2 {
+            log_at(&queue, Level::Error, "an error");
+        }
+        let written = write(&queue, usize::MAX);
+        assert_eq!(written.len(), LINES_MAX + 1);
+        assert_eq!(written[LINES_MAX], "dropped 3 ERROR");
+    }
+
+    #[test]
     fn buffers_are_used_again_unless_they_are_large() {
-        let queue = Queue::default();
+        let queue = Queue::new();
         log(&queue, "some text");
         write(&queue, 1);
-        assert!(queue.buffer().unwrap().capacity() >= "some text".len());
+        assert!(queue.buffer(Level::Info).unwrap().capacity() >= "some text".len());
         log(&queue, &"x".repeat(SPARE_BYTES_MAX + 1));
         write(&queue, 1);
-        assert_eq!(queue.buffer().unwrap().capacity(), 0);
+        assert_eq!(queue.buffer(Level::Info).unwrap().capacity(), 0);
         for _ in 0..2 * SPARES_MAX {
             log(&queue, "x");
         }
@@ -285,7 +400,7 @@ mod tests {
 
     #[test]
     fn a_closed_queue_gives_what_is_left() {
-        let queue = Queue::default();
+        let queue = Queue::new();
         log(&queue, "last");
         queue.close();
         assert_eq!(write(&queue, 1), ["last"]);
@@ -294,7 +409,7 @@ mod tests {
 
     #[test]
     fn flushing_waits_no_longer_than_allowed() {
-        let queue = Queue::default();
+        let queue = Queue::new();
         assert!(queue.flush(Duration::ZERO));
         log(&queue, "x");
         assert!(!queue.flush(Duration::ZERO));

@@ -1,7 +1,7 @@
 //! The log against sinks that stall and panic, and lines that are not for it.
 
 use super::*;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 /// Longer than anything here takes: it ends a test that would hang.
@@ -114,7 +114,7 @@ fn a_stalled_reader_blocks_nobody_and_the_drops_are_told() {
     assert_eq!(lines.recv_timeout(DEADLINE).unwrap(), "0");
     // The sink holds line 0, so exactly a queue of further lines fits.
     for number in 1..=queue::LINES_MAX + 5 {
-        info(&console, &number.to_string());
+        log(&console, Level::Warn, "torrap", &number.to_string());
     }
     assert!(!console.flush(Duration::from_millis(1)));
     drop(go);
@@ -166,7 +166,8 @@ fn a_write_that_fails_costs_its_line_and_reports_no_panic() {
         info(&console, line);
     }
     assert!(console.flush(DEADLINE));
-    assert_eq!(lines.try_iter().collect::<Vec<_>>(), ["good", "good again"]);
+    let expected = ["good", "1 line could not be written", "good again"];
+    assert_eq!(lines.try_iter().collect::<Vec<_>>(), expected);
     assert_eq!(reported.load(Ordering::SeqCst), 0);
 
     let other = thread::Builder::new()
@@ -176,6 +177,34 @@ fn a_write_that_fails_costs_its_line_and_reports_no_panic() {
     assert!(other.join().is_err());
     assert_eq!(reported.load(Ordering::SeqCst), 1);
     panic::set_hook(Box::new(move |panic| original(panic)));
+}
+
+#[test]
+fn what_could_not_be_written_is_told_with_the_next_line_and_as_severely() {
+    let (sender, lines) = channel();
+    let is_broken = Arc::new(AtomicBool::new(true));
+    let broken = Arc::clone(&is_broken);
+    let console = Console::start(LevelFilter::Trace, move |record| {
+        assert!(!broken.load(Ordering::SeqCst), "failed printing to stderr");
+        let _ = sender.send(format!("{} {}", record.level(), record.args()));
+    })
+    .unwrap();
+    for worst in [Level::Debug, Level::Error] {
+        is_broken.store(true, Ordering::SeqCst);
+        info(&console, "lost");
+        log(&console, worst, "torrap", "lost");
+        assert!(console.flush(DEADLINE));
+        is_broken.store(false, Ordering::SeqCst);
+        info(&console, "written");
+        assert!(console.flush(DEADLINE));
+    }
+    let expected = [
+        "WARN 2 lines could not be written",
+        "INFO written",
+        "ERROR 2 lines could not be written",
+        "INFO written",
+    ];
+    assert_eq!(lines.try_iter().collect::<Vec<_>>(), expected);
 }
 
 #[test]

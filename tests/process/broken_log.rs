@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
@@ -62,21 +63,22 @@ fn address_in<R: BufRead + Send + 'static>(log: R) -> (R, SocketAddr) {
     (log, address.parse().unwrap())
 }
 
-/// A standard error that takes not one byte more, and nobody reads: its other end.
-fn full() -> (Stdio, UnixStream) {
+/// A standard stream that takes not one byte more, and nobody reads: its other end, and how many bytes are in it.
+pub fn full(is_nonblocking: bool) -> (Stdio, UnixStream, usize) {
+    let mut filled = 0;
     let (mut ours, theirs) = UnixStream::pair().unwrap();
     ours.set_nonblocking(true).unwrap();
     for size in [4096, 1] {
         loop {
             match ours.write(&vec![b'x'; size]) {
-                Ok(_) => {}
+                Ok(len) => filled += len,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) => panic!("{error}"),
             }
         }
     }
-    ours.set_nonblocking(false).unwrap();
-    (OwnedFd::from(ours).into(), theirs)
+    ours.set_nonblocking(is_nonblocking).unwrap();
+    (OwnedFd::from(ours).into(), theirs, filled)
 }
 
 fn assert_works(bot: &mut Bot) {
@@ -124,6 +126,57 @@ fn a_reader_that_goes_away_and_one_that_comes_after_it() {
     bot.posts(COMMANDS / 10 + 1);
     assert_eq!(bot.process.stop(), Some(0));
     read_until(second, "shutdown");
+}
+
+/// A named pipe: what reads it, and what writes to it without ever waiting.
+fn non_blocking_pipe(name: &str) -> (File, File) {
+    let path = format!("{}/{name}.fifo", env!("CARGO_TARGET_TMPDIR"));
+    let _ = std::fs::remove_file(&path);
+    let made = Command::new("mkfifo").arg(&path).status().unwrap();
+    assert!(made.success());
+    // Each end waits for the other one to be opened, unless it is told not to wait.
+    let opened = path.clone();
+    let reader = thread::spawn(move || File::open(opened).unwrap());
+    drop(OpenOptions::new().write(true).open(&path).unwrap());
+    let reader = reader.join().unwrap();
+    let mut writing = OpenOptions::new();
+    writing.write(true).custom_flags(libc::O_NONBLOCK);
+    (reader, writing.open(&path).unwrap())
+}
+
+/// Every line is there and whole, however slowly they are read: fewer than the log's queue holds.
+#[test]
+fn a_slow_reader_of_a_pipe_that_does_not_block() {
+    let (reader, writer) = non_blocking_pipe("slow-log");
+    let slack = SlackStandIn::start(|_| Answer::ok()).unwrap();
+    let mut command = serve(&slack, debug);
+    let process = Process::start_unread(command.stderr(writer));
+    drop(command);
+    let (reader, address) = address_in(BufReader::with_capacity(64, reader));
+    let mut bot = Bot {
+        process,
+        slack,
+        address,
+    };
+    // Nobody reads meanwhile.
+    bot.commands("olleh", COMMANDS);
+    bot.posts(COMMANDS);
+    let (sender, all) = channel();
+    thread::spawn(move || {
+        let mut answered = 0;
+        for line in reader.lines().map(Result::unwrap) {
+            let is_whole = line.contains(" [torrap") && line.matches("Z ").count() == 1;
+            assert!(is_whole && !line.contains("could not be"), "{line}");
+            answered += usize::from(line.ends_with("successfully sent reply"));
+            if line.ends_with("shutdown") || answered == COMMANDS {
+                let _ = sender.send(line);
+            }
+        }
+    });
+    let last = all.recv_timeout(PATIENCE).unwrap();
+    assert!(last.ends_with("successfully sent reply"), "{last}");
+    assert_eq!(bot.process.stop(), Some(0));
+    all.recv_timeout(PATIENCE).unwrap();
 }
 
 #[test]
@@ -190,7 +243,7 @@ fn an_error_at_the_start_that_nobody_reads_is_an_exit_code_still() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     for (listen, level, code) in [(address.as_str(), "trace", 1), ("nonsense", "off", 2)] {
-        let (stderr, _unread) = full();
+        let (stderr, _unread, _) = full(level == "off");
         let mut command = torrap();
         command
             .env("SLACK_SIGNING_SECRET", SECRET)

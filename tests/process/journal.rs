@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Instant;
 
 use crate::bot::{Bot, SECRET, SECRET_PATH, exchange, serve};
+use crate::printing::{read_slowly, to_stdout};
 use crate::support::{Finished, Process, Scratch, finish, torrap};
 
 pub const FIRST: &str = "0000000001.log";
@@ -270,6 +271,20 @@ fn the_journal_is_shown_beside_a_running_bot_without_secrets() {
             .stderr
             .starts_with("torrap: --journal \"/nowhere\": cannot be used (")
     );
+}
+
+#[test]
+fn a_slow_reader_sees_all_of_the_journal() {
+    let directory = Scratch::new("read-slowly");
+    let mut bot = start(&directory, "1000");
+    bot.commands("olleh", 1_000);
+    assert_eq!(bot.process.stop(), Some(0));
+    let mut command = torrap();
+    command.args(["journal", directory.path(), "--jobs"]);
+    let (code, report) = read_slowly(&mut command, to_stdout);
+    assert_eq!(code, Some(0));
+    assert_eq!(report, shown(&directory, &["--jobs"]).stdout);
+    assert!(report.lines().count() > 1_000);
 }
 
 #[test]

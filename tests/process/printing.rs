@@ -1,10 +1,12 @@
 //! Commands that print and end: the help, the version, the manifest.
 
+use std::io::Read;
 use std::process::{Command, Stdio};
 
 use torrap::cli::OPTIONS;
 
-use crate::support::{Finished, finish, torrap};
+use crate::broken_log::full;
+use crate::support::{Finished, PATIENCE, finish, poll_for, torrap};
 
 fn printed(args: &[&str]) -> String {
     let finished = finish(torrap().args(args));
@@ -187,4 +189,54 @@ fn closed_streams_are_no_panic() {
         );
     }
     assert_eq!(finish_redirected(&["--nonsense"], "2>&-").code, Some(2));
+}
+
+pub fn to_stdout(command: &mut Command, stream: Stdio) {
+    command.stdout(stream);
+}
+
+/// What a command prints on a stream that is full, does not block, and is read a few bytes at a time.
+pub fn read_slowly(
+    command: &mut Command,
+    redirect: fn(&mut Command, Stdio),
+) -> (Option<i32>, String) {
+    let (stream, mut unread, filled) = full(true);
+    redirect(command.stdout(Stdio::null()).stderr(Stdio::null()), stream);
+    let mut child = command.spawn().unwrap();
+    // Otherwise it would hold the stream open.
+    redirect(command, Stdio::null());
+    unread.set_read_timeout(Some(PATIENCE)).unwrap();
+    let (mut read, mut piece) = (Vec::new(), [0; 7]);
+    loop {
+        match unread.read(&mut piece).unwrap() {
+            0 => break,
+            len => read.extend_from_slice(&piece[..len]),
+        }
+    }
+    let code = poll_for("the exit", || child.try_wait().unwrap()).code();
+    (code, String::from_utf8(read.split_off(filled)).unwrap())
+}
+
+#[test]
+fn a_slow_reader_of_a_stream_that_does_not_block_gets_everything() {
+    let to_stderr = |command: &mut Command, stream| {
+        command.stderr(stream);
+    };
+    for args in [
+        &["--help"][..],
+        &["--version"],
+        &["manifest", "https://x.example"],
+    ] {
+        let (code, text) = read_slowly(torrap().args(args), to_stdout);
+        assert_eq!((code, text), (Some(0), printed(args)), "{args:?}");
+    }
+    let (code, text) = read_slowly(torrap().args(["try", "--delay", "0"]), to_stdout);
+    assert!(code == Some(0) && text.contains("ok"), "{code:?} {text}");
+    let (code, text) = read_slowly(torrap().arg("check"), to_stdout);
+    let checked = finish(torrap().arg("check"));
+    assert_eq!(code, checked.code);
+    assert_eq!(text.lines().count(), checked.stdout.lines().count());
+    let (code, text) = read_slowly(torrap().arg("--nonsense"), to_stderr);
+    let nonsense = finish(torrap().arg("--nonsense"));
+    assert_eq!((code, text), (nonsense.code, nonsense.stderr));
 }
