@@ -26,8 +26,8 @@ use crate::tally::Tally;
 use crate::time::{Now, Tick};
 
 /// Lines for single commands and replies: more than people can send, and still a small part of the
-/// time that a flood takes. Beyond them there is one line a second.
-const TRAFFIC_LINES_PER_PERIOD: u32 = 500;
+/// time that a flood takes. Beyond so many of each there is one line a second.
+const TRAFFIC_LINES_PER_PERIOD: u32 = 250;
 const TRAFFIC_PERIOD_MS: u64 = 1_000;
 
 /// Lines for single attempts that failed: in an outage each pending reply fails twice a minute.
@@ -108,14 +108,16 @@ impl Bot {
     /// Makes ready what is due, as far as the budget goes, and sums up what was refused.
     pub fn handle_timeout(&mut self, now: Now, budget: &mut usize) {
         self.jobs.handle_timeout(now.tick, budget);
-        let refused = self.refusals.poll_summary(now.tick);
-        sum_up(refused, self.traffic.poll_sums(now.tick));
+        sum_up(
+            self.refusals.poll_sums(now.tick),
+            self.traffic.poll_sums(now.tick),
+        );
         sum_up_failures(self.failures.poll_sums(now.tick));
     }
 
     /// Sums up before the end what had no line yet.
     pub fn handle_stop(&mut self) {
-        sum_up(self.refusals.take_summary(), self.traffic.take_sums());
+        sum_up(self.refusals.take_sums(), self.traffic.take_sums());
         sum_up_failures(self.failures.take_sums());
     }
 
@@ -176,11 +178,7 @@ impl Bot {
     /// Counts a refusal, and tells how much its line in the log matters.
     fn note_refusal(&mut self, refusal: Refusal, now: Now) -> Level {
         self.counters.refused[refusal.kind()] += 1;
-        match (self.refusals.note(refusal, now.tick), refusal) {
-            (false, _) => Level::Debug,
-            (true, Refusal::Busy | Refusal::NotKept) => Level::Warn,
-            (true, _) => Level::Info,
-        }
+        self.refusals.note(refusal, now.tick)
     }
 
     fn not_allowed(&mut self, request: &Request<'_>, methods: &'static str, now: Now) -> Response {
@@ -194,9 +192,9 @@ fn has_line(traffic: &mut Tally<2>, kind: usize, now: Now) -> bool {
     log_enabled!(Level::Info) && traffic.note(kind, now.tick)
 }
 
-fn sum_up(refused: Option<String>, traffic: Option<[u64; 2]>) {
-    if let Some(summary) = refused {
-        info!("{summary}");
+fn sum_up(refused: impl Iterator<Item = (Level, String)>, traffic: Option<[u64; 2]>) {
+    for (level, sum) in refused {
+        log!(level, "{sum}");
     }
     if let Some([accepted, delivered]) = traffic {
         info!("accepted {accepted} more commands and answered {delivered} more within a second");

@@ -1,7 +1,9 @@
 //! What was refused, and how much of it is worth a line in the log: anybody can send bad requests,
-//! nobody may fill a disk with them.
+//! nobody may fill a disk with them, nor hide behind them what an operator must see.
 
 use std::fmt;
+
+use log::Level;
 
 use crate::slack::{invocation, signature};
 use crate::tally::Tally;
@@ -11,8 +13,13 @@ use crate::{http, jobs};
 /// How long a period lasts, ms.
 const PERIOD_MS: u64 = 10_000;
 
-/// How many refusals of one period have a line of their own.
+/// How many refusals of each kind have a line of their own in one period.
 const LINES_PER_PERIOD: u32 = 10;
+
+/// The kinds that are warnings.
+const STALE: usize = 3;
+const BUSY: usize = 8;
+const NOT_KEPT: usize = 10;
 
 /// A request that was not carried out, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,14 +57,14 @@ impl Refusal {
             Self::NotFound => 0,
             Self::MethodNotAllowed => 1,
             Self::Unverified(E::MissingTimestamp | E::MissingSignature | E::Malformed) => 2,
-            Self::Unverified(E::Stale { .. }) => 3,
+            Self::Unverified(E::Stale { .. }) => STALE,
             Self::Unverified(E::Mismatch) => 4,
             Self::NotForm => 5,
             Self::Unusable(_) => 6,
             Self::Http(_) => 7,
-            Self::Busy => 8,
+            Self::Busy => BUSY,
             Self::TooLate => 9,
-            Self::NotKept => 10,
+            Self::NotKept => NOT_KEPT,
         }
     }
 
@@ -74,6 +81,16 @@ impl Refusal {
         "too late",
         "not kept",
     ];
+
+    /// How much a kind matters. Only those that come after a right signature are warnings, so that each has
+    /// its cause here and no client can make them up.
+    #[must_use]
+    pub const fn level_of(kind: usize) -> Level {
+        match kind {
+            STALE | BUSY | NOT_KEPT => Level::Warn,
+            _ => Level::Info,
+        }
+    }
 
     /// The kinds as labels of a metric, in the order of their numbers.
     pub fn labels() -> impl Iterator<Item = String> {
@@ -119,69 +136,112 @@ impl Default for Refusals {
 }
 
 impl Refusals {
-    /// Counts a refusal and tells whether it is worth a line of its own.
-    pub const fn note(&mut self, refusal: Refusal, now: Tick) -> bool {
-        self.0.note(refusal.kind(), now)
+    /// Counts a refusal and tells the level of its line: the kind's own, or `debug` if the kind has had its
+    /// lines for this period.
+    pub const fn note(&mut self, refusal: Refusal, now: Tick) -> Level {
+        let kind = refusal.kind();
+        if self.0.note(kind, now) {
+            Refusal::level_of(kind)
+        } else {
+            Level::Debug
+        }
     }
 
-    /// When [`Self::poll_summary`] has something to say; never while there was no flood.
+    /// When [`Self::poll_sums`] has something to say; never while there was no flood.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Tick> {
         self.0.poll_timeout()
     }
 
-    /// The sum of what had no line of its own, once its period is over.
-    pub fn poll_summary(&mut self, now: Tick) -> Option<String> {
-        self.0.poll_sums(now).map(summary)
+    /// The sums of what had no line of its own, once its period is over: one for each level.
+    pub fn poll_sums(&mut self, now: Tick) -> impl Iterator<Item = (Level, String)> + use<> {
+        sums(self.0.poll_sums(now))
     }
 
     /// The same before its period is over.
-    pub fn take_summary(&mut self) -> Option<String> {
-        self.0.take_sums().map(summary)
+    pub fn take_sums(&mut self) -> impl Iterator<Item = (Level, String)> + use<> {
+        sums(self.0.take_sums())
     }
 }
 
-fn summary(counts: [u64; Refusal::KINDS]) -> String {
-    let total: u64 = counts.iter().sum();
-    let kinds = counts
-        .iter()
-        .zip(Refusal::NAMES)
-        .filter(|(count, _)| **count > 0);
-    let kinds: Vec<String> = kinds
-        .map(|(count, name)| format!("{count} {name}"))
-        .collect();
-    format!(
-        "refused {total} more within {} s: {}",
-        PERIOD_MS / 1000,
-        kinds.join(", ")
-    )
+/// One line for each level, so that a log that shows the lines of a kind shows their sum as well.
+fn sums(counts: Option<[u64; Refusal::KINDS]>) -> impl Iterator<Item = (Level, String)> {
+    let sum = |counts: [u64; Refusal::KINDS], level| {
+        let kinds = counts.into_iter().zip(Refusal::NAMES).enumerate();
+        let kinds = kinds.filter(|(kind, _)| Refusal::level_of(*kind) == level);
+        let kinds = kinds.filter(|(_, (count, _))| *count > 0);
+        let (total, names) =
+            kinds.fold((0, String::new()), |(total, names), (_, (count, name))| {
+                let comma = if names.is_empty() { "" } else { ", " };
+                (total + count, format!("{names}{comma}{count} {name}"))
+            });
+        let seconds = PERIOD_MS / 1000;
+        (total > 0).then(|| format!("refused {total} more within {seconds} s: {names}"))
+    };
+    let levels = [Level::Warn, Level::Info].into_iter();
+    counts.into_iter().flat_map(move |counts| {
+        let levels = levels.clone();
+        levels.filter_map(move |level| Some((level, sum(counts, level)?)))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::slack::signature::Error::Stale;
+
+    fn flood(refusals: &mut Refusals, refusal: Refusal, count: usize) -> Vec<Level> {
+        (0..count)
+            .map(|_| refusals.note(refusal, Tick(0)))
+            .collect()
+    }
 
     #[test]
     fn a_flood_is_summed_up_by_kind() {
         let mut refusals = Refusals::default();
-        let written = (0..1000)
-            .filter(|_| refusals.note(Refusal::NotFound, Tick(0)))
-            .count();
-        assert_eq!(written, 10);
-        refusals.note(Refusal::Busy, Tick(0));
-        let summary = refusals.poll_summary(Tick(10_000));
-        assert_eq!(
-            summary.as_deref(),
-            Some("refused 991 more within 10 s: 990 not found, 1 busy")
-        );
-        assert_eq!(refusals.take_summary(), None);
-        for _ in 0..11 {
-            refusals.note(Refusal::NotFound, Tick(10_001));
+        let levels = flood(&mut refusals, Refusal::NotFound, 1000);
+        assert_eq!(levels[..10], [Level::Info; 10]);
+        assert_eq!(levels[10..], [Level::Debug; 990]);
+        flood(&mut refusals, Refusal::NotForm, 11);
+        let sum = "refused 991 more within 10 s: 990 not found, 1 not a form";
+        let sums: Vec<_> = refusals.poll_sums(Tick(10_000)).collect();
+        assert_eq!(sums, [(Level::Info, sum.to_owned())]);
+        assert_eq!(refusals.take_sums().next(), None);
+        flood(&mut refusals, Refusal::NotFound, 11);
+        let sum = "refused 1 more within 10 s: 1 not found";
+        let early: Vec<_> = refusals.take_sums().collect();
+        assert_eq!(early, [(Level::Info, sum.to_owned())]);
+    }
+
+    #[test]
+    fn what_anybody_can_cause_takes_no_line_from_a_warning() {
+        let mut refusals = Refusals::default();
+        for refusal in [
+            Refusal::NotFound,
+            Refusal::Unverified(signature::Error::Mismatch),
+        ] {
+            flood(&mut refusals, refusal, 1000);
         }
-        let early = refusals.take_summary();
-        assert_eq!(
-            early.as_deref(),
-            Some("refused 1 more within 10 s: 1 not found")
-        );
+        let stale = Refusal::Unverified(Stale { skew_secs: 312 });
+        for warning in [stale, Refusal::Busy, Refusal::NotKept] {
+            assert_eq!(flood(&mut refusals, warning, 1), [Level::Warn], "{warning}");
+        }
+    }
+
+    #[test]
+    fn a_sum_has_the_level_of_its_lines() {
+        let mut refusals = Refusals::default();
+        for refusal in [Refusal::NotFound, Refusal::Busy, Refusal::NotKept] {
+            flood(&mut refusals, refusal, 12);
+        }
+        let sums: Vec<_> = refusals.poll_sums(Tick(10_000)).collect();
+        let expected = [
+            (
+                Level::Warn,
+                "refused 4 more within 10 s: 2 busy, 2 not kept",
+            ),
+            (Level::Info, "refused 2 more within 10 s: 2 not found"),
+        ];
+        assert_eq!(sums, expected.map(|(level, sum)| (level, sum.to_owned())));
     }
 }

@@ -1,8 +1,8 @@
 //! Lines for what happens rarely, sums for what happens in floods.
 //!
-//! The first events of each period are worth a line of their own; the rest are counted by kind and
+//! The first events of each kind in a period are worth a line of their own; the rest are counted and
 //! summed up once, when the period ends. So a log tells each event of a quiet day, and a flood costs
-//! neither the time to write it nor a disk.
+//! neither the time to write it nor a disk. Kinds do not compete: a flood of one silences no other.
 
 use crate::time::Tick;
 
@@ -12,21 +12,21 @@ pub(crate) struct Tally<const KINDS: usize> {
     period_ms: u64,
     lines_max: u32,
     period_start: Tick,
-    lines: u32,
+    lines: [u32; KINDS],
     unwritten: [u64; KINDS],
     /// Whether any of `unwritten` is more than 0.
     is_flood: bool,
 }
 
 impl<const KINDS: usize> Tally<KINDS> {
-    /// A tally that grants `lines_max` lines in each period of `period_ms`.
+    /// A tally that grants each kind `lines_max` lines in each period of `period_ms`.
     #[must_use]
     pub(crate) const fn new(period_ms: u64, lines_max: u32) -> Self {
         Self {
             period_ms,
             lines_max,
             period_start: Tick(0),
-            lines: 0,
+            lines: [0; KINDS],
             unwritten: [0; KINDS],
             is_flood: false,
         }
@@ -36,10 +36,10 @@ impl<const KINDS: usize> Tally<KINDS> {
     pub(crate) const fn note(&mut self, kind: usize, now: Tick) -> bool {
         if !self.is_flood && now.0 >= self.period_start.after(self.period_ms).0 {
             self.period_start = now;
-            self.lines = 0;
+            self.lines = [0; KINDS];
         }
-        if self.lines < self.lines_max {
-            self.lines += 1;
+        if self.lines[kind] < self.lines_max {
+            self.lines[kind] += 1;
             return true;
         }
         self.unwritten[kind] += 1;
@@ -61,7 +61,7 @@ impl<const KINDS: usize> Tally<KINDS> {
             return None;
         }
         self.period_start = now;
-        self.lines = 0;
+        self.lines = [0; KINDS];
         self.take_sums()
     }
 
@@ -80,7 +80,7 @@ mod tests {
     fn the_first_have_lines_and_the_rest_a_sum() {
         let mut tally = Tally::<2>::new(10_000, 10);
         assert_eq!((0..1000).filter(|_| tally.note(0, Tick(50))).count(), 10);
-        assert!(!tally.note(1, Tick(60)));
+        assert_eq!((0..11).filter(|_| tally.note(1, Tick(60))).count(), 10);
         assert_eq!(tally.poll_timeout(), Some(Tick(10_000)));
         assert_eq!(tally.poll_sums(Tick(9_999)), None);
         assert_eq!(tally.poll_sums(Tick(10_000)), Some([990, 1]));

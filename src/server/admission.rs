@@ -23,8 +23,33 @@ const PLACES_PAUSE_MS: u64 = 2;
 /// How long connections that have begun may take to be completed before a shared address is left, ms:
 /// several round trips to a proxy that is near.
 const HANDSHAKE_MS: u64 = 50;
-/// A shortage has at most one line in the log for so long, ms.
+/// Each warning has at most one line in the log for so long, ms.
 const WARNING_PERIOD_MS: u64 = 10_000;
+
+/// What an operator is warned of. One does not silence another: a crowd that takes the places is not what
+/// takes the descriptors.
+#[derive(Clone, Copy)]
+enum Warning {
+    Evicting,
+    Busy,
+    Accepting,
+}
+
+/// When each had its last line.
+struct Warnings([Option<Tick>; 3]);
+
+impl Warnings {
+    /// Whether this one may have a line; then it has.
+    fn may_tell(&mut self, warning: Warning, now: Tick) -> bool {
+        let told_at = &mut self.0[warning as usize];
+        let is_old = |at: Tick| now >= at.after(WARNING_PERIOD_MS);
+        let may = told_at.is_none_or(is_old);
+        if may {
+            *told_at = Some(now);
+        }
+        may
+    }
+}
 
 /// Why nobody is let in for the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,8 +79,7 @@ pub(super) struct Admission<A: Accept> {
     listeners: Vec<Listener<A>>,
     /// Until when accepting pauses, and why.
     pause: Option<(Shortage, Tick)>,
-    /// When each shortage was last logged: neither keeps the other from being seen.
-    warned_at: [Option<Tick>; 2],
+    warnings: Warnings,
     /// Accepted when all places were taken and busy. Only somebody who is there shows that places are
     /// short: an idle loop would not know whether anyone waits in the kernel.
     waiting: Option<A::Socket>,
@@ -90,7 +114,7 @@ impl<A: Accept> Admission<A> {
             places,
             listeners,
             pause: None,
-            warned_at: [None; 2],
+            warnings: Warnings([None; 3]),
             waiting: None,
             leaving_at: None,
             keeps_addresses: false,
@@ -229,11 +253,8 @@ impl<A: Accept> Admission<A> {
                 } else {
                     self.begin_pause(Shortage::Accepting, now.tick);
                 }
-                self.warn(
-                    Shortage::Accepting,
-                    now.tick,
-                    &format_args!("cannot accept connections: {error}"),
-                );
+                let what = format_args!("cannot accept connections: {error}");
+                self.warn(Warning::Accepting, now.tick, &what);
             }
         }
     }
@@ -253,14 +274,12 @@ impl<A: Accept> Admission<A> {
                 self.waiting = Some(stream);
                 self.begin_pause(Shortage::Places, now.tick);
                 let what = format_args!("{places} are taken and busy");
-                return self.warn(Shortage::Places, now.tick, &what);
+                return self.warn(Warning::Busy, now.tick, &what);
             }
             self.counts.evicted += 1;
-            self.warn(
-                Shortage::Places,
-                now.tick,
-                &format_args!("{places} are taken: closing those that have stalled or are idle"),
-            );
+            let what =
+                format_args!("{places} are taken: closing those that have stalled or are idle");
+            self.warn(Warning::Evicting, now.tick, &what);
         }
         self.counts.accepted += 1;
         sessions.admit(stream, registry, now.tick);
@@ -275,12 +294,28 @@ impl<A: Accept> Admission<A> {
         self.pause = Some((shortage, now.after(ms)));
     }
 
-    fn warn(&mut self, shortage: Shortage, now: Tick, what: &dyn Display) {
-        let is_old = |at: Tick| now >= at.after(WARNING_PERIOD_MS);
-        let warned_at = &mut self.warned_at[shortage as usize];
-        if warned_at.is_none_or(is_old) {
-            *warned_at = Some(now);
+    fn warn(&mut self, warning: Warning, now: Tick, what: &dyn Display) {
+        if self.warnings.may_tell(warning, now) {
             warn!("{what}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crowd_at_the_door_does_not_hide_that_descriptors_are_short() {
+        let mut warnings = Warnings([None; 3]);
+        for ms in 0..WARNING_PERIOD_MS {
+            assert_eq!(warnings.may_tell(Warning::Evicting, Tick(ms)), ms == 0);
+        }
+        assert!(warnings.may_tell(Warning::Accepting, Tick(5)));
+        assert!(warnings.may_tell(Warning::Busy, Tick(5)));
+        assert!(!warnings.may_tell(Warning::Accepting, Tick(6)));
+        let later = Tick(WARNING_PERIOD_MS);
+        assert!(warnings.may_tell(Warning::Evicting, later));
+        assert!(!warnings.may_tell(Warning::Busy, later));
     }
 }

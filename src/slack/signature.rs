@@ -34,7 +34,8 @@ pub enum Error {
     MissingSignature,
     /// A field that is there twice, or not in the form that Slack writes.
     Malformed,
-    /// A timestamp too far from now; the clock's skew in seconds, positive if we are ahead.
+    /// Signed with a secret of ours, and a timestamp too far from now; the clock's skew in seconds, positive if we
+    /// are ahead.
     Stale {
         /// Now less the timestamp, in seconds.
         skew_secs: i64,
@@ -102,25 +103,26 @@ impl Verifier {
         let timestamp = timestamp.ok_or(Error::MissingTimestamp)?;
         let signature = parse_signature(signature.ok_or(Error::MissingSignature)?)?;
         let timestamp_secs = parse_timestamp(timestamp)?;
-        if timestamp_secs.abs_diff(now.secs()).saturating_mul(1000) > self.tolerance_ms {
-            return Err(Error::Stale {
-                skew_secs: skew(now.secs(), timestamp_secs),
-            });
-        }
         // Each secret is tried, with a comparison in constant time.
         let matches = |keyed: &Hmac<Sha256>| {
             base_string(keyed, timestamp, content)
                 .verify_slice(&signature)
                 .is_ok()
         };
-        if self.keyed.iter().any(matches) {
-            Ok(Verified {
-                content,
-                timestamp_secs,
-            })
-        } else {
-            Err(Error::Mismatch)
+        // The signature is judged first: what the log says about the clock must come from Slack, and not from
+        // anybody who writes a wrong timestamp.
+        if !self.keyed.iter().any(matches) {
+            return Err(Error::Mismatch);
         }
+        if timestamp_secs.abs_diff(now.secs()).saturating_mul(1000) > self.tolerance_ms {
+            return Err(Error::Stale {
+                skew_secs: skew(now.secs(), timestamp_secs),
+            });
+        }
+        Ok(Verified {
+            content,
+            timestamp_secs,
+        })
     }
 }
 

@@ -1,6 +1,11 @@
 //! How much each level tells.
 
 use std::io::{Read, Write};
+#[cfg(target_os = "linux")]
+use std::time::{SystemTime, UNIX_EPOCH};
+
+#[cfg(target_os = "linux")]
+use torrap::trial::command;
 
 use crate::bot::{Bot, SECRET, exchange};
 #[cfg(target_os = "linux")]
@@ -118,4 +123,52 @@ fn a_flood_of_refusals_is_summed_up() {
         FLOOD - own_lines
     );
     assert_eq!(**refusals[own_lines], sum);
+}
+
+/// The messages of a bot at `warn` that has got these requests, one answered before the next.
+#[cfg(target_os = "linux")]
+fn warnings(requests: impl Fn(&Bot) -> Vec<Vec<u8>>) -> Vec<String> {
+    let mut bot = Bot::start_silent(Process::start, |command| {
+        command.args(["--delay", "1000", "--drain", "0", "--max-pending", "1"]);
+        command.env("LOG_LEVEL", "warn");
+    });
+    let mut stream = bot.connect();
+    for request in requests(&bot) {
+        exchange(&mut stream, request);
+    }
+    bot.process.stop();
+    let messages = bot.process.messages().into_iter();
+    messages
+        .filter(|line| line.contains("refused"))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_flood_of_busy_is_summed_up_where_its_lines_are() {
+    let lines = warnings(|bot| vec![bot.signed("olleh"); 31]);
+    assert_eq!(lines.len(), 11, "{lines:#?}");
+    assert!(lines[..10].iter().all(|line| line.contains("200: busy")));
+    assert_eq!(lines[10], "refused 20 more within 10 s: 20 busy");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn who_has_no_secret_cannot_hide_a_warning() {
+    let lines = warnings(|bot| {
+        let url = format!("{}/commands/1", bot.slack.origin());
+        let form = command::form("/torrap", "olleh", &url);
+        let request =
+            |secret: &str, secs| command::request(secret.as_bytes(), secs, form.as_bytes());
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let mut requests = vec![NOWHERE.into(); 30];
+        requests.extend(vec![request("another", now.as_secs()); 30]);
+        // Whether signed or not, they are old; only the last one is so by Slack's own word.
+        requests.extend(vec![request("another", 1); 30]);
+        requests.push(request(SECRET, 1));
+        requests
+    });
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    assert!(lines[0].contains("the timestamp is stale"), "{lines:#?}");
 }

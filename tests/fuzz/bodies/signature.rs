@@ -107,21 +107,20 @@ fn judge(fields: &[Field], content: &[u8], now: UnixTime) -> Result<u64, Error> 
         .ok()
         .filter(|_| only_digits && digits.len() <= 18);
     let secs = secs.ok_or(Error::Malformed)?;
-    let skew_secs = now.secs() as i64 - secs as i64;
-    if skew_secs.unsigned_abs() > TOLERANCE_MS / 1000 {
-        return Err(Error::Stale { skew_secs });
-    }
     let signed = [b"v0:", timestamp, b":", content].concat();
     let right = |secret: &&str| {
         let mut hmac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("a key");
         hmac.update(&signed);
         hmac.finalize().into_bytes().as_slice() == mac
     };
-    if SECRETS.iter().any(right) {
-        Ok(secs)
-    } else {
-        Err(Error::Mismatch)
+    if !SECRETS.iter().any(right) {
+        return Err(Error::Mismatch);
     }
+    let skew_secs = now.secs() as i64 - secs as i64;
+    if skew_secs.unsigned_abs() > TOLERANCE_MS / 1000 {
+        return Err(Error::Stale { skew_secs });
+    }
+    Ok(secs)
 }
 
 fn check_verifier(fields: &[Field], content: &[u8], now: UnixTime, expected: &Result<u64, Error>) {
