@@ -14,6 +14,7 @@
 //! The table knows of no thread and no clock. A job stays in it while a sender has it, so that a
 //! sender that dies loses nothing.
 
+mod ages;
 pub mod answer;
 mod outcomes;
 mod pacing;
@@ -23,6 +24,7 @@ mod retry;
 
 use std::collections::VecDeque;
 
+use self::ages::Ages;
 use self::pacing::{Next, Pacing, Workspace};
 use self::payload::Payload;
 pub use self::retry::{ATTEMPTS_MAX, Abandoned, LIFETIME_MS, Outcome, Tries, Verdict};
@@ -75,7 +77,7 @@ pub struct Job {
     pub is_apology: bool,
     /// Where it stands.
     pub state: State,
-    /// When the `response_url` stops serving.
+    /// When the `response_url` stops serving. It never changes: the ages count on that.
     pub expires_at: Tick,
 }
 
@@ -142,6 +144,7 @@ pub struct Jobs {
     payload_bytes: usize,
     /// How many are with a sender.
     sending: usize,
+    ages: Ages,
 }
 
 impl Jobs {
@@ -156,6 +159,7 @@ impl Jobs {
             capacity,
             payload_bytes: 0,
             sending: 0,
+            ages: Ages::default(),
         }
     }
 
@@ -191,6 +195,7 @@ impl Jobs {
     fn insert(&mut self, new: NewJob<'_>) -> Option<Key> {
         let payload = Payload::new(new.path, new.text)?;
         self.payload_bytes += new.path.len() + new.text.len();
+        self.ages.add(new.expires_at);
         let key = self.table.insert(Job {
             payload,
             command: new.command,
@@ -318,11 +323,10 @@ impl Jobs {
         self.table.get(key)
     }
 
-    /// The age of the oldest job, in milliseconds; 0 if nothing is owed. Looks at all of them.
+    /// The age of the oldest job, in milliseconds, or up to a second more; 0 if nothing is owed.
     #[must_use]
     pub fn oldest_age_ms(&self, now: Tick) -> u64 {
-        let ages = self.table.iter().map(|(_, job)| job.age_ms(now));
-        ages.max().unwrap_or(0)
+        self.ages.oldest_ms(now)
     }
 
     /// How many jobs may be owed.
@@ -334,6 +338,7 @@ impl Jobs {
     fn remove(&mut self, key: Key) {
         if let Some(job) = self.table.remove(key) {
             self.payload_bytes -= job.payload.len();
+            self.ages.remove(job.expires_at);
         }
     }
 

@@ -14,7 +14,8 @@ use super::sessions::Sessions;
 use super::socket::{Accept, Socket};
 use crate::time::{Now, Tick};
 
-/// Connections accepted from one listener in one turn.
+/// Connections accepted from one listener in one turn; no more than there are places, so that those who come and go at
+/// a small door do not hold up the other.
 const ACCEPTS_PER_TURN: usize = 256;
 /// How long accepting pauses when there is no room and nobody can go, ms.
 const PAUSE_MS: u64 = 20;
@@ -228,7 +229,7 @@ impl<A: Accept> Admission<A> {
             self.seat(stream, sessions, service, registry, now);
         }
         for index in 0..self.listeners.len() {
-            let mut budget = ACCEPTS_PER_TURN;
+            let mut budget = ACCEPTS_PER_TURN.min(sessions.capacity());
             while self.listeners[index].ready && budget > 0 && self.pause.is_none() {
                 budget -= 1;
                 self.accept_one(index, sessions, service, registry, now);

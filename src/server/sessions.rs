@@ -51,6 +51,8 @@ pub(super) struct Sessions<S> {
     /// The same for the first turn of sessions when many have one.
     first_limits: Limits,
     capacity: usize,
+    /// [`SESSIONS_PER_TURN`], or fewer.
+    turns_max: usize,
     slab: Slab<Session<S>>,
     timers: TimingWheel<Key>,
     /// Those that hold bytes of incomplete requests or of answers that are not read.
@@ -102,6 +104,7 @@ impl<S: Socket> Sessions<S> {
             limits,
             first_limits,
             capacity,
+            turns_max: SESSIONS_PER_TURN,
             slab: Slab::new(),
             timers: TimingWheel::new(now),
             holders: Holders::among(capacity),
@@ -115,6 +118,12 @@ impl<S: Socket> Sessions<S> {
             staging: Staging::default(),
             staged: Vec::new(),
         }
+    }
+
+    /// The same, with at most so many of each kind in a turn: those that have come, those that have more, and those
+    /// that leave.
+    pub(super) fn with_turns_max(self, turns_max: usize) -> Self {
+        Self { turns_max, ..self }
     }
 
     /// How many there are.
@@ -186,13 +195,14 @@ impl<S: Socket> Sessions<S> {
         // What the last turn could not send is held since its end.
         self.shed_excess(service, now);
         // None has two in one: what it is owed for the first goes out before it may be closed by the next.
-        let (clients, others) = self.bulk.shares(BULK_SESSIONS_PER_TURN);
+        let bulk_max = BULK_SESSIONS_PER_TURN.min(self.turns_max);
+        let (clients, others) = self.bulk.shares(bulk_max);
         let first = if self.active.len() + self.leaving.len() <= BULK_SESSIONS_PER_TURN {
             Share::Bulk
         } else {
             Share::First
         };
-        for _ in 0..self.active.len().min(SESSIONS_PER_TURN) {
+        for _ in 0..self.active.len().min(self.turns_max) {
             if let Some(key) = self.active.pop_front() {
                 self.receive_one(key, first, service, now);
             }
@@ -204,7 +214,7 @@ impl<S: Socket> Sessions<S> {
                 }
             }
         }
-        for _ in 0..self.leaving.len().min(LEAVING_PER_TURN) {
+        for _ in 0..self.leaving.len().min(LEAVING_PER_TURN.min(self.turns_max)) {
             if let Some(key) = self.leaving.pop_front() {
                 self.receive_one(key, first, service, now);
             }

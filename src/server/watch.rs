@@ -25,8 +25,10 @@ use crate::time::{Now, Tick, UnixTime};
 
 /// Connections of those who watch. A scraper keeps one, a probe opens one each time.
 pub(super) const CONNECTIONS_MAX: usize = 16;
-/// Requests of each that are answered in one turn. A page is a thousand times the work of a command, with all that is
-/// owed looked at: whoever asks for many at once must not hold up commands.
+/// Connections of theirs that have a turn beside those of the front: a page is several times the work of a command, and
+/// however many ask for it, a command waits for one or two of them.
+const SESSIONS_PER_TURN: usize = 1;
+/// Requests of each that are answered in one turn.
 const REQUESTS_PER_TURN: usize = 1;
 /// Timers moved or expired in one turn: each connection has one.
 const EXPIRIES_PER_TURN: usize = 64;
@@ -60,7 +62,8 @@ impl Watch {
         };
         (!listeners.is_empty()).then(|| Self {
             admission: Admission::new("all places at --metrics-listen", listeners),
-            sessions: Sessions::new(Side::Watch, limits, CONNECTIONS_MAX, now),
+            sessions: Sessions::new(Side::Watch, limits, CONNECTIONS_MAX, now)
+                .with_turns_max(SESSIONS_PER_TURN),
         })
     }
 

@@ -7,6 +7,8 @@ use super::Generator;
 pub(super) struct Habits {
     pub(super) places: usize,
     pub(super) descriptors: usize,
+    /// Sessions of each kind that have their turn before the others.
+    pub(super) turns_max: usize,
     /// Of each hundred system calls, so many go wrong in a way that means nothing.
     pub(super) fault_percent: u64,
     pub(super) delay_ms: u64,
@@ -24,6 +26,7 @@ impl Habits {
         Self {
             places: 1_000,
             descriptors: 1_000,
+            turns_max: 1_000,
             fault_percent: 0,
             delay_ms: 0,
             late_events: false,
@@ -36,6 +39,7 @@ impl Habits {
         Self {
             places: generator.pick(&[2, 5, 1_000, 1_000]),
             descriptors: generator.pick(&[1, 4, 1_000, 1_000]),
+            turns_max: 1_000,
             fault_percent: generator.pick(&[0, 5, 30]),
             delay_ms: generator.pick(&[0, 1, 200, 5_000]),
             late_events: generator.percent(50),

@@ -37,6 +37,38 @@ fn a_command_does_not_wait_for_those_who_send_many_requests() {
     }
 }
 
+/// A door may have so small a part in each turn that those who watch cost a command one page, however many
+/// they are: all are served, one after the other.
+#[test]
+fn a_door_with_a_small_part_in_each_turn_serves_all_of_a_crowd() {
+    const CROWD: usize = 16;
+    let habits = Habits {
+        turns_max: 1,
+        ..Habits::calm()
+    };
+    let mut world = World::with(1, habits);
+    for _ in 0..CROWD {
+        world.network.borrow_mut().connect(usize::MAX);
+    }
+    while world.network.borrow().is_anyone_at_the_door() {
+        world.turn(true);
+    }
+    for wire in 0..CROWD {
+        world.network.borrow_mut().deliver(wire, GET);
+    }
+    for served in 1..=CROWD {
+        world.turn(true);
+        assert_eq!(world.network.borrow().answered().len(), served);
+    }
+    for wire in 0..CROWD {
+        world.network.borrow_mut().end(wire, false);
+    }
+    for left in (0..CROWD).rev() {
+        world.turn(true);
+        assert_eq!(world.network.borrow().open, left);
+    }
+}
+
 /// Takes what these have been answered, and counts it.
 fn answers(world: &World, wires: Range<usize>) -> usize {
     let mut network = world.network.borrow_mut();

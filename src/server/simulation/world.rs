@@ -88,7 +88,8 @@ impl World {
             .disk_fault_percent
             .map(|_| Kept::new(chance, network.clone(), &mut bot, now));
         Self {
-            sessions: Sessions::new(Side::Front, limits, habits.places, now.tick),
+            sessions: Sessions::new(Side::Front, limits, habits.places, now.tick)
+                .with_turns_max(habits.turns_max),
             admission: Admission::new("all places", vec![listener]),
             bot,
             kept,
