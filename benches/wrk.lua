@@ -1,13 +1,19 @@
 -- Loads torrap with signed slash commands, each connection with a thousand different ones.
 --
 --   export SLACK_SIGNING_SECRET=8f742231b10e8888abcd99yyyzzz85a5
---   torrap --delay 1500 --reply-origin http://127.0.0.1:9 --max-pending 10000000 --tolerance 300 &
+--   LOG_LEVEL=error torrap --delay 1500 --drain 0 --reply-origin http://127.0.0.1:9 \
+--       --max-pending 10000000 --tolerance 300 &
+--   curl -sSf -o /dev/null --retry 9 --retry-connrefused http://127.0.0.1:8000/healthz
 --   wrk -t1 -c64 -d10s --latency -s benches/wrk.lua http://127.0.0.1:8000
+--   kill %1
 --
 -- The long delay keeps replies from falling due during the run, and the reply origin is a port where
--- nobody listens: never let a load run reply to Slack. Stop torrap with Ctrl-C twice, since it would
--- wait for its replies. Requests are signed when wrk starts, so a run must be shorter than the
+-- nobody listens: never let a load run reply to Slack. `--drain 0` has torrap stop without them, with exit
+-- code 1 for what it leaves. Requests are signed when wrk starts, so a run must be shorter than the
 -- tolerance. SLACK_RESPONSE_URL sets another response_url.
+--
+-- Only an empty 200 is an acknowledgement: "I am busy" is a 200 too, with content. If there was any other answer,
+-- the last line says so and wrk exits with 1.
 --
 -- wrk is one thread that costs about as much as torrap does: on two cores it may be what is slower.
 -- `benches/peers/run` measures CPU time per command, which does not depend on that.
@@ -127,11 +133,35 @@ function request()
   return requests[cursor]
 end
 
+-- Each thread has these for itself; `done` adds them up.
+acknowledged, others, other = 0, 0, ""
+
+function response(status, _, body)
+  if status == 200 and #body == 0 then
+    acknowledged = acknowledged + 1
+  else
+    if others == 0 then other = status .. " " .. body:sub(1, 100) end
+    others = others + 1
+  end
+end
+
+local threads = {}
+
+function setup(thread) threads[#threads + 1] = thread end
+
 function done(summary)
   local errors = summary.errors
   local lost = errors.connect + errors.read + errors.write + errors.timeout
-  print(("%d commands in %.1f s, %.0f a second: %s"):format(
-    summary.requests, summary.duration / 1e6, summary.requests / summary.duration * 1e6,
-    errors.status + lost == 0 and "all answered with success"
-      or ("%d REFUSED, %d LOST"):format(errors.status, lost)))
+  local acknowledged, others, other = 0, 0, ""
+  for _, thread in ipairs(threads) do
+    acknowledged = acknowledged + thread:get("acknowledged")
+    others = others + thread:get("others")
+    if other == "" then other = thread:get("other") end
+  end
+  local good = others + lost == 0 and acknowledged > 0
+  print(("%d commands acknowledged in %.1f s, %.0f a second: %s"):format(
+    acknowledged, summary.duration / 1e6, acknowledged / summary.duration * 1e6,
+    good and "and nothing else was answered"
+      or ("%d OTHER ANSWERS, %d LOST; the first other: %s"):format(others, lost, other)))
+  if not good then os.exit(1) end
 end

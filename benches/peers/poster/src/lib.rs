@@ -1,4 +1,4 @@
-//! How the hyper and axum peers reply: a task per job that sleeps, then hyper's pooled client.
+//! How the Rust peers reply: a task per job that sleeps, then hyper's pooled client.
 
 use command::{ATTEMPT_TIMEOUT, Job, SENDERS, Settings};
 use http_body_util::{BodyExt, Full};
