@@ -102,3 +102,15 @@ fn every_path_exists() {
         assert!(asked.contains(expected), "{expected}: {asked:?}");
     }
 }
+
+/// A core file has what is in memory: the signing secret, and what people have typed.
+#[test]
+fn a_crash_leaves_no_secret_on_the_disk() {
+    let files = folder();
+    let units = files.iter().filter(|(name, _)| name.ends_with(".service"));
+    let lines = units.flat_map(|(_, text)| text.lines());
+    let limits: Vec<_> = lines
+        .filter(|line| line.starts_with("LimitCORE="))
+        .collect();
+    assert_eq!(limits, ["LimitCORE=0"]);
+}
