@@ -161,7 +161,7 @@ function done(summary)
   local good = others + lost == 0 and acknowledged > 0
   print(("%d commands acknowledged in %.1f s, %.0f a second: %s"):format(
     acknowledged, summary.duration / 1e6, acknowledged / summary.duration * 1e6,
-    good and "and nothing else was answered"
+    good and "nothing else was answered"
       or ("%d OTHER ANSWERS, %d LOST; the first other: %s"):format(others, lost, other)))
   if not good then os.exit(1) end
 end
