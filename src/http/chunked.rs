@@ -12,10 +12,22 @@ enum State {
     Start,
     /// Among the digits.
     Size,
-    /// White space between the size and the `;` of an extension.
+    /// White space before the `;` of an extension: there must be one.
     Blank,
-    /// In a chunk extension.
+    /// After that `;`, before the extension's name.
     Extension,
+    Name,
+    /// White space after the name: a `=` or a `;` must follow.
+    NameEnd,
+    /// After the `=`.
+    Equals,
+    /// In a value that is a token.
+    Value,
+    /// In a value that is a quoted string, and after a backslash there.
+    Quoted,
+    Escaped,
+    /// After such a string.
+    QuotedEnd,
     /// The CR that ends the size's line has been seen.
     SizeEnd,
     /// In a chunk's data.
@@ -103,10 +115,19 @@ impl Decoder {
             (State::Start | State::Size, digit) if digit.is_ascii_hexdigit() => {
                 self.digit(digit, limits)?
             }
-            (State::Size | State::Blank | State::Extension, b'\r') => State::SizeEnd,
-            (State::Size | State::Blank, b';') => State::Extension,
-            (State::Size | State::Blank, b' ' | b'\t') => State::Blank,
-            (State::Extension, byte) if is_text(byte) => State::Extension,
+            (
+                State::Size
+                | State::Blank
+                | State::Extension
+                | State::Name
+                | State::NameEnd
+                | State::Equals
+                | State::Value
+                | State::Quoted
+                | State::Escaped
+                | State::QuotedEnd,
+                byte,
+            ) => extension(self.state, byte).ok_or(Error::AmbiguousFraming)?,
             (State::SizeEnd, b'\n') if self.remaining == 0 => State::TrailerStart,
             (State::SizeEnd, b'\n') => State::Data,
             (State::DataCr, b'\r') => State::DataLf,
@@ -167,6 +188,36 @@ impl Decoder {
     }
 }
 
+/// What follows in `chunk-size *( BWS ";" BWS token [ BWS "=" BWS ( token / quoted-string ) ] ) CRLF`
+/// (RFC 9112 section 7.1.1): a blank or a `;` alone is an extension to some and none to others.
+fn extension(state: State, byte: u8) -> Option<State> {
+    Some(match (state, byte) {
+        (State::Size | State::Name | State::Value | State::QuotedEnd, b'\r') => State::SizeEnd,
+        (
+            State::Size
+            | State::Blank
+            | State::Name
+            | State::NameEnd
+            | State::Value
+            | State::QuotedEnd,
+            b';',
+        ) => State::Extension,
+        (State::Name | State::NameEnd, b'=') => State::Equals,
+        (State::Equals, b'"') => State::Quoted,
+        (State::Quoted, b'"') => State::QuotedEnd,
+        (State::Quoted, b'\\') => State::Escaped,
+        (State::Quoted | State::Escaped, byte) if is_text(byte) => State::Quoted,
+        (State::Size | State::Blank | State::Value | State::QuotedEnd, b' ' | b'\t') => {
+            State::Blank
+        }
+        (State::Name | State::NameEnd, b' ' | b'\t') => State::NameEnd,
+        (State::Extension | State::Equals, b' ' | b'\t') => state,
+        (State::Extension | State::Name, byte) if is_token(byte) => State::Name,
+        (State::Equals | State::Value, byte) if is_token(byte) => State::Value,
+        _ => return None,
+    })
+}
+
 /// Field content and quoted strings: anything but control characters, HTAB excepted.
 const fn is_text(b: u8) -> bool {
     b == b'\t' || (b >= b' ' && b != 0x7f)
@@ -212,18 +263,15 @@ mod tests {
 
     #[test]
     fn content_is_put_together_and_the_rest_left() {
-        let wire = b"4\r\nWiki\r\n05;a=\"b;c\" ; d\r\npedia\r\nE \t;x\r\n in\r\n\r\nchunks.\r\n0\r\n\r\nGET";
+        let wire = b"4\r\nWiki\r\n05;a=\"b;c\" ; d\r\npedia\r\nE \t;\tx = y;z;w\t=\"\\\"\\\\ \xe9\"\r\n in\r\n\r\nchunks.\r\n0\r\n\r\nGET";
         assert_eq!(
             decode(wire),
             Ok(Some((b"Wikipedia in\r\n\r\nchunks.".to_vec(), 3)))
         );
         assert_eq!(decode(b"0\r\n\r\n"), Ok(Some((vec![], 0))));
-        let obs_text = "1;\u{e9}\r\na\r\n0\r\nA: \u{e9}\r\n\r\n";
+        let obs_text = "1;b=\"\u{e9}\"\r\na\r\n0\r\nA: \u{e9}\r\n\r\n";
         assert_eq!(decode(obs_text.as_bytes()), Ok(Some((b"a".to_vec(), 0))));
-        assert_eq!(
-            decode(b"000;\r\nA: b\r\nC:\r\n\r\nx"),
-            Ok(Some((vec![], 1)))
-        );
+        assert_eq!(decode(b"000\r\nA: b\r\nC:\r\n\r\nx"), Ok(Some((vec![], 1))));
     }
 
     #[test]
@@ -254,6 +302,28 @@ mod tests {
             "1;a\x7f",
             "1;\rx",
             "1 x\r\n",
+            "1 \r\n",
+            "1\t\r\n",
+            "1;\r\n",
+            "1 ; \r\n",
+            "1;;a\r\n",
+            "1;a;\r\n",
+            "1;a \r\n",
+            "1;a b\r\n",
+            "1;a=\r\n",
+            "1;a= \r\n",
+            "1;a=b \r\n",
+            "1;a=b=c\r\n",
+            "1;a=b c\r\n",
+            "1;=b\r\n",
+            "1;a=\"b\r\n",
+            "1;a=\"b\\\r\n",
+            "1;a=\"b\"c\r\n",
+            "1;a=\"b\" \r\n",
+            "1;a=b\"c\"\r\n",
+            "1;\"a\"\r\n",
+            "1;\u{e9}\r\n",
+            "1;a=\u{e9}\r\n",
             "1\r\nab",
             "1\r\na\n",
             "1\r\na\rx",

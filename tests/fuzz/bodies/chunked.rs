@@ -121,7 +121,7 @@ fn refuse_unless(good: bool) -> Result<(), Stop> {
     }
 }
 
-/// `chunk-size [ chunk-ext ] CRLF`, where an extension is taken for anything that begins with `;`.
+/// `chunk-size [ chunk-ext ] CRLF`.
 fn size_line(
     rest: &mut &[u8],
     decoded: usize,
@@ -144,11 +144,9 @@ fn size_line(
             let after: &[u8] = &line[digits..];
             let text = after.strip_suffix(b"\n").unwrap_or(after);
             let text = text.strip_suffix(b"\r").unwrap_or(text);
-            let blanks = text.iter().take_while(|b| b" \t".contains(b)).count();
-            let extension = &text[blanks..];
-            refuse_unless(extension.first().is_none_or(|b| *b == b';'))?;
-            let control = |b: &u8| b.is_ascii_control() && *b != b'\t';
-            refuse_unless(!extension.iter().any(control))?;
+            let shape = extensions(text);
+            refuse_unless(shape != Shape::Wrong)?;
+            refuse_unless(shape == Shape::Whole || text.len() == after.len())?;
             // A CR ends the line, so an LF comes next; and an LF comes after nothing else.
             refuse_unless((byte == b'\n') == line[..line.len() - 1].ends_with(b"\r"))?;
         }
@@ -160,6 +158,65 @@ fn size_line(
             return Ok(usize::try_from(size).expect("not beyond the limit"));
         }
     }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    Whole,
+    Begun,
+    Wrong,
+}
+
+/// `*( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )`, or how that begins.
+pub fn extensions(mut text: &[u8]) -> Shape {
+    while !text.is_empty() {
+        let Some((semicolon, rest)) = blanks(text).split_first() else {
+            return Shape::Begun;
+        };
+        let rest = blanks(rest);
+        let name = rest.iter().take_while(|b| is_token(b)).count();
+        if *semicolon != b';' || name == 0 && !rest.is_empty() {
+            return Shape::Wrong;
+        }
+        if name == 0 {
+            return Shape::Begun;
+        }
+        text = &rest[name..];
+        if let Some(value) = blanks(text).strip_prefix(b"=") {
+            let value = blanks(value);
+            let len = match value.strip_prefix(b"\"") {
+                Some(quoted) => match quoted_string(quoted) {
+                    Ok(len) => len + 1,
+                    Err(shape) => return shape,
+                },
+                None => value.iter().take_while(|b| is_token(b)).count(),
+            };
+            if len == 0 {
+                let nothing = value.is_empty();
+                return if nothing { Shape::Begun } else { Shape::Wrong };
+            }
+            text = &value[len..];
+        }
+    }
+    Shape::Whole
+}
+
+/// How long a quoted string is from behind its first quote to its last one.
+fn quoted_string(text: &[u8]) -> Result<usize, Shape> {
+    let mut is_escaped = false;
+    for (at, byte) in text.iter().enumerate() {
+        match byte {
+            b'"' if !is_escaped => return Ok(at + 1),
+            b'\t' | b' '..=b'~' | 0x80.. => is_escaped = *byte == b'\\' && !is_escaped,
+            _ => return Err(Shape::Wrong),
+        }
+    }
+    Err(Shape::Begun)
+}
+
+fn blanks(text: &[u8]) -> &[u8] {
+    let count = text.iter().take_while(|b| b" \t".contains(b)).count();
+    &text[count..]
 }
 
 /// `*( field-line CRLF ) CRLF`. The line feed before it counts for its limit, and the one that ends
@@ -211,7 +268,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
 
 /// What may follow a head with `Transfer-Encoding: chunked`.
 pub const WIRES: &[&str] = &[
-    "4\r\nWiki\r\n05;a=\"b;c\" ; d\r\npedia\r\nE \t;x\r\n in\r\n\r\nchunks.\r\n0\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "4\r\nWiki\r\n05;a=\"b;c\" ; d\r\npedia\r\nE \t;x = y;z=\"\\\"\"\r\n in\r\n\r\nchunks.\r\n0\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n",
     "0\r\n\r\n",
     "000;\r\nA: b\r\nC:\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n",
     "5\r\nabcde\r\n0\r\nContent-Length: 5\r\n\r\nabcde",
@@ -223,6 +280,11 @@ pub const WIRES: &[&str] = &[
     "-5\r\nabcde\r\n0\r\n\r\n",
     " 5\r\nabcde\r\n0\r\n\r\n",
     "5 \r\nabcde\r\n0\r\n\r\n",
+    "5;\r\nabcde\r\n0\r\n\r\n",
+    "5;a \r\nabcde\r\n0\r\n\r\n",
+    "5;a=\r\nabcde\r\n0\r\n\r\n",
+    "5;a=\"b\\\"\r\nabcde\r\n0\r\n\r\n",
+    "5;a=\"b\"c\r\nabcde\r\n0\r\n\r\n",
     "5 5\r\nabcde\r\n0\r\n\r\n",
     "\r\nabcde\r\n0\r\n\r\n",
     ";a\r\nabcde\r\n0\r\n\r\n",

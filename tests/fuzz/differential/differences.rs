@@ -1,6 +1,7 @@
 //! Where torrap and hyper differ on purpose. `DIFFERENCES.md` beside this says why.
 
 use super::Outcome;
+use crate::bodies::chunked::{Shape, extensions};
 use torrap::http::{Error, FIELDS_MAX, Limits};
 
 /// A head read as leniently as anyone might: lines end at a line feed.
@@ -132,8 +133,8 @@ const fn stricter(error: Error) -> &'static [Difference] {
                 let codings = head.members("transfer-encoding");
                 codings.len() > 1 && codings.iter().any(|coding| coding == "chunked")
             }),
-            ("control in a chunk extension", |head| {
-                chunk_fault(head.content) == Some(ChunkFault::ControlInExtension)
+            ("no chunk extension", |head| {
+                chunk_fault(head.content) == Some(ChunkFault::NoExtension)
             }),
             ("bare LF in the trailer", |head| {
                 chunk_fault(head.content) == Some(ChunkFault::BareLfInTrailer)
@@ -262,7 +263,7 @@ fn is_host(text: &str) -> bool {
 
 #[derive(PartialEq, Eq)]
 enum ChunkFault {
-    ControlInExtension,
+    NoExtension,
     BareLfInTrailer,
     NoFieldInTrailer,
 }
@@ -273,15 +274,16 @@ fn chunk_fault(content: &[u8]) -> Option<ChunkFault> {
     loop {
         let end = rest.iter().position(|b| *b == b'\n').unwrap_or(rest.len());
         let line = &rest[..end];
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let (line, has_ended) = match line.strip_suffix(b"\r") {
+            Some(line) => (line, true),
+            None => (line, end < rest.len()),
+        };
         let digits = line.iter().take_while(|b| b.is_ascii_hexdigit()).count();
         let size = std::str::from_utf8(&line[..digits]).unwrap_or_default();
         let size = usize::from_str_radix(size, 16).ok()?;
-        if line[digits..]
-            .iter()
-            .any(|b| b.is_ascii_control() && *b != b'\t')
-        {
-            return Some(ChunkFault::ControlInExtension);
+        let shape = extensions(&line[digits..]);
+        if shape == Shape::Wrong || has_ended && shape == Shape::Begun {
+            return Some(ChunkFault::NoExtension);
         }
         rest = rest.get(end + 1..)?;
         if size == 0 {

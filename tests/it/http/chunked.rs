@@ -22,7 +22,7 @@ fn signed_in_chunks(torrap: &Torrap, text: &str, size: usize) -> Vec<u8> {
         .into_bytes();
     wire.extend_from_slice(b"\r\n");
     for (number, chunk) in content.chunks(size).enumerate() {
-        let extension = ["", ";a", "; a=b ", " \t;a=\"b;c\""][number % 4];
+        let extension = ["", ";a", "; a=b ;c", " \t;a=\"b;c\""][number % 4];
         wire.extend_from_slice(format!("{:03X}{extension}\r\n", chunk.len()).as_bytes());
         wire.extend_from_slice(chunk);
         wire.extend_from_slice(b"\r\n");
@@ -50,8 +50,8 @@ fn sizes_extensions_and_trailers_follow_the_grammar() {
         "5\r\nabcde\r\n0\r\n\r\n",
         "0000000000000000000000005\r\nabcde\r\n000\r\n\r\n",
         "a;x=y\r\n\r\n\r\n\r\n\r\n\r\n\r\n0;z\r\nA: b\r\nC:\r\n\r\n",
-        "1 \r\na\r\n0\t;x=\"\\\"\"\r\n\r\n",
-        "1;\u{e9}\r\na\r\n0\r\nA: \u{e9}\r\n\r\n",
+        "1 ; x = y;z\r\na\r\n0\t;x=\"\\\"\"\r\n\r\n",
+        "1;x=\"\u{e9}\"\r\na\r\n0\r\nA: \u{e9}\r\n\r\n",
     ] {
         assert_statuses(&torrap, chunked(good) + HEALTHZ, &[404, 200]);
     }
@@ -71,6 +71,19 @@ fn sizes_extensions_and_trailers_follow_the_grammar() {
         "5;a\0\r\n",
         "5;a\x7f\r\n",
         "5;a\rb\r\n",
+        "5 \r\nabcde",
+        "5\t\r\nabcde",
+        "5;\r\nabcde",
+        "5; \r\nabcde",
+        "5;;a\r\nabcde",
+        "5;a \r\nabcde",
+        "5;a=\r\nabcde",
+        "5;=b\r\nabcde",
+        "5;a=b c\r\nabcde",
+        "5;a=\"b\r\nabcde",
+        "5;\u{e9}\r\nabcde",
+        "0 \r\n\r\n",
+        "0;\r\n\r\n",
         "\u{665}\r\n",
         "5\r\nabcdef\r\n",
         "5\r\nabcd\r\n0",
