@@ -47,7 +47,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// How many kinds [`Self::kind`] tells apart.
-    pub const KINDS: usize = 11;
+    pub const KINDS: usize = 14;
 
     /// The kind, as a number below [`Self::KINDS`].
     #[must_use]
@@ -61,6 +61,9 @@ impl Refusal {
             Self::Unverified(E::Mismatch) => 4,
             Self::NotForm => 5,
             Self::Unusable(_) => 6,
+            Self::Http(http::Error::Tls) => 11,
+            Self::Http(http::Error::Http2) => 12,
+            Self::Http(http::Error::ProxyProtocol) => 13,
             Self::Http(_) => 7,
             Self::Busy => BUSY,
             Self::TooLate => 9,
@@ -80,6 +83,9 @@ impl Refusal {
         "busy",
         "too late",
         "not kept",
+        "TLS hello",
+        "HTTP2 preface",
+        "PROXY protocol",
     ];
 
     /// How much a kind matters. Only those that come after a right signature are warnings, so that each has

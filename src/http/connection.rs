@@ -27,8 +27,13 @@ pub enum CloseReason {
 #[derive(Clone, Copy, Debug)]
 enum Phase {
     Idle,
-    /// Part of a head has arrived.
-    Head,
+    /// Part of a head has arrived, or of the empty lines before one.
+    Head {
+        /// Bytes of empty lines so far.
+        empty: usize,
+        /// Something has followed them.
+        has_begun: bool,
+    },
     /// The head of this many bytes is complete, its content is not.
     Content {
         head: usize,
@@ -56,6 +61,8 @@ pub struct Connection {
     /// The buffer holds more than [`Self::receive`] was ready to answer in one turn.
     backlog: bool,
     draining: bool,
+    /// A request on it was authenticated.
+    is_signed: bool,
 }
 
 impl Connection {
@@ -69,6 +76,7 @@ impl Connection {
             buffer: Vec::new(),
             backlog: false,
             draining: false,
+            is_signed: false,
         }
     }
 
@@ -108,19 +116,7 @@ impl Connection {
             }
         }
         if turn.answered > 0 || discriminant(&self.phase) != phase_before {
-            self.deadline = now.after(self.timeout_ms(limits));
-        }
-    }
-
-    /// For how long the phase that has just begun may last. It does not begin again with each byte:
-    /// a client that sends one a second is not served for ever.
-    const fn timeout_ms(&self, limits: &Limits) -> u64 {
-        match self.phase {
-            Phase::Idle if self.draining => limits.draining_timeout_ms,
-            Phase::Idle => limits.idle_timeout_ms,
-            Phase::Head => limits.head_timeout_ms,
-            Phase::Content { .. } => limits.content_timeout_ms,
-            Phase::Closing(_) => limits.linger_timeout_ms,
+            self.begin_wait(now, limits);
         }
     }
 
@@ -134,7 +130,7 @@ impl Connection {
             let rest = &mut bytes[start..];
             let step = match self.phase {
                 Phase::Closing(_) => return 0..0,
-                Phase::Idle | Phase::Head => self.process_head(rest, turn),
+                Phase::Idle | Phase::Head { .. } => self.process_head(rest, turn),
                 Phase::Content { head, content } => self.process_content(rest, head, content, turn),
             };
             match step {
@@ -152,25 +148,27 @@ impl Connection {
     where
         H: FnMut(&Request<'_>) -> Response,
     {
-        // Empty lines before a request line are left over from careless clients (RFC 9112 section 2.2).
+        let empty = match self.phase {
+            Phase::Head { empty, .. } => empty,
+            _ => 0,
+        };
         match bytes {
-            [b'\r', b'\n', ..] => return Ok(Step::Advance(2)),
-            [b'\n', ..] => return Err(Error::Malformed),
-            // Neither these nor half of one begin a request, nor do they prove that one will come.
-            [] | [b'\r'] => {
-                self.phase = Phase::Idle;
-                return Ok(Step::Wait(bytes.len()));
-            }
+            [] => return Ok(Step::Wait(0)),
             _ if turn.answered == turn.limits.requests_per_turn_max => {
-                self.phase = Phase::Idle;
                 self.backlog = true;
                 return Ok(Step::Wait(bytes.len()));
+            }
+            [b'\n', ..] => return Err(Error::Malformed),
+            // Empty lines before a request line are left over from careless clients (RFC 9112 section 2.2).
+            [b'\r'] | [b'\r', b'\n', ..] => {
+                return self.skip_empty_line(bytes.len(), empty, turn.limits);
             }
             _ => {}
         }
         let mut storage = field_storage();
-        let Some((request, head)) = parse_head(bytes, &mut storage, turn.limits)? else {
-            self.phase = Phase::Head;
+        let Some((request, head)) = parse_head(bytes, empty, &mut storage, turn.limits)? else {
+            let has_begun = true;
+            self.phase = Phase::Head { empty, has_begun };
             return Ok(Step::Wait(bytes.len()));
         };
         let framing = framing::read(&request, turn.limits)?;
@@ -190,6 +188,26 @@ impl Connection {
         }
         self.phase = Phase::Content { head, content };
         Ok(Step::Advance(0))
+    }
+
+    /// Neither an empty line nor half of one is a request, but its head's time and size begin here: a client could
+    /// keep a place, or us at work, with empty lines for ever.
+    fn skip_empty_line(
+        &mut self,
+        len: usize,
+        before: usize,
+        limits: &Limits,
+    ) -> Result<Step, Error> {
+        let (empty, step) = match len {
+            1 => (before, Step::Wait(1)),
+            _ => (before + 2, Step::Advance(2)),
+        };
+        if before + len.min(2) > limits.head_bytes_max {
+            return Err(Error::FieldsTooLarge);
+        }
+        let has_begun = false;
+        self.phase = Phase::Head { empty, has_begun };
+        Ok(step)
     }
 
     fn process_content<H>(
@@ -220,7 +238,7 @@ impl Connection {
         };
         // The head was parsed when it arrived; its slices could not outlive that call.
         let mut storage = field_storage();
-        let Some((request, _)) = parse_head(&bytes[..head], &mut storage, turn.limits)? else {
+        let Some((request, _)) = parse_head(&bytes[..head], 0, &mut storage, turn.limits)? else {
             return Err(Error::Malformed);
         };
         let framing = framing::read(&request, turn.limits)?;
@@ -234,6 +252,7 @@ impl Connection {
         H: FnMut(&Request<'_>) -> Response,
     {
         let response = (turn.handler)(request);
+        self.is_signed |= response.is_authenticated;
         let persistent = framing.persistent && !self.draining;
         let head_only = request.method == "HEAD";
         turn.staging.push(
@@ -275,7 +294,7 @@ impl Connection {
     pub fn shed(&mut self, now: Tick, limits: &Limits, staging: &mut Staging) {
         if !self.is_closing() {
             self.fail(Error::Overloaded, staging);
-            self.deadline = now.after(self.timeout_ms(limits));
+            self.begin_wait(now, limits);
         }
     }
 
@@ -285,60 +304,10 @@ impl Connection {
         self.close(CloseReason::PeerClosed);
     }
 
-    /// Closes the connection with its next response, or when it has been idle for a moment: a client
-    /// that uses it all the time has perhaps sent a request that is still on its way.
-    pub fn drain(&mut self, limits: &Limits) {
-        let since = self.since(limits);
-        self.draining = true;
-        if self.is_idle() {
-            self.deadline = self.deadline.min(since.after(limits.draining_timeout_ms));
-        }
-    }
-
-    /// Ends a phase that has lasted too long: an idle connection silently, since a client that opened
-    /// it ahead of need does not expect an answer; an incomplete request with a 408. Spurious calls
-    /// are harmless.
-    pub fn handle_timeout(&mut self, now: Tick, limits: &Limits, staging: &mut Staging) {
-        if now < self.deadline {
-            return;
-        }
-        match self.phase {
-            Phase::Idle => self.close(CloseReason::Idle),
-            Phase::Head | Phase::Content { .. } => self.fail(Error::TimedOut, staging),
-            Phase::Closing(_) => {}
-        }
-        self.deadline = now.after(limits.linger_timeout_ms);
-    }
-
-    /// When [`Self::handle_timeout`] is due; in the closing phase, when waiting for the peer ends.
-    #[must_use]
-    pub const fn deadline(&self) -> Tick {
-        self.deadline
-    }
-
     /// Whether complete requests may wait that [`Self::receive`] has not answered yet.
     #[must_use]
     pub const fn has_backlog(&self) -> bool {
         self.backlog
-    }
-
-    /// Whether the connection waits between two requests.
-    #[must_use]
-    pub const fn is_idle(&self) -> bool {
-        matches!(self.phase, Phase::Idle) && !self.backlog
-    }
-
-    /// Whether part of a request has arrived.
-    #[must_use]
-    pub const fn is_incomplete(&self) -> bool {
-        matches!(self.phase, Phase::Head | Phase::Content { .. })
-    }
-
-    /// Since when the connection is in its phase, or had its last answer: bytes that complete nothing
-    /// do not count.
-    #[must_use]
-    pub const fn since(&self, limits: &Limits) -> Tick {
-        Tick(self.deadline.0.saturating_sub(self.timeout_ms(limits)))
     }
 
     /// Why the connection is closing, once it is: what arrives now is dropped.
@@ -378,6 +347,8 @@ enum Step {
     /// So many are to be kept until more arrive.
     Wait(usize),
 }
+
+mod waits;
 
 #[cfg(test)]
 mod tests;

@@ -200,7 +200,7 @@ mod tests {
     fn of(head: &[u8]) -> Result<Framing, Error> {
         let limits = Limits::default();
         let mut storage = field_storage();
-        let (request, _) = parse_head(head, &mut storage, &limits)?.unwrap();
+        let (request, _) = parse_head(head, 0, &mut storage, &limits)?.unwrap();
         read(&request, &limits)
     }
 

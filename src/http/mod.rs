@@ -15,6 +15,7 @@
 
 mod chunked;
 mod connection;
+mod foreign;
 mod framing;
 mod host;
 mod request;
@@ -35,22 +36,25 @@ pub const ANSWER_TIMEOUT_MS: u64 = 10_000;
 /// What a connection may take up: bytes and waiting time.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Bytes of a head: request line, fields and the empty line.
+    /// Bytes of a head: request line, fields and the empty line, and empty lines before it.
     pub head_bytes_max: usize,
     /// Bytes of a request-target; RFC 9112 section 3 asks for at least 8,000.
     pub target_bytes_max: usize,
     /// Bytes of content, after its chunked coding is undone.
     pub content_bytes_max: usize,
-    /// From a head's first byte to its last, ms.
+    /// From a head's first byte to its last, ms. It begins with the first of the empty lines before it.
     pub head_timeout_ms: u64,
     /// From a head's end to the content's end, ms.
     pub content_timeout_ms: u64,
-    /// Between requests, ms. Longer than the 90 s for which cloudflared keeps a connection for
-    /// reuse, since a proxy may not retry a POST that raced with our close.
+    /// Between requests of a connection on which none was authenticated, ms.
     pub idle_timeout_ms: u64,
     /// For the answers of a turn to be read by a client that the kernel takes no more for, ms. Slack reads them at
     /// once.
     pub answer_timeout_ms: u64,
+    /// Between requests of one on which one was, ms. Longer than its proxy keeps it for reuse, which may not retry
+    /// a POST that raced with our close: Google's load balancer keeps one for 600 s and cannot be told otherwise,
+    /// caddy for 120 s, cloudflared for 90 s.
+    pub signed_idle_timeout_ms: u64,
     /// For a head, for content, for answers to be read, after the last answer and between requests while
     /// others wait for a place, ms. Not none at all: a request may come in two segments, and a
     /// connection in use is idle for moments. Not much, either: those who wait in the kernel are
@@ -76,6 +80,7 @@ impl Default for Limits {
             content_timeout_ms: 30_000,
             idle_timeout_ms: 120_000,
             answer_timeout_ms: ANSWER_TIMEOUT_MS,
+            signed_idle_timeout_ms: 620_000,
             crowded_timeout_ms: 100,
             draining_timeout_ms: 500,
             linger_timeout_ms: 5_000,
@@ -87,6 +92,12 @@ impl Default for Limits {
 /// A fault of the peer's. Each is answered with its status, and then the connection closes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
+    /// A TLS handshake where HTTP is spoken in the clear.
+    Tls,
+    /// HTTP/2 without an upgrade.
+    Http2,
+    /// The PROXY protocol of load balancers, before a request.
+    ProxyProtocol,
     /// Not HTTP, or a field that breaks the grammar.
     Malformed,
     /// HTTP/1.1 without exactly one valid Host (RFC 9112 section 3.2).
@@ -120,7 +131,11 @@ impl Error {
     #[must_use]
     pub const fn status(self) -> Status {
         match self {
-            Self::Malformed | Self::BadHost | Self::AmbiguousFraming => Status::BadRequest,
+            Self::Malformed
+            | Self::BadHost
+            | Self::AmbiguousFraming
+            | Self::Tls
+            | Self::ProxyProtocol => Status::BadRequest,
             Self::TimedOut => Status::RequestTimeout,
             Self::LengthRequired => Status::LengthRequired,
             Self::ContentTooLarge => Status::ContentTooLarge,
@@ -129,7 +144,7 @@ impl Error {
             Self::UnknownExpectation => Status::ExpectationFailed,
             Self::FieldsTooLarge => Status::RequestHeaderFieldsTooLarge,
             Self::UnsupportedTransferCoding => Status::NotImplemented,
-            Self::UnsupportedVersion => Status::HttpVersionNotSupported,
+            Self::UnsupportedVersion | Self::Http2 => Status::HttpVersionNotSupported,
             Self::Overloaded => Status::ServiceUnavailable,
         }
     }
@@ -138,6 +153,15 @@ impl Error {
 impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
+            Self::Tls => {
+                "TLS at a port for plain HTTP: let the proxy or tunnel end TLS, and use http:// from there to torrap"
+            }
+            Self::Http2 => {
+                "HTTP/2 at a port for HTTP/1.1: let the proxy use HTTP/1.1 to torrap"
+            }
+            Self::ProxyProtocol => {
+                "PROXY protocol before a request: turn it off where the load balancer sends to torrap"
+            }
             Self::Malformed => "malformed request",
             Self::BadHost => "missing, repeated or invalid Host",
             Self::AmbiguousFraming => "ambiguous framing",

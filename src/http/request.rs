@@ -4,6 +4,7 @@ use std::mem::MaybeUninit;
 
 use httparse::{Header, Status as Parsed};
 
+use super::foreign::{self, Identity};
 use super::host::is_host;
 use super::{Error, FIELDS_MAX, Limits};
 
@@ -76,25 +77,33 @@ pub(super) const fn field_storage<'b>() -> FieldStorage<'b> {
     [const { MaybeUninit::uninit() }; FIELDS_MAX]
 }
 
-/// Parses a head at the start of `bytes`: the request without its content and the head's length, or
-/// `None` while it is not complete.
+/// Parses a head at the start of `bytes`, behind `empty` bytes of empty lines, which count for its size: the
+/// request without its content and the head's length, or `None` while it is not complete.
 ///
 /// The answer depends on the bytes alone, not on how they were cut: `httparse` reads in one direction
 /// and never looks past the limit, and what is checked here is checked once the head is complete.
 pub(super) fn parse_head<'b: 'h, 'h>(
     bytes: &'b [u8],
+    empty: usize,
     storage: &'h mut FieldStorage<'b>,
     limits: &Limits,
 ) -> Result<Option<(Request<'h>, usize)>, Error> {
-    let bytes = &bytes[..bytes.len().min(limits.head_bytes_max)];
+    let bytes_max = limits.head_bytes_max - empty;
+    let bytes = &bytes[..bytes.len().min(bytes_max)];
     let mut head = httparse::Request::new(&mut []);
     let len = match head.parse_with_uninit_headers(bytes, storage) {
         Ok(Parsed::Complete(len)) => len,
-        Ok(Parsed::Partial) if bytes.len() < limits.head_bytes_max => return Ok(None),
+        Ok(Parsed::Partial) if bytes.len() < bytes_max => return Ok(None),
         Ok(Parsed::Partial) => return Err(too_large(bytes, limits)),
         Err(httparse::Error::TooManyHeaders) => return Err(Error::FieldsTooLarge),
-        Err(httparse::Error::Version) => return Err(version_fault(bytes)),
-        Err(_) => return Err(Error::Malformed),
+        Err(error) => {
+            return match foreign::identify(bytes, empty) {
+                Identity::Known(fault) => Err(fault),
+                Identity::Unclear if bytes.len() < bytes_max => Ok(None),
+                _ if error == httparse::Error::Version => Err(version_fault(bytes)),
+                _ => Err(Error::Malformed),
+            };
+        }
     };
     let (Some(method), Some(target), Some(version)) = (head.method, head.path, head.version) else {
         return Err(Error::Malformed);
@@ -145,7 +154,7 @@ fn too_large(bytes: &[u8], limits: &Limits) -> Error {
     }
 }
 
-/// Tells another version of HTTP (the HTTP/2 preface among them) from what is no HTTP at all.
+/// Tells another version of HTTP from what is no HTTP at all.
 fn version_fault(bytes: &[u8]) -> Error {
     let version = bytes
         .split(|&b| b == b' ')
@@ -226,7 +235,7 @@ mod tests {
 
     fn parse(head: &[u8]) -> Result<Option<(String, Option<String>)>, Error> {
         let mut storage = field_storage();
-        let parsed = parse_head(head, &mut storage, &Limits::default())?;
+        let parsed = parse_head(head, 0, &mut storage, &Limits::default())?;
         Ok(parsed.map(|(request, _)| (request.path.into(), request.query.map(Into::into))))
     }
 

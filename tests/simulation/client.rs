@@ -46,7 +46,11 @@ pub struct Client {
     fed: usize,
     waiting: Waiting,
     since: Tick,
+    /// When its patience must be over.
+    until: Tick,
     draining: bool,
+    /// The bot has believed one of its requests.
+    is_signed: bool,
 }
 
 impl Client {
@@ -58,7 +62,9 @@ impl Client {
             fed: 0,
             waiting: Waiting::Idle,
             since: now,
+            until: now.after(limits.idle_timeout_ms),
             draining: false,
+            is_signed: false,
         }
     }
 
@@ -94,6 +100,7 @@ impl Client {
         self.fed += len;
         let (unanswered, fed, draining) = (&mut self.unanswered, &mut self.fed, self.draining);
         let (bot, model, now) = (&mut *turn.bot, &mut *turn.model, turn.now);
+        let is_signed = &mut self.is_signed;
         let mut expects_continue = unanswered.front().is_some_and(|sent| sent.expects_continue);
         let handler = |request: &Request<'_>| {
             let sent = unanswered.pop_front().expect("a request that nobody sent");
@@ -103,6 +110,7 @@ impl Client {
             let next = unanswered.front();
             expects_continue |= next.is_some_and(|next| next.expects_continue);
             let response = bot.handle_request(request, now);
+            *is_signed |= response.is_authenticated;
             let (status, content) = model.answer(&sent, now);
             answers.push(Answer {
                 status,
@@ -183,17 +191,28 @@ impl Client {
         let waiting = match self.unanswered.front() {
             _ if self.is_closing() => Waiting::Closing,
             _ if self.has_backlog() || self.fed == 0 => Waiting::Idle,
-            Some(front) if self.fed <= front.lead_len => Waiting::Idle,
             Some(front) if self.fed < front.head_len => Waiting::Head,
             _ => Waiting::Content,
         };
-        if answered > 0 || waiting != self.waiting {
-            self.since = turn.now.tick;
-        }
+        let begins = answered > 0 || waiting != self.waiting;
         self.set_waiting(waiting);
-        self.check_deadline(turn.limits);
-        let is_idle = waiting == Waiting::Idle && !self.has_backlog();
+        if begins {
+            let before = self.until;
+            self.begin(turn);
+            if self.draining && self.has_sent_empty_lines() {
+                self.until = self.until.min(before);
+            }
+        }
+        assert_eq!(self.deadline(), self.until, "{waiting:?}");
+        let is_idle = waiting == Waiting::Idle || self.has_sent_empty_lines();
+        let is_idle = is_idle && !self.has_backlog();
         assert_eq!(self.connection.is_idle(), is_idle);
+    }
+
+    /// Of the next request the connection has got no more than empty lines before it.
+    fn has_sent_empty_lines(&self) -> bool {
+        let front = self.unanswered.front();
+        self.waiting == Waiting::Head && front.is_some_and(|front| self.fed <= front.lead_len)
     }
 
     fn set_waiting(&mut self, waiting: Waiting) {
@@ -204,20 +223,19 @@ impl Client {
         }
     }
 
-    fn check_deadline(&self, limits: &Limits) {
+    /// The wait that has been set begins.
+    fn begin(&mut self, turn: &Turn<'_>) {
+        let limits = turn.limits;
         let wait_ms = match self.waiting {
             Waiting::Idle if self.draining => limits.draining_timeout_ms,
+            Waiting::Idle if self.is_signed => limits.signed_idle_timeout_ms,
             Waiting::Idle => limits.idle_timeout_ms,
             Waiting::Head => limits.head_timeout_ms,
             Waiting::Content => limits.content_timeout_ms,
             Waiting::Closing => limits.linger_timeout_ms,
         };
-        assert_eq!(
-            self.deadline(),
-            self.since.after(wait_ms),
-            "{:?}",
-            self.waiting
-        );
+        self.since = turn.now.tick;
+        self.until = self.since.after(wait_ms);
     }
 
     /// Gives the connection the time, due or not. Says whether it is over.
@@ -235,7 +253,7 @@ impl Client {
             assert!(turn.staging.is_empty());
             return false;
         }
-        if self.waiting == Waiting::Idle {
+        if self.waiting == Waiting::Idle || self.has_sent_empty_lines() {
             turn.model.tally.note("idle connections closed");
             assert_eq!(self.connection.close_reason(), Some(CloseReason::Idle));
             assert!(turn.staging.is_empty(), "an idle client expects no answer");
@@ -265,9 +283,9 @@ impl Client {
         assert_eq!(self.connection.close_reason(), Some(reason));
         wire::check(turn.staging.bytes(), &[fault(error)], false);
         turn.refuse(error);
-        self.since = turn.now.tick;
         self.set_waiting(Waiting::Closing);
-        self.check_deadline(turn.limits);
+        self.begin(turn);
+        assert_eq!(self.deadline(), self.until);
     }
 
     /// The client has closed its side. What it had sent completely is answered.
@@ -287,8 +305,10 @@ impl Client {
         self.draining = true;
         self.connection.drain(limits);
         if self.connection.is_idle() {
-            self.check_deadline(limits);
+            let moment = self.since.after(limits.draining_timeout_ms);
+            self.until = self.until.min(moment);
         }
+        assert_eq!(self.deadline(), self.until);
     }
 }
 

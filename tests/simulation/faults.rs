@@ -25,13 +25,13 @@ pub fn draw(limits: &Limits, generator: &mut Generator) -> Sent {
 const HEADS: &[(&str, Error)] = &[
     ("no HTTP at all\r\n\r\n", Error::Malformed),
     ("\n\n", Error::Malformed),
-    ("\x16\x03\x01\x02\0\x01\0\x01", Error::Malformed),
+    ("\x16\x03\x01\x02\0\x01\0\x01", Error::Tls),
+    ("\x16\x01", Error::Malformed),
     ("GET / HTTP/1.1\nHost: x\n\n", Error::Malformed),
     ("GET / HTTP/1.1\r\n\r\n", Error::BadHost),
-    (
-        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        Error::UnsupportedVersion,
-    ),
+    ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Error::Http2),
+    ("GET / HTTP/2.0\r\n\r\n", Error::UnsupportedVersion),
+    ("PROXY TCP4 1.2.3.4 5.6.7.8 9 10\r\n", Error::ProxyProtocol),
     ("POST /slack HTTP/1.0\r\n\r\n", Error::LengthRequired),
 ];
 

@@ -137,7 +137,7 @@ impl Draft {
             draft
         };
         let (method, target, version) = (draft.method, draft.target, draft.version);
-        let lead = generator.weighted(&[(20, ""), (1, "\r\n")]);
+        let lead = generator.weighted(&[(20, ""), (1, "\r\n"), (1, "\r\n\r\n\r\n")]);
         let fields = draft.fields;
         let head = format!("{lead}{method} {target} HTTP/{version}\r\n{fields}\r\n");
         let mut bytes = head.into_bytes();

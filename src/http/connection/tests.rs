@@ -178,6 +178,9 @@ fn a_fault_gets_one_answer_after_those_before_it() {
 fn each_fault_has_its_status() {
     for (error, status) in [
         (Error::Malformed, 400),
+        (Error::Tls, 400),
+        (Error::ProxyProtocol, 400),
+        (Error::Http2, 505),
         (Error::BadHost, 400),
         (Error::AmbiguousFraming, 400),
         (Error::TimedOut, 408),
@@ -237,19 +240,40 @@ fn each_fault_has_its_status() {
 }
 
 #[test]
+fn other_protocols_are_told_apart() {
+    const PROXY_2: &str = "\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c";
+    for (wire, error) in [
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Error::Http2),
+        ("\x16\x03\x01\x02\0\x01\0\x01\u{fc}\x03\x03", Error::Tls),
+        (
+            "PROXY TCP4 1.2.3.4 5.6.7.8 9 10\r\nGET / HTTP/1.1\r\n",
+            Error::ProxyProtocol,
+        ),
+        (
+            "PROXY TCP6 ::1 ::2 9 10\r\nGET / HTTP/1.1\r\n",
+            Error::ProxyProtocol,
+        ),
+        ("PROXY UNKNOWN\r\n", Error::ProxyProtocol),
+        (PROXY_2, Error::ProxyProtocol),
+        // Others, for all that they begin alike.
+        ("PRI * HTTP/1\r\n\r\n", Error::Malformed),
+        ("PRO * HTTP/2.0\r\n\r\n", Error::UnsupportedVersion),
+        ("PROXY TCP5 1.2.3.4 5.6.7.8 9 10\r\n", Error::Malformed),
+        ("\x16\x02\x01", Error::Malformed),
+        ("\r\n\x16\x04", Error::Malformed),
+        (&PROXY_2[2..], Error::Malformed),
+        ("\r\n\r\n\0\r\nQUITE", Error::Malformed),
+    ] {
+        assert_eq!(refused(wire), error, "{wire:?}");
+    }
+    for unclear in ["\x16", "\r\n\r\n\0\r\nQUIT"] {
+        let seen = exchange(unclear);
+        assert_eq!((seen.statuses, seen.closed), (vec![], None), "{unclear:?}");
+    }
+}
+
+#[test]
 fn what_is_no_http_is_refused() {
-    assert_eq!(
-        refused("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
-        Error::UnsupportedVersion
-    );
-    assert_eq!(
-        refused("\x16\x03\x01\x02\0\x01\0\x01\u{fc}\x03\x03"),
-        Error::Malformed
-    );
-    assert_eq!(
-        refused("PROXY TCP4 1.2.3.4 5.6.7.8 9 10\r\nGET / HTTP/1.1\r\n"),
-        Error::Malformed
-    );
     assert_eq!(refused("GET /\r\n"), Error::Malformed);
     assert_eq!(
         refused("\nGET / HTTP/1.1\r\nHost: x\r\n\r\n"),
@@ -321,6 +345,13 @@ fn limits_are_enforced_while_a_request_comes() {
         ("GET /".to_owned(), "a", 595, Error::TargetTooLong),
         (head.to_owned() + "A: ", "a", 572, Error::FieldsTooLarge),
         (head.to_owned(), "A: b\r\n", 384, Error::FieldsTooLarge),
+        (String::new(), "\r\n", 601, Error::FieldsTooLarge),
+        (
+            "\r\n".repeat(100) + head + "A: ",
+            "a",
+            372,
+            Error::FieldsTooLarge,
+        ),
         (post("Content-Length: 201"), "a", 0, Error::ContentTooLarge),
         (chunked("c"), "9", 1, Error::ContentTooLarge),
         (chunked(&full), "1", 1, Error::ContentTooLarge),

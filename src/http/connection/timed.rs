@@ -25,7 +25,10 @@ impl Timed {
     fn receive(&mut self, at_ms: u64, bytes: &[u8]) -> String {
         self.staging.begin(UnixTime(0));
         let mut bytes = bytes.to_vec();
-        let respond = |_: &Request<'_>| Response::empty(Status::Ok);
+        let respond = |request: &Request<'_>| Response {
+            is_authenticated: request.path == "/signed",
+            ..Response::empty(Status::Ok)
+        };
         self.connection.receive(
             &mut bytes,
             Tick(at_ms),
@@ -95,13 +98,44 @@ fn lingering_and_idling_do_not_begin_again_with_each_byte() {
     assert_eq!(test.connection.deadline(), Tick(6_000));
     test.receive(5_000, b"more of it");
     assert_eq!(test.connection.deadline(), Tick(6_000));
+}
+
+#[test]
+fn a_heads_time_begins_with_the_first_empty_line_before_it() {
     let mut test = Timed::new();
     for (at_ms, empty_lines) in [(1_000, "\r\n"), (2_000, "\r"), (3_000, "\n\r\n\r")] {
         test.receive(at_ms, empty_lines.as_bytes());
-        assert_eq!(test.connection.deadline(), Tick(120_000), "{empty_lines:?}");
-        assert!(test.connection.is_idle());
-        assert_eq!(test.connection.since(&test.limits), Tick(0));
+        assert_eq!(test.connection.deadline(), Tick(31_000), "{empty_lines:?}");
+        assert!(test.connection.is_idle() && !test.connection.is_incomplete());
+        assert_eq!(test.connection.since(&test.limits), Tick(1_000));
     }
+    test.receive(30_000, b"\nGET /");
+    assert_eq!(test.connection.deadline(), Tick(31_000));
+    assert!(test.connection.is_incomplete());
+    assert!(test.time_out(31_000).starts_with("HTTP/1.1 408 "));
+    // With none behind them they are no request.
+    let mut test = Timed::new();
+    test.receive(0, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n\r\n");
+    test.receive(29_999, b"\r\n\r");
+    assert_eq!(test.time_out(30_000), "");
+    assert_eq!(test.connection.close_reason(), Some(CloseReason::Idle));
+}
+
+#[test]
+fn a_connection_that_has_carried_a_signed_request_may_idle_for_longer() {
+    let request = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").into_bytes();
+    let mut test = Timed::new();
+    test.receive(0, &request("/"));
+    assert_eq!(test.connection.deadline(), Tick(120_000));
+    for (at_ms, path) in [(1_000, "/signed"), (600_000, "/")] {
+        test.receive(at_ms, &request(path));
+        assert_eq!(test.connection.deadline(), Tick(at_ms + 620_000), "{path}");
+        assert_eq!(test.connection.since(&test.limits), Tick(at_ms));
+    }
+    assert_eq!(test.time_out(1_219_999), "");
+    assert_eq!(test.connection.close_reason(), None);
+    assert_eq!(test.time_out(1_220_000), "");
+    assert_eq!(test.connection.close_reason(), Some(CloseReason::Idle));
 }
 
 #[test]

@@ -77,6 +77,37 @@ fn other_protocols_are_told_so_and_closed() {
     }
 }
 
+/// Each is a mistake in a proxy's settings: the log says which, and what to change there.
+#[test]
+fn the_log_names_another_protocol_and_what_to_change() {
+    let torrap = Torrap::start();
+    for (input, line) in [
+        (
+            b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03".as_slice(),
+            "INFO refused with 400: TLS at a port for plain HTTP: let the proxy or tunnel end TLS, and use http://",
+        ),
+        (
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0",
+            "INFO refused with 505: HTTP/2 at a port for HTTP/1.1: let the proxy use HTTP/1.1",
+        ),
+        (
+            b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n",
+            "INFO refused with 400: PROXY protocol before a request: turn it off",
+        ),
+        (
+            b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c",
+            "INFO refused with 400: PROXY protocol before a request: turn it off",
+        ),
+    ] {
+        let before = torrap.log.all().len();
+        let _ = answers(torrap.address, input, input.len());
+        torrap.log.wait_for(line, 1);
+        let _ = answers(torrap.address, input, 1);
+        torrap.log.wait_for(line, 2);
+        assert!(torrap.log.all().len() >= before + 2);
+    }
+}
+
 #[test]
 fn a_reset_at_any_byte_leaves_a_server_that_serves() {
     let torrap = Torrap::start();

@@ -42,6 +42,10 @@ fn limits_hold_at_the_byte() {
     let torrap = small();
     assert_statuses(&torrap, head(300) + HEALTHZ, &[200, 200]);
     assert_refused(&torrap, head(301), 431);
+    let behind = |lines: usize, len: usize| "\r\n".repeat(lines) + &head(len);
+    assert_statuses(&torrap, behind(100, 100) + HEALTHZ, &[200, 200]);
+    assert_refused(&torrap, behind(100, 101), 431);
+    assert_refused(&torrap, "\r\n".repeat(151), 431);
     assert_statuses(&torrap, target(100) + HEALTHZ, &[200, 200]);
     assert_refused(&torrap, target(101), 414);
     assert_refused(&torrap, target(1_000), 414);
@@ -53,7 +57,7 @@ fn limits_hold_at_the_byte() {
     let chunk = |len: usize| coded(format!("{len:x}\r\n{:len$}\r\n0\r\n\r\n", ""));
     assert_statuses(&torrap, chunk(200) + HEALTHZ, &[404, 200]);
     assert_refused(&torrap, chunk(201), 413);
-    let extension = |len: usize| coded(format!("0;{:len$}\r\n\r\n", ""));
+    let extension = |len: usize| coded(format!("0;{}\r\n\r\n", "a".repeat(len)));
     assert_statuses(&torrap, extension(297) + HEALTHZ, &[404, 200]);
     assert_refused(&torrap, extension(298), 413);
     let trailer = |len: usize| coded(format!("0\r\nA:{:len$}\r\n\r\n", ""));

@@ -102,11 +102,35 @@ fn an_idle_connection_is_closed_without_a_word() {
     assert_eq!(used.exchange(HEALTHZ).status, 200);
     assert_eq!(used.rest(), b"");
     assert!(begin.elapsed() >= SHORT);
-    // Empty lines are no request, whole or halved.
-    let begin = Instant::now();
+}
+
+#[test]
+fn a_client_that_has_sent_a_signed_request_may_be_idle_for_longer() {
+    let torrap = with(|limits| {
+        limits.idle_timeout_ms = SHORT_MS;
+        limits.signed_idle_timeout_ms = 3 * SHORT_MS;
+    });
     let mut client = torrap.connect();
-    assert_eq!(trickle(&mut client, b"\r\n"), b"");
-    assert!(begin.elapsed() >= SHORT);
+    let begin = Instant::now();
+    assert_eq!(client.exchange(torrap.signed("x")).status, 200);
+    assert_eq!(client.rest(), b"");
+    assert!(begin.elapsed() >= 3 * SHORT);
+}
+
+#[test]
+fn empty_lines_before_a_request_take_of_its_time() {
+    let torrap = with(|limits| limits.head_timeout_ms = SHORT_MS);
+    // Alone they are no request, whole or halved.
+    for first in ["", HEALTHZ] {
+        let mut client = torrap.connect();
+        let begin = Instant::now();
+        if !first.is_empty() {
+            assert_eq!(client.exchange(first).status, 200);
+        }
+        assert_eq!(trickle(&mut client, b"\r\n"), b"");
+        assert!(begin.elapsed() >= SHORT);
+    }
+    assert_times_out(&torrap, "\r\n\r\nG", b"E");
 }
 
 #[test]
