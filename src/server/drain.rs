@@ -69,7 +69,8 @@ impl Server {
         let is_left = self.admission.is_closed() && !self.sessions.has_work();
         let is_settled = is_left && owed == 0;
         let are_clients_served = self.grace_until.is_none() || self.sessions.owed() == 0;
-        is_settled && are_clients_served || self.clock.now().tick >= until
+        // Not by the clock: what has come in time is taken in first, however late it is.
+        is_settled && are_clients_served || self.hearing.until() >= until
     }
 
     /// Whether it is stopping, and what no sender has yet is left to the next start.

@@ -13,6 +13,7 @@ mod doors;
 mod drain;
 mod error;
 mod eviction;
+mod hearing;
 mod inherited;
 mod journal;
 mod listener;
@@ -46,6 +47,7 @@ use self::clock::Clock;
 use self::doors::Doors;
 pub use self::doors::{Probed, probe as probe_doors};
 pub use self::error::{Error, JournalError};
+use self::hearing::Hearing;
 pub use self::inherited::{Inherited, Passed};
 use self::journal::{Claim, Keeper};
 pub use self::journal::{inspect as inspect_journal, probe as probe_journal};
@@ -104,6 +106,7 @@ pub struct Server {
     supervisor: Supervisor,
     journal: Option<Keeper>,
     clock: Clock,
+    hearing: Hearing,
     stopper: Stopper,
     /// Whether others listen on the same addresses, with sockets of their own.
     is_shared: bool,
@@ -160,6 +163,7 @@ impl Server {
             supervisor: Supervisor::default(),
             started_at: unix,
             clock,
+            hearing: Hearing::new(now),
             poll,
             stopper,
             is_shared,
@@ -219,8 +223,8 @@ impl Server {
         let now = self.clock.now();
         // Without a sleep in between, the last turn ends where this one begins.
         self.bot.counters_mut().note_answered(now.tick);
-        self.sessions.begin_turn(now);
-        self.note(events);
+        self.note(events, now.tick);
+        self.sessions.begin_turn(now, self.hearing.until());
         self.sessions.receive(&mut self.bot, now);
         self.collect();
         self.expire(now);
@@ -241,17 +245,17 @@ impl Server {
 
     /// Sleeps until readiness, a deadline or the waker; not at all while work is left.
     fn wait(&mut self, events: &mut Events) -> io::Result<()> {
-        let timeout = if self.has_work() {
-            Some(Duration::ZERO)
-        } else {
-            self.sleep()
-        };
-        match self.poll.poll(events, timeout) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                events.clear();
-                Ok(())
+        loop {
+            let timeout = if self.has_work() {
+                Some(Duration::ZERO)
+            } else {
+                self.sleep()
+            };
+            match self.poll.poll(events, timeout) {
+                // A process that was stopped goes on here: what has arrived in the meantime comes first.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
             }
-            result => result,
         }
     }
 
@@ -280,12 +284,15 @@ impl Server {
             return None;
         }
         let now = self.clock.now().tick;
+        self.hearing.begin_poll(now);
         self.bot.counters_mut().note_answered(now);
         next.map(|next| Duration::from_millis(next.millis_since(now)))
     }
 
-    fn note(&mut self, events: &Events) {
+    fn note(&mut self, events: &Events, now: Tick) {
+        let mut told = 0;
         for event in events {
+            told += 1;
             match Source::of(event.token()) {
                 Source::Waker => {}
                 Source::Listener(Side::Front, index) => self.admission.note(index),
@@ -300,6 +307,10 @@ impl Server {
                 }
             }
         }
+        // As many as have events at all, and more.
+        let sockets = self.sessions.len() + EVENTS_PER_TURN;
+        self.hearing.end_poll(told, events.capacity(), sockets);
+        self.hearing.begin_poll(now);
         if self.drain_until.is_none() && self.stopper.is_requested() {
             self.begin_drain();
         }
@@ -318,7 +329,8 @@ impl Server {
     }
 
     fn expire(&mut self, now: Now) {
-        if self.grace_until.is_some_and(|until| now.tick >= until) {
+        let known = self.hearing.until();
+        if self.grace_until.is_some_and(|until| known >= until) {
             self.grace_until = None;
         }
         let mut budget = EXPIRIES_PER_TURN;
@@ -358,7 +370,7 @@ impl Server {
             journal: self.journal.as_ref().map(Keeper::counters),
             started_at: self.started_at,
         };
-        watch.turn(&mut view, self.poll.registry(), now);
+        watch.turn(&mut view, self.poll.registry(), now, self.hearing.until());
     }
 }
 

@@ -65,8 +65,8 @@ pub(super) struct Session<S> {
     /// Encoded responses that the kernel did not take yet. Nothing is read while there are any: a
     /// client that does not read its answers gets no more of them.
     unsent: Vec<u8>,
-    /// The entry in the wheel of deadlines, and the tick that it is armed for: never later than
-    /// [`Self::deadline`], perhaps earlier.
+    /// The entry in the wheel of deadlines, and the tick that it is armed for: not later than [`Self::deadline`] or,
+    /// while something waits to be read, the next tick; perhaps earlier.
     pub(super) timer: Key,
     pub(super) armed: Tick,
     /// Whether the session already waits for its turn.
@@ -138,6 +138,12 @@ impl<S: Socket> Session<S> {
         } else {
             self.connection.deadline()
         }
+    }
+
+    /// Whether it has its turn at what the client has sent, and may find there what it waits for. Bytes that are only
+    /// dropped are no reason to wait: there may be no end of them.
+    pub(super) const fn is_to_be_read(&self) -> bool {
+        self.queued && !self.is_blocked() && self.connection.close_reason().is_none()
     }
 
     /// Whether the client of a stopping server is still owed something: an answer, the rest of one, or

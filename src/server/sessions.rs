@@ -66,6 +66,8 @@ pub(super) struct Sessions<S> {
     /// Sessions whose socket takes bytes again.
     resumed: Vec<Key>,
     evictor: Evictor,
+    /// The moment by which it is known what had arrived.
+    known: Tick,
     /// The server is stopping: who comes now comes for one request.
     is_draining: bool,
     buffer: Box<[u8]>,
@@ -113,6 +115,7 @@ impl<S: Socket> Sessions<S> {
             leaving: VecDeque::new(),
             resumed: Vec::new(),
             evictor: Evictor::default(),
+            known: now,
             is_draining: false,
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
             staging: Staging::default(),
@@ -158,7 +161,9 @@ impl<S: Socket> Sessions<S> {
         self.timers.next_expiration()
     }
 
-    pub(super) fn begin_turn(&mut self, now: Now) {
+    /// Begins a turn after a poll: all that had arrived by `known` has been [noted](Self::note).
+    pub(super) fn begin_turn(&mut self, now: Now, known: Tick) {
+        self.known = known;
         self.staging.begin(now.unix);
     }
 
@@ -192,6 +197,7 @@ impl<S: Socket> Sessions<S> {
     /// Gives each active session one turn, and some of those that have had theirs another: one read, and
     /// the answers to what is complete.
     pub(super) fn receive(&mut self, service: &mut impl Service, now: Now) {
+        self.resume();
         // What the last turn could not send is held since its end.
         self.shed_excess(service, now);
         // None has two in one: what it is owed for the first goes out before it may be closed by the next.
@@ -244,16 +250,22 @@ impl<S: Socket> Sessions<S> {
         self.after(key, start, is_held, service, now);
     }
 
-    /// Ends what has lasted too long, as far as the budget goes.
+    /// Ends what has lasted too long, as far as the budget goes. What had arrived in time is read first, if it takes
+    /// some turns.
     pub(super) fn expire(&mut self, service: &mut impl Service, now: Now, budget: &mut usize) {
-        while let Some(key) = self.timers.expire(now.tick, budget) {
+        while let Some(key) = self.timers.expire(self.known, budget) {
             let Some(session) = self.slab.get_mut(key) else {
                 continue;
             };
             let deadline = session.deadline(&self.limits);
+            if session.is_to_be_read() {
+                session.armed = deadline.max(self.known.after(1));
+                session.timer = self.timers.schedule(session.armed, key);
+                continue;
+            }
             let start = self.staging.len();
             let mut is_resumed = false;
-            if deadline <= now.tick {
+            if deadline <= self.known {
                 let progress = session.handle_timeout(now.tick, &self.limits, &mut self.staging);
                 if progress == Progress::Over {
                     self.remove(key);

@@ -211,6 +211,25 @@ impl Tcp {
         }
         Ok(())
     }
+
+    fn read(&mut self) -> io::Result<usize> {
+        let input = self.buffers.buffers.input_append_buf();
+        loop {
+            match (&self.stream.0).read(input) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// Reads without waiting, when the time is over: the process may have been stopped while the answer came, and
+    /// a reply whose answer is not read is posted once more.
+    fn read_what_is_there(&mut self) -> io::Result<usize> {
+        self.stream.0.set_nonblocking(true)?;
+        let read = self.read();
+        self.stream.0.set_nonblocking(false)?;
+        read
+    }
 }
 
 impl Transport for Tcp {
@@ -228,18 +247,17 @@ impl Transport for Tcp {
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         self.flush(timeout)?;
-        let wanted = in_steps(timeout)?;
-        if self.read_timeout != wanted {
-            self.stream.0.set_read_timeout(wanted)?;
-            self.read_timeout = wanted;
-        }
-        let input = self.buffers.buffers.input_append_buf();
-        let len = loop {
-            match (&self.stream.0).read(input) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                result => break result.map_err(|error| fault(error, timeout.reason))?,
+        let read = match in_steps(timeout) {
+            Ok(wanted) => {
+                if self.read_timeout != wanted {
+                    self.stream.0.set_read_timeout(wanted)?;
+                    self.read_timeout = wanted;
+                }
+                self.read()
             }
+            Err(_) => self.read_what_is_there(),
         };
+        let len = read.map_err(|error| fault(error, timeout.reason))?;
         self.buffers.buffers.input_appended(len);
         self.fresh = len > 0;
         Ok(len > 0)

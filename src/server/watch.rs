@@ -91,8 +91,8 @@ impl Watch {
     }
 
     /// All that a turn of the loop does for them.
-    pub(super) fn turn(&mut self, view: &mut View<'_>, registry: &Registry, now: Now) {
-        self.sessions.begin_turn(now);
+    pub(super) fn turn(&mut self, view: &mut View<'_>, registry: &Registry, now: Now, known: Tick) {
+        self.sessions.begin_turn(now, known);
         self.sessions.receive(view, now);
         let mut budget = EXPIRIES_PER_TURN;
         self.sessions.expire(view, now, &mut budget);

@@ -32,6 +32,8 @@ mod rubbish;
 mod senders;
 mod slash_command;
 mod stop;
+#[cfg(target_os = "linux")] // /proc
+mod stopped;
 mod support;
 mod text;
 mod tls;

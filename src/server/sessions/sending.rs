@@ -9,8 +9,8 @@ use crate::server::socket::Socket;
 use crate::slab::Key;
 
 impl<S: Socket> Sessions<S> {
-    /// Sends what was staged in this turn, and what waited for sockets that take bytes again.
-    pub(in crate::server) fn transmit(&mut self) {
+    /// Sends what waited for sockets that take bytes again: first of all, since their clients may have sent more.
+    pub(super) fn resume(&mut self) {
         let mut resumed = std::mem::take(&mut self.resumed);
         for key in resumed.drain(..) {
             // One whose time was over has been looked at already, and may have staged its last answer since.
@@ -29,6 +29,10 @@ impl<S: Socket> Sessions<S> {
             }
         }
         self.resumed = resumed;
+    }
+
+    /// Sends what was staged in this turn.
+    pub(in crate::server) fn transmit(&mut self) {
         let mut staged = std::mem::take(&mut self.staged);
         for Staged { key, range, .. } in staged.drain(..) {
             self.send(key, range);

@@ -98,8 +98,8 @@ impl Client {
         self.unanswered.iter().take_while(complete).count()
     }
 
-    /// Reads answers and compares them. The commands that were answered, and whether each was acknowledged. If
-    /// the bot hears of everything in time, it gives up nothing that is complete.
+    /// Reads answers and compares them. The commands that were answered, and whether each was acknowledged. While
+    /// there is room, the bot gives up nothing that is complete, however late it hears of it.
     pub(super) fn read(&mut self, network: &mut Network, is_in_time: bool) -> Vec<(String, bool)> {
         let is_in_time = is_in_time && !network.wires[self.wire].was_blocked;
         self.received.extend(network.take(self.wire, usize::MAX));

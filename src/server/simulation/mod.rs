@@ -11,6 +11,7 @@ mod generator;
 mod habits;
 mod holding;
 mod kept;
+mod late;
 mod network;
 #[path = "../../../tests/shared/seeds.rs"]
 #[allow(unreachable_pub)]
@@ -59,6 +60,7 @@ fn every_complete_request_is_answered_and_all_is_given_back() {
         "replies left to the next process",
         "resets",
         "stops",
+        "turns without a poll",
     ] {
         assert!(
             seeds::replayed().is_some() || met.get(what).is_some_and(|count| *count > 0),
@@ -133,7 +135,7 @@ fn an_idle_session_with_a_request_at_the_door_keeps_its_place() {
     world.advance(1_000);
     let request = world.signed("c1");
     // It arrives after the events of this turn were taken, and so does somebody else.
-    let events = world.network.borrow_mut().poll(true);
+    let events = world.poll(true);
     assert!(events.is_empty());
     world.network.borrow_mut().deliver(wire, &request);
     world.network.borrow_mut().connect(usize::MAX);

@@ -163,6 +163,11 @@ impl Network {
         !self.events.is_empty() || self.knocks
     }
 
+    /// Whether the last poll has held something back.
+    pub(super) fn has_untold(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     /// Some of the events, or all, and a few that nobody has asked for.
     pub(super) fn poll(&mut self, all: bool) -> Vec<(Token, Readiness)> {
         let mut told = Vec::new();

@@ -16,6 +16,7 @@ use crate::bot::Bot;
 use crate::config::{Config, Settings, SigningSecret};
 use crate::http::Limits;
 use crate::server::admission::{Admission, Leave};
+use crate::server::hearing::Hearing;
 use crate::server::listener::Listener;
 use crate::server::sessions::Sessions;
 use crate::server::socket::Readiness;
@@ -30,6 +31,7 @@ const LAST: &[u8] = b"GET /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 pub(super) struct World {
     pub(super) network: Shared,
     pub(super) now: Now,
+    pub(super) hearing: Hearing,
     sessions: Sessions<SimulatedSocket>,
     admission: Admission<SimulatedListener>,
     bot: Bot,
@@ -98,6 +100,7 @@ impl World {
             clients: Vec::new(),
             network,
             now,
+            hearing: Hearing::new(now.tick),
             generator,
             habits,
             stopping: false,
@@ -141,6 +144,9 @@ impl World {
             if self.generator.percent(60) {
                 let all = !self.habits.late_events;
                 self.turn(all);
+            } else if self.generator.percent(5) {
+                self.note("turns without a poll", 1);
+                self.work(&[]);
             }
         }
     }
@@ -217,7 +223,7 @@ impl World {
     }
 
     fn read(&mut self, index: usize) {
-        let is_in_time = !(self.habits.late_events || self.habits.is_crowded());
+        let is_in_time = !self.habits.is_crowded();
         let mut network = self.network.borrow_mut();
         let client = &mut self.clients[index];
         if client.reads {
@@ -278,12 +284,22 @@ impl World {
 
     /// A turn of the loop with all events there are, or some of them.
     pub(super) fn turn(&mut self, all: bool) {
-        let events = self.network.borrow_mut().poll(all);
+        let events = self.poll(all);
         self.work(&events);
     }
 
+    /// What the kernel tells.
+    pub(super) fn poll(&mut self, all: bool) -> Vec<(Token, Readiness)> {
+        self.hearing.begin_poll(self.now.tick);
+        let events = self.network.borrow_mut().poll(all);
+        if !self.network.borrow().has_untold() {
+            self.hearing.end_poll(events.len(), usize::MAX, usize::MAX);
+        }
+        events
+    }
+
     pub(super) fn work(&mut self, events: &[(Token, Readiness)]) {
-        self.sessions.begin_turn(self.now);
+        self.sessions.begin_turn(self.now, self.hearing.until());
         for (token, readiness) in events {
             if let Source::Session(Side::Front, key) = Source::of(*token) {
                 let is_stale = !self.sessions.contains(key);

@@ -99,6 +99,24 @@ fn a_peer_that_is_silent_is_a_timeout_with_its_reason() {
 }
 
 #[test]
+fn an_answer_that_has_come_is_taken_though_the_time_is_over() {
+    let (mut tcp, mut peer) = pair();
+    peer.write_all(b"ok").unwrap();
+    tcp.stream.0.peek(&mut [0]).unwrap();
+    assert!(tcp.await_input(within(Duration::ZERO)).unwrap());
+    assert_eq!(tcp.buffers().input(), b"ok");
+    let error = tcp.await_input(within(Duration::ZERO)).unwrap_err();
+    assert!(matches!(error, Error::Timeout(Timeout::Global)), "{error}");
+    // And the next answer is waited for.
+    let late = std::thread::spawn(move || {
+        peer.write_all(b"!").unwrap();
+        peer
+    });
+    assert!(tcp.await_input(within(LONG)).unwrap());
+    drop(late.join().unwrap());
+}
+
+#[test]
 fn timeouts_are_rounded_up_to_a_step() {
     for (left_ms, step_ms) in [(1, 250), (250, 250), (251, 500), (9_990, 10_000)] {
         let steps = in_steps(within(Duration::from_millis(left_ms))).unwrap();

@@ -1,0 +1,135 @@
+//! A process that was stopped, or that has much to do, judges nobody by what it has not read yet.
+
+use super::habits::Habits;
+use super::world::{GET, World};
+
+/// Longer than every wait.
+const LONG_MS: u64 = 700_000;
+
+/// A turn of a process that is stopped behind its poll: `then` happens, and a long time passes.
+fn stopped_turn(world: &mut World, then: impl FnOnce(&mut World)) {
+    let events = world.poll(true);
+    then(world);
+    world.advance(LONG_MS);
+    world.work(&events);
+}
+
+fn deliver(world: &World, wire: usize, bytes: &[u8]) {
+    world.network.borrow_mut().deliver(wire, bytes);
+}
+
+/// The whole of a request that the bot answers with 200 however late it is.
+fn post(content: &[u8]) -> Vec<u8> {
+    let length = content.len();
+    let head = format!("GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n");
+    [head.as_bytes(), content].concat()
+}
+
+#[test]
+fn the_rest_of_a_request_that_has_come_is_read_before_its_time_is_judged() {
+    let request = post(b"abcde");
+    // Before it, in its head and in its content.
+    for cut in [0, 10, request.len() - 2] {
+        let mut world = World::with_places(5);
+        let wire = world.connect_with(&request[..cut]);
+        for _ in 0..2 {
+            world.turn(true);
+        }
+        stopped_turn(&mut world, |world| deliver(world, wire, &request[cut..]));
+        assert!(!world.network.borrow().wires[wire].closed, "cut at {cut}");
+        world.turn(true);
+        world.assert_answered(wire);
+    }
+}
+
+/// The same when no poll has told of anything, as one that a signal interrupts.
+#[test]
+fn a_turn_that_has_heard_nothing_ends_nothing() {
+    let mut world = World::with_places(5);
+    let (half, idle) = (world.connect_with(&GET[..10]), world.connect_with(GET));
+    for _ in 0..2 {
+        world.turn(true);
+    }
+    world.assert_answered(idle);
+    world.advance(LONG_MS);
+    deliver(&world, half, &GET[10..]);
+    deliver(&world, idle, GET);
+    world.work(&[]);
+    world.turn(true);
+    world.assert_answered(half);
+    world.assert_answered(idle);
+    // And what has not come ends in the end.
+    world.advance(LONG_MS);
+    world.turn(true);
+    assert_eq!(world.network.borrow().open, 0);
+}
+
+#[test]
+fn answers_that_were_read_are_followed_by_what_was_asked_for_behind_them() {
+    const ROOM: usize = 100;
+    let mut world = World::with_places(5);
+    let wire = world.network.borrow_mut().connect(ROOM);
+    deliver(&world, wire, &GET.repeat(2));
+    for _ in 0..4 {
+        world.turn(true);
+    }
+    let mut wire_bytes = Vec::new();
+    stopped_turn(&mut world, |world| {
+        let taken = world.network.borrow_mut().take(wire, usize::MAX);
+        assert_eq!(taken.len(), ROOM, "it is blocked");
+        wire_bytes.extend(taken);
+        deliver(world, wire, GET);
+    });
+    for _ in 0..20 {
+        world.turn(true);
+        wire_bytes.extend(world.network.borrow_mut().take(wire, usize::MAX));
+    }
+    let text = String::from_utf8(wire_bytes).unwrap();
+    assert_eq!(text.matches("HTTP/1.1 200 OK").count(), 3, "{text}");
+}
+
+/// What a turn leaves for the next ones is read before anything is judged, whatever the reason.
+#[test]
+fn what_is_left_for_later_turns_is_read_before_it_is_late() {
+    const CROWD: usize = 300;
+    /// The head, and some of the content.
+    const CUT: usize = 100;
+    let mut world = World::with(1, Habits::calm());
+    let request = post(&[b'a'; 100_000]);
+    let wires: Vec<usize> = (0..CROWD)
+        .map(|_| world.connect_with(&request[..CUT]))
+        .collect();
+    for _ in 0..2 {
+        world.turn(true);
+    }
+    for wire in &wires {
+        deliver(&world, *wire, &request[CUT..]);
+        // Of those who say in the same breath that they send no more, only some are heard in a turn.
+        if wire % 2 == 0 {
+            world.network.borrow_mut().end(*wire, false);
+        }
+    }
+    world.advance(LONG_MS);
+    while world.has_work() || world.network.borrow().has_events() {
+        world.turn(true);
+        world.advance(1);
+    }
+    for wire in wires {
+        world.assert_answered(wire);
+    }
+}
+
+/// Who only keeps us reading has no more time for that.
+#[test]
+fn a_client_that_never_stops_sending_is_not_read_for_ever() {
+    let mut world = World::with(1, Habits::calm());
+    let wire = world.connect_with(b"nonsense\r\n");
+    world.turn(true);
+    world.turn(true);
+    for _ in 0..100 {
+        deliver(&world, wire, &[b'a'; 600_000]);
+        world.advance(100);
+        world.turn(true);
+    }
+    assert!(world.network.borrow().wires[wire].closed);
+}
