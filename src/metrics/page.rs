@@ -21,6 +21,8 @@ pub struct Standing<'a> {
     pub connections_accepted: u64,
     /// Idle or stalled ones closed because others waited for a place or a descriptor.
     pub connections_evicted: u64,
+    /// Ones closed as soon as accepted, since the system had no room to watch them.
+    pub connections_dropped: u64,
     /// How often accepting paused for want of a place or a descriptor.
     pub accept_pauses: u64,
     /// Replies that are owed.
@@ -128,6 +130,11 @@ fn render_door(standing: &Standing<'_>, page: &mut Exposition) {
             "torrap_connections_evicted_total",
             "Idle or stalled client connections closed because others waited for a place or a descriptor.",
             s.connections_evicted,
+        ),
+        (
+            "torrap_connections_dropped_total",
+            "Client connections closed as soon as accepted, since the system had no room to watch them.",
+            s.connections_dropped,
         ),
         (
             "torrap_accept_pauses_total",

@@ -34,10 +34,12 @@ enum Warning {
     Evicting,
     Busy,
     Accepting,
+    /// The system has no room to watch a connection.
+    Unwatched,
 }
 
 /// When each had its last line.
-struct Warnings([Option<Tick>; 3]);
+struct Warnings([Option<Tick>; 4]);
 
 impl Warnings {
     /// Whether this one may have a line; then it has.
@@ -99,6 +101,8 @@ pub(super) struct Counts {
     pub(super) accepted: u64,
     /// Idle or stalled ones that others had to make room for.
     pub(super) evicted: u64,
+    /// Connections that were closed at once, since the system had no room to watch them.
+    pub(super) dropped: u64,
     /// How often nobody was let in for a while.
     pub(super) pauses: u64,
 }
@@ -115,7 +119,7 @@ impl<A: Accept> Admission<A> {
             places,
             listeners,
             pause: None,
-            warnings: Warnings([None; 3]),
+            warnings: Warnings([None; 4]),
             waiting: None,
             leaving_at: None,
             keeps_addresses: false,
@@ -123,6 +127,7 @@ impl<A: Accept> Admission<A> {
             counts: Counts {
                 accepted: 0,
                 evicted: 0,
+                dropped: 0,
                 pauses: 0,
             },
         }
@@ -186,7 +191,7 @@ impl<A: Accept> Admission<A> {
     ) {
         self.pause = None;
         if let Some(stream) = self.waiting.take().filter(|_| !sessions.is_full()) {
-            sessions.admit(stream, registry, now.tick);
+            self.admit(stream, sessions, registry, now.tick);
         }
         for index in 0..self.listeners.len() {
             self.listeners[index].ready = true;
@@ -282,8 +287,26 @@ impl<A: Accept> Admission<A> {
                 format_args!("{places} are taken: closing those that have stalled or are idle");
             self.warn(Warning::Evicting, now.tick, &what);
         }
-        self.counts.accepted += 1;
-        sessions.admit(stream, registry, now.tick);
+        self.admit(stream, sessions, registry, now.tick);
+    }
+
+    fn admit(
+        &mut self,
+        stream: A::Socket,
+        sessions: &mut Sessions<A::Socket>,
+        registry: &<A::Socket as Socket>::Registry,
+        now: Tick,
+    ) {
+        let Err(error) = sessions.admit(stream, registry, now) else {
+            self.counts.accepted += 1;
+            return;
+        };
+        self.counts.dropped += 1;
+        let dropped = self.counts.dropped;
+        let what = format_args!(
+            "no room to watch a connection, it is closed ({dropped} so far): {error} (memory, or fs.epoll.max_user_watches)"
+        );
+        self.warn(Warning::Unwatched, now, &what);
     }
 
     const fn begin_pause(&mut self, shortage: Shortage, now: Tick) {
@@ -308,7 +331,7 @@ mod tests {
 
     #[test]
     fn a_crowd_at_the_door_does_not_hide_that_descriptors_are_short() {
-        let mut warnings = Warnings([None; 3]);
+        let mut warnings = Warnings([None; 4]);
         for ms in 0..WARNING_PERIOD_MS {
             assert_eq!(warnings.may_tell(Warning::Evicting, Tick(ms)), ms == 0);
         }

@@ -134,6 +134,7 @@ impl View<'_> {
             connections_max: self.front.capacity(),
             connections_accepted: door.accepted,
             connections_evicted: door.evicted,
+            connections_dropped: door.dropped,
             accept_pauses: door.pauses,
             sender_threads,
             sender_threads_max,

@@ -1,5 +1,7 @@
 //! Who has a place among the sessions: how it is taken, given up to somebody else, and left.
 
+use std::io;
+
 use super::Sessions;
 use crate::http::{self, Connection};
 use crate::server::session::{Service, Session};
@@ -10,7 +12,15 @@ use crate::time::{Now, Tick};
 
 impl<S: Socket> Sessions<S> {
     /// Takes in a connection that was accepted.
-    pub(in crate::server) fn admit(&mut self, socket: S, registry: &S::Registry, now: Tick) {
+    ///
+    /// # Errors
+    /// The system has no room to watch it: it is closed.
+    pub(in crate::server) fn admit(
+        &mut self,
+        socket: S,
+        registry: &S::Registry,
+        now: Tick,
+    ) -> io::Result<()> {
         let connection = Connection::new(now, &self.limits);
         let deadline = connection.deadline();
         // The timer needs the session's key and the session the timer's.
@@ -20,18 +30,19 @@ impl<S: Socket> Sessions<S> {
             .insert(Session::new(socket, connection, placeholder));
         let timer = self.timers.schedule(deadline, key);
         let Some(session) = self.slab.get_mut(key) else {
-            return;
+            return Ok(());
         };
         session.timer = timer;
         if self.is_draining {
             session.drain(&self.limits);
         }
         let token = Source::Session(self.side, key).token();
-        if let Err(error) = session.socket_mut().watch(registry, token) {
-            log::debug!("cannot watch a connection: {error}");
-            return self.remove(key);
+        let watched = session.socket_mut().watch(registry, token);
+        match watched {
+            Ok(()) => self.arm(key),
+            Err(_) => self.remove(key),
         }
-        self.arm(key);
+        watched
     }
 
     /// Makes room for somebody who waits, if a session may go for it.

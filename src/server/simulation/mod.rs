@@ -172,6 +172,28 @@ fn a_shortage_of_places_is_slept_through() {
     assert!(world.network.borrow().wires[0].closed, "it had enough");
 }
 
+/// What the system has no room to watch is counted, costs no place, and ends nobody else.
+#[test]
+fn a_connection_that_cannot_be_watched_is_dropped_and_counted() {
+    let mut world = World::with_places(5);
+    let good = world.connect_with(&world.signed("help"));
+    world.turn(true);
+    world.network.borrow_mut().is_watch_full = true;
+    for _ in 0..3 {
+        let dropped = world.connect_with(GET);
+        world.turn(true);
+        assert!(world.network.borrow().wires[dropped].closed);
+    }
+    assert_eq!((world.dropped(), world.network.borrow().open), (3, 1));
+    world.network.borrow_mut().is_watch_full = false;
+    let next = world.connect_with(GET);
+    world.turn(true);
+    world.turn(true);
+    world.assert_answered(good);
+    world.assert_answered(next);
+    assert_eq!(world.dropped(), 3);
+}
+
 /// A command is acknowledged when its record is durable, and nobody else waits for that.
 #[test]
 fn an_acknowledgement_goes_out_after_the_commit_and_all_else_before_it() {

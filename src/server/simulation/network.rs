@@ -12,6 +12,7 @@ use super::super::socket::{Accept, Readiness, Socket};
 use super::Generator;
 
 const EMFILE: i32 = 24;
+const ENOSPC: i32 = 28;
 
 /// The two ends of a connection.
 #[derive(Debug, Default)]
@@ -79,6 +80,8 @@ pub(super) struct Network {
     /// How many descriptors there are for connections, and how many are open.
     pub(super) descriptors_max: usize,
     pub(super) open: usize,
+    /// There is no room to watch another one.
+    pub(super) is_watch_full: bool,
     /// Of each hundred calls, so many go wrong in a way that means nothing.
     pub(super) fault_percent: u64,
     pub(super) generator: Generator,
@@ -98,6 +101,7 @@ impl Network {
             knocks: false,
             descriptors_max: usize::MAX,
             open: 0,
+            is_watch_full: false,
             fault_percent,
             generator,
             bytes_read: 0,
@@ -265,6 +269,9 @@ impl Socket for SimulatedSocket {
 
     fn watch(&mut self, (): &(), token: Token) -> io::Result<()> {
         let mut network = self.network.borrow_mut();
+        if network.is_watch_full {
+            return Err(io::Error::from_raw_os_error(ENOSPC));
+        }
         network.wires[self.index].token = Some(token);
         network.tell(self.index);
         Ok(())

@@ -265,6 +265,11 @@ impl World {
         }
     }
 
+    /// Connections that the system had no room to watch.
+    pub(super) const fn dropped(&self) -> u64 {
+        self.admission.counts().dropped
+    }
+
     pub(super) fn has_work(&self) -> bool {
         self.sessions.has_work()
             || self.admission.has_work(&self.sessions)
