@@ -28,16 +28,14 @@ const PROXY_SIGNATURE_EMPTY: usize = 4;
 pub(super) fn identify(bytes: &[u8], empty: usize) -> Identity {
     let has_begun = |signature: &[u8]| signature.starts_with(bytes);
     let is = |signature: &[u8]| bytes.starts_with(signature);
+    let may_be_signature = empty == PROXY_SIGNATURE_EMPTY;
     if is(TLS_RECORD) {
         Identity::Known(Error::Tls)
     } else if is(HTTP2_PREFACE) {
         Identity::Known(Error::Http2)
-    } else if PROXY_LINES.into_iter().any(is) {
+    } else if PROXY_LINES.into_iter().any(is) || (may_be_signature && is(PROXY_SIGNATURE)) {
         Identity::Known(Error::ProxyProtocol)
-    } else if empty == PROXY_SIGNATURE_EMPTY && is(PROXY_SIGNATURE) {
-        Identity::Known(Error::ProxyProtocol)
-    } else if has_begun(TLS_RECORD) || empty == PROXY_SIGNATURE_EMPTY && has_begun(PROXY_SIGNATURE)
-    {
+    } else if has_begun(TLS_RECORD) || (may_be_signature && has_begun(PROXY_SIGNATURE)) {
         Identity::Unclear
     } else {
         Identity::Unknown
