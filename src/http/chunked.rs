@@ -26,7 +26,7 @@ enum State {
     /// In a value that is a quoted string, and after a backslash there.
     Quoted,
     Escaped,
-    /// After such a string.
+    /// After a quoted string.
     QuotedEnd,
     /// The CR that ends the size's line has been seen.
     SizeEnd,

@@ -31,7 +31,7 @@ enum Phase {
     Head {
         /// Bytes of empty lines so far.
         empty: usize,
-        /// Something has followed them.
+        /// Another byte has followed them.
         has_begun: bool,
     },
     /// The head of this many bytes is complete, its content is not.

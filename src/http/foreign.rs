@@ -1,4 +1,4 @@
-//! Other protocols at the port. Each is a mistake in somebody's proxy, which the log can name.
+//! Other protocols at the port. Each is a mistake in a proxy's settings, which the log can name.
 
 use super::Error;
 

@@ -1,4 +1,4 @@
-//! Up to when all is known that had arrived: nobody's time is over for what the kernel has not told yet.
+//! Up to when all is known that had arrived: no client's time is over while the kernel has not told what it sent.
 //!
 //! Between the moment in which a poll ends and the one in which the clock is read, and in any wait, the process may
 //! have been stopped for a minute. So a time limit is not judged by the clock, but by the latest moment of which is

@@ -1,5 +1,5 @@
 //! A process that is stopped (SIGSTOP, a debugger, a frozen container) and continued has lost time, and its clients
-//! have not: what they have sent meanwhile is read before anybody's time is judged.
+//! have not: what they have sent meanwhile is read before any time limit is judged.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpStream};

@@ -1,4 +1,4 @@
-//! A process that was stopped, or that has much to do, judges nobody by what it has not read yet.
+//! A process that was stopped, or that has much to do, judges no client before it has read what that client sent.
 
 use super::habits::Habits;
 use super::world::{GET, World};
@@ -119,7 +119,7 @@ fn what_is_left_for_later_turns_is_read_before_it_is_late() {
     }
 }
 
-/// Who only keeps us reading has no more time for that.
+/// A client that only keeps the server reading gets no more time for that.
 #[test]
 fn a_client_that_never_stops_sending_is_not_read_for_ever() {
     let mut world = World::with(1, Habits::calm());

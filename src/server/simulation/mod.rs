@@ -172,7 +172,7 @@ fn a_shortage_of_places_is_slept_through() {
     assert!(world.network.borrow().wires[0].closed, "it had enough");
 }
 
-/// What the system has no room to watch is counted, costs no place, and ends nobody else.
+/// A connection that the system has no room to watch is counted, takes no place, and ends no other one.
 #[test]
 fn a_connection_that_cannot_be_watched_is_dropped_and_counted() {
     let mut world = World::with_places(5);
