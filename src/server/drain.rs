@@ -55,7 +55,8 @@ impl Server {
     pub(super) fn end_drain(&mut self) {
         let pending = self.bot.pending();
         info!("stopping at once; replies pending: {pending}");
-        self.drain_until = Some(self.clock.now().tick);
+        // Over with this turn, which has heard of all until then.
+        self.drain_until = Some(self.hearing.until());
     }
 
     pub(super) fn is_drained(&self) -> bool {

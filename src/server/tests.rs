@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::net::TcpStream;
 
 use super::*;
 use crate::config::{Settings, SigningSecret};
@@ -11,27 +12,36 @@ use crate::trial::stand_in::{Answer, SlackStandIn};
 
 const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 
+fn config(origin: &str) -> Config {
+    let secret = SigningSecret::new(SECRET).unwrap();
+    let mut config = Config::from_settings(&Settings::default(), vec![secret]).unwrap();
+    config.listen = vec!["127.0.0.1:0".to_owned()];
+    config.reply_origins = vec![Origin::parse(origin).unwrap()];
+    config.delay_ms = 0;
+    config
+}
+
+/// A client that has sent so many commands.
+fn client_with(server: &Server, origin: &str, commands: usize) -> TcpStream {
+    let mut client = TcpStream::connect(server.local_addrs().unwrap()[0]).unwrap();
+    let content = command::form("/torrap", "abc", &format!("{origin}/commands/T1/1"));
+    let secs = server.clock.now().unix.secs();
+    let request = command::request(SECRET.as_bytes(), secs, content.as_bytes());
+    client.write_all(&request.repeat(commands)).unwrap();
+    client
+}
+
 /// A stop with a journal that waits for what is under way, while a further reply becomes late.
 #[test]
 fn a_stop_with_a_journal_sleeps_between_its_turns() {
     const COMMANDS: usize = 9; // one more than the threads that begin
     let slack = SlackStandIn::start(|_| Answer::Hang).unwrap();
     let directory = std::env::temp_dir().join(format!("torrap-turns-{}", std::process::id()));
-    let secret = SigningSecret::new(SECRET).unwrap();
-    let mut config = Config::from_settings(&Settings::default(), vec![secret]).unwrap();
-    config.listen = vec!["127.0.0.1:0".to_owned()];
-    config.reply_origins = vec![Origin::parse(&slack.origin()).unwrap()];
-    config.delay_ms = 0;
+    let mut config = config(&slack.origin());
     config.journal = Some(directory.clone());
     let mut server = Server::bind(&config).unwrap();
     let mut events = Events::with_capacity(16);
-
-    let mut client = std::net::TcpStream::connect(server.local_addrs().unwrap()[0]).unwrap();
-    let url = format!("{}/commands/T1/1", slack.origin());
-    let content = command::form("/torrap", "abc", &url);
-    let secs = server.clock.now().unix.secs();
-    let request = command::request(SECRET.as_bytes(), secs, content.as_bytes());
-    client.write_all(&request.repeat(COMMANDS)).unwrap();
+    let client = client_with(&server, &slack.origin(), COMMANDS);
     while server.senders.outstanding() < COMMANDS {
         server.turn(&mut events).unwrap();
     }
@@ -47,4 +57,31 @@ fn a_stop_with_a_journal_sleeps_between_its_turns() {
     assert_eq!(server.leave_rest(), 0);
     drop(server);
     fs::remove_dir_all(directory).unwrap();
+}
+
+/// However the ticks of the clock fall.
+#[test]
+fn a_stop_at_once_is_over_with_the_turn_that_hears_of_it() {
+    const ORIGIN: &str = "http://127.0.0.1:9";
+    let mut config = config(ORIGIN);
+    config.delay_ms = 600_000;
+    let mut server = Server::bind(&config).unwrap();
+    let mut events = Events::with_capacity(16);
+    let client = client_with(&server, ORIGIN, 1);
+    while server.bot.pending() == 0 {
+        server.turn(&mut events).unwrap();
+    }
+    server.stopper().stop();
+    while server.drain_until.is_none() {
+        server.turn(&mut events).unwrap();
+    }
+    assert!(!server.is_drained());
+    server.stopper().stop_at_once();
+    server.wait(&mut events).unwrap();
+    // The clock goes on between the poll and what is made of it.
+    std::thread::sleep(Duration::from_millis(5));
+    let now = server.clock.now().tick;
+    server.note(&events, now);
+    assert!(server.is_drained());
+    drop(client);
 }
