@@ -10,6 +10,7 @@ mod changes;
 mod command;
 mod crashes;
 mod disk;
+mod earlier;
 #[path = "../shared/generator.rs"]
 #[allow(dead_code)] // the simulation uses all of it
 mod generator;
