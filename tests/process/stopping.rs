@@ -115,7 +115,7 @@ fn on_a_terminal_the_first_stop_says_what_the_second_does() {
     bot.process.signal("INT");
     bot.process.read_until("press Ctrl-C again to exit at once");
     bot.process.read_until("stopping; replies pending: 1");
-    assert_eq!(bot.process.stop_twice("INT", "INT"), Some(1));
+    assert_eq!(bot.process.stop_again("INT"), Some(1));
 }
 
 /// `nohup`, and a script's background job.

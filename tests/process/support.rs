@@ -202,18 +202,26 @@ impl Process {
     pub fn stop_twice(&mut self, first: &str, second: &str) -> Option<i32> {
         let asked = Instant::now();
         self.signal(first);
-        poll_for("the end", || {
-            let has_ended = self.child.try_wait().unwrap().is_some();
-            if !has_ended {
-                self.signal(second);
-            }
-            has_ended.then_some(())
-        });
+        let code = self.stop_again(second);
         let took = asked.elapsed();
         assert!(
             took >= Duration::from_secs(1),
             "the first was two: {took:?}"
         );
+        code
+    }
+
+    /// Asks a process that is stopping until it has ended.
+    pub fn stop_again(&mut self, name: &str) -> Option<i32> {
+        let asked = Instant::now();
+        poll_for("the end", || {
+            let has_ended = self.child.try_wait().unwrap().is_some();
+            if !has_ended {
+                self.signal(name);
+            }
+            has_ended.then_some(())
+        });
+        let took = asked.elapsed();
         assert!(took < EXIT_PATIENCE, "the stop took {took:?}");
         self.wait()
     }
