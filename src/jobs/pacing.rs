@@ -182,6 +182,7 @@ impl Pacing {
         let pace = self.workspaces.get_mut(&workspace)?;
         let is_probe = pace.probe == Some(key);
         if let Sign::Limited { asked_ms, .. } = sign {
+            // By then all that is held has expired: a Retry-After of years must not stop the workspace for good.
             let asked = now.not_before(asked_ms.min(retry::LIFETIME_MS));
             pace.asked = pace.asked.max(asked);
         }
