@@ -78,7 +78,7 @@ fn check_attempts(mut input: Input<'_>) {
         check_verdict(verdict, &outcome, &counted, expires_at, now);
         match verdict {
             Verdict::RetryAt(at) | Verdict::HeldUntil(at) => {
-                assert_waits_until(&mut jobs, key, at);
+                assert_waits_until(&mut jobs, key, at.min(expires_at));
                 now.tick = at.after(u64::from(input.byte()));
             }
             Verdict::Apologise => counted.is_apology = true,
@@ -109,12 +109,14 @@ impl Counted {
     }
 }
 
-/// The job is there, and not ready, until that tick.
+/// The job is there, and not ready, until that tick: its next attempt, or its expiry while it is held.
 fn assert_waits_until(jobs: &mut Jobs, key: Key, at: Tick) {
     assert!(jobs.len() == 1 && !jobs.has_ready());
     assert!(jobs.poll_timeout().is_some_and(|next| next <= at));
-    jobs.handle_timeout(Tick(at.0 - 1), &mut 1_000);
-    assert!(!jobs.has_ready(), "early");
+    let early = Tick(at.0 - 1);
+    jobs.handle_timeout(early, &mut 1_000);
+    // A workspace that was paced may have something to do before; its job has not.
+    assert!(jobs.poll_ready(early).is_none(), "early");
     assert!(jobs.iter().all(|(owed, _)| owed == key));
 }
 
