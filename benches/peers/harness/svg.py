@@ -4,13 +4,15 @@ from html import escape
 from math import floor, log10
 from pathlib import Path
 
-# Transparent ground, and colours by class: the page's theme chooses them.
+# A card with its own ground: readable on a light and on a dark page, also where the picture cannot know
+# which of them it is on.
 STYLE = """
-text { font: 13px system-ui, -apple-system, 'Segoe UI', sans-serif; fill: #24292f; }
-.title { font-size: 16px; font-weight: 600; }
-.faint { fill: #57606a; font-size: 12px; }
-.axis { stroke: #8c959f; stroke-width: 1; }
-.grid { stroke: #d0d7de; stroke-width: 1; }
+text { font: 15px system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif; fill: #1f2328; }
+.title { font-size: 17px; font-weight: 600; }
+.faint { fill: #59636e; font-size: 14px; }
+.card { fill: #ffffff; stroke: #d1d9e0; }
+.axis { stroke: #818b98; stroke-width: 1; }
+.grid { stroke: #d1d9e0; stroke-width: 1; }
 .line { stroke-width: 2; }
 .c0 { fill: #0969da; stroke: #0969da; } .c1 { fill: #bf5a00; stroke: #bf5a00; }
 .c2 { fill: #8250df; stroke: #8250df; } .c3 { fill: #6e7781; stroke: #6e7781; }
@@ -18,7 +20,8 @@ text { font: 13px system-ui, -apple-system, 'Segoe UI', sans-serif; fill: #24292
 .c6 { fill: #cbb2f0; stroke: #cbb2f0; }
 .bar { stroke: none; } .line { fill: none; }
 @media (prefers-color-scheme: dark) {
-text { fill: #e6edf3; } .faint { fill: #9198a1; }
+text { fill: #f0f6fc; } .faint { fill: #9198a1; }
+.card { fill: #0d1117; stroke: #3d444d; }
 .axis { stroke: #656c76; } .grid { stroke: #3d444d; }
 .c0 { fill: #4493f8; stroke: #4493f8; } .c1 { fill: #f0883e; stroke: #f0883e; }
 .c2 { fill: #ab7df8; stroke: #ab7df8; } .c3 { fill: #8b949e; stroke: #8b949e; }
@@ -75,7 +78,9 @@ class Drawing:
         box = f'viewBox="0 0 {self.width:.0f} {self.height:.0f}"'
         head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} {box} role="img">'
         title = f"<title>{escape(self.description)}</title>"
-        body = "\n".join(self.shapes)
+        width, height = self.width - 1, self.height - 1
+        card = f'<rect class="card" x="0.5" y="0.5" width="{width:.0f}" height="{height:.0f}" rx="8"/>'
+        body = "\n".join([card, *self.shapes])
         path.write_text(f"{head}\n{title}\n<style>{STYLE}</style>\n{body}\n</svg>\n")
 
 
