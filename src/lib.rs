@@ -4,15 +4,59 @@
 //!
 //! [`Server`] owns the sockets. It hands the bytes of each connection to an [`http::Connection`], which
 //! finds requests in them, and the requests to the [`bot::Bot`]. The bot verifies a request's signature,
-//! reads the command, notes a job in [`jobs::Jobs`] and answers 200. A [timing wheel](timing_wheel) says
+//! reads the command, stores a job in [`jobs::Jobs`] and answers 200. A [timing wheel](timing_wheel) says
 //! when the job is due. Then the bot makes the reply and gives it out as a [`bot::Delivery`]; a sender
-//! thread posts it, once, and what came of that goes back to the bot as a [`bot::Report`].
+//! thread posts it, once, and the outcome goes back to the bot as a [`bot::Report`].
 //!
-//! With a [`journal`], what was accepted in a turn is durable before it is acknowledged, and what an earlier
-//! process has left is owed again.
+//! With a [`journal`], what a turn has accepted is durable before it is acknowledged, and what an earlier
+//! process has left is pending again.
 //!
-//! Everything the bot knows is told to it: `handle_*` puts requests, time and outcomes in, `poll_*`
-//! takes deliveries and deadlines out, and `now` is an argument.
+//! The core neither opens a socket nor reads a clock: `handle_*` puts requests, time and outcomes in,
+//! `poll_*` takes deliveries and deadlines out, and `now` is an argument.
+//!
+//! # One turn of the loop
+//!
+//! `Server::run` is a list of phases with one clock reading for all of them but `collect`, in this order:
+//!
+//! | phase | does |
+//! | --- | --- |
+//! | wait | sleeps until readiness, a deadline or the waker; not at all while work is left |
+//! | note | books which sockets are ready, and whether a stop was requested |
+//! | receive | reads once from each ready connection; answers its complete requests into a staging area |
+//! | collect | takes in the outcomes of the senders' attempts |
+//! | expire | ends connections that have lasted too long; makes due jobs ready |
+//! | commit | with a journal: one write and one sync for all that was accepted; acknowledgements wait |
+//! | transmit | writes the staged answers to the sockets |
+//! | accept | accepts waiting connections. Last: no connection is closed to make room whose request has just come or whose answer is not written |
+//! | dispatch | makes the replies of ready jobs and hands them to the senders |
+//! | show | serves the metrics address |
+//!
+//! # The path of one command
+//!
+//! | step | where |
+//! | --- | --- |
+//! | accept | `server/listener.rs`, `server/admission.rs` |
+//! | read into the buffer that all connections share | `server/session.rs` |
+//! | find the request in the bytes | [`http`]: `connection.rs`, `request.rs`, `framing.rs` |
+//! | route | [`bot::Bot::handle_request`]; `/slack` goes on in `bot/command.rs` |
+//! | verify the signature: the only way to the content | [`slack::signature`] |
+//! | read command, text and `response_url` | [`slack::invocation`], [`slack::form`], [`slack::response_url`] |
+//! | store the job, in the wheel until it is due | [`jobs`], [`timing_wheel`] |
+//! | answer 200, staged and then written | `http/staging.rs`, `server/session.rs` |
+//! | due: make the reply | `bot/replies.rs`, [`commands`], [`slack::markup`], [`slack::message`] |
+//! | post it, once | `server/senders/`, `server/agent.rs` |
+//! | judge the outcome | `jobs/retry.rs` |
+//!
+//! ```text
+//!               due              taken            2xx
+//!   Scheduled ───────▶ Ready ───────────▶ Sending ────▶ delivered
+//!       ▲                │ too late          │
+//!       │                ▼                   │
+//!       │            abandoned ◀─────────────┤ refused, expired, attempts spent
+//!       └────────────── backoff ─────────────┘
+//! ```
+//!
+//! # As a library
 //!
 //! ```
 //! use torrap::config::{Config, Settings, SigningSecret};
@@ -36,24 +80,25 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Around that stand the commands of the binary: [`cli`] reads its line, [`trial`] plays Slack, [`check`]
-//! looks whether the bot could run, [`manifest`] prints the app. What the loop counts is in [`metrics`],
-//! and served at a door of its own; [`health`] is what the others who watch are told.
+//! Around the loop are the commands of the binary: [`cli`] reads the command line, [`trial`] plays Slack,
+//! [`check`] examines whether the bot can run, [`manifest`] prints the app's manifest. [`metrics`] is
+//! served at an address of its own; [`health`] answers `/healthz` and `/readyz`.
 //!
-//! The README has the code map, the path of one request and all limits.
+//! Beside the code: `deploy/README.md` for operators (limits, metrics, events of the journal),
+//! `tests/README.md`, `benches/README.md`, `.github/CONTRIBUTING.md`.
 //!
 //! # Architecture invariants
 //!
-//! * **The shell is `server/`, `trial/`, `check/`, `console/` and the binary (`main.rs`, `signals.rs`).** Nothing else opens a socket or a
-//!   file, starts a thread, or reads a clock or the environment. `.clippy.toml` enforces it; each part
+//! * **The shell is `server/`, `trial/`, `check/`, `console/` and the binary (`main.rs`, `signals.rs`).** Nothing
+//!   else opens a socket or a file, starts a thread, or reads a clock or the environment. `.clippy.toml` enforces it; each part
 //!   of the shell opens with one `#![allow]`.
 //! * **Dependencies point one way**: `server` → `journal` → `bot` → `commands` → `slack`, and `bot` → `http`,
-//!   `jobs`; `jobs` → `timing_wheel` → `slab`. `http`, `slack` and `jobs` do not know of each other.
-//! * **No statics and no thread-locals**, so that two servers in one process do not know of each other.
-//!   What the process has one of, its log and its signal handler, is installed by the binary.
-//! * **The loop blocks in `poll` and nowhere else.** Name look-ups and everything else that may wait for
-//!   somebody happen before it, or on threads of their own. Locks that it shares with those threads are
-//!   held for a few statements.
+//!   `jobs`; `jobs` → `timing_wheel` → `slab`. `http`, `slack` and `jobs` do not use each other.
+//! * **No statics and no thread-locals**, so that two servers in one process are independent. The
+//!   binary installs what a process has one of: its log and its signal handler.
+//! * **The loop blocks in `poll`**, and with a journal in its one sync; nowhere else. Name look-ups and
+//!   everything else that may wait happen before it, or on threads of their own. A lock that the loop
+//!   shares with those threads is held for a few statements.
 //! * **A sender thread makes one attempt and reports.** Whether and when there is another one is decided
 //!   in `jobs/retry.rs`.
 //! * **Nothing that a peer sends can panic.** A peer's fault is a value and becomes a status, or an
