@@ -1,4 +1,4 @@
-//! What no compiler checks: the README's code map, the size of files, words that mean "not done".
+//! What no compiler checks: the top level, the size of files, their first lines, words that mean "not done".
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)] // a test may fail, and this one reads files
 
 use std::collections::BTreeSet;
@@ -45,60 +45,6 @@ fn is_rust(path: &Path) -> bool {
 
 fn read(path: &Path) -> String {
     fs::read_to_string(root().join(path)).unwrap()
-}
-
-/// The paths that the README's code map names: the first word of each of its lines, indented below
-/// the folder that it lies in. `*.rs` names all such files of a folder.
-fn code_map() -> BTreeSet<PathBuf> {
-    let readme = read(Path::new("README.md"));
-    let (_, section) = readme
-        .split_once("## Code map")
-        .expect("the README has a code map");
-    let (_, map) = section
-        .split_once("```text\n")
-        .expect("the code map is a text block");
-    let (map, _) = map.split_once("```").unwrap();
-    let mut folders: Vec<(usize, PathBuf)> = Vec::new();
-    let mut paths = BTreeSet::new();
-    for line in map.lines().filter(|line| !line.trim().is_empty()) {
-        let indent = line.len() - line.trim_start().len();
-        let name = line.split_whitespace().next().unwrap();
-        folders.retain(|(depth, _)| *depth < indent);
-        let path = folders
-            .last()
-            .map_or_else(PathBuf::new, |(_, folder)| folder.clone())
-            .join(name);
-        if name.ends_with('/') {
-            folders.push((indent, path));
-        } else if name.ends_with("*.rs") {
-            let folder = path.parent().and_then(Path::to_str).unwrap();
-            let files = files_below(folder);
-            paths.extend(files.into_iter().filter(|file| is_rust(file)));
-        } else {
-            paths.insert(path);
-        }
-    }
-    paths
-}
-
-#[test]
-fn the_code_map_names_exactly_the_files_there_are() {
-    let there_are: BTreeSet<PathBuf> = sources().into_iter().collect();
-    let named = code_map();
-    let named: BTreeSet<PathBuf> = named.into_iter().filter(|path| is_rust(path)).collect();
-    let missing: Vec<_> = there_are.difference(&named).collect();
-    let gone: Vec<_> = named.difference(&there_are).collect();
-    assert!(
-        missing.is_empty() && gone.is_empty(),
-        "not in the map: {missing:?}; not there: {gone:?}"
-    );
-}
-
-#[test]
-fn what_else_the_code_map_names_is_there() {
-    for path in code_map() {
-        assert!(root().join(&path).exists(), "{}", path.display());
-    }
 }
 
 #[test]
