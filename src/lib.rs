@@ -22,7 +22,7 @@
 //! | --- | --- |
 //! | wait | sleeps until readiness, a deadline or the waker; not at all while work is left |
 //! | note | books which sockets are ready, and whether a stop was requested |
-//! | receive | reads once from each ready connection; answers its complete requests into a staging area |
+//! | receive | reads once from each ready connection; answers its complete requests into a staging area. Before `expire`: a time limit is judged by the last moment whose input is known |
 //! | collect | takes in the outcomes of the senders' attempts |
 //! | expire | ends connections that have lasted too long; makes due jobs ready |
 //! | commit | with a journal: one write and one sync for all that was accepted; acknowledgements wait |
@@ -45,15 +45,17 @@
 //! | answer 200, staged and then written | `http/staging.rs`, `server/session.rs` |
 //! | due: make the reply | `bot/replies.rs`, [`commands`], [`slack::markup`], [`slack::message`] |
 //! | post it, once | `server/senders/`, `server/agent.rs` |
-//! | judge the outcome | `jobs/retry.rs` |
+//! | judge the outcome | `jobs/retry.rs`; after a 429 `jobs/pacing.rs` |
 //!
 //! ```text
 //!               due              taken            2xx
 //!   Scheduled ───────▶ Ready ───────────▶ Sending ────▶ delivered
-//!       ▲                │ too late          │
-//!       │                ▼                   │
-//!       │            abandoned ◀─────────────┤ refused, expired, attempts spent
-//!       └────────────── backoff ─────────────┘
+//!       ▲                │ ▲ too late        │ ▲ │
+//!       │                │ └──▶ abandoned ◀──┤ │ │ refused, expired, attempts spent
+//!       │                ▼                   │ │ │
+//!       │              Held ─────────────────│─┘ │ its workspace's turn
+//!       │                ▲────── 429 ────────┘   │
+//!       └─────────────── backoff ────────────────┘
 //! ```
 //!
 //! # As a library
@@ -90,8 +92,8 @@
 //! # Architecture invariants
 //!
 //! * **The shell is `server/`, `trial/`, `check/`, `console/` and the binary (`main.rs`, `signals.rs`).** Nothing
-//!   else opens a socket or a file, starts a thread, or reads a clock or the environment. `.clippy.toml` enforces it; each part
-//!   of the shell opens with one `#![allow]`.
+//!   else opens a socket or a file, starts a thread, or reads a clock or the environment. `.clippy.toml`
+//!   enforces it; each part of the shell opens with one `#![allow]`.
 //! * **Dependencies point one way**: `server` → `journal` → `bot` → `commands` → `slack`, and `bot` → `http`,
 //!   `jobs`; `jobs` → `timing_wheel` → `slab`. `http`, `slack` and `jobs` do not use each other.
 //! * **No statics and no thread-locals**, so that two servers in one process are independent. The
