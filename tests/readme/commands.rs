@@ -50,18 +50,17 @@ fn the_commands_exist() {
         if words[0] == "cargo" {
             check_cargo(&words, &command);
         }
-        let at = words
-            .iter()
-            .position(|word| *word == "torrap" || word.ends_with("release/torrap"));
-        let is_run = ["cargo", "install"].iter().all(|first| words[0] != *first);
-        let args = match at.filter(|_| is_run) {
+        let is_bot = |word: &str| word == "torrap" || word.ends_with("release/torrap");
+        // Behind the variables that it is given.
+        let program = words.iter().position(|word| !word.contains('='));
+        let args = match program.filter(|at| is_bot(words[*at])) {
             Some(at) => words[at + 1..].split(|word| *word == "&").next(),
             None if words.starts_with(&["cargo", "run"]) && !words.contains(&"--example") => {
                 words.split(|word| *word == "--").nth(1)
             }
             None => None,
         };
-        if let Some(args) = args.filter(|_| !command.contains("systemctl")) {
+        if let Some(args) = args {
             of_the_bot.insert(args.join(" "));
             run(args, &command);
         }
