@@ -109,7 +109,7 @@ pub fn table(findings: &[Finding]) -> String {
     let sum = match (count(Verdict::Bad), count(Verdict::Doubtful)) {
         (0, 0) => "all is well: torrap can run here\n".to_owned(),
         (0, doubtful) => format!("torrap can run here; warnings: {doubtful}\n"),
-        (bad, _) => format!("to be put right: {bad}\n"),
+        (bad, _) => format!("problems found: {bad}\n"),
     };
     lines.chain([sum]).collect()
 }
@@ -157,11 +157,11 @@ fn check_proxy(config: &Config, proxy: &Proxy) -> Result<String, String> {
     let past = config.reply_origins.iter().filter(is_past);
     let past: Vec<_> = past.map(Origin::to_string).collect();
     let past = match past.is_empty() {
-        true => "no origin".to_owned(),
+        true => "none".to_owned(),
         false => past.join(", "),
     };
     Ok(format!(
-        "replies go through that of {}; past it: {past}",
+        "replies go through that of {}; without it: {past}",
         proxy.variable
     ))
 }
@@ -267,7 +267,7 @@ fn secs_ahead(ours: SystemTime, theirs: SystemTime) -> i64 {
 fn judge_clock(skew: Option<(i64, String)>, tolerance_ms: u64) -> Result<String, String> {
     let now = httpdate::fmt_http_date(SystemTime::now());
     match skew {
-        None => Ok(format!("{now}; nobody to compare it with")),
+        None => Ok(format!("{now}; no receiver to compare it with")),
         Some((secs, origin)) if secs.unsigned_abs() * 1000 > tolerance_ms => Err(format!(
             "{now}, which is {secs:+} s from {origin}: commands would be refused as stale; set the clock"
         )),
@@ -292,7 +292,7 @@ mod tests {
             table(&findings),
             "failed  settings    --delay: x\n\
              ok      signature   Slack's own example is verified\n\
-             to be put right: 1\n"
+             problems found: 1\n"
         );
     }
 

@@ -16,16 +16,17 @@ Usage:
   torrap [serve] [OPTIONS]      run the bot
   torrap try [OPTIONS] [TEXT]   run it for one command, on a free port and against a
                                 stand-in for Slack: needs no Slack and no settings
-  torrap try --to URL [TEXT]    send a command to a running bot, signed as set
+  torrap try --to URL [TEXT]    send a signed command to a running bot
   torrap check [OPTIONS]        find out whether the bot can run here with these settings
   torrap manifest URL           print the Slack app manifest (YAML) for a public https URL
                                 and the --commands that the bot answers
   torrap manifest --link URL    print the link that creates that app
-  torrap journal DIR [--jobs]   print what a journal holds, and each job that is owed
+  torrap journal DIR [--jobs]   print what a journal holds, and each pending job
   torrap --help, --version      print this, or the version
 
-Options, the variables that they beat, and the [defaults]. Durations are in seconds,
-decimals allowed; lists are separated by commas; of an option given twice the last counts.
+Options, their variables, and the [defaults]. An option overrides its variable; if it is
+repeated, the last one wins. Durations are in seconds, with decimals if needed. Lists are
+separated by commas.
 ";
 
 const EXAMPLES: &str = "

@@ -80,7 +80,7 @@ fn render_standing(standing: &Standing<'_>, page: &mut Exposition) {
         ),
         (
             "torrap_jobs_pending",
-            "Commands accepted whose reply is still owed.",
+            "Commands accepted whose reply is pending.",
             s.jobs_pending,
         ),
         (
@@ -109,7 +109,7 @@ fn render_standing(standing: &Standing<'_>, page: &mut Exposition) {
     }
     page.gauge(
         "torrap_oldest_pending_age_seconds",
-        "Since Slack stamped the oldest command whose reply is owed, 0 if none is.",
+        "Age of the oldest pending reply, from Slack's timestamp; 0 if none is pending.",
         Seconds {
             ms: s.oldest_pending_ms,
         },
@@ -133,7 +133,7 @@ fn render_door(standing: &Standing<'_>, page: &mut Exposition) {
         ),
         (
             "torrap_connections_dropped_total",
-            "Client connections closed as soon as accepted, since the system had no room to watch them.",
+            "Client connections closed as soon as accepted, because the kernel had no memory to watch them.",
             s.connections_dropped,
         ),
         (
@@ -152,7 +152,7 @@ fn render_counters(counters: &Counters, page: &mut Exposition) {
     let totals = [
         (
             "torrap_commands_accepted_total",
-            "Commands acknowledged whose reply was owed from then on.",
+            "Commands acknowledged whose reply was pending then.",
             c.commands_accepted,
         ),
         (
@@ -162,7 +162,7 @@ fn render_counters(counters: &Counters, page: &mut Exposition) {
         ),
         (
             "torrap_replies_delivered_total",
-            "Replies that the receiver took.",
+            "Replies that the receiver accepted.",
             c.replies_delivered,
         ),
         (

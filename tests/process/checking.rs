@@ -68,7 +68,7 @@ fn a_check_says_what_to_do() {
         text.contains(&format!("failed  replies to  {nobody}: ")),
         "{text}"
     );
-    assert!(text.ends_with("to be put right: 2\n"), "{text}");
+    assert!(text.ends_with("problems found: 2\n"), "{text}");
 
     let finished = check(|command| {
         command.args(["--delay", "x"]);

@@ -166,8 +166,7 @@ fn what_no_proxy_does_not_understand_is_told_and_a_check_says_what_goes_past() {
         set,
         &["NO_PROXY: \"hooks.*\" is of no known form and has no effect"],
     );
-    let line =
-        "ok      proxy       replies go through that of HTTPS_PROXY; past it: http://127.0.0.1:1\n";
+    let line = "ok      proxy       replies go through that of HTTPS_PROXY; without it: http://127.0.0.1:1\n";
     let checked = check(set).stdout;
     assert!(checked.contains(line), "{checked}");
 }
