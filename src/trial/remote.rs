@@ -51,8 +51,8 @@ pub fn run(
         None => {
             story.tell(
                 "note",
-                "no --reply-origin leads to this machine, so only the usage is asked for; with one such \
-                 as http://127.0.0.1:9000, here and for the bot, the reply is looked at as well",
+                "no --reply-origin leads to this machine, so this sends help and looks at the acknowledgement only; \
+                 to see a reply as well, give both torrap try and the bot --reply-origin http://127.0.0.1:9000",
             )?;
             let first = config.reply_origins.first();
             ("help", first.map(Origin::to_string).unwrap_or_default())
@@ -70,7 +70,7 @@ pub fn run(
                 _ => "dispatch_failed",
             };
             return Ok(story.verdict(Err(format!(
-                "{error}; Slack would have shown {shown}: look at the tunnel and the URL"
+                "{error}; Slack would have shown {shown}: look at the tunnel or proxy, its certificate, and the URL"
             )))?);
         }
     };
@@ -107,6 +107,13 @@ fn fault(reached: &Reached, origin: &str) -> Option<String> {
         401 => "the bot has another signing secret, or one of the two clocks is wrong; its log says which"
             .to_owned(),
         404 => "there is no /slack there: look at the URL, and at what the tunnel leads to".to_owned(),
+        500.. => {
+            return Some(
+                "Slack would have shown http_service_error: the tunnel or proxy does not reach the bot, or the \
+                 bot is overloaded: look at whether it runs, and at its log"
+                    .to_owned(),
+            );
+        }
         _ => "that is not what the bot answers: look at what the tunnel leads to".to_owned(),
     };
     Some(format!("Slack would have shown http_client_error: {what}"))

@@ -1,5 +1,6 @@
 //! `torrap check`, and `torrap try --to` against a bot that runs already.
 
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::Command;
 
@@ -214,6 +215,19 @@ fn what_keeps_a_command_from_being_answered_is_told() {
     let nowhere = try_to(&format!("{url}/elsewhere"), |_| {});
     let foreign = try_to(&url, |_| {});
     let nobody = try_to(&format!("http://{}", free_address()), |_| {});
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let proxied = format!("http://{}", proxy.local_addr().unwrap());
+    let answering = std::thread::spawn(move || {
+        let (mut client, _) = proxy.accept().unwrap();
+        client.read_exact(&mut [0; 64]).unwrap();
+        client
+            .write_all(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
+            .unwrap();
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        std::io::copy(&mut client, &mut std::io::sink()).unwrap();
+    });
+    let broken = try_to(&proxied, |_| {});
+    answering.join().unwrap();
     for (finished, told) in [
         (other, "the bot has another signing secret"),
         (nowhere, "there is no /slack there"),
@@ -222,6 +236,7 @@ fn what_keeps_a_command_from_being_answered_is_told() {
             "start the bot with a --reply-origin that has https://hooks.slack.com",
         ),
         (nobody, "Slack would have shown dispatch_failed"),
+        (broken, "Slack would have shown http_service_error"),
     ] {
         assert_eq!(finished.code, Some(1), "{}", finished.stdout);
         assert!(finished.stdout.contains(told), "{}", finished.stdout);
