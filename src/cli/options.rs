@@ -113,7 +113,7 @@ pub const OPTIONS: &[Opt] = &[
         value: "COUNT",
         default: default::MAX_PENDING,
         variable_in_trial: true,
-        help: "most jobs accepted and not settled",
+        help: "most pending replies",
     },
     Opt {
         setting: Setting::MaxConnections,
@@ -131,7 +131,7 @@ pub const OPTIONS: &[Opt] = &[
         value: "SECONDS",
         default: "the delay + 30",
         variable_in_trial: true,
-        help: "how long a graceful stop waits for pending jobs; with a journal they are kept instead",
+        help: "how long a graceful stop waits for pending replies; with a journal they are left to the next start",
     },
     Opt {
         setting: Setting::Journal,
