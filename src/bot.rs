@@ -4,7 +4,7 @@ mod command;
 mod owed;
 mod replies;
 
-pub use owed::{Change, Owed, busy};
+pub use owed::busy;
 pub use replies::{Delivery, Report};
 
 use log::{Level, info, log, log_enabled, warn};
@@ -22,6 +22,7 @@ use crate::slack::invocation::Scratch;
 use crate::slack::message::{Message, Visibility};
 use crate::slack::response_url::Origin;
 use crate::slack::signature::Verifier;
+use crate::store::Batch;
 use crate::tally::Tally;
 use crate::time::{Now, Tick};
 
@@ -55,8 +56,9 @@ pub struct Bot {
     condition: Condition,
     scratch: Scratch,
     reply: String,
-    /// What a journal has not been told yet; none without one.
-    changes: Option<Vec<Change>>,
+    /// Whether there is a store, and what it has not been told yet. Without one, nothing is noted.
+    has_store: bool,
+    batch: Batch,
 }
 
 impl Bot {
@@ -82,7 +84,8 @@ impl Bot {
             condition: Condition::default(),
             scratch: Scratch::default(),
             reply: String::new(),
-            changes: None,
+            has_store: false,
+            batch: Batch::default(),
         }
     }
 

@@ -94,8 +94,9 @@
 //! * **The shell is `server/`, `trial/`, `check/`, `console/` and the binary (`main.rs`, `signals.rs`).** Nothing
 //!   else opens a socket or a file, starts a thread, or reads a clock or the environment. `.clippy.toml`
 //!   enforces it; each part of the shell opens with one `#![allow]`.
-//! * **Dependencies point one way**: `server` → `journal` → `bot` → `commands` → `slack`, and `bot` → `http`,
-//!   `jobs`; `jobs` → `timing_wheel` → `slab`. `http`, `slack` and `jobs` do not use each other.
+//! * **Dependencies point one way**: `server` → `bot` → `commands` → `slack`, `server` → `journal`, and `bot` →
+//!   `http`, `jobs`; `jobs` → `timing_wheel` → `slab`. `http`, `slack`, `jobs` and `journal` do not use each other.
+//!   Bot and journal meet in the batches of `store` alone.
 //! * **No statics and no thread-locals**, so that two servers in one process are independent. The
 //!   binary installs what a process has one of: its log and its signal handler.
 //! * **The loop blocks in `poll`**, and with a journal in its one sync; nowhere else. Name look-ups and
@@ -125,6 +126,7 @@ pub mod refusals;
 pub mod server;
 pub mod slab;
 pub mod slack;
+pub mod store;
 mod tally;
 pub mod time;
 pub mod timing_wheel;

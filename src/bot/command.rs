@@ -2,7 +2,7 @@
 
 use log::{Level, debug, info, log_enabled};
 
-use super::{Bot, COMMANDS_ACCEPTED, Change, busy, ephemeral, has_line, index};
+use super::{Bot, COMMANDS_ACCEPTED, busy, ephemeral, has_line, index};
 use crate::commands::{self, COMMANDS};
 use crate::http::{Request, Response, Status};
 use crate::jobs::{LIFETIME_MS, NewJob};
@@ -10,6 +10,7 @@ use crate::refusals::Refusal;
 use crate::slab::Key;
 use crate::slack::invocation::{self, Invocation, Sender};
 use crate::slack::signature::{self, Verified};
+use crate::store::PendingJob;
 use crate::time::{Now, Seconds, Tick};
 
 /// What was taken on, for the log and the acknowledgement.
@@ -112,21 +113,33 @@ impl Bot {
             due,
             expires_at,
         });
-        match scheduled {
-            Ok(job) => Ok(self.promise(job, due, &taken, now)),
+        let job = match scheduled {
+            Ok(job) => job,
             Err(full) => {
                 self.refuse(full.into(), request, now);
-                Ok(busy())
+                return Ok(busy());
             }
+        };
+        if self.has_store {
+            let pending = PendingJob {
+                command: COMMANDS[usize::from(command)].name,
+                origin: &self.origin_texts[url.origin],
+                path: url.path,
+                text: invocation.text,
+                attempts: 0,
+                due,
+                expires_at,
+            };
+            self.batch.accept(job, &pending);
         }
+        Ok(self.promise(job, &taken, now))
     }
 
     /// The acknowledgement of a command whose reply is owed from now on.
-    fn promise(&mut self, job: Key, due: Tick, taken: &Taken<'_>, now: Now) -> Response {
+    fn promise(&mut self, job: Key, taken: &Taken<'_>, now: Now) -> Response {
         debug!("thinking...");
         let command = &COMMANDS[usize::from(taken.command)];
         self.counters.note_accepted(now.tick);
-        self.note_change(Change::Accepted { job, due });
         if has_line(&mut self.traffic, COMMANDS_ACCEPTED, now) {
             let (number, delay) = (job.generation(), Seconds { ms: self.delay_ms });
             let (name, bytes) = (command.name, taken.text_bytes);
@@ -141,7 +154,7 @@ impl Bot {
             json => Response::json(json.as_bytes()),
         };
         Response {
-            is_promise: self.changes.is_some(),
+            is_promise: self.has_store,
             ..response
         }
     }

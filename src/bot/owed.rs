@@ -1,60 +1,16 @@
-//! What is owed: told to a journal change by change, told by it to a bot that begins anew, and told at
-//! the end to whoever asks.
+//! What is owed: told to a store in batches, restored from one at the start, and told at the end to whoever asks.
 
 use log::{debug, log, warn};
 
 use super::{Bot, ephemeral, index};
-use crate::commands::{self, COMMANDS};
+use crate::commands;
 use crate::http::Response;
-use crate::jobs::{ATTEMPTS_MAX, NewJob, State, Tries, Verdict};
+use crate::jobs::{ATTEMPTS_MAX, LIFETIME_MS, NewJob, State, Tries, Verdict};
 use crate::refusals::Refusal;
 use crate::slab::Key;
 use crate::slack::response_url::is_path;
+use crate::store::{Batch, Outcome, PendingJob};
 use crate::time::{Now, Tick};
-
-/// Something that has become of a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// It is owed from now on, if the journal can keep it.
-    Accepted {
-        /// Which one.
-        job: Key,
-        /// When the thinking is over.
-        due: Tick,
-    },
-    /// An attempt that may have reached the receiver has failed, and there is to be another. Of others a
-    /// journal is not told: in an outage that would be a record for each job every half a minute.
-    Failed {
-        /// Which one.
-        job: Key,
-        /// When the next attempt is due.
-        due: Tick,
-    },
-    /// It is delivered or given up.
-    Settled {
-        /// Which one.
-        job: Key,
-    },
-}
-
-/// A job as another process would have to know it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Owed<'a> {
-    /// The command's name.
-    pub command: &'a str,
-    /// The origin of its `response_url`.
-    pub origin: &'a str,
-    /// Path and query of its `response_url`: a secret.
-    pub path: &'a str,
-    /// The text as Slack delivered it.
-    pub text: &'a str,
-    /// Attempts made whose outcome is known.
-    pub attempts: u8,
-    /// When its next attempt is due; of one that is given out, any time.
-    pub due: Tick,
-    /// When its `response_url` stops serving.
-    pub expires_at: Tick,
-}
 
 impl Bot {
     /// How many replies are owed.
@@ -78,65 +34,57 @@ impl Bot {
         })
     }
 
-    /// From now on changes are noted for a journal, and a response that promises a reply says so.
-    pub fn keep_changes(&mut self) {
-        self.changes.get_or_insert_default();
+    /// From now on a store is told of all that becomes of jobs, a response that promises a reply says so, and jobs
+    /// are numbered from `next` on.
+    pub const fn begin_store(&mut self, next: u64) {
+        self.has_store = true;
+        self.jobs.number_from(next as u32);
     }
 
-    /// Gives out what has changed since the last time, in that order; `emptied` is used for the next.
-    pub fn take_changes(&mut self, emptied: Vec<Change>) -> Vec<Change> {
-        match &mut self.changes {
-            Some(changes) => std::mem::replace(changes, emptied),
-            None => emptied,
-        }
+    /// There is no store any more.
+    pub fn end_store(&mut self) {
+        self.has_store = false;
+        self.batch.clear();
     }
 
-    /// Whether [`Self::take_changes`] has something to give.
+    /// What the store has not been told yet.
     #[must_use]
-    pub fn has_changes(&self) -> bool {
-        self.changes
-            .as_ref()
-            .is_some_and(|changes| !changes.is_empty())
+    pub const fn batch(&self) -> &Batch {
+        &self.batch
     }
 
-    pub(super) fn note_change(&mut self, change: Change) {
-        if let Some(changes) = &mut self.changes {
-            changes.push(change);
+    /// The store was told all of the batch. If it does not keep the jobs that were accepted, they are taken back:
+    /// their acknowledgements have not gone out, and [`busy`] goes out in their place.
+    pub fn end_batch(&mut self, is_kept: bool, now: Now) {
+        let mut batch = std::mem::take(&mut self.batch);
+        if !is_kept {
+            batch
+                .accepted()
+                .for_each(|(job, _)| self.withdraw(job, now));
+        }
+        batch.clear();
+        self.batch = batch;
+    }
+
+    pub(super) fn note_outcome(&mut self, outcome: Outcome) {
+        if self.has_store {
+            self.batch.add(outcome);
         }
     }
 
     pub(super) fn note_verdict(&mut self, job: Key, verdict: Verdict) {
-        match verdict {
-            Verdict::RetryAt(due) if self.is_counted(job) => {
-                self.note_change(Change::Failed { job, due });
-            }
-            Verdict::RetryAt(_) | Verdict::HeldUntil(_) => {}
-            Verdict::Apologise => self.note_change(Change::Failed { job, due: Tick(0) }),
+        let tries = self.jobs.get(job).map(|job| job.tries);
+        let due = match verdict {
+            // An attempt that was not sent does not count.
+            Verdict::RetryAt(due) if tries.is_some_and(|tries| tries.unsent == 0) => due,
+            Verdict::RetryAt(_) | Verdict::HeldUntil(_) => return,
+            Verdict::Apologise => Tick(0),
             Verdict::Settled | Verdict::Apologised | Verdict::Abandon(_) => {
-                self.note_change(Change::Settled { job });
+                return self.note_outcome(Outcome::Settled { job });
             }
-        }
-    }
-
-    /// Whether a job's latest attempt was one of those that are counted.
-    fn is_counted(&self, job: Key) -> bool {
-        self.jobs.get(job).is_some_and(|job| job.tries.unsent == 0)
-    }
-
-    /// The job in a slot, which has the index of its key. Its `due` is not known here.
-    #[must_use]
-    pub fn owed(&self, slot: u32, due: Tick) -> Option<(Key, Owed<'_>)> {
-        let (key, job) = self.jobs.at(slot)?;
-        let owed = Owed {
-            command: COMMANDS[usize::from(job.command)].name,
-            origin: &self.origin_texts[usize::from(job.origin)],
-            path: job.path(),
-            text: job.text(),
-            attempts: job.tries.attempts,
-            due,
-            expires_at: job.expires_at,
         };
-        Some((key, owed))
+        let attempts = tries.map_or(0, |tries| tries.attempts);
+        self.note_outcome(Outcome::Attempted { job, attempts, due });
     }
 
     /// How many replies are with a sender.
@@ -145,9 +93,7 @@ impl Bot {
         self.jobs.sending()
     }
 
-    /// Takes back a job that the journal could not keep. Its acknowledgement has not gone out, and
-    /// [`busy`] goes out in its place.
-    pub fn withdraw(&mut self, job: Key, now: Now) {
+    fn withdraw(&mut self, job: Key, now: Now) {
         self.jobs.withdraw(job);
         self.counters.note_withdrawn();
         let (refusal, number) = (Refusal::NotKept, job.generation());
@@ -157,33 +103,30 @@ impl Bot {
 
     /// Takes on a job that an earlier process has acknowledged, whatever the capacity. `None`, and a
     /// line in the log, if the settings no longer allow its reply.
-    pub fn restore(&mut self, number: u64, owed: &Owed<'_>) -> Option<Key> {
+    pub fn restore(&mut self, number: u64, pending: &PendingJob<'_>, now: Tick) -> Option<Key> {
         let origin = self
             .origin_texts
             .iter()
-            .position(|origin| origin == owed.origin);
-        let Some(origin) = origin.filter(|_| is_path(owed.path)) else {
+            .position(|origin| origin == pending.origin);
+        let Some(origin) = origin.filter(|_| is_path(pending.path)) else {
             warn!(
                 "command {number}: not answered, its response_url is of an origin that is not allowed"
             );
             return None;
         };
+        // No job waits for longer than it lives, whatever a store has read.
+        let latest = now.after(LIFETIME_MS);
         let job = NewJob {
-            command: index(commands::position(owed.command)),
+            command: index(commands::position(pending.command)),
             origin: index(origin),
-            path: owed.path,
-            text: owed.text,
-            due: owed.due,
-            expires_at: owed.expires_at,
+            path: pending.path,
+            text: pending.text,
+            due: pending.due.min(latest),
+            expires_at: pending.expires_at.min(latest),
         };
-        let key = self.jobs.restore(job, owed.attempts, number as u32)?;
+        let key = self.jobs.restore(job, pending.attempts, number as u32)?;
         debug!("command {number}: owed since before the start");
         Some(key)
-    }
-
-    /// Jobs are numbered from here on.
-    pub const fn number_from(&mut self, next: u64) {
-        self.jobs.number_from(next as u32);
     }
 }
 
@@ -196,6 +139,7 @@ pub fn busy() -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::COMMANDS;
     use crate::config::{Config, Settings};
     use crate::slack::response_url::Origin;
 
@@ -204,11 +148,29 @@ mod tests {
         config.reply_origins = vec![Origin::parse("https://hooks.slack.com").unwrap()];
         config.max_pending = 1;
         let mut bot = Bot::new(&config, Tick(0));
-        bot.keep_changes();
+        bot.begin_store(1);
         bot
     }
 
-    const OWED: Owed<'_> = Owed {
+    impl Bot {
+        /// All jobs that are pending, as a store would be told; when they are due is not known here.
+        pub(crate) fn pending_jobs(&self) -> impl Iterator<Item = (Key, PendingJob<'_>)> {
+            self.jobs.iter().map(|(key, job)| {
+                let pending = PendingJob {
+                    command: COMMANDS[usize::from(job.command)].name,
+                    origin: &self.origin_texts[usize::from(job.origin)],
+                    path: job.path(),
+                    text: job.text(),
+                    attempts: job.tries.attempts,
+                    due: OWED.due,
+                    expires_at: job.expires_at,
+                };
+                (key, pending)
+            })
+        }
+    }
+
+    const OWED: PendingJob<'_> = PendingJob {
         command: "/torrap",
         origin: "https://hooks.slack.com",
         path: "/commands/1",
@@ -221,15 +183,18 @@ mod tests {
     #[test]
     fn a_restored_job_is_owed_as_before_and_keeps_its_number() {
         let mut bot = bot();
-        let key = bot.restore((5 << 32) | 42, &OWED).unwrap();
+        let key = bot.restore((5 << 32) | 42, &OWED, Tick(0)).unwrap();
         assert_eq!(key.generation(), 42);
-        assert_eq!(bot.owed(key.index(), Tick(7)), Some((key, OWED)));
-        assert!(bot.restore(43, &OWED).is_some(), "capacity is for new ones");
+        assert!(bot.pending_jobs().eq([(key, OWED)]));
+        assert!(
+            bot.restore(43, &OWED, Tick(0)).is_some(),
+            "capacity is for new ones"
+        );
         bot.handle_timeout(at(7), &mut 100);
         let delivery = bot.poll_delivery(at(7)).unwrap();
         assert_eq!(delivery.url, "https://hooks.slack.com/commands/1");
         assert_eq!(delivery.body, br#"{"text": "hello"}"#);
-        let in_flight = bot.owed(key.index(), Tick(7)).unwrap().1;
+        let (_, in_flight) = bot.pending_jobs().next().unwrap();
         assert_eq!(in_flight.attempts, 3, "its outcome is not known");
         assert_eq!(bot.sending(), 1);
     }
@@ -241,11 +206,12 @@ mod tests {
             assert_eq!(
                 bot.restore(
                     1,
-                    &Owed {
+                    &PendingJob {
                         origin,
                         path,
                         ..OWED
-                    }
+                    },
+                    Tick(0)
                 ),
                 None
             );
@@ -256,31 +222,29 @@ mod tests {
     #[test]
     fn a_command_that_is_gone_is_answered_by_the_first() {
         let mut bot = bot();
-        let key = bot
-            .restore(
-                1,
-                &Owed {
-                    command: "/gone",
-                    ..OWED
-                },
-            )
-            .unwrap();
-        assert_eq!(
-            bot.owed(key.index(), Tick(0)).unwrap().1.command,
-            COMMANDS[0].name
-        );
+        bot.restore(
+            1,
+            &PendingJob {
+                command: "/gone",
+                ..OWED
+            },
+            Tick(0),
+        )
+        .unwrap();
+        let (_, job) = bot.pending_jobs().next().unwrap();
+        assert_eq!(job.command, COMMANDS[0].name);
     }
 
     /// The settings choose `/torrap` alone; the journal holds what an earlier process was to answer.
     #[test]
     fn a_command_that_is_not_chosen_any_more_is_answered_as_itself() {
         let mut bot = bot();
-        let owed = Owed {
+        let owed = PendingJob {
             command: "/shout",
             ..OWED
         };
-        let key = bot.restore(1, &owed).unwrap();
-        assert_eq!(bot.owed(key.index(), Tick(7)), Some((key, owed)));
+        let key = bot.restore(1, &owed, Tick(0)).unwrap();
+        assert!(bot.pending_jobs().eq([(key, owed)]));
         bot.handle_timeout(at(7), &mut 100);
         assert_eq!(
             bot.poll_delivery(at(7)).unwrap().body,
@@ -294,19 +258,21 @@ mod tests {
         let gone = bot
             .restore(
                 1,
-                &Owed {
+                &PendingJob {
                     due: Tick(0),
                     ..OWED
                 },
+                Tick(0),
             )
             .unwrap();
         let stays = bot
             .restore(
                 2,
-                &Owed {
+                &PendingJob {
                     due: Tick(0),
                     ..OWED
                 },
+                Tick(0),
             )
             .unwrap();
         bot.handle_timeout(at(0), &mut 100);
@@ -320,7 +286,7 @@ mod tests {
     #[test]
     fn what_is_withdrawn_counts_as_refused() {
         let mut bot = bot();
-        let job = bot.restore(1, &OWED).unwrap();
+        let job = bot.restore(1, &OWED, Tick(0)).unwrap();
         bot.counters.note_accepted(Tick(0));
         bot.withdraw(job, at(0));
         assert_eq!(bot.counters.refused[Refusal::NotKept.kind()], 1);

@@ -2,11 +2,12 @@
 
 use log::{debug, info, warn};
 
-use super::{Bot, Change, REPLIES_DELIVERED, has_line};
+use super::{Bot, REPLIES_DELIVERED, has_line};
 use crate::commands::COMMANDS;
 use crate::jobs::{Abandoned, Outcome, Verdict};
 use crate::slab::Key;
 use crate::slack::message::{Message, Visibility};
+use crate::store;
 use crate::time::{Now, Seconds};
 
 /// What a person is shown whose reply Slack refuses for what it says. It has nothing of that reply in it, so
@@ -58,7 +59,7 @@ impl Bot {
                 Err(reason) => {
                     self.counters.replies_abandoned[reason.kind()] += 1;
                     warn!("command {}: not answered, {reason}", key.generation());
-                    self.note_change(Change::Settled { job: key });
+                    self.note_outcome(store::Outcome::Settled { job: key });
                     continue;
                 }
             };

@@ -2,20 +2,13 @@
 
 use std::num::NonZeroU32;
 
-use super::{Job, Jobs, NewJob};
+use super::{Jobs, NewJob};
 use crate::slab::Key;
 
 impl Jobs {
     /// How many are with a sender.
     pub(crate) const fn sending(&self) -> usize {
         self.sending
-    }
-
-    /// The job in a slot.
-    pub(crate) fn at(&self, slot: u32) -> Option<(Key, &Job)> {
-        self.table
-            .key_at(slot)
-            .and_then(|key| Some((key, self.table.get(key)?)))
     }
 
     /// Forgets a job that was never promised to anybody.

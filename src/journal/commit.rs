@@ -1,12 +1,14 @@
-//! A turn's changes as one batch: written, synced if anything was accepted, and booked.
+//! A batch as records: written, synced if anything was accepted, and booked.
 
+use super::clock::JournalClock;
 use super::ledger::Ledger;
-use super::log::{BATCH_FRONT, Failure, Log, Written};
+use super::log::{Failure, Log, Written};
+use super::mover::Mover;
+use super::outgoing::{BATCH_BYTES_KEPT, Outgoing};
 use super::record::Record;
-use super::terms::{JournalClock, entry, number};
-use super::{Disk, JournalTime, LOG_PER_LIVE_MAX, Sizes};
-use crate::bot::{Bot, Change};
+use super::{Disk, LOG_PER_LIVE_MAX, Sizes};
 use crate::slab::Key;
+use crate::store::{Batch, Outcome};
 use crate::time::{Now, Tick};
 
 /// After a failure the disk is left alone for so long, and every command is answered "busy": a disk that
@@ -20,13 +22,7 @@ const MOVED_PER_SEGMENT: u64 = 64;
 /// synced as well: 1 MiB.
 const UNSYNCED_PER_SEGMENT: u64 = 4;
 
-/// A batch's memory that is kept for the next one.
-const BATCH_BYTES_KEPT: usize = 1024 * 1024;
-
-/// The same for the lists of a batch's jobs.
-const JOBS_KEPT: usize = 4096;
-
-/// A journal that is open. What it does not tell about are the jobs themselves: the bot has them.
+/// A journal that is open.
 pub struct Journal<D: Disk> {
     pub(super) log: Log<D>,
     pub(super) ledger: Ledger,
@@ -42,12 +38,8 @@ pub struct Journal<D: Disk> {
     unsynced: Vec<u8>,
     /// Whether they are to be synced though nothing was accepted.
     owes_sync: bool,
-    /// The batch, with room for a header in front.
-    batch: Vec<u8>,
-    /// The jobs whose accepted records are in the batch: their keys, how long the records are, and when
-    /// they are due.
-    booked: Vec<(Key, usize, JournalTime)>,
-    changes: Vec<Change>,
+    outgoing: Outgoing,
+    mover: Mover,
     /// After a failure, when the disk is tried again.
     retry_at: Option<Tick>,
     sizes: Sizes,
@@ -70,6 +62,8 @@ pub struct Counts {
     pub failures: u64,
     /// Records written anew to free the segments they stood in.
     pub moved: u64,
+    /// Segments that stay until their jobs are settled, since a record in them could not be read again.
+    pub unreadable: u64,
     /// Bytes that the log has had at most.
     pub peak_bytes: u64,
 }
@@ -91,62 +85,54 @@ impl<D: Disk> Journal<D> {
             withdrawn: None,
             unsynced: Vec::new(),
             owes_sync: false,
-            batch: Vec::new(),
-            booked: Vec::new(),
-            changes: Vec::new(),
+            outgoing: Outgoing::default(),
+            mover: Mover::default(),
             retry_at: None,
             sizes,
             counts: Counts::default(),
         }
     }
 
-    /// Makes the turn's changes durable. What was accepted may be acknowledged afterwards; settled jobs
+    /// Makes a batch durable. What was accepted may be acknowledged afterwards; outcomes
     /// are only written, unless something accepted makes a sync worth while.
     ///
     /// # Errors
-    /// What was accepted is not durable, and no longer owed: the acknowledgements must not go out. What
-    /// was settled is written later.
-    pub fn commit(&mut self, bot: &mut Bot, now: Now) -> Result<(), Failure> {
-        self.stage(bot, now);
-        let accepted = self.booked.len();
+    /// What was accepted is not durable, and the journal takes it for withdrawn: the acknowledgements must not go
+    /// out. Outcomes are written later.
+    pub fn commit(&mut self, batch: &Batch, now: Now) -> Result<(), Failure> {
+        self.stage(batch, now);
+        let accepted = self.outgoing.jobs();
         let is_late = self.retry_at.is_some_and(|at| now.tick < at);
-        let result = if accepted == 0 && (is_late || !self.has_work()) {
-            Ok(())
-        } else if is_late {
-            Err(Failure {
+        if !is_late {
+            self.stage_moves(now.tick);
+        }
+        if self.outgoing.jobs() == 0 && (is_late || !self.has_work(now.tick)) {
+            return Ok(());
+        }
+        if is_late {
+            return Err(Failure {
                 what: "cannot write the journal",
                 error: std::io::Error::other("it has just failed; trying again within a second"),
                 is_segment_lost: false,
-            })
-        } else {
-            self.stage_moves(bot);
-            let result = self.write(now);
-            if result.is_ok() {
-                self.counts.accepted += accepted as u64;
-                self.counts.moved += (self.booked.len() - accepted) as u64;
-            }
-            result
-        };
-        if result.is_err() {
-            self.withdraw(bot, accepted, is_late, now);
+            });
         }
-        self.booked.clear();
-        self.booked.shrink_to(JOBS_KEPT);
+        let result = self.write(now);
+        if result.is_ok() {
+            self.counts.accepted += accepted as u64;
+            self.counts.moved += (self.outgoing.jobs() - accepted) as u64;
+        } else {
+            self.withdraw(batch);
+        }
         result
     }
 
-    /// Takes back the first `accepted` jobs of the batch. Unless it was not tried, what was written of it may
-    /// be found at the next start: the disk may have more of it than anybody was told. For as long as
-    /// none is accepted, the numbers of all that were taken back are one range.
-    fn withdraw(&mut self, bot: &mut Bot, accepted: usize, is_late: bool, now: Now) {
-        for index in 0..accepted {
-            let key = self.booked[index].0;
-            bot.withdraw(key, now);
-            if !is_late {
-                let number = self.number(key);
-                let (first, last) = self.withdrawn.unwrap_or((number, number));
-                self.withdrawn = Some((first.min(number), last.max(number)));
-            }
+    /// What was written of these jobs may be found at the next start: the disk may have more of it than anybody was
+    /// told. For as long as none is accepted, the numbers of all that were taken back are one range.
+    fn withdraw(&mut self, batch: &Batch) {
+        for (job, _) in batch.accepted() {
+            let number = self.number(job);
+            let (first, last) = self.withdrawn.unwrap_or((number, number));
+            self.withdrawn = Some((first.min(number), last.max(number)));
         }
     }
 
@@ -160,31 +146,40 @@ impl<D: Disk> Journal<D> {
 
     /// Writes and syncs what was found at the start and is in doubt. If that fails, it is tried again like
     /// any other batch.
-    pub(super) fn make_good(&mut self, bot: &mut Bot, now: Now) {
+    pub(super) fn make_good(&mut self, now: Now) {
         self.owes_sync = !self.outcomes.is_empty();
-        if let Err(failure) = self.commit(bot, now) {
+        if let Err(failure) = self.commit(&Batch::default(), now) {
             ::log::warn!("journal: {failure}");
         }
     }
 
-    /// When [`Self::commit`] must be called though nothing has changed.
+    /// When [`Self::commit`] must be called though there is nothing to tell.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Tick> {
-        self.has_work().then(|| self.retry_at.unwrap_or_default())
+        if self.has_records() || self.is_failing() {
+            return Some(self.retry_at.unwrap_or_default());
+        }
+        self.is_oversized().then_some(self.mover.next_at())
     }
 
-    /// Writes and syncs what is left, before an end.
+    /// The numbers of jobs that are accepted from now on begin here.
+    #[must_use]
+    pub const fn next_job(&self) -> u64 {
+        self.newest_job.saturating_add(1)
+    }
+
+    /// Writes and syncs what is left and the last batch, before an end.
     ///
     /// # Errors
     /// Replies that were just posted may be posted again by the next process.
-    pub fn finish(&mut self, bot: &mut Bot, now: Now) -> Result<(), Failure> {
+    pub fn finish(&mut self, batch: &Batch, now: Now) -> Result<(), Failure> {
         self.retry_at = None;
         self.owes_sync = true;
-        self.commit(bot, now)?;
+        self.commit(batch, now)?;
         if self.log.is_begun() {
             // An empty batch tells the next process that all this was synced.
             self.owes_sync = false;
-            self.stage(bot, now);
+            self.stage(&Batch::default(), now);
             self.write(now)?;
         }
         Ok(())
@@ -199,7 +194,10 @@ impl<D: Disk> Journal<D> {
     /// What was done so far.
     #[must_use]
     pub const fn counts(&self) -> Counts {
-        self.counts
+        Counts {
+            unreadable: self.mover.unreadables,
+            ..self.counts
+        }
     }
 
     /// Bytes of the log, and of what in it is owed.
@@ -213,106 +211,79 @@ impl<D: Disk> Journal<D> {
         self.log.disk()
     }
 
-    /// Turns changes into records.
-    fn stage(&mut self, bot: &mut Bot, now: Now) {
-        self.batch.clear();
-        self.batch.shrink_to(BATCH_BYTES_KEPT);
-        self.batch.extend_from_slice(&BATCH_FRONT);
-        let mut changes = bot.take_changes(std::mem::take(&mut self.changes));
-        let begin = Record::Batch {
-            journal: self.clock.at(now.tick),
-            unix: now.unix,
-            synced: 0,
-        };
-        begin.append(&mut self.batch);
-        for change in &changes {
-            match *change {
-                Change::Accepted { job, due } => self.book(bot, job.index(), due),
-                Change::Failed { job, due } => {
-                    let Some((_, owed)) = bot.owed(job.index(), due).filter(|(key, _)| *key == job)
-                    else {
-                        continue; // it has been settled since
+    /// Turns a batch into records. Outcomes come first, since a slot may have a new job by now.
+    fn stage(&mut self, batch: &Batch, now: Now) {
+        for outcome in batch.outcomes() {
+            match *outcome {
+                Outcome::Attempted { job, attempts, due } => {
+                    let (number, due) = (self.number(job), self.clock.at(due));
+                    self.ledger.postpone(job.index(), attempts, due);
+                    let failed = Record::Failed {
+                        number,
+                        attempts,
+                        due,
                     };
-                    let record = Record::Failed {
-                        number: self.number(job),
-                        attempts: owed.attempts,
-                        due: self.clock.at(due),
-                    };
-                    record.append(&mut self.outcomes);
-                    self.ledger.postpone(job.index(), self.clock.at(due));
+                    failed.append(&mut self.outcomes);
                 }
-                Change::Settled { job } => {
-                    Record::Settled(self.number(job)).append(&mut self.outcomes);
+                Outcome::Settled { job } => {
                     self.ledger.remove(job.index());
+                    Record::Settled(self.number(job)).append(&mut self.outcomes);
                 }
             }
         }
-        changes.clear();
-        changes.shrink_to(JOBS_KEPT);
-        self.changes = changes;
-    }
-
-    /// Adds a job's accepted record to the batch.
-    fn book(&mut self, bot: &Bot, slot: u32, due: Tick) {
-        let Some((key, owed)) = bot.owed(slot, due) else {
-            return;
-        };
-        let number = self.number(key);
-        self.newest_job = self.newest_job.max(number);
-        let entry = entry(&owed, self.clock, self.clock.at(due));
-        let len = Record::Accepted(number, entry).append(&mut self.batch);
-        self.booked.push((key, len, entry.due));
+        self.outgoing.begin(self.clock.at(now.tick), now.unix);
+        for (job, pending) in batch.accepted() {
+            let number = self.number(job);
+            self.newest_job = self.newest_job.max(number);
+            let entry = self.clock.entry(&pending);
+            self.outgoing.accept(job.index(), number, entry);
+        }
     }
 
     /// While the log is too large, adds jobs of its oldest segment to the batch.
-    fn stage_moves(&mut self, bot: &Bot) {
-        if !self.is_oversized() {
-            return;
-        }
-        let budget = self.batch.len() * 2 + (self.sizes.segment / MOVED_PER_SEGMENT) as usize;
-        let end = self.batch.len() + budget;
-        for slot in self.ledger.oldest_jobs() {
-            if self.batch.len() >= end {
-                break;
-            }
-            let Some((key, owed)) = bot.owed(slot, Tick(0)) else {
-                continue;
-            };
-            let number = number(key, self.newest_job);
-            let due = self.ledger.due(slot).unwrap_or_default();
-            let entry = entry(&owed, self.clock, due);
-            let len = Record::Accepted(number, entry).append(&mut self.batch);
-            self.booked.push((key, len, due));
+    fn stage_moves(&mut self, now: Tick) {
+        if self.is_move_due(now) {
+            let budget = (self.sizes.segment / MOVED_PER_SEGMENT) as usize;
+            let end = self.outgoing.records.len() * 3 + budget;
+            let (disk, outgoing) = (self.log.disk(), &mut self.outgoing);
+            self.mover.stage(disk, &self.ledger, outgoing, end, now);
         }
     }
 
     fn write(&mut self, now: Now) -> Result<(), Failure> {
         if let Some((first, last)) = self.withdrawn {
-            Record::Withdrawn { first, last }.append(&mut self.batch);
+            Record::Withdrawn { first, last }.append(&mut self.outgoing.records);
         }
-        let end = self.batch.len();
-        self.batch.extend_from_slice(&self.outcomes);
-        let mut durable = !self.booked.is_empty()
+        let end = self.outgoing.records.len();
+        self.outgoing.records.extend_from_slice(&self.outcomes);
+        let mut durable = self.outgoing.jobs() > 0
             || self.owes_sync
             || self.unsynced.len() as u64 > self.sizes.segment / UNSYNCED_PER_SEGMENT
-            || self.is_oversized()
+            || self.is_move_due(now.tick)
             || self.is_failing();
-        let next_job = self.newest_job + 1;
-        let mut result = self.log.commit(&mut self.batch, next_job, durable);
+        let next_job = self.next_job();
+        let mut result = self
+            .log
+            .commit(&mut self.outgoing.records, next_job, durable);
         if let Err(failure) = &result
             && failure.is_segment_lost
         {
             if !self.is_failing() {
                 ::log::warn!("journal: {failure}; going on in a new segment");
             }
+            self.ledger.set_newest(self.log.newest());
             // Never a second sync of the same file: everything that it may have lost goes to a new one.
-            self.batch.splice(end..end, self.unsynced.iter().copied());
+            self.outgoing
+                .records
+                .splice(end..end, self.unsynced.iter().copied());
             self.unsynced.append(&mut self.outcomes);
             std::mem::swap(&mut self.unsynced, &mut self.outcomes);
             durable = true;
-            result = self.log.commit(&mut self.batch, next_job, durable);
+            result = self
+                .log
+                .commit(&mut self.outgoing.records, next_job, durable);
         }
-        self.ledger.extend_to(self.log.newest());
+        self.ledger.set_newest(self.log.newest());
         match result {
             Ok(written) => {
                 self.note_written(written, durable);
@@ -329,8 +300,8 @@ impl<D: Disk> Journal<D> {
     fn note_written(&mut self, written: Written, durable: bool) {
         self.retry_at = None;
         self.ledger.grow(written.bytes);
-        for (key, len, due) in &self.booked {
-            self.ledger.put(key.index(), written.segment, *len, *due);
+        for (slot, place) in self.outgoing.places(written) {
+            self.ledger.put(slot, place);
         }
         if durable {
             self.owes_sync = false;
@@ -371,10 +342,18 @@ impl<D: Disk> Journal<D> {
 
     /// While it fails there always is: a batch, be it empty, shows whether the disk works again, and
     /// nobody need send a command to find that out.
-    fn has_work(&self) -> bool {
+    fn has_work(&self, now: Tick) -> bool {
+        self.has_records() || self.is_failing() || self.is_move_due(now)
+    }
+
+    /// Whether there are records to be written or synced though nothing was accepted.
+    fn has_records(&self) -> bool {
         let is_unsynced = self.owes_sync && !self.unsynced.is_empty();
-        let has_outcomes = !self.outcomes.is_empty() || self.withdrawn.is_some();
-        has_outcomes || is_unsynced || self.is_oversized() || self.is_failing()
+        !self.outcomes.is_empty() || self.withdrawn.is_some() || is_unsynced
+    }
+
+    fn is_move_due(&self, now: Tick) -> bool {
+        self.is_oversized() && now >= self.mover.next_at()
     }
 
     /// Whether there is anything to be gained from moving jobs, and reason to. That is before the log
@@ -384,10 +363,17 @@ impl<D: Disk> Journal<D> {
         let live = self.ledger.live();
         let bound = self.sizes.log_min.max(live * LOG_PER_LIVE_MAX);
         let begin = bound - live / 2 - self.sizes.segment;
-        self.ledger.has_old_segments() && self.ledger.bytes() > begin
+        self.ledger.old_segment().is_some() && self.ledger.bytes() > begin
     }
 
+    /// The number of a job: its key's generation is the lower half, and the upper one is that which comes
+    /// nearest to the newest job's.
     fn number(&self, job: Key) -> u64 {
-        number(job, self.newest_job)
+        const ERA: u64 = 1 << 32;
+        let here = self.newest_job & !(ERA - 1) | u64::from(job.generation());
+        let others = [here.checked_sub(ERA), here.checked_add(ERA)];
+        let all = others.into_iter().flatten().chain([here]);
+        all.min_by_key(|number| number.abs_diff(self.newest_job))
+            .unwrap_or(here)
     }
 }

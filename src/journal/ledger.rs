@@ -7,23 +7,36 @@ use super::JournalTime;
 /// Stands for no slot.
 const NONE: u32 = u32::MAX;
 
-/// One job that is owed, in the slot that its key names.
+/// Where the newest accepted record of a pending job stands, and what has changed since it was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// When the job's next attempt is due.
+    pub(super) due: JournalTime,
+    pub(super) segment: u32,
+    /// Where in the segment's file it begins.
+    pub(super) offset: u32,
+    /// How long it is; 0 if the slot is vacant.
+    pub(super) bytes: u32,
+    /// Attempts made whose outcome is known.
+    pub(super) attempts: u8,
+}
+
+/// A job, in the slot that its key names, and its neighbours among the jobs of its segment.
 #[derive(Clone, Copy, Debug)]
-struct Place {
-    /// When its next attempt is due.
-    due: JournalTime,
-    /// The segment of its newest accepted record, and how long that is; 0 if the slot is vacant.
-    segment: u32,
-    bytes: u32,
-    /// Its neighbours among the jobs of that segment.
+struct Slot {
+    place: Place,
     previous: u32,
     next: u32,
 }
 
-const VACANT: Place = Place {
-    due: JournalTime(0),
-    segment: 0,
-    bytes: 0,
+const VACANT: Slot = Slot {
+    place: Place {
+        due: JournalTime(0),
+        segment: 0,
+        offset: 0,
+        bytes: 0,
+        attempts: 0,
+    },
     previous: NONE,
     next: NONE,
 };
@@ -39,10 +52,10 @@ struct Segment {
     first: u32,
 }
 
-/// All segments, and all owed jobs in lists by segment. 24 bytes a job.
+/// All segments, and all owed jobs in lists by segment. 32 bytes a job.
 #[derive(Debug)]
 pub(super) struct Ledger {
-    places: Vec<Place>,
+    slots: Vec<Slot>,
     /// The oldest first; their numbers have no gap.
     segments: VecDeque<Segment>,
     /// The number of the oldest.
@@ -55,7 +68,7 @@ impl Ledger {
     /// No segments; the first will have this number.
     pub(super) const fn new(first: u32) -> Self {
         Self {
-            places: Vec::new(),
+            slots: Vec::new(),
             segments: VecDeque::new(),
             oldest: first,
             bytes: 0,
@@ -63,14 +76,24 @@ impl Ledger {
         }
     }
 
-    /// Adds segments behind the newest, up to this one.
-    pub(super) fn extend_to(&mut self, newest: u32) {
+    /// This segment is the newest now. Segments behind it have no files any more, and with them the records of
+    /// their jobs have gone.
+    pub(super) fn set_newest(&mut self, newest: u32) {
         while self.next_segment() <= u64::from(newest) {
             self.segments.push_back(Segment {
                 bytes: 0,
                 live: 0,
                 first: NONE,
             });
+        }
+        while self.next_segment() > u64::from(newest) + 1
+            && let Some(mut gone) = self.segments.pop_back()
+        {
+            self.bytes -= gone.bytes;
+            self.live -= gone.live;
+            while let Some(slot) = self.slots.get_mut(gone.first as usize) {
+                gone.first = std::mem::replace(slot, VACANT).next;
+            }
         }
     }
 
@@ -79,9 +102,9 @@ impl Ledger {
         u64::from(self.oldest) + self.segments.len() as u64
     }
 
-    /// Whether there are segments that could be freed.
-    pub(super) fn has_old_segments(&self) -> bool {
-        self.segments.len() > 1
+    /// The number of the oldest segment, unless it is the newest as well.
+    pub(super) fn old_segment(&self) -> Option<u32> {
+        (self.segments.len() > 1).then_some(self.oldest)
     }
 
     /// The newest segment has grown.
@@ -92,74 +115,71 @@ impl Ledger {
         }
     }
 
-    /// A job's accepted record stands in this segment now, wherever it stood before.
-    pub(super) fn put(&mut self, slot: u32, segment: u32, bytes: usize, due: JournalTime) {
+    /// A job's accepted record stands here now, wherever it stood before.
+    pub(super) fn put(&mut self, slot: u32, place: Place) {
         self.remove(slot);
-        if self.places.len() <= slot as usize {
-            self.places.resize(slot as usize + 1, VACANT);
+        if self.slots.len() <= slot as usize {
+            self.slots.resize(slot as usize + 1, VACANT);
         }
-        let Some(index) = self.index(segment) else {
+        let Some(index) = self.index(place.segment) else {
             return;
         };
         let home = &mut self.segments[index];
         let next = std::mem::replace(&mut home.first, slot);
-        home.live += bytes as u64;
-        self.live += bytes as u64;
-        self.places[slot as usize] = Place {
-            due,
-            segment,
-            bytes: bytes as u32,
+        home.live += u64::from(place.bytes);
+        self.live += u64::from(place.bytes);
+        self.slots[slot as usize] = Slot {
+            place,
             previous: NONE,
             next,
         };
         if next != NONE {
-            self.places[next as usize].previous = slot;
+            self.slots[next as usize].previous = slot;
         }
     }
 
     /// A job is owed no more. Of one that is not known, nothing is to be forgotten.
     pub(super) fn remove(&mut self, slot: u32) {
-        let Some(place) = self.places.get_mut(slot as usize) else {
+        let Some(at) = self.slots.get_mut(slot as usize) else {
             return;
         };
-        let place = std::mem::replace(place, VACANT);
-        if place.bytes == 0 {
-            return;
-        }
-        if let Some(index) = self.index(place.segment) {
+        let Slot {
+            place,
+            previous,
+            next,
+        } = std::mem::replace(at, VACANT);
+        if let Some(index) = self.index(place.segment).filter(|_| place.bytes > 0) {
             let home = &mut self.segments[index];
             home.live -= u64::from(place.bytes);
             self.live -= u64::from(place.bytes);
             if home.first == slot {
-                home.first = place.next;
+                home.first = next;
             }
         }
-        if place.previous != NONE {
-            self.places[place.previous as usize].next = place.next;
+        if previous != NONE {
+            self.slots[previous as usize].next = next;
         }
-        if place.next != NONE {
-            self.places[place.next as usize].previous = place.previous;
-        }
-    }
-
-    /// A job's next attempt is due at another time.
-    pub(super) fn postpone(&mut self, slot: u32, due: JournalTime) {
-        if let Some(place) = self.places.get_mut(slot as usize) {
-            place.due = due;
+        if next != NONE {
+            self.slots[next as usize].previous = previous;
         }
     }
 
-    /// When a job's next attempt is due.
-    pub(super) fn due(&self, slot: u32) -> Option<JournalTime> {
-        let place = self.places.get(slot as usize)?;
-        (place.bytes > 0).then_some(place.due)
+    /// So many attempts at a job have been made, and the next one is due at another time.
+    pub(super) fn postpone(&mut self, slot: u32, attempts: u8, due: JournalTime) {
+        if let Some(Slot { place, .. }) = self.slots.get_mut(slot as usize) {
+            (place.attempts, place.due) = (attempts, due);
+        }
     }
 
-    /// The jobs of the oldest segment.
-    pub(super) fn oldest_jobs(&self) -> impl Iterator<Item = u32> {
-        let first = self.segments.front().map_or(NONE, |segment| segment.first);
-        let slot = |slot: u32| (slot != NONE).then_some(slot);
-        std::iter::successors(slot(first), move |at| slot(self.places[*at as usize].next))
+    /// The jobs of the oldest segment, and where their records stand.
+    pub(super) fn oldest_jobs(&self) -> impl Iterator<Item = (u32, Place)> {
+        let mut next = self.segments.front().map_or(NONE, |segment| segment.first);
+        std::iter::from_fn(move || {
+            let slot = next;
+            let at = self.slots.get(slot as usize)?;
+            next = at.next;
+            Some((slot, at.place))
+        })
     }
 
     /// Takes out the oldest segment if nothing in it is owed and it is not the newest.
@@ -186,8 +206,8 @@ impl Ledger {
 
     /// Gives back memory that a load has taken, once nothing is owed.
     pub(super) fn shrink(&mut self) {
-        if self.live == 0 && self.places.capacity() > SLOTS_KEPT {
-            self.places = Vec::new();
+        if self.live == 0 && self.slots.capacity() > SLOTS_KEPT {
+            self.slots = Vec::new();
         }
     }
 
@@ -206,15 +226,23 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
-    const DUE: JournalTime = JournalTime(5);
+    const fn place(segment: u32, bytes: u32) -> Place {
+        Place {
+            due: JournalTime(5),
+            segment,
+            offset: 36,
+            bytes,
+            attempts: 0,
+        }
+    }
 
     #[test]
     fn only_the_dead_prefix_goes_and_never_the_newest() {
         let mut ledger = Ledger::new(7);
         for (number, slot) in [(7, 0), (8, 1), (9, 2)] {
-            ledger.extend_to(number);
+            ledger.set_newest(number);
             ledger.grow(1000);
-            ledger.put(slot, number, 100, DUE);
+            ledger.put(slot, place(number, 100));
         }
         ledger.remove(1);
         assert_eq!(ledger.take_dead(), None, "the oldest has one that is owed");
@@ -229,65 +257,94 @@ mod tests {
     #[test]
     fn a_job_that_is_moved_is_owed_by_its_new_segment() {
         let mut ledger = Ledger::new(1);
-        ledger.extend_to(1);
-        ledger.put(0, 1, 100, DUE);
-        ledger.put(1, 1, 100, DUE);
-        ledger.extend_to(2);
-        let oldest: Vec<u32> = ledger.oldest_jobs().collect();
-        assert_eq!(oldest, [1, 0]);
-        for slot in oldest {
-            ledger.put(slot, 2, 150, JournalTime(6));
+        ledger.set_newest(1);
+        ledger.put(0, place(1, 100));
+        ledger.put(1, place(1, 100));
+        ledger.set_newest(2);
+        ledger.postpone(0, 3, JournalTime(9));
+        let oldest: Vec<(u32, Place)> = ledger.oldest_jobs().collect();
+        let later = Place {
+            attempts: 3,
+            due: JournalTime(9),
+            ..place(1, 100)
+        };
+        assert_eq!(oldest, [(1, place(1, 100)), (0, later)]);
+        for (slot, _) in oldest {
+            ledger.put(slot, place(2, 150));
         }
         assert_eq!(ledger.take_dead(), Some(1));
-        assert_eq!((ledger.live(), ledger.due(0)), (300, Some(JournalTime(6))));
+        assert_eq!(ledger.live(), 300);
     }
 
     #[test]
     fn the_last_number_is_one_like_any_other() {
         let mut ledger = Ledger::new(u32::MAX - 1);
-        ledger.extend_to(u32::MAX);
+        ledger.set_newest(u32::MAX);
         assert_eq!(ledger.segments.len(), 2);
         assert_eq!(ledger.take_dead(), Some(u32::MAX - 1));
-        ledger.put(0, u32::MAX, 100, DUE);
+        ledger.put(0, place(u32::MAX, 100));
         assert_eq!((ledger.take_dead(), ledger.live()), (None, 100));
+    }
+
+    /// A person deletes the newest segment's file: what goes on under its number has not the old one's jobs.
+    #[test]
+    fn jobs_go_with_their_segments_file() {
+        let mut ledger = Ledger::new(1);
+        for (slot, segment) in [(0, 1), (1, 2), (2, 2)] {
+            ledger.set_newest(segment);
+            ledger.grow(1000);
+            ledger.put(slot, place(segment, 100));
+        }
+        ledger.set_newest(1);
+        ledger.set_newest(2);
+        assert_eq!((ledger.bytes(), ledger.live()), (1000, 100));
+        ledger.remove(1);
+        ledger.remove(0);
+        assert_eq!(ledger.take_dead(), Some(1));
+        assert_eq!((ledger.take_dead(), ledger.live()), (None, 0));
     }
 
     #[test]
     fn memory_is_given_back() {
         let mut ledger = Ledger::new(1);
-        ledger.extend_to(1);
-        (0..10_000).for_each(|slot| ledger.put(slot, 1, 100, DUE));
+        ledger.set_newest(1);
+        (0..10_000).for_each(|slot| ledger.put(slot, place(1, 100)));
         (0..10_000).for_each(|slot| ledger.remove(slot));
         ledger.shrink();
-        assert_eq!(ledger.places.capacity(), 0);
-        assert!(size_of::<Place>() <= 24);
+        assert_eq!(ledger.slots.capacity(), 0);
+        assert_eq!(size_of::<Slot>(), 32);
     }
 
     proptest! {
         #[test]
-        fn counts_like_a_map(steps in prop::collection::vec((0..6_u8, 0..40_u32), 1..500)) {
+        fn counts_like_a_map(steps in prop::collection::vec((0..7_u8, 0..40_u32), 1..500)) {
             let mut ledger = Ledger::new(1);
             let mut model: BTreeMap<u32, (u32, u64)> = BTreeMap::new();
-            ledger.extend_to(1);
+            ledger.set_newest(1);
             for (kind, slot) in steps {
                 let newest = (ledger.next_segment() - 1) as u32;
                 match kind {
                     0..=2 => {
-                        ledger.put(slot, newest, slot as usize + 1, DUE);
+                        ledger.put(slot, place(newest, slot + 1));
                         model.insert(slot, (newest, u64::from(slot) + 1));
                     }
                     3..=4 => {
                         ledger.remove(slot);
                         model.remove(&slot);
                     }
-                    _ => ledger.extend_to(newest + 1),
+                    5 => ledger.set_newest(newest + 1),
+                    _ if ledger.segments.len() > 1 => {
+                        ledger.set_newest(newest - 1);
+                        model.retain(|_, (segment, _)| *segment < newest);
+                    }
+                    _ => {}
                 }
                 while let Some(dead) = ledger.take_dead() {
                     prop_assert!(model.values().all(|(segment, _)| *segment > dead));
                 }
                 prop_assert_eq!(ledger.live(), model.values().map(|(_, bytes)| bytes).sum::<u64>());
                 let oldest = ledger.oldest;
-                let mut jobs: Vec<u32> = ledger.oldest_jobs().collect();
+                let mut jobs: Vec<u32> = ledger.oldest_jobs().map(|(slot, _)| slot).collect();
                 jobs.sort_unstable();
                 let expected: Vec<u32> = model
                     .iter()

@@ -79,6 +79,8 @@ struct Current<F> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Written {
     pub(super) segment: u32,
+    /// Where in the segment its records begin.
+    pub(super) offset: u64,
     /// By how much the segment has grown.
     pub(super) bytes: u64,
 }
@@ -179,9 +181,11 @@ impl<D: Disk> Log<D> {
             }
             return Err(failure);
         }
+        let offset = current.end.max(HEADER_BYTES as u64);
         current.end += bytes.len() as u64;
         Ok(Written {
             segment: self.newest,
+            offset,
             bytes: bytes.len() as u64,
         })
     }

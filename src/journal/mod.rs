@@ -12,23 +12,27 @@
 //! A batch that cannot be written is taken back: its commands are answered "busy".
 //!
 //! A segment whose jobs are all settled is deleted once it is the oldest. So that one late job does not
-//! keep all that came after it, jobs of the oldest segment are written anew when the log has grown beyond
+//! keep all that came after it, records of the oldest segment are read and written anew when the log has grown beyond
 //! [`LOG_BYTES_MIN`] and three times what is owed.
+//!
+//! The journal knows jobs by their keys and where their records stand, and no bot: it is told of them in batches.
 //!
 //! Files are behind [`Disk`]; nothing here touches one.
 
+mod clock;
 mod commit;
 mod doubts;
 mod header;
 mod ledger;
 mod lineage;
 mod log;
+mod mover;
 mod open;
+mod outgoing;
 mod record;
 mod replay;
 mod report;
 mod scan;
-mod terms;
 
 use std::io::{self, Read};
 use std::{error, fmt};
@@ -92,11 +96,14 @@ pub trait Disk {
     /// Opens a file for reading, from its beginning.
     fn read(&mut self, name: &str) -> io::Result<Box<dyn Read + '_>>;
 
-    /// Opens a file for writing.
+    /// Opens a file for reading and writing.
     fn open(&mut self, name: &str) -> io::Result<Self::File>;
 
     /// Makes a new file, which must not be there yet.
     fn create(&mut self, name: &str) -> io::Result<Self::File>;
+
+    /// Fills the buffer with what stands at this offset.
+    fn read_at(&mut self, file: &mut Self::File, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
 
     /// Writes all these bytes at this offset. After an error some of them may be there.
     fn write(&mut self, file: &mut Self::File, offset: u64, bytes: &[u8]) -> io::Result<()>;

@@ -2,17 +2,17 @@
 
 use std::fmt;
 
+use super::clock::JournalClock;
 use super::commit::Journal;
 use super::header;
-use super::ledger::Ledger;
+use super::ledger::{Ledger, Place};
 use super::log::Log;
-use super::record::{Entry, Record};
+use super::record::Record;
 use super::replay::{Replay, io_error};
-use super::terms::JournalClock;
-use super::{ASIDE_SUFFIX, Disk, Error, JournalTime, KEPT_ASIDE_MAX, Sizes};
-use crate::bot::{Bot, Owed};
-use crate::jobs::LIFETIME_MS;
-use crate::time::{Now, UnixTime};
+use super::{ASIDE_SUFFIX, Disk, Error, KEPT_ASIDE_MAX, Sizes};
+use crate::slab::Key;
+use crate::store::PendingJob;
+use crate::time::Now;
 
 /// What was found at the start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,13 +47,17 @@ impl fmt::Display for Recovery {
 }
 
 impl<D: Disk> Journal<D> {
-    /// Reads the log, has `bot` owe what it says is owed, and goes on behind it. From now on `bot`
-    /// notes its changes for [`Journal::commit`]. The directory must be nobody else's by now.
+    /// Reads the log, tells `restore` of each job that is owed, and goes on behind it. `restore` gives the key by which
+    /// batches will name the job; a job without a key is settled. The directory must be nobody else's by now.
     ///
     /// # Errors
     /// See [`Error`]. Damage is none: it is told of in the [`Recovery`].
-    pub fn open(disk: D, bot: &mut Bot, now: Now) -> Result<(Self, Recovery), Error> {
-        Self::open_with(disk, Sizes::default(), bot, now)
+    pub fn open(
+        disk: D,
+        now: Now,
+        restore: impl FnMut(u64, &PendingJob<'_>) -> Option<Key>,
+    ) -> Result<(Self, Recovery), Error> {
+        Self::open_with(disk, Sizes::default(), now, restore)
     }
 
     /// The same for a log of other sizes, which those that it has had so far need not be.
@@ -63,8 +67,8 @@ impl<D: Disk> Journal<D> {
     pub fn open_with(
         mut disk: D,
         sizes: Sizes,
-        bot: &mut Bot,
         now: Now,
+        restore: impl FnMut(u64, &PendingJob<'_>) -> Option<Key>,
     ) -> Result<(Self, Recovery), Error> {
         let replay = Replay::of(&mut disk)?;
         let mut recovery = Recovery::default();
@@ -75,17 +79,14 @@ impl<D: Disk> Journal<D> {
             recovery.damages += found.damages;
             recovery.damaged_bytes += found.damaged_bytes;
             recovery.torn_bytes += found.torn_bytes;
-            ledger.extend_to(found.number);
+            ledger.set_newest(found.number);
             ledger.grow(found.bytes);
         }
         let (newest, end) = replay
             .segments
             .last()
             .map_or((0, 0), |last| (last.number, last.bytes));
-        let clock = JournalClock {
-            tick: now.tick,
-            journal: resume(replay.time, now.unix),
-        };
+        let clock = JournalClock::start(replay.time, now);
         let log = Log::new(disk, sizes.segment, newest, end);
         let mut journal = Self::new(log, ledger, clock, replay.newest_job, sizes);
         let newest = replay.segments.last();
@@ -94,17 +95,15 @@ impl<D: Disk> Journal<D> {
         }
         let failed = |number| replay.failed(number);
         replay.doubts.append_to(&mut journal.outcomes, failed);
-        journal.restore(&replay, bot, &mut recovery)?;
-        bot.number_from(replay.newest_job.saturating_add(1));
-        bot.keep_changes();
-        journal.make_good(bot, now);
+        journal.restore(&replay, restore, &mut recovery)?;
+        journal.make_good(now);
         Ok((journal, recovery))
     }
 
     fn restore(
         &mut self,
         replay: &Replay,
-        bot: &mut Bot,
+        mut restore: impl FnMut(u64, &PendingJob<'_>) -> Option<Key>,
         recovery: &mut Recovery,
     ) -> Result<(), Error> {
         let Self {
@@ -116,58 +115,35 @@ impl<D: Disk> Journal<D> {
         } = self;
         let left = replay.read_pending(log.disk(), &mut |pending| {
             let (number, entry) = (pending.number, &pending.entry);
-            let key = if entry.expires <= clock.journal {
+            let key = if clock.has_come(entry.expires) {
                 recovery.expired += 1;
                 ::log::debug!("command {number}: not answered, its response_url has expired");
                 None
             } else {
-                let key = bot.restore(number, &owed(entry, clock));
+                let key = restore(number, &clock.pending(entry));
                 recovery.foreign += usize::from(key.is_none());
                 key
             };
-            match key {
-                Some(key) => {
-                    recovery.pending += 1;
-                    ledger.put(key.index(), pending.segment, pending.bytes, entry.due);
-                }
-                None => _ = Record::Settled(number).append(outcomes),
-            }
+            let Some(key) = key else {
+                Record::Settled(number).append(outcomes);
+                return;
+            };
+            recovery.pending += 1;
+            let place = Place {
+                due: entry.due,
+                segment: pending.segment,
+                // What a file of that size has behind it is found damaged if it must be moved.
+                offset: u32::try_from(pending.offset).unwrap_or(u32::MAX),
+                bytes: pending.bytes as u32,
+                attempts: entry.attempts,
+            };
+            ledger.put(key.index(), place);
         })?;
         if left > 0 {
             ::log::warn!("journal: {left} replies are owed that cannot be read a second time");
             recovery.damages += left as u64;
         }
         Ok(())
-    }
-}
-
-fn owed<'a>(entry: &Entry<'a>, clock: &JournalClock) -> Owed<'a> {
-    Owed {
-        command: entry.command,
-        origin: entry.origin,
-        path: entry.path,
-        text: entry.text,
-        attempts: entry.attempts,
-        due: clock.tick.not_before(wait(entry.due, clock)),
-        // To the millisecond, so that it is the same when the record is repeated.
-        expires_at: clock.tick.after(wait(entry.expires, clock)),
-    }
-}
-
-/// How long it is to a journal time; no job can wait for longer than it lives.
-fn wait(time: JournalTime, clock: &JournalClock) -> u64 {
-    let wait = time.0.saturating_sub(clock.journal.0);
-    wait.min(LIFETIME_MS)
-}
-
-/// Journal time at the start: on from the last one that was recorded, by as much as the time of day has
-/// moved forward. A clock that was set back has not moved.
-pub(super) fn resume(last: Option<(JournalTime, UnixTime)>, unix: UnixTime) -> JournalTime {
-    match last {
-        Some((journal, then)) => {
-            JournalTime(journal.0.saturating_add(unix.0.saturating_sub(then.0)))
-        }
-        None => JournalTime(unix.0),
     }
 }
 

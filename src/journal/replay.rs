@@ -29,8 +29,9 @@ pub(super) struct Pending<'a> {
     pub(super) number: u64,
     /// The job as it stands after all that was recorded.
     pub(super) entry: Entry<'a>,
-    /// The segment of its newest accepted record that is not in doubt, and how long that is.
+    /// The segment of its newest accepted record that is not in doubt, where in it that begins, and how long it is.
     pub(super) segment: u32,
+    pub(super) offset: u64,
     pub(super) bytes: usize,
 }
 
@@ -279,7 +280,11 @@ impl Replay {
         let segment = found.number;
         let (mut scanner, _) = scan(disk, segment, found.limit)?;
         let (mut index, mut count) = (0, 0);
-        while let Some(piece) = scanner.next() {
+        loop {
+            let offset = scanner.offset();
+            let Some(piece) = scanner.next() else {
+                return Ok(count);
+            };
             let Piece::Record(Record::Accepted(number, mut entry), bytes) = piece else {
                 continue;
             };
@@ -298,12 +303,12 @@ impl Replay {
                     number,
                     entry,
                     segment,
+                    offset,
                     bytes,
                 });
                 count += 1;
             }
         }
-        Ok(count)
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 
-use super::open::resume;
+use super::clock::resume;
 use super::record::Entry;
 use super::replay::{Found, Replay};
 use super::{ASIDE_SUFFIX, Disk, Error, JournalTime};

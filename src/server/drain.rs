@@ -24,6 +24,7 @@ impl Server {
                 "journal: its directory is gone, and the next start would not find what is owed: it is posted before the end"
             );
             self.journal = None;
+            self.bot.end_store();
         }
         // What a journal keeps need not be waited for.
         let (drain_ms, grace_ms) = match self.journal {
@@ -85,7 +86,7 @@ impl Server {
         let Some(mut journal) = self.journal.take() else {
             return pending;
         };
-        journal.finish(&mut self.bot, self.clock.now());
+        journal.finish(&self.bot, self.clock.now());
         info!("replies left to the next start: {pending}");
         let succession = journal.close();
         // The addresses that were kept for the next process go with this one: not before that one listens.

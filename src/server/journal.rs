@@ -13,6 +13,7 @@ use crate::bot::{self, Bot};
 use crate::health::Condition;
 use crate::journal::{self, Journal};
 use crate::metrics::JournalCounters;
+use crate::store::PendingJob;
 use crate::time::{Now, Tick, millis};
 
 /// The journal of a running bot.
@@ -87,11 +88,13 @@ impl Keeper {
             warn!("--journal: {exposure}");
         }
         let place = directory.place();
-        let opened = Journal::open(directory, bot, now);
+        let restore = |number, pending: &PendingJob<'_>| bot.restore(number, pending, now.tick);
+        let opened = Journal::open(directory, now, restore);
         let (journal, recovery) = opened.map_err(|error| Error::Journal {
             path,
             error: JournalError::Unreadable(error),
         })?;
+        bot.begin_store(journal.next_job());
         info!("journal: {recovery}");
         if recovery.damages > 0 {
             let (places, bytes) = (recovery.damages, recovery.damaged_bytes);
@@ -147,8 +150,9 @@ impl Keeper {
     /// Makes durable what the turn has accepted. Otherwise it is taken back, and `false`.
     pub(super) fn commit(&mut self, bot: &mut Bot, now: Now) -> bool {
         let before = self.journal.counts();
-        let begun = bot.has_changes().then(Instant::now);
-        let result = self.journal.commit(bot, now);
+        let begun = (!bot.batch().is_empty()).then(Instant::now);
+        let result = self.journal.commit(bot.batch(), now);
+        bot.end_batch(result.is_ok(), now);
         self.count(&before, begun);
         let has_failed = self.journal.counts().failures > before.failures;
         match &result {
@@ -176,8 +180,8 @@ impl Keeper {
     }
 
     /// Makes the last outcomes durable.
-    pub(super) fn finish(&mut self, bot: &mut Bot, now: Now) {
-        if let Err(failure) = self.journal.finish(bot, now) {
+    pub(super) fn finish(&mut self, bot: &Bot, now: Now) {
+        if let Err(failure) = self.journal.finish(bot.batch(), now) {
             warn!("journal: {failure}; replies that were just posted may be posted again");
         }
         let counts = self.journal.counts();

@@ -36,6 +36,8 @@ pub struct State {
     pub write_faults: u64,
     pub sync_faults: u64,
     pub other_faults: u64,
+    /// A read changes nothing, and is no step; whether it fails is a chance of its own.
+    read_random: Generator,
     /// Bytes that fit.
     pub capacity: u64,
 }
@@ -66,6 +68,7 @@ impl FakeDisk {
             write_faults: 0,
             sync_faults: 0,
             other_faults: 0,
+            read_random: Generator::new(!seed),
             capacity: u64::MAX,
         })))
     }
@@ -316,6 +319,18 @@ impl Disk for FakeDisk {
         })
     }
 
+    fn read_at(&mut self, file: &mut usize, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.with(|state| {
+            if state.crashed || state.read_random.percent(state.other_faults) {
+                return Err(io::Error::other("Input/output error"));
+            }
+            let content = state.files[*file].seen.get(offset as usize..);
+            content
+                .ok_or(io::ErrorKind::UnexpectedEof)?
+                .read_exact(buffer)
+        })
+    }
+
     fn write(&mut self, file: &mut usize, offset: u64, bytes: &[u8]) -> io::Result<()> {
         self.with(|state| {
             let line = format!("write {} at {offset}", state.files[*file].name);
@@ -338,7 +353,14 @@ impl Disk for FakeDisk {
         self.with(|state| {
             let line = format!("sync {}", state.files[*file].name);
             state.trace.push(line);
-            state.sync(*file)
+            state.sync(*file)?;
+            match state.names.get(&state.files[*file].name) == Some(file) {
+                true => Ok(()),
+                false => Err(io::Error::new(
+                    io::ErrorKind::NotFound,
+                    "the file was deleted",
+                )),
+            }
         })
     }
 

@@ -15,6 +15,7 @@ mod earlier;
 #[allow(dead_code)] // the simulation uses all of it
 mod generator;
 mod lineage;
+mod moving;
 mod process;
 mod restarts;
 mod rules;

@@ -7,6 +7,7 @@ use torrap::config::{Config, Settings, SigningSecret};
 use torrap::http::{Connection, Limits, Staging};
 use torrap::journal::{Error, Journal, Recovery, Sizes};
 use torrap::slack::response_url::Origin;
+use torrap::store::PendingJob;
 use torrap::time::{Now, Tick, UnixTime};
 use torrap::trial::command;
 
@@ -19,11 +20,20 @@ pub const ORIGIN: &str = "https://hooks.slack.com";
 pub struct Process {
     pub bot: Bot,
     pub journal: Journal<FakeDisk>,
+    /// What it has found at its start.
+    pub found: Vec<Found>,
     staging: Staging,
     limits: Limits,
     /// The time of day at its start.
     start: u64,
     staged: Vec<(Range<usize>, bool)>,
+}
+
+/// A job that an earlier process has left.
+pub struct Found {
+    pub number: u32,
+    pub path: String,
+    pub attempts: u8,
 }
 
 /// What a client got.
@@ -66,10 +76,22 @@ impl Process {
             unix: UnixTime(unix),
         };
         let mut bot = Bot::new(config, now.tick);
-        let (journal, recovery) = Journal::open_with(disk.clone(), sizes, &mut bot, now)?;
+        let mut found = Vec::new();
+        let restore = |number, job: &PendingJob<'_>| {
+            let key = bot.restore(number, job, now.tick)?;
+            found.push(Found {
+                number: key.generation(),
+                path: job.path.to_owned(),
+                attempts: job.attempts,
+            });
+            Some(key)
+        };
+        let (journal, recovery) = Journal::open_with(disk.clone(), sizes, now, restore)?;
+        bot.begin_store(journal.next_job());
         let process = Self {
             bot,
             journal,
+            found,
             staging: Staging::default(),
             limits: Limits::default(),
             start: unix,
@@ -120,7 +142,9 @@ impl Process {
     /// Makes ready what is due, and commits.
     pub fn commit(&mut self, now: Now) -> bool {
         self.bot.handle_timeout(now, &mut 10_000);
-        if self.journal.commit(&mut self.bot, now).is_ok() {
+        let is_kept = self.journal.commit(self.bot.batch(), now).is_ok();
+        self.bot.end_batch(is_kept, now);
+        if is_kept {
             return true;
         }
         for (range, _) in &mut self.staged {

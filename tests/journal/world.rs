@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use torrap::bot::Report;
 use torrap::jobs::{LIFETIME_MS, Outcome};
 use torrap::journal::{Counts, Sizes};
-use torrap::time::Tick;
 
 use crate::command::{Command, Done, Known};
 use crate::disk::FakeDisk;
@@ -127,10 +126,10 @@ impl World {
             (true, true) => Known::Told,
         };
         let mut owed = BTreeMap::new();
-        for (job, found) in (0..1000).filter_map(|slot| process.bot.owed(slot, Tick(0))) {
+        for found in &process.found {
             let (_, number) = found.path.rsplit_once('/').unwrap();
             let number = number.parse().unwrap();
-            let same = *self.numbers.entry(job.generation()).or_insert(number);
+            let same = *self.numbers.entry(found.number).or_insert(number);
             assert_eq!(same, number, "two jobs have one number");
             let twice = owed.insert(number, u64::from(found.attempts));
             assert_eq!(twice, None, "owed twice");
@@ -350,7 +349,7 @@ impl World {
         assert_eq!(process.bot.pending(), 0, "all is settled in the end");
         let now = process.at(self.unix);
         let before = process.journal.counts();
-        process.journal.finish(&mut process.bot, now).unwrap();
+        process.journal.finish(process.bot.batch(), now).unwrap();
         self.book(&process, before);
         drop(process);
         for command in self.commands.values_mut() {
@@ -367,7 +366,7 @@ impl World {
 }
 
 /// So small that a few turns fill it.
-const SMALL: Sizes = Sizes {
+pub const SMALL: Sizes = Sizes {
     segment: 2048,
     log_min: 8192,
 };

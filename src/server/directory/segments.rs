@@ -77,15 +77,23 @@ impl Disk for Directory {
     fn open(&mut self, name: &str) -> io::Result<Segment> {
         let path = self.path_of(name)?;
         let mut options = OpenOptions::new();
-        options.write(true).custom_flags(PLAIN_FILES);
+        options.read(true).write(true).custom_flags(PLAIN_FILES);
         Segment::new(options.open(&path)?, path)
     }
 
     fn create(&mut self, name: &str) -> io::Result<Segment> {
         let path = self.path_of(name)?;
         let mut options = OpenOptions::new();
-        options.write(true).create_new(true).mode(FILE_MODE);
+        options
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(FILE_MODE);
         Segment::new(options.open(&path)?, path)
+    }
+
+    fn read_at(&mut self, file: &mut Segment, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        file.file.read_exact_at(buffer, offset)
     }
 
     fn write(&mut self, segment: &mut Segment, offset: u64, bytes: &[u8]) -> io::Result<()> {

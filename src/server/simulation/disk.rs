@@ -131,6 +131,13 @@ impl Disk for SimulatedDisk {
         })
     }
 
+    fn read_at(&mut self, file: &mut usize, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.try_to(|state| {
+            let content = state.files[*file].content.get(offset as usize..);
+            content.ok_or(ErrorKind::UnexpectedEof)?.read_exact(buffer)
+        })
+    }
+
     fn write(&mut self, file: &mut usize, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.0.borrow_mut();
         let result = state.fails();

@@ -7,12 +7,10 @@ use super::disk::SimulatedDisk;
 use super::network::{Shared, SimulatedSocket};
 use crate::bot::{self, Bot};
 use crate::config::Config;
-use crate::journal::{Counts, Journal};
+use crate::journal::{Counts, Journal, Recovery};
 use crate::server::sessions::Sessions;
+use crate::store::PendingJob;
 use crate::time::{Now, Tick};
-
-/// More than ever are pending.
-const SLOTS: u32 = 2_000;
 
 pub(super) struct Kept {
     journal: Journal<SimulatedDisk>,
@@ -22,7 +20,7 @@ pub(super) struct Kept {
 impl Kept {
     pub(super) fn new(generator: Generator, network: Shared, bot: &mut Bot, now: Now) -> Self {
         let disk = SimulatedDisk::new(generator, network);
-        let (journal, _) = Journal::open(disk.clone(), bot, now).unwrap();
+        let (journal, _) = open(&disk, bot, now);
         Self { journal, disk }
     }
 
@@ -33,7 +31,11 @@ impl Kept {
         bot: &mut Bot,
         now: Now,
     ) {
-        let commit = || self.journal.commit(bot, now).is_ok();
+        let commit = || {
+            let is_kept = self.journal.commit(bot.batch(), now).is_ok();
+            bot.end_batch(is_kept, now);
+            is_kept
+        };
         sessions.keep_promises(commit, &bot::busy());
     }
 
@@ -47,10 +49,10 @@ impl Kept {
 
     /// Ends, and shows that the next process owes what this one did, and nothing else. The texts.
     pub(super) fn restart(&mut self, bot: &mut Bot, config: &Config, now: Now) -> BTreeSet<String> {
-        self.journal.finish(bot, now).unwrap();
+        self.journal.finish(bot.batch(), now).unwrap();
         let left = owed(bot, now);
         let mut next = Bot::new(config, now.tick);
-        let (_, recovery) = Journal::open(self.disk.clone(), &mut next, now).unwrap();
+        let (_, recovery) = open(&self.disk, &mut next, now);
         // A write that failed half-way, and could not be undone, may have left something.
         let failures = self.journal.counts().failures;
         assert!(recovery.torn_bytes == 0 || failures > 0);
@@ -60,9 +62,16 @@ impl Kept {
     }
 }
 
+fn open(disk: &SimulatedDisk, bot: &mut Bot, now: Now) -> (Journal<SimulatedDisk>, Recovery) {
+    let restore = |number, job: &PendingJob<'_>| bot.restore(number, job, now.tick);
+    let opened = Journal::open(disk.clone(), now, restore).unwrap();
+    bot.begin_store(opened.0.next_job());
+    opened
+}
+
 /// The texts of all that is owed and not too old.
 fn owed(bot: &Bot, now: Now) -> BTreeSet<String> {
-    let jobs = (0..SLOTS).filter_map(|slot| bot.owed(slot, now.tick));
-    let jobs = jobs.filter(|(_, owed)| owed.expires_at > now.tick);
-    jobs.map(|(_, owed)| owed.text.to_owned()).collect()
+    let jobs = bot.pending_jobs().map(|(_, job)| job);
+    let jobs = jobs.filter(|job| job.expires_at > now.tick);
+    jobs.map(|job| job.text.to_owned()).collect()
 }

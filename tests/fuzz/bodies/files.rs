@@ -34,6 +34,14 @@ impl Disk for Files {
         Ok(name.to_owned())
     }
 
+    fn read_at(&mut self, file: &mut String, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let content = self.0.get(file).ok_or(io::ErrorKind::NotFound)?;
+        let content = content.get(offset as usize..);
+        content
+            .ok_or(io::ErrorKind::UnexpectedEof)?
+            .read_exact(buffer)
+    }
+
     fn write(&mut self, file: &mut String, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let content = self.0.get_mut(file).ok_or(io::ErrorKind::NotFound)?;
         content.truncate(offset as usize);

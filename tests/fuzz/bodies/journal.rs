@@ -11,6 +11,7 @@ use torrap::config::{Config, Settings, SigningSecret};
 use torrap::http::{Connection, Limits, Staging};
 use torrap::journal::{Error, Journal, Recovery, inspect};
 use torrap::slack::response_url::Origin;
+use torrap::store::PendingJob;
 use torrap::time::{Now, Tick, UnixTime};
 use torrap::trial::command;
 
@@ -40,7 +41,7 @@ pub fn check(bytes: &[u8]) {
     };
     let (_, again) = Process::start(files.clone()).expect("as before");
     assert_eq!(again, recovery, "the same each time");
-    let owed = process.owed();
+    let owed = process.owed.clone();
     assert_eq!(owed.len(), recovery.pending);
     let shown = shown.expect("what can be started on can be looked at");
     assert_eq!(shown, recovery.pending + recovery.foreign);
@@ -56,7 +57,7 @@ pub fn check(bytes: &[u8]) {
 
 /// One more command: it is owed with the others when the next process starts.
 fn goes_on(mut process: Process, mut expected: Vec<String>) {
-    let owed = process.owed().len();
+    let owed = process.owed.len();
     let is_kept = process.accept();
     if is_kept {
         expected.push(TEXT.to_owned());
@@ -65,7 +66,7 @@ fn goes_on(mut process: Process, mut expected: Vec<String>) {
     let is_full = files.0.contains_key(&segments::name(u32::MAX));
     assert!(is_kept || is_full, "a disk that works takes a command");
     let (process, _) = Process::start(files).expect("its own journal");
-    let later = process.owed();
+    let later = process.owed;
     assert!(is_part(&expected, &later), "{expected:?} of {later:?}");
     assert!(later.len() <= owed + 1, "none is owed again");
 }
@@ -147,6 +148,8 @@ fn show(files: &Files) -> Option<usize> {
 
 /// The bot and its journal.
 struct Process {
+    /// The texts of what was owed at its start.
+    owed: Vec<String>,
     bot: Bot,
     journal: Journal<Files>,
 }
@@ -159,20 +162,21 @@ impl Process {
             Config::from_settings(&Settings::default(), vec![secret]).expect("defaults");
         config.reply_origins = vec![Origin::parse(ORIGIN).expect("an origin")];
         let mut bot = Bot::new(&config, NOW.tick);
-        match Journal::open(files, &mut bot, NOW) {
+        let mut owed = Vec::new();
+        let restore = |number, job: &PendingJob<'_>| {
+            let key = bot.restore(number, job, NOW.tick)?;
+            owed.push(job.text.to_owned());
+            Some(key)
+        };
+        match Journal::open(files, NOW, restore) {
             Err(Error::Version { .. }) => None,
             result => {
                 let (journal, recovery) = result.expect("damage is no reason");
-                Some((Self { bot, journal }, recovery))
+                bot.begin_store(journal.next_job());
+                assert_eq!(bot.pending(), owed.len());
+                Some((Self { owed, bot, journal }, recovery))
             }
         }
-    }
-
-    /// The texts of what is owed.
-    fn owed(&self) -> Vec<String> {
-        let slots = 0..self.bot.pending() as u32;
-        let owed = |slot| Some(self.bot.owed(slot, Tick(0))?.1.text.to_owned());
-        slots.filter_map(owed).collect()
     }
 
     /// A turn with a command; whether it may be acknowledged.
@@ -185,7 +189,9 @@ impl Process {
         let bot = &mut self.bot;
         let handler = |request: &torrap::http::Request<'_>| bot.handle_request(request, NOW);
         connection.receive(&mut request, NOW.tick, &limits, &mut staging, handler);
-        self.journal.commit(&mut self.bot, NOW).is_ok()
+        let is_kept = self.journal.commit(self.bot.batch(), NOW).is_ok();
+        self.bot.end_batch(is_kept, NOW);
+        is_kept
     }
 }
 

@@ -1,0 +1,193 @@
+//! What a store is told at once: the jobs that were accepted, and what became of others.
+
+use crate::slab::Key;
+use crate::time::Tick;
+
+/// A job as another process has to know it. Times are the ticks of this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PendingJob<'a> {
+    /// The command's built-in name.
+    pub command: &'a str,
+    /// The origin of its `response_url`.
+    pub origin: &'a str,
+    /// Path and query of its `response_url`: a secret.
+    pub path: &'a str,
+    /// The text as Slack delivered it.
+    pub text: &'a str,
+    /// Attempts made whose outcome is known.
+    pub attempts: u8,
+    /// When its next attempt is due.
+    pub due: Tick,
+    /// When its `response_url` stops serving.
+    pub expires_at: Tick,
+}
+
+/// What became of a job that the store keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// An attempt that may have reached the receiver has failed, and there is to be another. Of others a
+    /// store is not told: in an outage that would be a record for each job every half a minute.
+    Attempted {
+        /// Which one.
+        job: Key,
+        /// How many attempts have been made.
+        attempts: u8,
+        /// When the next one is due.
+        due: Tick,
+    },
+    /// It is delivered or given up.
+    Settled {
+        /// Which one.
+        job: Key,
+    },
+}
+
+/// Accepted jobs and outcomes, each in the order in which they came.
+///
+/// Outcomes are of jobs of earlier batches, never of the jobs that the same batch accepts: a store applies them
+/// first, so that a slot may have a new occupant in the same batch.
+#[derive(Debug, Default)]
+pub struct Batch {
+    accepted: Vec<Accepted>,
+    /// The texts of all these, one after the other.
+    texts: String,
+    outcomes: Vec<Outcome>,
+}
+
+/// An accepted job, whose four texts begin at `start`, and how long each of them is.
+#[derive(Clone, Copy, Debug)]
+struct Accepted {
+    job: Key,
+    due: Tick,
+    expires_at: Tick,
+    start: usize,
+    lengths: [u32; 4],
+    attempts: u8,
+}
+
+/// Memory that is kept for the next batch.
+const TEXT_BYTES_KEPT: usize = 1024 * 1024;
+const ENTRIES_KEPT: usize = 4096;
+
+impl Batch {
+    /// Adds a job, which the store knows by its key from now on.
+    pub fn accept(&mut self, job: Key, pending: &PendingJob<'_>) {
+        let texts = [pending.command, pending.origin, pending.path, pending.text];
+        self.accepted.push(Accepted {
+            job,
+            due: pending.due,
+            expires_at: pending.expires_at,
+            start: self.texts.len(),
+            lengths: texts.map(|text| text.len() as u32),
+            attempts: pending.attempts,
+        });
+        texts.iter().for_each(|text| self.texts.push_str(text));
+    }
+
+    /// Adds what became of a job that is kept.
+    pub fn add(&mut self, outcome: Outcome) {
+        self.outcomes.push(outcome);
+    }
+
+    /// The accepted jobs.
+    pub fn accepted(&self) -> impl ExactSizeIterator<Item = (Key, PendingJob<'_>)> {
+        self.accepted.iter().map(|accepted| {
+            let mut rest = &self.texts[accepted.start..];
+            let [command, origin, path, text] = accepted.lengths.map(|length| {
+                let (text, others) = rest.split_at(length as usize);
+                rest = others;
+                text
+            });
+            let pending = PendingJob {
+                command,
+                origin,
+                path,
+                text,
+                attempts: accepted.attempts,
+                due: accepted.due,
+                expires_at: accepted.expires_at,
+            };
+            (accepted.job, pending)
+        })
+    }
+
+    /// What became of others.
+    #[must_use]
+    pub fn outcomes(&self) -> &[Outcome] {
+        &self.outcomes
+    }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.accepted.is_empty() && self.outcomes.is_empty()
+    }
+
+    /// Empties it, and gives back what a burst has made it grow by.
+    pub fn clear(&mut self) {
+        self.accepted.clear();
+        self.accepted.shrink_to(ENTRIES_KEPT);
+        self.outcomes.clear();
+        self.outcomes.shrink_to(ENTRIES_KEPT);
+        self.texts.clear();
+        self.texts.shrink_to(TEXT_BYTES_KEPT);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(index: u32, text: &str) -> (Key, PendingJob<'_>) {
+        let pending = PendingJob {
+            command: "/torrap",
+            origin: "https://hooks.slack.com",
+            path: "/commands/é",
+            text,
+            attempts: index as u8,
+            due: Tick(u64::from(index)),
+            expires_at: Tick(1000),
+        };
+        (Key::from_parts(index, index + 10), pending)
+    }
+
+    #[test]
+    fn jobs_come_out_as_they_went_in() {
+        let mut batch = Batch::default();
+        let jobs = [job(1, "olleh"), job(2, ""), job(3, "日本")];
+        jobs.iter().for_each(|(key, job)| batch.accept(*key, job));
+        assert!(batch.accepted().eq(jobs));
+        batch.clear();
+        assert!(batch.is_empty() && batch.accepted().len() == 0);
+    }
+
+    #[test]
+    fn outcomes_keep_their_order() {
+        let mut batch = Batch::default();
+        let job = Key::from_parts(0, 1);
+        let attempted = Outcome::Attempted {
+            job,
+            attempts: 2,
+            due: Tick(3),
+        };
+        let outcomes = [attempted, Outcome::Settled { job }];
+        outcomes.iter().for_each(|outcome| batch.add(*outcome));
+        assert!(!batch.is_empty());
+        assert_eq!(batch.outcomes(), outcomes);
+    }
+
+    #[test]
+    fn a_burst_gives_its_memory_back() {
+        let mut batch = Batch::default();
+        let long = "x".repeat(1000);
+        for index in 0..10_000 {
+            let (key, job) = job(index, &long);
+            batch.accept(key, &job);
+            batch.add(Outcome::Settled { job: key });
+        }
+        batch.clear();
+        assert!(batch.texts.capacity() <= TEXT_BYTES_KEPT);
+        assert!(batch.accepted.capacity() <= ENTRIES_KEPT);
+        assert!(batch.outcomes.capacity() <= ENTRIES_KEPT);
+    }
+}

@@ -1,0 +1,120 @@
+//! Records of the oldest segment that are to be written anew, and cannot be read again.
+
+use torrap::bot::Delivery;
+use torrap::jobs::Outcome;
+
+use crate::disk::FakeDisk;
+use crate::process::{Answer, Process, config, report};
+use crate::rules::{START, owed};
+use crate::world::SMALL;
+
+const FIRST: &str = "0000000001.log";
+
+/// A bot that has taken three commands into its first segment, and what it posts: nobody tells what came of it.
+fn three_pending(disk: &FakeDisk) -> (Process, Vec<Delivery>) {
+    let (mut process, _) = Process::start_with(disk, SMALL, &config(1000), START).unwrap();
+    process.turn(0..3, START);
+    let now = process.at(START + 1500);
+    process.bot.handle_timeout(now, &mut 1000);
+    let deliveries: Vec<_> = std::iter::from_fn(|| process.dispatch(now)).collect();
+    assert_eq!(deliveries.len(), 3);
+    (process, deliveries)
+}
+
+/// A command each 300 ms, answered a second later; far more than the log may keep.
+fn go_on(process: &mut Process, unix: &mut u64) {
+    for _ in 0..100 {
+        let answer = process.turn(9..10, *unix);
+        assert_eq!(answer, [Answer::Acknowledged]);
+        *unix += 300;
+        process.deliver(*unix);
+    }
+    *unix += 2000;
+    process.deliver(*unix);
+}
+
+/// With nothing to tell, nothing is written, and the loop sleeps.
+fn assert_at_rest(process: &mut Process, disk: &FakeDisk, unix: u64) {
+    disk.take_trace();
+    for ms in 0..5000 {
+        let now = process.at(unix + ms);
+        assert!(process.commit(now));
+        let next = process.journal.poll_timeout().unwrap();
+        assert!(next > now.tick, "it is called again at once");
+    }
+    assert_eq!(disk.take_trace(), [""; 0]);
+}
+
+#[test]
+fn what_is_damaged_keeps_its_segment_until_its_job_is_settled() {
+    let disk = FakeDisk::new(1);
+    let (mut process, deliveries) = three_pending(&disk);
+    let mut content = disk.content(FIRST);
+    let second = content.windows(5).position(|at| at == b"/T1/1").unwrap();
+    content[second + 4] ^= 4;
+    disk.set_content(FIRST, content);
+    let mut unix = START + 2000;
+    go_on(&mut process, &mut unix);
+    assert_at_rest(&mut process, &disk, unix);
+    unix += 5000;
+    let counts = process.journal.counts();
+    assert_eq!((counts.moved, counts.unreadable), (1, 1), "the third");
+    assert!(disk.segments().contains(&FIRST.to_owned()));
+    let is_second = |delivery: &&Delivery| delivery.url.ends_with("/1");
+    let second = deliveries.iter().find(is_second).unwrap();
+    process.settle(&report(second.job, Outcome::Delivered), process.at(unix));
+    go_on(&mut process, &mut unix);
+    assert!(!disk.segments().contains(&FIRST.to_owned()));
+    assert!(process.journal.bytes().0 <= SMALL.log_min);
+    assert!(process.journal.counts().moved >= 2);
+    drop(process);
+    let mut left = owed(&disk, unix);
+    left.sort_unstable();
+    assert_eq!(left, [0, 2]);
+}
+
+#[test]
+fn a_file_that_is_away_for_a_while_is_emptied_when_it_is_back() {
+    let disk = FakeDisk::new(1);
+    let (mut process, _) = three_pending(&disk);
+    let mut unix = START + 2000;
+    while disk.segments().len() == 1 {
+        process.turn(9..10, unix);
+    }
+    disk.rename(FIRST, "elsewhere");
+    go_on(&mut process, &mut unix);
+    assert_at_rest(&mut process, &disk, unix);
+    unix += 5000;
+    assert_eq!(process.journal.counts().moved, 0);
+    disk.rename("elsewhere", FIRST);
+    go_on(&mut process, &mut unix);
+    let counts = process.journal.counts();
+    assert!(counts.moved >= 3 && counts.unreadable == 1, "{counts:?}");
+    assert!(!disk.segments().contains(&FIRST.to_owned()));
+    drop(process);
+    let mut left = owed(&disk, unix);
+    left.sort_unstable();
+    assert_eq!(left, [0, 1, 2]);
+}
+
+/// The next file gets the number of one that was deleted, and other jobs stand where its jobs stood.
+#[test]
+fn jobs_of_a_deleted_file_are_not_taken_for_those_of_the_next() {
+    let disk = FakeDisk::new(1);
+    let (mut process, deliveries) = three_pending(&disk);
+    disk.delete(FIRST);
+    assert_eq!(process.turn(3..6, START + 2000), [Answer::Acknowledged; 3]);
+    assert!(disk.segments().contains(&FIRST.to_owned()));
+    assert_eq!(process.deliver(START + 3500), 3);
+    let mut unix = START + 4000;
+    go_on(&mut process, &mut unix);
+    assert_eq!(process.journal.counts().unreadable, 0);
+    assert!(!disk.segments().contains(&FIRST.to_owned()));
+    for Delivery { job, .. } in deliveries {
+        process.settle(&report(job, Outcome::Delivered), process.at(unix));
+    }
+    assert_eq!(process.bot.pending(), 0, "answered from memory");
+    assert!(process.commit(process.at(unix)));
+    drop(process);
+    assert_eq!(owed(&disk, unix), [0; 0]);
+}
