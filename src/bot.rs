@@ -59,6 +59,8 @@ pub struct Bot {
     /// Whether there is a store, and what it has not been told yet. Without one, nothing is noted.
     has_store: bool,
     batch: Batch,
+    /// How many batches the store was told: what is accepted now waits for the one of this number.
+    ticket: u64,
 }
 
 impl Bot {
@@ -86,6 +88,7 @@ impl Bot {
             reply: String::new(),
             has_store: false,
             batch: Batch::default(),
+            ticket: 0,
         }
     }
 

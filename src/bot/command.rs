@@ -4,14 +4,17 @@ use log::{Level, debug, info, log_enabled};
 
 use super::{Bot, COMMANDS_ACCEPTED, busy, ephemeral, has_line, index};
 use crate::commands::{self, COMMANDS};
-use crate::http::{Request, Response, Status};
+use crate::http::{Hold, Request, Response, Status};
 use crate::jobs::{LIFETIME_MS, NewJob};
 use crate::refusals::Refusal;
 use crate::slab::Key;
 use crate::slack::invocation::{self, Invocation, Sender};
 use crate::slack::signature::{self, Verified};
-use crate::store::PendingJob;
+use crate::store::{Outcome, PendingJob};
 use crate::time::{Now, Seconds, Tick};
+
+/// The scheme by which Slack signs; a 401 has to name one (RFC 9110 section 15.5.2).
+const CHALLENGE: &str = "Slack-Signature version=\"v0\"";
 
 /// What was taken on, for the log and the acknowledgement.
 struct Taken<'a> {
@@ -31,7 +34,7 @@ impl Bot {
             }
             Err(error) => {
                 self.refuse(Refusal::Unverified(error), request, now);
-                return Response::empty(Status::Unauthorized);
+                return Response::challenging(CHALLENGE);
             }
         };
         match self.invoke(request, verified, now) {
@@ -148,15 +151,50 @@ impl Bot {
                 taken.sender
             );
         }
+        Response {
+            hold: self.hold(job),
+            ..self.acknowledgement(taken.command)
+        }
+    }
+
+    fn acknowledgement(&self, command: u8) -> Response {
+        let command = &COMMANDS[usize::from(command)];
         let visibility = command.visibility_of_replies(self.in_channel);
-        let response = match visibility.acknowledgement() {
+        match visibility.acknowledgement() {
             "" => Response::empty(Status::Ok),
             json => Response::json(json.as_bytes()),
-        };
-        Response {
-            is_promise: self.has_store,
-            ..response
         }
+    }
+
+    /// What the acknowledgement of a job waits for: with a journal, the commit that keeps it.
+    fn hold(&self, job: Key) -> Option<Hold> {
+        self.has_store.then(|| Hold {
+            ticket: self.ticket,
+            token: job.to_u64(),
+        })
+    }
+
+    /// What is answered to a command that was held: that it is taken on, or, if it could not be kept, that it is
+    /// not.
+    pub fn answer_held(&mut self, hold: Hold, is_kept: bool) -> Response {
+        if !is_kept {
+            return busy();
+        }
+        match self.jobs.get(Key::from_u64(hold.token)) {
+            Some(job) => self.acknowledgement(job.command),
+            None => Response::empty(Status::Ok), // its reply is there already
+        }
+    }
+
+    /// Takes back a command whose acknowledgement was held for too long, and tells what is answered instead.
+    pub fn withdraw_held(&mut self, hold: Hold, now: Now) -> Response {
+        let job = Key::from_u64(hold.token);
+        if !self.batch.remove(job) {
+            // It may be kept by now, or be about to be.
+            self.note_outcome(Outcome::Settled { job });
+        }
+        self.withdraw(job, now);
+        busy()
     }
 }
 

@@ -47,6 +47,12 @@ impl Bot {
         self.batch.clear();
     }
 
+    /// The number of the batch that what is accepted now waits for: of the next one.
+    #[must_use]
+    pub const fn ticket(&self) -> u64 {
+        self.ticket
+    }
+
     /// What the store has not been told yet.
     #[must_use]
     pub const fn batch(&self) -> &Batch {
@@ -56,6 +62,7 @@ impl Bot {
     /// The store was told all of the batch. If it does not keep the jobs that were accepted, they are taken back:
     /// their acknowledgements have not gone out, and [`busy`] goes out in their place.
     pub fn end_batch(&mut self, is_kept: bool, now: Now) {
+        self.ticket += 1;
         let mut batch = std::mem::take(&mut self.batch);
         if !is_kept {
             batch
@@ -93,7 +100,7 @@ impl Bot {
         self.jobs.sending()
     }
 
-    fn withdraw(&mut self, job: Key, now: Now) {
+    pub(super) fn withdraw(&mut self, job: Key, now: Now) {
         self.jobs.withdraw(job);
         self.counters.note_withdrawn();
         let (refusal, number) = (Refusal::NotKept, job.generation());

@@ -6,7 +6,7 @@ use super::chunked::Decoder;
 use super::framing::{self, Framing, Length};
 use super::request::{Request, Version, field_storage, parse_head};
 use super::staging::Exchange;
-use super::{Error, Limits, Response, Staging};
+use super::{Error, Hold, Limits, Response, Staging};
 use crate::time::Tick;
 
 /// Why a connection is being closed.
@@ -38,6 +38,11 @@ enum Phase {
     Content {
         head: usize,
         content: Incoming,
+    },
+    /// A request is complete and its answer waits. What comes behind it is not looked at.
+    Held {
+        hold: Hold,
+        exchange: Exchange,
     },
     Closing(CloseReason),
 }
@@ -83,7 +88,8 @@ impl Connection {
     /// Takes in bytes as they arrived and stages the response of `handler` to each complete request,
     /// in their order. `input` is scratch space afterwards. At most
     /// [`Limits::requests_per_turn_max`] requests are answered; while [`Self::has_backlog`], call this
-    /// again, with or without more input.
+    /// again, with or without more input. When a response says that it is [held](Response::hold), nothing
+    /// behind it is looked at before its [release](Self::release): do not read more for it meanwhile.
     pub fn receive(
         &mut self,
         input: &mut [u8],
@@ -130,6 +136,7 @@ impl Connection {
             let rest = &mut bytes[start..];
             let step = match self.phase {
                 Phase::Closing(_) => return 0..0,
+                Phase::Held { .. } => return start..bytes.len(),
                 Phase::Idle | Phase::Head { .. } => self.process_head(rest, turn),
                 Phase::Content { head, content } => self.process_content(rest, head, content, turn),
             };
@@ -253,17 +260,28 @@ impl Connection {
     {
         let response = (turn.handler)(request);
         self.is_signed |= response.is_authenticated;
-        let persistent = framing.persistent && !self.draining;
-        let head_only = request.method == "HEAD";
-        turn.staging.push(
-            &response,
+        let exchange = Exchange {
+            version: request.version,
+            persistent: framing.persistent,
+            head_only: request.method == "HEAD",
+        };
+        turn.answered += 1;
+        match response.hold {
+            Some(hold) => self.phase = Phase::Held { hold, exchange },
+            None => self.send(&response, exchange, turn.staging),
+        }
+    }
+
+    /// Ends an exchange with its response.
+    fn send(&mut self, response: &Response, exchange: Exchange, staging: &mut Staging) {
+        let persistent = exchange.persistent && !self.draining;
+        staging.push(
+            response,
             Exchange {
-                version: request.version,
                 persistent,
-                head_only,
+                ..exchange
             },
         );
-        turn.answered += 1;
         self.phase = if persistent {
             Phase::Idle
         } else if self.draining {
@@ -292,14 +310,16 @@ impl Connection {
 
     /// Gives up an incomplete request, for the sake of all others.
     pub fn shed(&mut self, now: Tick, limits: &Limits, staging: &mut Staging) {
-        if !self.is_closing() {
+        if self.hold().is_some() {
+            self.shed_behind_held();
+        } else if !self.is_closing() {
             self.fail(Error::Overloaded, staging);
             self.begin_wait(now, limits);
         }
     }
 
     /// The peer has closed its side. Requests that wait for their turn are still answered; call this
-    /// when there is no [backlog](Self::has_backlog) any more.
+    /// when there is no [backlog](Self::has_backlog) any more, and [nothing is held](Self::hold).
     pub fn handle_peer_closed(&mut self) {
         self.close(CloseReason::PeerClosed);
     }
@@ -348,6 +368,7 @@ enum Step {
     Wait(usize),
 }
 
+mod held;
 mod waits;
 
 #[cfg(test)]

@@ -9,6 +9,15 @@
 //!    └ idle too long, a fault, `Connection: close`, drain ─▶ Closing(CloseReason)
 //! ```
 //!
+//! An answer that the application holds stands between a request and its end:
+//!
+//! ```text
+//!                                   hold                   release
+//!   Head or Content, complete ─────────────▶ Held ───────────────────────▶ answered
+//! ```
+//!
+//! Nothing behind a held request is parsed, so that a connection has one of them at most.
+//!
 //! [`Connection`] is that machine: bytes in, requests to a handler, responses out, in order. It owns
 //! bytes only while a request is incomplete, so an idle connection costs no buffer. What arrives in
 //! one piece is parsed where the socket was read into and never copied.
@@ -24,7 +33,7 @@ mod staging;
 
 pub use connection::{CloseReason, Connection};
 pub use request::{Fields, Repeated, Request, Version};
-pub use response::{Content, Response, Status};
+pub use response::{Content, Hold, Response, Status};
 pub use staging::Staging;
 
 /// The most header fields a request may have.
@@ -63,6 +72,8 @@ pub struct Limits {
     /// Between requests while the server stops, ms. Not none at all, for the sake of a request that is
     /// on its way; and short, since a restart waits for it.
     pub draining_timeout_ms: u64,
+    /// From a request to its answer, while the application holds it, ms. Slack waits for 3 s.
+    pub held_timeout_ms: u64,
     /// For how long bytes are still read and dropped after the last answer, ms, so that a reset
     /// does not eat that answer (RFC 9112 section 9.6).
     pub linger_timeout_ms: u64,
@@ -83,6 +94,7 @@ impl Default for Limits {
             signed_idle_timeout_ms: 620_000,
             crowded_timeout_ms: 100,
             draining_timeout_ms: 500,
+            held_timeout_ms: 2_000,
             linger_timeout_ms: 5_000,
             requests_per_turn_max: 64,
         }

@@ -68,6 +68,16 @@ pub enum Content {
     Text(Vec<u8>),
 }
 
+/// Why a request is not answered yet. Only the application knows what the numbers mean: it gets them back when
+/// the answer is [released](super::Connection::release).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// The commit that the answer waits for. It never decreases from one hold to the next.
+    pub ticket: u64,
+    /// What the application finds the request by.
+    pub token: u64,
+}
+
 /// A response without what the connection decides: Date, Connection, whether content is sent at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
@@ -77,8 +87,11 @@ pub struct Response {
     pub content: Content,
     /// The methods of an Allow field, which a 405 must carry (RFC 9110 section 15.5.6).
     pub allow: Option<&'static str>,
-    /// Whether it promises something that must be durable before it goes out.
-    pub is_promise: bool,
+    /// The challenge of a WWW-Authenticate field, which a 401 must carry (RFC 9110 section 15.5.2).
+    pub challenge: Option<&'static str>,
+    /// What the answer waits for, if it does. It is then what [`Connection::release`](super::Connection::release)
+    /// is given, whatever stands here.
+    pub hold: Option<Hold>,
     /// Whether the request was authenticated: its connection is not a stranger's.
     pub is_authenticated: bool,
 }
@@ -91,7 +104,8 @@ impl Response {
             status,
             content: Content::Empty,
             allow: None,
-            is_promise: false,
+            challenge: None,
+            hold: None,
             is_authenticated: false,
         }
     }
@@ -103,7 +117,8 @@ impl Response {
             status: Status::Ok,
             content: Content::Json(content.into()),
             allow: None,
-            is_promise: false,
+            challenge: None,
+            hold: None,
             is_authenticated: false,
         }
     }
@@ -115,13 +130,30 @@ impl Response {
             status: Status::Ok,
             content: Content::Text(content),
             allow: None,
-            is_promise: false,
+            challenge: None,
+            hold: None,
             is_authenticated: false,
         }
     }
 
     pub(super) fn is_empty_ok(&self) -> bool {
-        self.status == Status::Ok && self.content == Content::Empty && self.allow.is_none()
+        self.status == Status::Ok
+            && self.content == Content::Empty
+            && self.allow.is_none()
+            && self.challenge.is_none()
+    }
+
+    /// A 401 with a WWW-Authenticate field.
+    #[must_use]
+    pub const fn challenging(challenge: &'static str) -> Self {
+        Self {
+            status: Status::Unauthorized,
+            content: Content::Empty,
+            allow: None,
+            challenge: Some(challenge),
+            hold: None,
+            is_authenticated: false,
+        }
     }
 
     /// A status with an Allow field.
@@ -131,7 +163,8 @@ impl Response {
             status,
             content: Content::Empty,
             allow: Some(methods),
-            is_promise: false,
+            challenge: None,
+            hold: None,
             is_authenticated: false,
         }
     }

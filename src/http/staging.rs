@@ -1,7 +1,6 @@
 //! The staging area that a turn's responses are encoded into before any of them is written.
 
 use std::io::Write;
-use std::ops::Range;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::request::Version;
@@ -26,18 +25,8 @@ pub struct Staging {
     bytes: Vec<u8>,
     date_secs: u64,
     date: String,
-    /// The promises among them, in their order.
-    promises: Vec<Promise>,
     /// The empty 200 of a persistent HTTP/1.1 connection at this date: what nearly all responses are.
     acknowledgement: Vec<u8>,
-}
-
-/// A response that goes out only if what it promises is durable.
-#[derive(Clone, Copy, Debug)]
-struct Promise {
-    start: usize,
-    end: usize,
-    exchange: Exchange,
 }
 
 /// How an acknowledgement goes out to a client that keeps its connection, as all front ends do.
@@ -55,7 +44,6 @@ impl Staging {
     pub fn begin(&mut self, now: UnixTime) {
         self.bytes.clear();
         self.bytes.shrink_to(STAGING_BYTES_KEPT);
-        self.promises.clear();
         let secs = now.secs();
         if self.date.is_empty() || secs != self.date_secs {
             self.date_secs = secs;
@@ -91,50 +79,11 @@ impl Staging {
     }
 
     pub(super) fn push(&mut self, response: &Response, exchange: Exchange) {
-        let start = self.bytes.len();
         if exchange == ACKNOWLEDGED && response.is_empty_ok() {
             self.bytes.extend_from_slice(&self.acknowledgement);
         } else {
             self.encode(response, exchange);
         }
-        if response.is_promise {
-            let end = self.bytes.len();
-            self.promises.push(Promise {
-                start,
-                end,
-                exchange,
-            });
-        }
-    }
-
-    /// Whether something was promised in what was staged from `start` on.
-    #[must_use]
-    pub fn has_promise_since(&self, start: usize) -> bool {
-        self.promises.last().is_some_and(|last| last.start >= start)
-    }
-
-    /// Stages once more what lies in `range`, with `instead` in place of every promise, and tells where.
-    pub fn break_promises(&mut self, range: Range<usize>, instead: &Response) -> Range<usize> {
-        let begin = self.bytes.len();
-        let mut at = range.start;
-        let first = self
-            .promises
-            .partition_point(|promise| promise.start < range.start);
-        for index in first..self.promises.len() {
-            let Promise {
-                start,
-                end,
-                exchange,
-            } = self.promises[index];
-            if end > range.end {
-                break;
-            }
-            self.bytes.extend_from_within(at..start);
-            self.encode(instead, exchange);
-            at = end;
-        }
-        self.bytes.extend_from_within(at..range.end);
-        begin..self.bytes.len()
     }
 
     fn encode(&mut self, response: &Response, exchange: Exchange) {
@@ -142,9 +91,9 @@ impl Staging {
         out.extend_from_slice(response.status.line().as_bytes());
         out.extend_from_slice(b"Date: ");
         out.extend_from_slice(self.date.as_bytes());
-        if response.status == Status::Unauthorized {
-            // RFC 9110 section 15.5.2 demands a challenge; the scheme is Slack's own.
-            out.extend_from_slice(b"\r\nWWW-Authenticate: Slack-Signature version=\"v0\"");
+        if let Some(challenge) = response.challenge {
+            out.extend_from_slice(b"\r\nWWW-Authenticate: ");
+            out.extend_from_slice(challenge.as_bytes());
         }
         if let Some(methods) = response.allow {
             out.extend_from_slice(b"\r\nAllow: ");
@@ -220,14 +169,12 @@ mod tests {
     }
 
     #[test]
-    fn unauthorized_names_the_scheme() {
-        let text = staged(
-            &Response::empty(Status::Unauthorized),
-            Version::Http11,
-            true,
-            false,
-        );
-        assert!(text.contains("\r\nWWW-Authenticate: Slack-Signature version=\"v0\"\r\n"));
+    fn a_challenge_stands_in_its_field_and_nowhere_by_itself() {
+        let text = |response| staged(&response, Version::Http11, true, false);
+        let challenging = text(Response::challenging("Some-Scheme a=\"b\""));
+        assert!(challenging.starts_with("HTTP/1.1 401 Unauthorized\r\n"));
+        assert!(challenging.contains("\r\nWWW-Authenticate: Some-Scheme a=\"b\"\r\n"));
+        assert!(!text(Response::empty(Status::Unauthorized)).contains("WWW-"));
     }
 
     #[test]
@@ -236,54 +183,6 @@ mod tests {
         let text = staged(&response, Version::Http11, true, false);
         assert!(text.starts_with("HTTP/1.1 405 Method Not Allowed\r\n"));
         assert!(text.contains("\r\nAllow: GET, HEAD\r\n"));
-    }
-
-    #[test]
-    fn broken_promises_are_replaced_in_their_order_and_the_rest_stays() {
-        let mut staging = Staging::default();
-        staging.begin(UnixTime(784_111_777_999));
-        let promise = Response {
-            is_promise: true,
-            ..Response::empty(Status::Ok)
-        };
-        let busy = Response::json(b"{}".to_vec());
-        let closing = Exchange {
-            persistent: false,
-            ..ACKNOWLEDGED
-        };
-        staging.push(&promise, ACKNOWLEDGED);
-        let start = staging.len();
-        assert!(staging.has_promise_since(0) && !staging.has_promise_since(start));
-        let other = Response::empty(Status::NotFound);
-        for (response, exchange) in [
-            (&other, ACKNOWLEDGED),
-            (&promise, ACKNOWLEDGED),
-            (&other, ACKNOWLEDGED),
-            (&promise, closing),
-        ] {
-            staging.push(response, exchange);
-        }
-        let range = start..staging.len();
-        staging.push(&promise, ACKNOWLEDGED);
-        let last = range.end..staging.len();
-        let broken = staging.break_promises(range, &busy);
-        let mut expected = Staging::default();
-        expected.begin(UnixTime(784_111_777_999));
-        for (response, exchange) in [
-            (&other, ACKNOWLEDGED),
-            (&busy, ACKNOWLEDGED),
-            (&other, ACKNOWLEDGED),
-            (&busy, closing),
-        ] {
-            expected.push(response, exchange);
-        }
-        assert_eq!(&staging.bytes()[broken], expected.bytes());
-        let broken = staging.break_promises(last, &busy);
-        let begin = expected.len();
-        expected.push(&busy, ACKNOWLEDGED);
-        assert_eq!(&staging.bytes()[broken], &expected.bytes()[begin..]);
-        staging.begin(UnixTime(784_111_777_999));
-        assert!(!staging.has_promise_since(0));
     }
 
     #[test]

@@ -80,6 +80,16 @@ impl Server {
         self.journal.is_some() && self.drain_until.is_some()
     }
 
+    /// Nothing is waited for any more: what is not kept by now is not promised.
+    pub(super) fn end_held(&mut self) {
+        if self.sessions.has_held() {
+            let now = self.clock.now();
+            self.sessions.begin_turn(now, self.hearing.until());
+            self.sessions.withdraw_held(&mut self.bot, now);
+            self.sessions.transmit();
+        }
+    }
+
     /// The end: how many replies are left undelivered. What a journal keeps is not.
     pub(super) fn leave_rest(&mut self) -> usize {
         let pending = self.bot.pending();

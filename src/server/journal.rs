@@ -9,7 +9,7 @@ use super::Server;
 use super::clock::Clock;
 use super::directory::{Directory, Place, Refused, Succession};
 use super::error::{Error, JournalError};
-use crate::bot::{self, Bot};
+use crate::bot::Bot;
 use crate::health::Condition;
 use crate::journal::{self, Journal};
 use crate::metrics::JournalCounters;
@@ -199,13 +199,18 @@ impl Keeper {
 }
 
 impl Server {
-    /// Makes durable what the turn has accepted, before it is acknowledged.
+    /// Makes durable what the turn has accepted, before it is acknowledged. What need not wait goes out first.
     pub(super) fn commit(&mut self, now: Now) {
+        if self.sessions.has_held() {
+            self.sessions.transmit();
+        }
         let Some(journal) = &mut self.journal else {
-            return;
+            // It was closed for good: what was held for it is not lost for that.
+            return self.sessions.release(u64::MAX, true, &mut self.bot, now);
         };
-        let commit = || journal.commit(&mut self.bot, now);
-        self.sessions.keep_promises(commit, &bot::busy());
+        let ticket = self.bot.ticket();
+        let is_kept = journal.commit(&mut self.bot, now);
+        self.sessions.release(ticket, is_kept, &mut self.bot, now);
         if self.drain_until.is_none() {
             self.bot.set_condition(match journal.is_failing {
                 true => Condition::JournalFailing,

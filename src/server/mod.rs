@@ -212,6 +212,7 @@ impl Server {
         while !self.is_drained() {
             self.turn(&mut events)?;
         }
+        self.end_held();
         self.senders.stop();
         self.bot.handle_stop();
         Ok(self.leave_rest())

@@ -5,7 +5,9 @@ use std::io;
 use super::eviction::Patience;
 use super::socket::{Readiness, Socket};
 use crate::bot::Bot;
-use crate::http::{self, CloseReason, Connection, Limits, Request, Response, Staging};
+use crate::http::{
+    self, CloseReason, Connection, Hold, Limits, Request, Response, Staging, Status,
+};
 use crate::slab::Key;
 use crate::time::{Now, Tick};
 
@@ -19,6 +21,17 @@ pub(super) trait Service {
     fn handle_request(&mut self, request: &Request<'_>, now: Now) -> Response;
     /// Takes note of a fault that the connection has answered by itself.
     fn note_fault(&mut self, error: http::Error, now: Now);
+
+    /// The answer to a request that it has held, now that what it waits for is kept, or cannot be. One that holds
+    /// nothing is never asked.
+    fn answer_held(&mut self, _: Hold, _is_kept: bool, _: Now) -> Response {
+        Response::empty(Status::ServiceUnavailable)
+    }
+
+    /// Takes back what a request has asked for that was held for too long, and tells what is answered instead.
+    fn withdraw(&mut self, _: Hold, _: Now) -> Response {
+        Response::empty(Status::ServiceUnavailable)
+    }
 }
 
 impl Service for Bot {
@@ -28,6 +41,14 @@ impl Service for Bot {
 
     fn note_fault(&mut self, error: http::Error, now: Now) {
         Self::note_fault(self, error, now);
+    }
+
+    fn answer_held(&mut self, hold: Hold, is_kept: bool, _: Now) -> Response {
+        Self::answer_held(self, hold, is_kept)
+    }
+
+    fn withdraw(&mut self, hold: Hold, now: Now) -> Response {
+        self.withdraw_held(hold, now)
     }
 }
 
@@ -129,10 +150,33 @@ impl<S: Socket> Session<S> {
         self.connection.held_bytes() + self.unsent.capacity()
     }
 
+    /// Whether an answer waits to be released. Nothing is read meanwhile, so that no more waits behind it than a
+    /// turn has read.
+    pub(super) const fn is_held(&self) -> bool {
+        self.connection.hold().is_some()
+    }
+
+    /// Releases the answer that is held.
+    pub(super) fn release(
+        &mut self,
+        response: &Response,
+        now: Tick,
+        limits: &Limits,
+        staging: &mut Staging,
+    ) -> Progress {
+        self.connection.release(response, now, limits, staging);
+        // What the kernel has told meanwhile it does not tell again.
+        if self.has_more() {
+            Progress::Again
+        } else {
+            Progress::Waiting
+        }
+    }
+
     /// When [`Self::handle_timeout`] is due. The wait for answers to be read begins with the last of them, and not
     /// again with each byte: nothing is read meanwhile, so that there will be no more of them.
     pub(super) const fn deadline(&self, limits: &Limits) -> Tick {
-        if self.is_blocked() {
+        if self.is_blocked() && !self.is_held() {
             let since = self.connection.since(limits);
             since.after(limits.answer_timeout_ms)
         } else {
@@ -143,7 +187,8 @@ impl<S: Socket> Session<S> {
     /// Whether it has its turn at what the client has sent, and may find there what it waits for. Bytes that are only
     /// dropped are no reason to wait: there may be no end of them.
     pub(super) const fn is_to_be_read(&self) -> bool {
-        self.queued && !self.is_blocked() && self.connection.close_reason().is_none()
+        let is_read = !self.is_blocked() && !self.is_held();
+        self.queued && is_read && self.connection.close_reason().is_none()
     }
 
     /// Whether the client of a stopping server is still owed something: an answer, the rest of one, or
@@ -155,6 +200,9 @@ impl<S: Socket> Session<S> {
     /// How the session stands. Whoever trickles a request is not busy for that: it is the request as a
     /// whole that has to come in time.
     pub(super) fn standing(&self, now: Tick, limits: &Limits, patience: Patience) -> Standing {
+        if self.is_held() {
+            return Standing::Busy;
+        }
         let since = self.connection.since(limits);
         let is_late = now >= since.after(patience.ms(self.is_stranger));
         let is_closing = self.connection.close_reason().is_some();
@@ -187,7 +235,7 @@ impl<S: Socket> Session<S> {
         staging: &mut Staging,
         service: &mut impl Service,
     ) -> Progress {
-        if self.is_blocked() {
+        if self.is_blocked() || self.is_held() {
             return Progress::Waiting;
         }
         let received = if self.connection.has_backlog() {
@@ -221,11 +269,16 @@ impl<S: Socket> Session<S> {
         };
         self.connection
             .receive(bytes, now.tick, limits, staging, handler);
-        if self.readable || self.connection.has_backlog() {
+        if self.has_more() {
             Progress::Again
         } else {
             Progress::Waiting
         }
+    }
+
+    /// Whether another turn finds something to do at once.
+    pub(super) const fn has_more(&self) -> bool {
+        !self.is_held() && (self.readable || self.connection.has_backlog())
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -306,11 +359,12 @@ impl<S: Socket> Session<S> {
     /// Ends what has lasted too long.
     pub(super) fn handle_timeout(
         &mut self,
-        now: Tick,
+        now: Now,
         limits: &Limits,
         staging: &mut Staging,
+        service: &mut impl Service,
     ) -> Progress {
-        if self.is_blocked() {
+        if self.is_blocked() && !self.is_held() {
             // The client may have read while it was this process that was held up.
             return match self.flush() {
                 Ok(()) if !self.is_blocked() => Progress::Again,
@@ -320,7 +374,11 @@ impl<S: Socket> Session<S> {
         if self.connection.close_reason().is_some() {
             return Progress::Over;
         }
-        self.connection.handle_timeout(now, limits, staging);
+        let overdue = self.connection.handle_timeout(now.tick, limits, staging);
+        if let Some(hold) = overdue {
+            let busy = service.withdraw(hold, now);
+            return self.release(&busy, now.tick, limits, staging);
+        }
         match self.connection.close_reason() {
             Some(CloseReason::Idle) => Progress::Over,
             _ => Progress::Waiting,

@@ -1,6 +1,7 @@
 //! All sessions: who has a place, who has its turn, who has lasted too long.
 
 mod bulk;
+mod held;
 mod holders;
 #[cfg(test)]
 mod invariants;
@@ -11,6 +12,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use self::bulk::Bulk;
+use self::held::Held;
 use self::holders::Holders;
 use super::eviction::Evictor;
 use super::session::{Progress, Service, Session};
@@ -61,6 +63,8 @@ pub(super) struct Sessions<S> {
     active: VecDeque<Key>,
     /// Sessions that have had a turn and have still something to read or to answer.
     bulk: Bulk,
+    /// Those whose answers wait for a commit.
+    held: Held,
     /// Sessions whose clients have closed their side.
     leaving: VecDeque<Key>,
     /// Sessions whose socket takes bytes again.
@@ -92,9 +96,6 @@ enum Share {
 struct Staged {
     key: Key,
     range: Range<usize>,
-    /// Whether they wait for what the turn has promised to be durable: they hold a promise, or may stand
-    /// behind one.
-    is_held: bool,
 }
 
 impl<S: Socket> Sessions<S> {
@@ -115,6 +116,7 @@ impl<S: Socket> Sessions<S> {
             holders: Holders::among(capacity),
             active: VecDeque::new(),
             bulk: Bulk::default(),
+            held: Held::default(),
             leaving: VecDeque::new(),
             resumed: Vec::new(),
             evictor: Evictor::default(),
@@ -235,6 +237,7 @@ impl<S: Socket> Sessions<S> {
             return;
         };
         session.queued = false;
+        let was_held = session.is_held();
         let start = self.staging.len();
         let (limits, bytes_max) = match share {
             Share::First => (&self.first_limits, READ_FIRST_BYTES),
@@ -249,8 +252,10 @@ impl<S: Socket> Sessions<S> {
             }
             Progress::Over => return self.remove(key),
         }
-        let is_held = self.staging.has_promise_since(start);
-        self.after(key, start, is_held, service, now);
+        if let Some(hold) = session.connection.hold().filter(|_| !was_held) {
+            self.held.push(hold.ticket, key);
+        }
+        self.after(key, start, service, now);
     }
 
     /// Ends what has lasted too long, as far as the budget goes. What had arrived in time is read first, if it takes
@@ -269,7 +274,8 @@ impl<S: Socket> Sessions<S> {
             let start = self.staging.len();
             let mut is_resumed = false;
             if deadline <= self.known {
-                let progress = session.handle_timeout(now.tick, &self.limits, &mut self.staging);
+                let staging = &mut self.staging;
+                let progress = session.handle_timeout(now, &self.limits, staging, service);
                 if progress == Progress::Over {
                     self.remove(key);
                     continue;
@@ -282,20 +288,13 @@ impl<S: Socket> Sessions<S> {
             if is_resumed {
                 self.activate(key);
             }
-            let is_held = self.has_promises();
-            self.after(key, start, is_held, service, now);
+            self.after(key, start, service, now);
         }
+        self.forget_released();
     }
 
     /// Books what a session has staged from `start` on, and keeps its timer no later than its deadline.
-    fn after(
-        &mut self,
-        key: Key,
-        start: usize,
-        is_held: bool,
-        service: &mut impl Service,
-        now: Now,
-    ) {
+    fn after(&mut self, key: Key, start: usize, service: &mut impl Service, now: Now) {
         let Some(session) = self.slab.get_mut(key) else {
             return;
         };
@@ -304,7 +303,6 @@ impl<S: Socket> Sessions<S> {
             self.staged.push(Staged {
                 key,
                 range: start..end,
-                is_held,
             });
             if let Some(CloseReason::Fault(error)) = session.connection.close_reason() {
                 service.note_fault(error, now);
@@ -346,13 +344,8 @@ impl<S: Socket> Sessions<S> {
         session
             .connection
             .shed(now.tick, &self.limits, &mut self.staging);
-        let is_held = self.has_promises();
         let range = start..self.staging.len();
-        self.staged.push(Staged {
-            key,
-            range,
-            is_held,
-        });
+        self.staged.push(Staged { key, range });
         self.book(key);
     }
 

@@ -89,6 +89,12 @@ impl Batch {
         self.outcomes.push(outcome);
     }
 
+    /// Takes an accepted job out again, and tells whether it was there.
+    pub fn remove(&mut self, job: Key) -> bool {
+        let at = self.accepted.iter().rposition(|entry| entry.job == job);
+        at.map(|at| self.accepted.remove(at)).is_some()
+    }
+
     /// The accepted jobs.
     pub fn accepted(&self) -> impl ExactSizeIterator<Item = (Key, PendingJob<'_>)> {
         self.accepted.iter().map(|accepted| {

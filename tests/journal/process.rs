@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use torrap::bot::{self, Bot, Delivery, Report};
+use torrap::bot::{Bot, Delivery, Report};
 use torrap::config::{Config, Settings, SigningSecret};
 use torrap::http::{Connection, Limits, Staging};
 use torrap::journal::{Error, Journal, Recovery, Sizes};
@@ -26,7 +26,14 @@ pub struct Process {
     limits: Limits,
     /// The time of day at its start.
     start: u64,
-    staged: Vec<(Range<usize>, bool)>,
+    /// The connections of each call of `receive`, which has one for each request.
+    clients: Vec<Vec<Client>>,
+}
+
+/// A connection, and what was sent on it.
+struct Client {
+    connection: Connection,
+    wire: Vec<u8>,
 }
 
 /// A job that an earlier process has left.
@@ -95,7 +102,7 @@ impl Process {
             staging: Staging::default(),
             limits: Limits::default(),
             start: unix,
-            staged: Vec::new(),
+            clients: Vec::new(),
         };
         Ok((process, recovery))
     }
@@ -115,24 +122,32 @@ impl Process {
 
     pub fn begin(&mut self, now: Now) {
         self.staging.begin(now.unix);
-        self.staged.clear();
+        self.clients.clear();
     }
 
-    /// What one connection has sent; its answers are staged.
-    pub fn receive(&mut self, mut bytes: Vec<u8>, now: Now) {
+    /// What connections have sent, one request each.
+    pub fn receive(&mut self, requests: Vec<Vec<u8>>, now: Now) {
+        let clients = requests
+            .into_iter()
+            .map(|request| self.receive_one(request, now));
+        let clients = clients.collect();
+        self.clients.push(clients);
+    }
+
+    fn receive_one(&mut self, mut request: Vec<u8>, now: Now) -> Client {
         let mut connection = Connection::new(now.tick, &self.limits);
         let start = self.staging.len();
         let bot = &mut self.bot;
         let handler = |request: &torrap::http::Request<'_>| bot.handle_request(request, now);
         connection.receive(
-            &mut bytes,
+            &mut request,
             now.tick,
             &self.limits,
             &mut self.staging,
             handler,
         );
-        let is_held = self.staging.has_promise_since(start);
-        self.staged.push((start..self.staging.len(), is_held));
+        let wire = self.staging.bytes()[start..].to_vec();
+        Client { connection, wire }
     }
 
     pub fn settle(&mut self, report: &Report, now: Now) {
@@ -144,31 +159,40 @@ impl Process {
         self.bot.handle_timeout(now, &mut 10_000);
         let is_kept = self.journal.commit(self.bot.batch(), now).is_ok();
         self.bot.end_batch(is_kept, now);
-        if is_kept {
-            return true;
+        for client in self.clients.iter_mut().flatten() {
+            let Some(hold) = client.connection.hold() else {
+                continue;
+            };
+            let (limits, start) = (&self.limits, self.staging.len());
+            let answer = self.bot.answer_held(hold, is_kept);
+            client
+                .connection
+                .release(&answer, now.tick, limits, &mut self.staging);
+            client
+                .wire
+                .extend_from_slice(&self.staging.bytes()[start..]);
         }
-        for (range, _) in &mut self.staged {
-            *range = self.staging.break_promises(range.clone(), &bot::busy());
-        }
-        false
+        is_kept
     }
 
     /// What the connections got, in the order of their calls of `receive`.
     pub fn transmit(&mut self) -> Vec<Vec<Answer>> {
-        let answers =
-            |(range, _): &(Range<usize>, bool)| read(&self.staging.bytes()[range.clone()]);
-        self.staged.iter().map(answers).collect()
+        let answers = |clients: &Vec<Client>| {
+            let answers = clients.iter().flat_map(|client| read(&client.wire));
+            answers.collect()
+        };
+        self.clients.iter().map(answers).collect()
     }
 
     pub fn dispatch(&mut self, now: Now) -> Option<Delivery> {
         self.bot.poll_delivery(now)
     }
 
-    /// A whole turn in which one connection sends these commands.
+    /// A whole turn in which these commands come.
     pub fn turn(&mut self, numbers: Range<u64>, unix: u64) -> Vec<Answer> {
         let now = self.at(unix);
         self.begin(now);
-        let requests = numbers.flat_map(|number| signed(number, "olleh", unix));
+        let requests = numbers.map(|number| signed(number, "olleh", unix));
         self.receive(requests.collect(), now);
         self.commit(now);
         self.transmit().remove(0)

@@ -129,7 +129,7 @@ fn setting_the_clock_moves_no_due_time_while_the_process_lives() {
     // While the process lives, the clock is set forward by an hour: nothing expires.
     let now = process.now(2000, START + 3_600_000);
     process.begin(now);
-    process.receive(signed(1, "olleh", START + 3_600_000), now);
+    process.receive(vec![signed(1, "olleh", START + 3_600_000)], now);
     assert!(process.commit(now));
     assert_eq!(process.transmit(), [[Answer::Acknowledged]]);
     drop(process);

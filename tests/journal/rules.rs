@@ -98,7 +98,7 @@ fn a_full_segment_is_synced_and_followed_by_another() {
 fn accept(process: &mut Process, number: u64, text: &str, unix: u64) {
     let now = process.at(unix);
     process.begin(now);
-    process.receive(signed(number, text, unix), now);
+    process.receive(vec![signed(number, text, unix)], now);
     process.commit(now);
     assert_eq!(process.transmit(), [[Answer::Acknowledged]]);
 }

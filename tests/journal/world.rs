@@ -204,13 +204,13 @@ impl World {
         }
     }
 
-    /// A connection sends a few commands, and perhaps something else between them.
+    /// A few commands come, and perhaps something else between them.
     fn send(&mut self, process: &mut Process) -> Vec<Option<u64>> {
         let now = process.at(self.unix);
-        let (mut bytes, mut numbers) = (Vec::new(), Vec::new());
+        let (mut requests, mut numbers) = (Vec::new(), Vec::new());
         for _ in 0..=self.random.below(3) {
             if self.random.percent(20) {
-                bytes.extend_from_slice(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+                requests.push(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n".to_vec());
                 numbers.push(None);
                 continue;
             }
@@ -218,10 +218,10 @@ impl World {
             let expires = self.unix / 1000 * 1000 + LIFETIME_MS;
             let command = Command::new(self.unix + self.delay_ms, expires);
             self.commands.insert(number, command);
-            bytes.extend_from_slice(&signed(number, &self.text, self.unix));
+            requests.push(signed(number, &self.text, self.unix));
             numbers.push(Some(number));
         }
-        process.receive(bytes, now);
+        process.receive(requests, now);
         numbers
     }
 

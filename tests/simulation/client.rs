@@ -246,8 +246,10 @@ impl Client {
             return true;
         }
         turn.staging.begin(turn.now.unix);
-        self.connection
+        let overdue = self
+            .connection
             .handle_timeout(turn.now.tick, turn.limits, turn.staging);
+        assert_eq!(overdue, None, "nothing is held without a journal");
         if !is_due {
             assert_eq!(was, (self.connection.close_reason(), self.deadline()));
             assert!(turn.staging.is_empty());

@@ -41,8 +41,10 @@ impl Timed {
 
     fn time_out(&mut self, at_ms: u64) -> String {
         self.staging.begin(UnixTime(0));
-        self.connection
+        let overdue = self
+            .connection
             .handle_timeout(Tick(at_ms), &self.limits, &mut self.staging);
+        assert_eq!(overdue, None);
         String::from_utf8(self.staging.bytes().to_vec()).unwrap()
     }
 }

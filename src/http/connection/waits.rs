@@ -1,7 +1,7 @@
 //! What a connection waits for, and until when.
 
 use super::{CloseReason, Connection, Phase};
-use crate::http::{Error, Limits, Staging};
+use crate::http::{Error, Hold, Limits, Staging};
 use crate::time::Tick;
 
 impl Connection {
@@ -26,6 +26,7 @@ impl Connection {
             Phase::Idle => limits.idle_timeout_ms,
             Phase::Head { .. } => limits.head_timeout_ms,
             Phase::Content { .. } => limits.content_timeout_ms,
+            Phase::Held { .. } => limits.held_timeout_ms,
             Phase::Closing(_) => limits.linger_timeout_ms,
         }
     }
@@ -41,18 +42,27 @@ impl Connection {
     }
 
     /// Ends a phase that has lasted too long: an idle connection silently, since a client that opened
-    /// it ahead of need does not expect an answer; an incomplete request with a 408. Spurious calls
-    /// are harmless.
-    pub fn handle_timeout(&mut self, now: Tick, limits: &Limits, staging: &mut Staging) {
+    /// it ahead of need does not expect an answer; an incomplete request with a 408. An answer that is
+    /// held for too long is for the caller to withdraw and to [release](Self::release): that is what is
+    /// returned. Spurious calls are harmless.
+    #[must_use = "a hold that is over is released"]
+    pub fn handle_timeout(
+        &mut self,
+        now: Tick,
+        limits: &Limits,
+        staging: &mut Staging,
+    ) -> Option<Hold> {
         if now < self.deadline {
-            return;
+            return None;
         }
         match self.phase {
+            Phase::Held { hold, .. } => return Some(hold),
             Phase::Closing(_) => {}
             _ if self.is_incomplete() => self.fail(Error::TimedOut, staging),
             _ => self.close(CloseReason::Idle),
         }
         self.deadline = now.after(limits.linger_timeout_ms);
+        None
     }
 
     /// When [`Self::handle_timeout`] is due; in the closing phase, when waiting for the peer ends.

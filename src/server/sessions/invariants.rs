@@ -1,6 +1,6 @@
 //! What holds of the sessions between any two turns, for the simulation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Sessions;
 use super::holders::HELD_BYTES_MAX;
@@ -41,6 +41,26 @@ impl<S: Socket> Sessions<S> {
             assert_eq!(session.held_bytes, session.holds());
             let deadline = session.deadline(&self.limits);
             assert!(session.armed <= deadline.max(self.known.after(1)));
+            // One that comes while the server stops is taken for readable before the kernel has told.
+            let is_told = !self.is_draining || session.connection.has_backlog();
+            let is_forgotten = session.has_more() && !session.queued && !session.is_blocked();
+            assert!(!(is_told && is_forgotten), "what it has is forgotten");
+        }
+        self.check_held();
+    }
+
+    /// Each answer that is held will be released, and all that stand before it are held no longer than it is.
+    fn check_held(&self) {
+        assert!(self.held.iter().is_sorted_by_key(|(ticket, _)| *ticket));
+        let ticket_of = |key| {
+            let hold = self.slab.get(key)?.connection.hold()?;
+            Some(hold.ticket)
+        };
+        let mut first = self.held.iter().take(1);
+        assert!(first.all(|(ticket, key)| ticket_of(*key) == Some(*ticket)));
+        let waiting: BTreeSet<u64> = self.held.iter().map(|(_, key)| key.to_u64()).collect();
+        for (key, _) in self.slab.iter().filter(|(_, session)| session.is_held()) {
+            assert!(waiting.contains(&key.to_u64()), "held for ever");
         }
     }
 
@@ -49,5 +69,6 @@ impl<S: Socket> Sessions<S> {
         assert!(self.slab.is_empty(), "a session is left");
         assert!(self.timers.is_empty(), "a timer is left");
         assert_eq!(self.holders.sum(), (0, 0));
+        assert!(!self.has_held(), "an answer is held for nobody");
     }
 }

@@ -92,6 +92,9 @@ impl<S: Socket> Sessions<S> {
         if let Some(session) = self.slab.remove_at(index) {
             session.abandon();
             self.timers.cancel(session.timer);
+            if session.is_held() {
+                self.forget_released();
+            }
         }
     }
 

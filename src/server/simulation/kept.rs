@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Generator;
 use super::disk::SimulatedDisk;
 use super::network::{Shared, SimulatedSocket};
-use crate::bot::{self, Bot};
+use crate::bot::Bot;
 use crate::config::Config;
 use crate::journal::{Counts, Journal, Recovery};
 use crate::server::sessions::Sessions;
@@ -31,12 +31,13 @@ impl Kept {
         bot: &mut Bot,
         now: Now,
     ) {
-        let commit = || {
-            let is_kept = self.journal.commit(bot.batch(), now).is_ok();
-            bot.end_batch(is_kept, now);
-            is_kept
-        };
-        sessions.keep_promises(commit, &bot::busy());
+        if sessions.has_held() {
+            sessions.transmit();
+        }
+        let ticket = bot.ticket();
+        let is_kept = self.journal.commit(bot.batch(), now).is_ok();
+        bot.end_batch(is_kept, now);
+        sessions.release(ticket, is_kept, bot, now);
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Tick> {
