@@ -9,6 +9,7 @@ mod disk;
 #[allow(dead_code, unreachable_pub)] // the other simulation uses all of it
 mod generator;
 mod habits;
+mod held;
 mod holding;
 mod kept;
 mod late;

@@ -2,7 +2,7 @@
 //! whatever rubbish comes after them.
 
 use super::input::Input;
-use super::wire::{Asked, feed};
+use super::wire::{Asked, Holding, NO_HOLDING, feed_holding};
 use torrap::http::{CloseReason, Limits, Version};
 
 /// A request as it was meant and as it is written.
@@ -29,8 +29,17 @@ pub fn check(bytes: &[u8]) {
 
     let last = composed.iter().position(|composed| composed.closes);
     let expected = &composed[..last.map_or(composed.len(), |last| last + 1)];
-    for sizes in [&[wire.len()], sizes.as_slice()] {
-        let seen = feed(&wire, sizes, &Limits::default());
+    let held = Holding {
+        every: 1 + usize::from(count % 2),
+        pieces: sizes[1],
+        is_late: count > 3,
+    };
+    for (sizes, holding) in [
+        (&[wire.len()][..], NO_HOLDING),
+        (&sizes, NO_HOLDING),
+        (&sizes, held),
+    ] {
+        let seen = feed_holding(&wire, sizes, &Limits::default(), holding);
         assert_eq!(seen.requests.len(), expected.len(), "{:?}", seen.closed);
         for (asked, composed) in seen.requests.iter().zip(expected) {
             assert_as_composed(asked, composed);

@@ -1,7 +1,7 @@
-//! Any bytes on a connection: the answers do not depend on how they are cut.
+//! Any bytes on a connection: the answers do not depend on how they are cut, nor on how long one is held.
 
 use super::input::Input;
-use super::wire::{Seen, feed};
+use super::wire::{Holding, Seen, feed, feed_holding};
 use torrap::http::Limits;
 
 /// The body: a choice of limits, a list of sizes to cut into, the wire.
@@ -16,6 +16,17 @@ pub fn check(bytes: &[u8]) {
         assert_eq!(feed(wire, sizes, &limits), whole, "cut into {sizes:?}");
     }
     check_prefix(wire, &whole, &limits);
+    for (every, pieces, sizes) in [(1, 0, [64].as_slice()), (1, 3, &[1]), (2, 7, &sizes)] {
+        for is_late in [false, true] {
+            let holding = Holding {
+                every,
+                pieces,
+                is_late,
+            };
+            let seen = feed_holding(wire, sizes, &limits, holding);
+            assert_eq!(seen, whole, "cut into {sizes:?}, {holding:?}");
+        }
+    }
 }
 
 /// What is still to come changes nothing of what was answered.

@@ -1,6 +1,8 @@
 //! A connection driven through its bytes, and what is to be seen of it from outside.
 
-use torrap::http::{CloseReason, Connection, Limits, Request, Response, Staging, Status, Version};
+use torrap::http::{
+    CloseReason, Connection, Hold, Limits, Request, Response, Staging, Status, Version,
+};
 use torrap::time::{Tick, UnixTime};
 
 /// The fields by which heads are compared.
@@ -68,48 +70,56 @@ pub struct Seen {
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
+/// Which answers are held, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Holding {
+    /// One of so many requests; none if it is 0.
+    pub every: usize,
+    /// While so many further pieces arrive.
+    pub pieces: usize,
+    /// Whether it is its time limit that releases it.
+    pub is_late: bool,
+}
+
+pub const NO_HOLDING: Holding = Holding {
+    every: 0,
+    pieces: 0,
+    is_late: false,
+};
+
 /// Feeds `wire` to a new connection, cut into pieces of these sizes over and over, and checks at each
 /// step what must hold however it is cut.
 pub fn feed(wire: &[u8], sizes: &[usize], limits: &Limits) -> Seen {
-    let mut connection = Connection::new(Tick(0), limits);
-    let (mut requests, mut answers) = (Vec::new(), Vec::new());
-    let (mut rest, mut now) = (wire, Tick(0));
-    let mut progress = now;
+    feed_holding(wire, sizes, limits, NO_HOLDING)
+}
+
+/// The same with answers that are held for a while.
+pub fn feed_holding(wire: &[u8], sizes: &[usize], limits: &Limits, holding: Holding) -> Seen {
+    let mut feeding = Feeding {
+        connection: Connection::new(Tick(0), limits),
+        limits,
+        holding,
+        requests: Vec::new(),
+        answers: Vec::new(),
+        now: Tick(0),
+        progress: Tick(0),
+        waited: 0,
+    };
+    let mut rest = wire;
     for size in sizes.iter().cycle() {
         let (piece, later) = rest.split_at((*size).clamp(1, rest.len().max(1)).min(rest.len()));
         rest = later;
-        let mut piece = piece.to_vec();
-        let longest = limits.head_bytes_max + limits.content_bytes_max + piece.len();
-        loop {
-            let before = requests.len();
-            let mut staging = Staging::default();
-            staging.begin(UnixTime(0));
-            connection.receive(&mut piece, now, limits, &mut staging, |request| {
-                let asked = Asked::of(request);
-                let response = asked.response();
-                requests.push(asked);
-                response
-            });
-            check_interim(staging.bytes());
-            answers.extend_from_slice(staging.bytes());
-            piece.clear();
-            let answered = requests.len() - before;
-            assert!(answered <= limits.requests_per_turn_max, "no end of a turn");
-            if answered > 0 {
-                progress = now;
-            }
-            if !connection.has_backlog() {
-                break;
-            }
-            assert!(answered > 0, "a backlog without progress");
-        }
-        check_limits(&connection, limits, longest, now, progress);
-        // A client that is as slow as it can be without running out of time.
-        now = Tick(now.0.max((now.0 + 1_000).min(connection.deadline().0 - 1)));
+        feeding.take(piece, rest.is_empty());
         if rest.is_empty() {
             break;
         }
     }
+    let Feeding {
+        connection,
+        requests,
+        answers,
+        ..
+    } = feeding;
     let closed = connection.close_reason();
     let answers = check_answers(&requests, &answers, closed);
     Seen {
@@ -117,6 +127,118 @@ pub fn feed(wire: &[u8], sizes: &[usize], limits: &Limits) -> Seen {
         answers,
         closed,
         idle: connection.is_idle(),
+    }
+}
+
+/// A connection that is being fed.
+struct Feeding<'a> {
+    connection: Connection,
+    limits: &'a Limits,
+    holding: Holding,
+    requests: Vec<Asked>,
+    answers: Vec<u8>,
+    now: Tick,
+    /// When the last request was answered.
+    progress: Tick,
+    /// Pieces that have come while an answer is held.
+    waited: usize,
+}
+
+impl Feeding<'_> {
+    /// A piece arrives, and all its turns are done.
+    fn take(&mut self, piece: &[u8], is_last: bool) {
+        let longest = self.limits.head_bytes_max + self.limits.content_bytes_max + piece.len();
+        let mut piece = piece.to_vec();
+        loop {
+            let answered = self.receive(&mut piece);
+            piece.clear();
+            if self.connection.hold().is_some() {
+                if self.waited < self.holding.pieces && !is_last {
+                    self.waited += 1;
+                    return self.wait();
+                }
+                self.release();
+            }
+            if !self.connection.has_backlog() {
+                break;
+            }
+            assert!(answered > 0, "a backlog without progress");
+        }
+        check_limits(
+            &self.connection,
+            self.limits,
+            longest,
+            self.now,
+            self.progress,
+        );
+        self.wait();
+    }
+
+    /// The time of a client that is as slow as it can be without running out of it.
+    fn wait(&mut self) {
+        let latest = self.connection.deadline().0 - 1;
+        self.now = Tick(self.now.0.max((self.now.0 + 1_000).min(latest)));
+    }
+
+    /// One turn, and how many requests it has answered or is to release.
+    fn receive(&mut self, piece: &mut [u8]) -> usize {
+        let was_held = self.connection.hold();
+        let before = self.requests.len();
+        let mut staging = Staging::default();
+        staging.begin(UnixTime(0));
+        let (requests, holding) = (&mut self.requests, self.holding);
+        let handler = |request: &Request<'_>| {
+            let asked = Asked::of(request);
+            let mut response = asked.response();
+            let token = requests.len() as u64;
+            requests.push(asked);
+            if holding.every > 0 && token.is_multiple_of(holding.every as u64) {
+                response.hold = Some(Hold { ticket: 0, token });
+            }
+            response
+        };
+        self.connection
+            .receive(piece, self.now, self.limits, &mut staging, handler);
+        check_interim(staging.bytes());
+        self.answers.extend_from_slice(staging.bytes());
+        let answered = self.requests.len() - before;
+        assert!(
+            answered <= self.limits.requests_per_turn_max,
+            "no end of a turn"
+        );
+        if answered > 0 {
+            self.progress = self.now;
+        }
+        if was_held.is_some() {
+            assert_eq!(self.connection.hold(), was_held);
+            assert!(answered == 0 && staging.is_empty(), "looked behind it");
+        }
+        answered + usize::from(was_held.is_some())
+    }
+
+    /// What is held goes out: it is the answer to the latest request.
+    fn release(&mut self) {
+        let mut staging = Staging::default();
+        staging.begin(UnixTime(0));
+        let hold = self.connection.hold().expect("it is held");
+        assert_eq!(hold.token + 1, self.requests.len() as u64);
+        if self.holding.is_late {
+            self.now = self.connection.deadline();
+            let overdue = self
+                .connection
+                .handle_timeout(self.now, self.limits, &mut staging);
+            assert_eq!(overdue, Some(hold));
+        }
+        assert!(staging.is_empty() && self.connection.close_reason().is_none());
+        let response = self.requests[self.requests.len() - 1].response();
+        // The second finds nothing.
+        for _ in 0..2 {
+            self.connection
+                .release(&response, self.now, self.limits, &mut staging);
+        }
+        assert_eq!(self.connection.hold(), None);
+        self.answers.extend_from_slice(staging.bytes());
+        (self.waited, self.progress) = (0, self.now);
     }
 }
 
