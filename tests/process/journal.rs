@@ -283,7 +283,17 @@ fn a_slow_reader_sees_all_of_the_journal() {
     command.args(["journal", directory.path(), "--jobs"]);
     let (code, report) = read_slowly(&mut command, to_stdout);
     assert_eq!(code, Some(0));
-    assert_eq!(report, shown(&directory, &["--jobs"]).stdout);
+    // How long it is until a job is due changes from one second to the next.
+    let timeless = |report: &str| {
+        let lines = report.lines().map(|line| {
+            let (begin, rest) = line.split_once(", in ").unwrap_or((line, ""));
+            let (_, end) = rest.split_once(" s, ").unwrap_or(("", rest));
+            format!("{begin}, {end}")
+        });
+        lines.collect::<Vec<_>>()
+    };
+    let at_once = shown(&directory, &["--jobs"]).stdout;
+    assert_eq!(timeless(&report), timeless(&at_once));
     assert!(report.lines().count() > 1_000);
 }
 
