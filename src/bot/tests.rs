@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::{Settings, SigningSecret};
 use crate::http::{Connection, Limits, Staging};
+use crate::store::Outcome;
 use crate::time::UnixTime;
 use crate::trial::command;
 
@@ -140,4 +141,66 @@ fn the_signature_covers_the_decoded_content_and_does_not_count_in_a_trailer() {
     let trailer = proof.join("\r\n") + "\r\n";
     let late = format!("{}\r\n\r\n{}", others.join("\r\n"), chunks(&form, &trailer));
     assert_eq!(statuses(&answers(late)), ["401"]);
+}
+
+/// A bot with or without a journal that has taken in a command, and what it said.
+fn taken(in_channel: bool, has_journal: bool) -> (Bot, Response) {
+    let secret = SigningSecret::new(SECRET).unwrap();
+    let mut config = Config::from_settings(&Settings::default(), vec![secret]).unwrap();
+    config.in_channel = in_channel;
+    let mut bot = Bot::new(&config, NOW.tick);
+    if has_journal {
+        bot.begin_store(1);
+    }
+    let form = command::form("/torrap", "olleh", "https://hooks.slack.com/commands/1");
+    let mut wire = command::request(SECRET.as_bytes(), NOW.unix.secs(), form.as_bytes());
+    let mut said = None;
+    let limits = Limits::default();
+    let mut staging = Staging::default();
+    let mut connection = Connection::new(NOW.tick, &limits);
+    connection.receive(&mut wire, NOW.tick, &limits, &mut staging, |request| {
+        let response = bot.handle_request(request, NOW);
+        said = Some(response.clone());
+        response
+    });
+    (bot, said.unwrap())
+}
+
+#[test]
+fn only_a_journal_holds_an_acknowledgement_and_it_is_the_same_afterwards() {
+    for in_channel in [false, true] {
+        let (_, free) = taken(in_channel, false);
+        assert_eq!(free.hold, None);
+        let (mut bot, held) = taken(in_channel, true);
+        let hold = held.hold.unwrap();
+        assert_eq!(hold.ticket, bot.ticket());
+        let kept = Response {
+            is_authenticated: true,
+            ..bot.answer_held(hold, true)
+        };
+        assert_eq!(kept, free);
+        assert_eq!(bot.answer_held(hold, false), busy());
+        bot.end_batch(true, NOW);
+        assert!(bot.ticket() > hold.ticket, "the next one waits for another");
+        bot.end_store();
+        assert!(bot.batch().is_empty());
+    }
+}
+
+#[test]
+fn what_is_withdrawn_before_its_commit_never_was_and_later_it_is_over() {
+    let (mut bot, held) = taken(false, true);
+    let hold = held.hold.unwrap();
+    assert_eq!(bot.withdraw_held(hold, NOW), busy());
+    assert_eq!(bot.pending(), 0);
+    assert!(bot.batch().is_empty());
+    let (mut bot, held) = taken(false, true);
+    let hold = held.hold.unwrap();
+    assert_eq!(bot.batch().accepted().len(), 1);
+    bot.end_batch(true, NOW);
+    bot.withdraw_held(hold, NOW);
+    assert_eq!(bot.pending(), 0);
+    let job = crate::slab::Key::from_u64(hold.token);
+    assert_eq!(bot.batch().outcomes(), [Outcome::Settled { job }]);
+    assert_eq!(bot.counters.commands_accepted, 0);
 }
