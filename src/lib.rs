@@ -94,12 +94,12 @@
 //! * **The shell is `server/`, `trial/`, `check/`, `console/` and the binary (`main.rs`, `signals.rs`).** Nothing
 //!   else opens a socket or a file, starts a thread, or reads a clock or the environment. `.clippy.toml`
 //!   enforces it; each part of the shell opens with one `#![allow]`.
-//! * **Dependencies point one way**: `server` → `bot` → `commands` → `slack`, `server` → `journal`, and `bot` →
-//!   `http`, `jobs`; `jobs` → `timing_wheel` → `slab`. `http`, `slack`, `jobs` and `journal` do not use each other.
-//!   Bot and journal meet in the batches of `store` alone.
+//! * **Dependencies point one way**: `server` → `bot` → `commands` → `slack`, `server` → `journal`, and
+//!   `bot` → `http`, `jobs`; `jobs` → `timing_wheel` → `slab`. `http`, `slack`, `jobs` and `journal` do not
+//!   use each other. Bot and journal meet in the batches of `store` alone.
 //! * **No statics and no thread-locals**, so that two servers in one process are independent. The
 //!   binary installs what a process has one of: its log and its signal handler.
-//! * **The loop blocks in `poll`**, and with a journal in its one sync; nowhere else. Name look-ups and
+//! * **The loop blocks in `poll`**, and with a journal where it writes, syncs and reads old records; nowhere else. Name look-ups and
 //!   everything else that may wait happen before it, or on threads of their own. A lock that the loop
 //!   shares with those threads is held for a few statements.
 //! * **A sender thread makes one attempt and reports.** Whether and when there is another one is decided
