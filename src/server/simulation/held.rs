@@ -87,7 +87,7 @@ struct World {
 }
 
 impl World {
-    fn new(places: usize, generator: Generator, fault_percent: u64) -> Self {
+    fn new(places: usize, turns_max: usize, generator: Generator, fault_percent: u64) -> Self {
         let now = Now {
             tick: Tick(1_000),
             unix: UnixTime(1_700_000_000_000),
@@ -99,7 +99,8 @@ impl World {
         let network = Network::new(generator, fault_percent);
         let listener = Listener::of(SimulatedListener(network.clone()));
         Self {
-            sessions: Sessions::new(Side::Front, limits, places, now.tick),
+            sessions: Sessions::new(Side::Front, limits, places, now.tick)
+                .with_turns_max(turns_max),
             admission: Admission::new("all places", vec![listener]),
             holder: Holder::default(),
             hearing: Hearing::new(now.tick),
@@ -109,8 +110,12 @@ impl World {
         }
     }
 
+    fn with_places(places: usize) -> Self {
+        Self::new(places, 1_000, Generator::new(1), 0)
+    }
+
     fn calm() -> Self {
-        Self::new(100, Generator::new(1), 0)
+        Self::with_places(100)
     }
 
     fn connect(&self, capacity: usize) -> usize {
@@ -295,7 +300,7 @@ fn a_client_that_has_sent_its_last_byte_is_answered_and_one_that_has_gone_is_not
 /// All places are held: who comes waits, and nobody goes for him.
 #[test]
 fn a_held_answer_keeps_its_place_and_what_it_has_behind_it_does_not() {
-    let mut world = World::new(3, Generator::new(1), 0);
+    let mut world = World::with_places(3);
     let wires: Vec<usize> = (0..3).map(|_| world.connect(usize::MAX)).collect();
     world.settle();
     for wire in &wires {
@@ -315,6 +320,30 @@ fn a_held_answer_keeps_its_place_and_what_it_has_behind_it_does_not() {
     world.settle();
     world.settle();
     assert_eq!(world.answers(next), ["Free"], "one is idle now");
+}
+
+/// Neither for a place nor for its time: the limit of a held answer holds for one that does not read, too.
+#[test]
+fn one_that_does_not_read_keeps_its_held_answer_until_it_is_withdrawn() {
+    let mut world = World::with_places(1);
+    let wire = world.connect(60);
+    world.deliver(wire, [FREE, FREE, &held(wire)].concat());
+    world.settle();
+    let next = world.connect(usize::MAX);
+    for _ in 0..19 {
+        world.advance(100);
+        world.turn(true);
+    }
+    assert!(!world.is_closed(wire) && world.holder.fates.is_empty());
+    world.advance(100);
+    world.turn(true);
+    assert_eq!(world.holder.fates[&0], Fate::Withdrawn);
+    // From now on it is one like others.
+    world.deliver(next, FREE);
+    world.advance(100);
+    world.settle();
+    assert!(world.is_closed(wire));
+    assert_eq!(world.answers(next), ["Free"]);
 }
 
 /// The end of a drain, and a stop that begins while answers are held.

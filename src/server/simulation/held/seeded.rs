@@ -23,9 +23,10 @@ fn every_held_answer_goes_out_once_in_its_order_and_nothing_behind_it_is_forgott
         let replay = seeds::Replay(seed);
         let mut generator = Generator::new(seed);
         let places = generator.pick(&[2, 5, 100]);
+        let turns_max = generator.pick(&[1, 1_000]);
         let faults = generator.pick(&[0, 0, 20]);
         let chance = Generator::new(generator.number());
-        let mut world = World::new(places, chance, faults);
+        let mut world = World::new(places, turns_max, chance, faults);
         let mut clients = Vec::new();
         for _ in 0..STEPS {
             act(&mut world, &mut clients, &mut generator);
