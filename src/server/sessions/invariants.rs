@@ -65,6 +65,11 @@ impl<S: Socket> Sessions<S> {
         }
     }
 
+    /// How many stand in the order of tickets.
+    pub(in crate::server) fn held_len(&self) -> usize {
+        self.held.iter().count()
+    }
+
     /// What is left when everybody has gone.
     pub(in crate::server) fn check_empty(&self) {
         assert!(self.slab.is_empty(), "a session is left");

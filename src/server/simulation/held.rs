@@ -270,6 +270,7 @@ fn an_answer_that_is_held_for_too_long_is_withdrawn_once_and_a_release_finds_not
     world.deliver(wire, held(wire));
     for _ in 0..20 {
         world.settle();
+        assert_eq!(world.sessions.held_len(), 1);
         world.deliver(wire, FREE);
         world.advance(100);
     }
@@ -295,6 +296,24 @@ fn a_client_that_has_sent_its_last_byte_is_answered_and_one_that_has_gone_is_not
         // Its command stays what it is.
         assert_eq!(world.holder.fates[&0], Fate::Kept);
     }
+}
+
+#[test]
+fn one_that_has_gone_does_not_stay_in_the_order_of_tickets() {
+    let mut world = World::calm();
+    let (first, gone) = (world.connect(usize::MAX), world.connect(60));
+    world.deliver(first, held(first));
+    world.settle();
+    world.holder.ticket = 1;
+    world.deliver(gone, [FREE, FREE, &held(gone)].concat());
+    world.settle();
+    world.network.borrow_mut().end(gone, true);
+    world.settle();
+    assert!(world.is_closed(gone), "it did not read");
+    assert_eq!(world.sessions.held_len(), 2);
+    world.release(0, true);
+    assert_eq!(world.sessions.held_len(), 0);
+    assert_eq!(world.holder.fates.len(), 1, "its command stays accepted");
 }
 
 /// All places are held: who comes waits, and nobody goes for him.
