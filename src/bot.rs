@@ -1,6 +1,7 @@
 //! The bot without its sockets: requests, time and outcomes in; responses and deliveries out.
 
 mod command;
+mod keeping;
 mod owed;
 mod replies;
 
@@ -10,6 +11,7 @@ pub use replies::{Delivery, Report};
 use log::{Level, info, log, log_enabled, warn};
 
 use command::is_certificate_check;
+use keeping::Keeping;
 
 use crate::commands::Chosen;
 use crate::config::Config;
@@ -22,7 +24,6 @@ use crate::slack::invocation::Scratch;
 use crate::slack::message::{Message, Visibility};
 use crate::slack::response_url::Origin;
 use crate::slack::signature::Verifier;
-use crate::store::Batch;
 use crate::tally::Tally;
 use crate::time::{Now, Tick};
 
@@ -56,11 +57,8 @@ pub struct Bot {
     condition: Condition,
     scratch: Scratch,
     reply: String,
-    /// Whether there is a store, and what it has not been told yet. Without one, nothing is noted.
-    has_store: bool,
-    batch: Batch,
-    /// How many batches the store was told: what is accepted now waits for the one of this number.
-    ticket: u64,
+    /// What a store has to keep; none without one.
+    keeping: Option<Keeping>,
 }
 
 impl Bot {
@@ -86,9 +84,7 @@ impl Bot {
             condition: Condition::default(),
             scratch: Scratch::default(),
             reply: String::new(),
-            has_store: false,
-            batch: Batch::default(),
-            ticket: 0,
+            keeping: None,
         }
     }
 

@@ -2,15 +2,16 @@
 
 use log::{Level, debug, info, log_enabled};
 
+use super::keeping::Keeping;
 use super::{Bot, COMMANDS_ACCEPTED, busy, ephemeral, has_line, index};
 use crate::commands::{self, COMMANDS};
 use crate::http::{Hold, Request, Response, Status};
-use crate::jobs::{LIFETIME_MS, NewJob};
+use crate::jobs::{Jobs, LIFETIME_MS, NewJob};
 use crate::refusals::Refusal;
 use crate::slab::Key;
 use crate::slack::invocation::{self, Invocation, Sender};
 use crate::slack::signature::{self, Verified};
-use crate::store::{Outcome, PendingJob};
+use crate::store::PendingJob;
 use crate::time::{Now, Seconds, Tick};
 
 /// The scheme by which Slack signs; a 401 has to name one (RFC 9110 section 15.5.2).
@@ -108,41 +109,31 @@ impl Bot {
                 "Your command took too long to reach me, please try again.",
             ));
         }
-        let scheduled = self.jobs.schedule(NewJob {
+        let new = NewJob {
             command,
             origin: index(url.origin),
             path: url.path,
             text: invocation.text,
             due,
             expires_at,
-        });
-        let job = match scheduled {
-            Ok(job) => job,
-            Err(full) => {
-                self.refuse(full.into(), request, now);
-                return Ok(busy());
-            }
         };
-        if self.has_store {
-            let pending = PendingJob {
-                command: COMMANDS[usize::from(command)].name,
-                origin: &self.origin_texts[url.origin],
-                path: url.path,
-                text: invocation.text,
-                attempts: 0,
-                due,
-                expires_at,
-            };
-            self.batch.accept(job, &pending);
+        let origin = &self.origin_texts[url.origin];
+        match take_on(&mut self.jobs, self.keeping.as_mut(), new, origin, now.tick) {
+            Ok((job, hold)) => Ok(self.promise(job, hold, &taken, now)),
+            Err(refusal) => {
+                self.refuse(refusal, request, now);
+                Ok(busy())
+            }
         }
-        Ok(self.promise(job, &taken, now))
     }
 
     /// The acknowledgement of a command whose reply is owed from now on.
-    fn promise(&mut self, job: Key, taken: &Taken<'_>, now: Now) -> Response {
+    fn promise(&mut self, job: Key, hold: Option<Hold>, taken: &Taken<'_>, now: Now) -> Response {
         debug!("thinking...");
         let command = &COMMANDS[usize::from(taken.command)];
-        self.counters.note_accepted(now.tick);
+        if hold.is_none() {
+            self.counters.note_accepted(now.tick);
+        }
         if has_line(&mut self.traffic, COMMANDS_ACCEPTED, now) {
             let (number, delay) = (job.generation(), Seconds { ms: self.delay_ms });
             let (name, bytes) = (command.name, taken.text_bytes);
@@ -152,12 +143,12 @@ impl Bot {
             );
         }
         Response {
-            hold: self.hold(job),
+            hold,
             ..self.acknowledgement(taken.command)
         }
     }
 
-    fn acknowledgement(&self, command: u8) -> Response {
+    pub(super) fn acknowledgement(&self, command: u8) -> Response {
         let command = &COMMANDS[usize::from(command)];
         let visibility = command.visibility_of_replies(self.in_channel);
         match visibility.acknowledgement() {
@@ -165,37 +156,33 @@ impl Bot {
             json => Response::json(json.as_bytes()),
         }
     }
+}
 
-    /// What the acknowledgement of a job waits for: with a journal, the commit that keeps it.
-    fn hold(&self, job: Key) -> Option<Hold> {
-        self.has_store.then(|| Hold {
-            ticket: self.ticket,
-            token: job.to_u64(),
-        })
+/// Schedules a job, or has a store keep it first: then its acknowledgement is held.
+fn take_on(
+    jobs: &mut Jobs,
+    keeping: Option<&mut Keeping>,
+    new: NewJob<'_>,
+    origin: &str,
+    now: Tick,
+) -> Result<(Key, Option<Hold>), Refusal> {
+    let Some(keeping) = keeping else {
+        return Ok((jobs.schedule(new)?, None));
+    };
+    if !keeping.is_accepting() {
+        return Err(Refusal::NotKept);
     }
-
-    /// What is answered to a command that was held: that it is taken on, or, if it could not be kept, that it is
-    /// not.
-    pub fn answer_held(&mut self, hold: Hold, is_kept: bool) -> Response {
-        if !is_kept {
-            return busy();
-        }
-        match self.jobs.get(Key::from_u64(hold.token)) {
-            Some(job) => self.acknowledgement(job.command),
-            None => Response::empty(Status::Ok), // its reply is there already
-        }
-    }
-
-    /// Takes back a command whose acknowledgement was held for too long, and tells what is answered instead.
-    pub fn withdraw_held(&mut self, hold: Hold, now: Now) -> Response {
-        let job = Key::from_u64(hold.token);
-        if !self.batch.remove(job) {
-            // It may be kept by now, or be about to be.
-            self.note_outcome(Outcome::Settled { job });
-        }
-        self.withdraw(job, now);
-        busy()
-    }
+    let job = jobs.accept(new)?;
+    let pending = PendingJob {
+        command: COMMANDS[usize::from(new.command)].name,
+        origin,
+        path: new.path,
+        text: new.text,
+        attempts: 0,
+        due: new.due,
+        expires_at: new.expires_at,
+    };
+    Ok((job, Some(keeping.accept(job, &pending, now))))
 }
 
 /// When the `response_url` of a command stops serving: it counts from Slack's stamp.

@@ -1,16 +1,15 @@
-//! What is owed: told to a store in batches, restored from one at the start, and told at the end to whoever asks.
+//! What is owed: restored from a store at the start, and told at the end to whoever asks.
 
-use log::{debug, log, warn};
+use log::{debug, warn};
 
 use super::{Bot, ephemeral, index};
 use crate::commands;
 use crate::http::Response;
 use crate::jobs::{ATTEMPTS_MAX, LIFETIME_MS, NewJob, State, Tries, Verdict};
-use crate::refusals::Refusal;
 use crate::slab::Key;
 use crate::slack::response_url::is_path;
-use crate::store::{Batch, Outcome, PendingJob};
-use crate::time::{Now, Tick};
+use crate::store::{Outcome, PendingJob};
+use crate::time::Tick;
 
 impl Bot {
     /// How many replies are owed.
@@ -23,6 +22,7 @@ impl Bot {
     pub fn undelivered(&self) -> impl Iterator<Item = String> {
         self.jobs.iter().map(|(key, job)| {
             let state = match job.state {
+                State::Unkept => "not kept by the journal yet",
                 State::Scheduled if job.tries == Tries::default() => "still thinking",
                 State::Scheduled => "waiting for its next attempt",
                 State::Ready => "waiting for a sender",
@@ -32,51 +32,6 @@ impl Bot {
             let (number, attempts) = (key.generation(), job.attempts_begun());
             format!("command {number}: not answered, {state}; {attempts} of {ATTEMPTS_MAX} attempts made")
         })
-    }
-
-    /// From now on a store is told of all that becomes of jobs, a response that promises a reply says so, and jobs
-    /// are numbered from `next` on.
-    pub const fn begin_store(&mut self, next: u64) {
-        self.has_store = true;
-        self.jobs.number_from(next as u32);
-    }
-
-    /// There is no store any more.
-    pub fn end_store(&mut self) {
-        self.has_store = false;
-        self.batch.clear();
-    }
-
-    /// The number of the batch that what is accepted now waits for: of the next one.
-    #[must_use]
-    pub const fn ticket(&self) -> u64 {
-        self.ticket
-    }
-
-    /// What the store has not been told yet.
-    #[must_use]
-    pub const fn batch(&self) -> &Batch {
-        &self.batch
-    }
-
-    /// The store was told all of the batch. If it does not keep the jobs that were accepted, they are taken back:
-    /// their acknowledgements have not gone out, and [`busy`] goes out in their place.
-    pub fn end_batch(&mut self, is_kept: bool, now: Now) {
-        self.ticket += 1;
-        let mut batch = std::mem::take(&mut self.batch);
-        if !is_kept {
-            batch
-                .accepted()
-                .for_each(|(job, _)| self.withdraw(job, now));
-        }
-        batch.clear();
-        self.batch = batch;
-    }
-
-    pub(super) fn note_outcome(&mut self, outcome: Outcome) {
-        if self.has_store {
-            self.batch.add(outcome);
-        }
     }
 
     pub(super) fn note_verdict(&mut self, job: Key, verdict: Verdict) {
@@ -98,14 +53,6 @@ impl Bot {
     #[must_use]
     pub const fn sending(&self) -> usize {
         self.jobs.sending()
-    }
-
-    pub(super) fn withdraw(&mut self, job: Key, now: Now) {
-        self.jobs.withdraw(job);
-        self.counters.note_withdrawn();
-        let (refusal, number) = (Refusal::NotKept, job.generation());
-        let level = self.note_refusal(refusal, now);
-        log!(level, "command {number}: refused with {refusal}");
     }
 
     /// Takes on a job that an earlier process has acknowledged, whatever the capacity. `None`, and a
@@ -149,6 +96,7 @@ mod tests {
     use crate::commands::COMMANDS;
     use crate::config::{Config, Settings};
     use crate::slack::response_url::Origin;
+    use crate::time::Now;
 
     fn bot() -> Bot {
         let mut config = Config::from_settings(&Settings::default(), Vec::new()).unwrap();
@@ -256,51 +204,6 @@ mod tests {
         assert_eq!(
             bot.poll_delivery(at(7)).unwrap().body,
             br#"{"response_type": "in_channel", "text": "OLLEH"}"#
-        );
-    }
-
-    #[test]
-    fn what_is_withdrawn_is_neither_owed_nor_in_the_way() {
-        let mut bot = bot();
-        let gone = bot
-            .restore(
-                1,
-                &PendingJob {
-                    due: Tick(0),
-                    ..OWED
-                },
-                Tick(0),
-            )
-            .unwrap();
-        let stays = bot
-            .restore(
-                2,
-                &PendingJob {
-                    due: Tick(0),
-                    ..OWED
-                },
-                Tick(0),
-            )
-            .unwrap();
-        bot.handle_timeout(at(0), &mut 100);
-        bot.withdraw(gone, at(0));
-        assert_eq!(bot.pending(), 1);
-        assert_eq!(bot.poll_delivery(at(0)).unwrap().job, stays);
-        assert!(bot.poll_delivery(at(0)).is_none());
-    }
-
-    /// It was counted as accepted in the same turn, before anybody could ask.
-    #[test]
-    fn what_is_withdrawn_counts_as_refused() {
-        let mut bot = bot();
-        let job = bot.restore(1, &OWED, Tick(0)).unwrap();
-        bot.counters.note_accepted(Tick(0));
-        bot.withdraw(job, at(0));
-        assert_eq!(bot.counters.refused[Refusal::NotKept.kind()], 1);
-        assert_eq!(bot.counters.commands_accepted, 0);
-        assert!(
-            !bot.counters.has_untimed(),
-            "\"busy\" is no acknowledgement"
         );
     }
 

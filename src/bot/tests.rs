@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::{Settings, SigningSecret};
 use crate::http::{Connection, Limits, Staging};
+use crate::refusals::Refusal;
 use crate::store::Outcome;
 use crate::time::UnixTime;
 use crate::trial::command;
@@ -166,41 +167,87 @@ fn taken(in_channel: bool, has_journal: bool) -> (Bot, Response) {
     (bot, said.unwrap())
 }
 
+/// Gives the batch to a store that has an answer at once; how many jobs and outcomes were in it.
+fn store(bot: &mut Bot, is_kept: bool, now: Now) -> (usize, usize) {
+    let mut counts = (0, 0);
+    bot.submit(|batch| counts = (batch.accepted().len(), batch.outcomes().len()));
+    bot.handle_stored(is_kept, now);
+    counts
+}
+
+fn later(ms: u64) -> Now {
+    Now {
+        tick: NOW.tick.after(ms),
+        ..NOW
+    }
+}
+
 #[test]
-fn only_a_journal_holds_an_acknowledgement_and_it_is_the_same_afterwards() {
+fn only_a_store_holds_an_acknowledgement_and_it_is_the_same_afterwards() {
     for in_channel in [false, true] {
         let (_, free) = taken(in_channel, false);
         assert_eq!(free.hold, None);
         let (mut bot, held) = taken(in_channel, true);
         let hold = held.hold.unwrap();
-        assert_eq!(hold.ticket, bot.ticket());
+        bot.submit(|_| {});
+        assert!(!bot.has_batch());
+        assert_eq!(bot.handle_stored(true, NOW), Some(hold.ticket));
         let kept = Response {
             is_authenticated: true,
             ..bot.answer_held(hold, true)
         };
         assert_eq!(kept, free);
         assert_eq!(bot.answer_held(hold, false), busy());
-        bot.end_batch(true, NOW);
-        assert!(bot.ticket() > hold.ticket, "the next one waits for another");
-        bot.end_store();
-        assert!(bot.batch().is_empty());
     }
 }
 
 #[test]
-fn what_is_withdrawn_before_its_commit_never_was_and_later_it_is_over() {
+fn a_reply_is_due_after_its_job_is_kept_and_is_timed_from_its_command() {
+    let (mut bot, _) = taken(false, true);
+    let (early, due) = (later(1), later(100_000));
+    bot.handle_timeout(due, &mut 100);
+    assert!(bot.poll_delivery(due).is_none(), "it is not kept");
+    assert_eq!(bot.counters.commands_accepted, 0);
+    assert_eq!(store(&mut bot, true, early), (1, 0));
+    assert_eq!(bot.counters.commands_accepted, 1);
+    assert_eq!(bot.counters.acknowledgement.sum_ms(), 1);
+    bot.handle_timeout(due, &mut 100);
+    assert!(bot.poll_delivery(due).is_some());
+}
+
+#[test]
+fn what_is_withdrawn_while_it_collects_never_was_and_later_it_is_over() {
     let (mut bot, held) = taken(false, true);
     let hold = held.hold.unwrap();
     assert_eq!(bot.withdraw_held(hold, NOW), busy());
     assert_eq!(bot.pending(), 0);
-    assert!(bot.batch().is_empty());
+    assert_eq!(store(&mut bot, true, NOW), (0, 0));
     let (mut bot, held) = taken(false, true);
     let hold = held.hold.unwrap();
-    assert_eq!(bot.batch().accepted().len(), 1);
-    bot.end_batch(true, NOW);
+    bot.submit(|batch| assert_eq!(batch.accepted().len(), 1));
     bot.withdraw_held(hold, NOW);
     assert_eq!(bot.pending(), 0);
-    let job = crate::slab::Key::from_u64(hold.token);
-    assert_eq!(bot.batch().outcomes(), [Outcome::Settled { job }]);
+    bot.handle_stored(true, NOW);
     assert_eq!(bot.counters.commands_accepted, 0);
+    let job = crate::slab::Key::from_u64(hold.token);
+    bot.submit(|batch| assert_eq!(batch.outcomes(), [Outcome::Settled { job }]));
+    assert_eq!(bot.counters.refused[Refusal::NotKept.kind()], 1);
+}
+
+#[test]
+fn what_a_store_does_not_keep_is_taken_back_once() {
+    let (mut bot, _) = taken(false, true);
+    assert_eq!(store(&mut bot, false, NOW), (1, 0));
+    assert_eq!((bot.pending(), bot.counters.commands_accepted), (0, 0));
+    assert_eq!(bot.counters.refused[Refusal::NotKept.kind()], 1);
+    assert!(!bot.has_batch(), "the store knows it by itself");
+}
+
+#[test]
+fn a_store_that_is_given_up_leaves_its_jobs_to_be_answered() {
+    let (mut bot, _) = taken(false, true);
+    bot.end_store(NOW.tick);
+    assert!(!bot.has_batch());
+    bot.handle_timeout(later(100_000), &mut 100);
+    assert!(bot.poll_delivery(later(100_000)).is_some());
 }

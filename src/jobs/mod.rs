@@ -53,6 +53,8 @@ pub struct Full;
 /// Where a job stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
+    /// Accepted, and not kept by the store yet: it must not be answered before.
+    Unkept,
     /// In the wheel, until it is due for the first time or again.
     Scheduled,
     /// Due, and waiting for a sender.
@@ -180,9 +182,18 @@ impl Jobs {
     /// # Errors
     /// [`Full`] when as many are owed as are allowed.
     pub fn schedule(&mut self, new: NewJob<'_>) -> Result<Key, Full> {
+        let key = self.accept(new)?;
+        self.keep(key, new.due);
+        Ok(key)
+    }
+
+    /// Takes on a job that does nothing before it is [kept](Self::keep).
+    ///
+    /// # Errors
+    /// [`Full`] when as many are owed as are allowed.
+    pub fn accept(&mut self, new: NewJob<'_>) -> Result<Key, Full> {
         let bytes = self.payload_bytes + new.path.len() + new.text.len();
-        // The timer of a withdrawn job stays until it is due: a journal that cannot be written must not
-        // make the wheel grow with every command that is answered "busy".
+        // The timer of a withdrawn job stays until it is due: it must not make the wheel grow without bound.
         if self.table.len().max(self.wheel.len()) >= self.capacity
             || bytes > self.capacity.saturating_mul(PAYLOAD_BYTES_MEAN_MAX)
         {
@@ -202,11 +213,20 @@ impl Jobs {
             origin: new.origin,
             tries: Tries::default(),
             is_apology: false,
-            state: State::Scheduled,
+            state: State::Unkept,
             expires_at: new.expires_at,
         });
-        self.wheel.schedule(new.due, key);
         Some(key)
+    }
+
+    /// Schedules a job that was accepted. `false` if it was withdrawn since.
+    pub fn keep(&mut self, key: Key, due: Tick) -> bool {
+        let Some(job) = self.table.get_mut(key) else {
+            return false;
+        };
+        job.state = State::Scheduled;
+        self.wheel.schedule(due, key);
+        true
     }
 
     /// Makes ready what is due by now, as far as the budget goes.

@@ -27,6 +27,7 @@ impl Jobs {
         self.number_from(generation);
         let key = self.insert(new)?;
         self.table.get_mut(key)?.tries.attempts = attempts;
+        self.keep(key, new.due);
         Some(key)
     }
 

@@ -78,10 +78,10 @@ impl Counters {
         self.turn_began = now;
     }
 
-    /// Takes that back, in the same turn: what goes out at its end is no acknowledgement.
-    pub const fn note_withdrawn(&mut self) {
-        self.commands_accepted = self.commands_accepted.saturating_sub(1);
-        self.untimed = self.untimed.saturating_sub(1);
+    /// Counts a command whose 200 has waited so long for the store.
+    pub fn note_kept(&mut self, waited_ms: u64) {
+        self.commands_accepted += 1;
+        self.acknowledgement.observe(waited_ms);
     }
 
     /// Counts an attempt at a reply to a command that Slack stamped `age_ms` ago.
@@ -163,13 +163,12 @@ mod tests {
     }
 
     #[test]
-    fn a_command_that_is_withdrawn_was_not_accepted() {
+    fn a_command_that_is_kept_was_accepted_and_timed() {
         let mut counters = Counters::default();
-        counters.note_accepted(Tick(10));
-        counters.note_accepted(Tick(10));
-        counters.note_withdrawn();
-        counters.note_answered(Tick(14));
+        counters.note_kept(7);
+        counters.note_answered(Tick(900));
+        let ack = &counters.acknowledgement;
+        assert_eq!((ack.count(), ack.sum_ms()), (1, 7));
         assert_eq!(counters.commands_accepted, 1);
-        assert_eq!(counters.acknowledgement.count(), 1, "nor acknowledged");
     }
 }

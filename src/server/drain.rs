@@ -1,5 +1,7 @@
 //! A graceful stop: how it begins, when it is over, and what it leaves.
 
+use std::time::Duration;
+
 use log::{debug, info, warn};
 
 use super::Server;
@@ -14,17 +16,15 @@ const STOP_GRACE_MS: u64 = 3_000;
 /// With a journal, how long a stop waits for those, and for what came of the attempts that have begun: an
 /// attempt whose outcome is not known is made again.
 const KEPT_DRAIN_MS: u64 = 500;
+/// How long the end waits for the journal's last commit: a disk that hangs must not keep the process.
+const FINISH_PATIENCE: Duration = Duration::from_millis(400);
 
 impl Server {
     pub(super) fn begin_drain(&mut self) {
         debug!("received cancellation signal");
         let pending = self.bot.pending();
-        if self.journal.as_ref().is_some_and(Keeper::is_lost) {
-            warn!(
-                "journal: its directory is gone, and the next start would not find what is owed: it is posted before the end"
-            );
-            self.journal = None;
-            self.bot.end_store();
+        if let Some(keeper) = &self.journal {
+            keeper.thread.ask_place();
         }
         // What a journal keeps need not be waited for.
         let (drain_ms, grace_ms) = match self.journal {
@@ -52,6 +52,23 @@ impl Server {
         debug!("stopped slackbot");
     }
 
+    /// The directory of the journal is gone: what is pending is posted before the end, as without a journal.
+    pub(super) fn give_up_journal(&mut self) {
+        warn!(
+            "journal: its directory is gone, and the next start would not find what is owed: it is posted before the end"
+        );
+        let now = self.clock.now();
+        self.journal = None;
+        self.bot.end_store(now.tick);
+        self.sessions.release(u64::MAX, true, &mut self.bot, now);
+        self.sessions.transmit();
+        if !self.stopper.is_at_once() {
+            self.drain_until = Some(now.tick.not_before(self.drain_ms));
+            self.supervisor
+                .tell_stopping(self.bot.pending(), self.drain_ms);
+        }
+    }
+
     /// The second stop: nothing is waited for any more.
     pub(super) fn end_drain(&mut self) {
         let pending = self.bot.pending();
@@ -68,7 +85,11 @@ impl Server {
             Some(_) => self.bot.sending(),
             None => self.bot.pending(),
         };
-        let is_left = self.admission.is_closed() && !self.sessions.has_work();
+        // Whether the next start would find the journal is known before what it keeps is left to it.
+        let is_placed = |keeper: &Keeper| keeper.thread.is_lost() == Some(false);
+        let is_left = self.admission.is_closed()
+            && !self.sessions.has_work()
+            && self.journal.as_ref().is_none_or(is_placed);
         let is_settled = is_left && owed == 0;
         let are_clients_served = self.grace_until.is_none() || self.sessions.owed() == 0;
         // Not by the clock: what has come in time is taken in first, however late it is.
@@ -93,12 +114,20 @@ impl Server {
     /// The end: how many replies are left undelivered. What a journal keeps is not.
     pub(super) fn leave_rest(&mut self) -> usize {
         let pending = self.bot.pending();
-        let Some(mut journal) = self.journal.take() else {
+        let Some(mut keeper) = self.journal.take() else {
             return pending;
         };
-        journal.finish(&self.bot, self.clock.now());
+        let thread = &mut keeper.thread;
+        let mut is_durable = true;
+        self.bot
+            .submit_last(|batch| is_durable = thread.finish(batch, FINISH_PATIENCE));
+        if !is_durable {
+            warn!(
+                "journal: the disk does not answer; replies that were just posted may be posted again"
+            );
+        }
         info!("replies left to the next start: {pending}");
-        let succession = journal.close();
+        let succession = keeper.into_succession();
         // The addresses that were kept for the next process go with this one: not before that one listens.
         if self.admission.keeps_addresses() && !succession.await_completion(HANDOVER_PATIENCE) {
             warn!("journal: the process that waited for it does not listen yet");

@@ -1,29 +1,27 @@
-//! The journal in the loop: opened before it, committed to before the acknowledgements of each turn.
+//! The journal in the loop: opened before it, given batches, and asked for what came of them.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
-use log::{debug, info, warn};
+use log::{info, warn};
+use mio::Waker;
 
 use super::Server;
 use super::clock::Clock;
-use super::directory::{Directory, Place, Refused, Succession};
+use super::directory::{Directory, Refused, Succession};
 use super::error::{Error, JournalError};
+use super::journal_thread::JournalThread;
 use crate::bot::Bot;
 use crate::health::Condition;
 use crate::journal::{self, Journal};
-use crate::metrics::JournalCounters;
 use crate::store::PendingJob;
-use crate::time::{Now, Tick, millis};
+use crate::time::Now;
 
 /// The journal of a running bot.
 pub(super) struct Keeper {
-    journal: Journal<Directory>,
-    place: Place,
+    pub(super) thread: JournalThread,
     succession: Succession,
-    /// Whether the last batch could not be written: the log is told once, and once when it is over.
-    is_failing: bool,
-    counters: JournalCounters,
 }
 
 /// How long a process that shares its addresses with an older one waits for that one's journal: for
@@ -75,7 +73,13 @@ impl Claim {
 
 impl Keeper {
     /// Has the bot owe what an earlier process has left in the directory. The doors are open by now.
-    pub(super) fn open(claim: Claim, bot: &mut Bot, now: Now) -> Result<Self, Error> {
+    pub(super) fn open(
+        claim: Claim,
+        bot: &mut Bot,
+        clock: Clock,
+        waker: Arc<Waker>,
+    ) -> Result<Self, Error> {
+        let now = clock.now();
         let Claim {
             path,
             directory,
@@ -111,18 +115,8 @@ impl Keeper {
             let bytes = recovery.torn_bytes;
             info!("journal: {bytes} bytes of unfinished writes, which were never acknowledged");
         }
-        Ok(Self {
-            journal,
-            place,
-            succession,
-            is_failing: false,
-            counters: JournalCounters::default(),
-        })
-    }
-
-    /// Whether the next start will not find what is kept.
-    pub(super) fn is_lost(&self) -> bool {
-        self.place.is_lost()
+        let thread = JournalThread::start(journal, place, clock, waker).map_err(Error::Loop)?;
+        Ok(Self { thread, succession })
     }
 
     /// Whether another process waits for this one to stop.
@@ -130,93 +124,52 @@ impl Keeper {
         self.succession.is_under_way()
     }
 
-    /// What Prometheus is told.
-    pub(super) const fn counters(&self) -> &JournalCounters {
-        &self.counters
-    }
-
-    /// Books what a commit that took so long has done.
-    fn count(&mut self, before: &journal::Counts, begun: Option<Instant>) {
-        let counts = self.journal.counts();
-        if let Some(begun) = begun.filter(|_| counts.syncs > before.syncs) {
-            self.counters.sync.observe(millis(begun.elapsed()));
-        }
-        self.counters.commits = counts.writes;
-        self.counters.syncs = counts.syncs;
-        self.counters.bytes = counts.bytes;
-        self.counters.failures = counts.failures;
-    }
-
-    /// Makes durable what the turn has accepted. Otherwise it is taken back, and `false`.
-    pub(super) fn commit(&mut self, bot: &mut Bot, now: Now) -> bool {
-        let before = self.journal.counts();
-        let begun = (!bot.batch().is_empty()).then(Instant::now);
-        let result = self.journal.commit(bot.batch(), now);
-        bot.end_batch(result.is_ok(), now);
-        self.count(&before, begun);
-        let has_failed = self.journal.counts().failures > before.failures;
-        match &result {
-            Err(failure) if has_failed && !self.is_failing => {
-                warn!("journal: {failure}; commands are answered \"busy\" until it can be written");
-            }
-            Err(failure) => debug!("journal: {failure}"),
-            Ok(()) if self.is_failing && !self.journal.is_failing() => {
-                warn!("journal: can be written again");
-            }
-            Ok(()) => {}
-        }
-        self.is_failing = self.journal.is_failing();
-        result.is_ok()
-    }
-
-    pub(super) fn poll_timeout(&self) -> Option<Tick> {
-        self.journal.poll_timeout()
-    }
-
     /// Gives the directory free for the process that may wait for it.
-    pub(super) fn close(self) -> Succession {
-        drop(self.journal);
+    pub(super) fn into_succession(self) -> Succession {
         self.succession
-    }
-
-    /// Makes the last outcomes durable.
-    pub(super) fn finish(&mut self, bot: &Bot, now: Now) {
-        if let Err(failure) = self.journal.finish(bot.batch(), now) {
-            warn!("journal: {failure}; replies that were just posted may be posted again");
-        }
-        let counts = self.journal.counts();
-        info!(
-            "journal: accepted {}, writes {}, syncs {}, bytes {}, moved {}, failures {}, at most {} bytes",
-            counts.accepted,
-            counts.writes,
-            counts.syncs,
-            counts.bytes,
-            counts.moved,
-            counts.failures,
-            counts.peak_bytes,
-        );
     }
 }
 
 impl Server {
-    /// Makes durable what the turn has accepted, before it is acknowledged. What need not wait goes out first.
-    pub(super) fn commit(&mut self, now: Now) {
-        if self.sessions.has_held() {
+    /// Takes in what came of the batch that was with the journal, and releases the answers that waited for it.
+    pub(super) fn take_stored(&mut self, now: Now) {
+        let Some(keeper) = &mut self.journal else {
+            return;
+        };
+        if let Some(is_kept) = keeper.thread.poll()
+            && let Some(ticket) = self.bot.handle_stored(is_kept, now)
+        {
+            self.sessions.release(ticket, is_kept, &mut self.bot, now);
+            // Before more is read of the same sessions: what closes one must be the last that is staged for it.
             self.sessions.transmit();
         }
-        let Some(journal) = &mut self.journal else {
-            // It was closed for good: what was held for it is not lost for that.
-            return self.sessions.release(u64::MAX, true, &mut self.bot, now);
-        };
-        let ticket = self.bot.ticket();
-        let is_kept = journal.commit(&mut self.bot, now);
-        self.sessions.release(ticket, is_kept, &mut self.bot, now);
+        let is_accepting = keeper.thread.is_accepting(now.tick);
+        self.bot.set_accepting(is_accepting);
         if self.drain_until.is_none() {
-            self.bot.set_condition(match journal.is_failing {
-                true => Condition::JournalFailing,
-                false => Condition::Ready,
+            self.bot.set_condition(match is_accepting {
+                true => Condition::Ready,
+                false => Condition::JournalFailing,
             });
+        } else if keeper.thread.is_lost() == Some(true) {
+            self.give_up_journal();
         }
+    }
+
+    /// Gives the journal what has collected, if it has nothing to do.
+    pub(super) fn submit(&mut self, now: Now) {
+        if let Some(keeper) = &mut self.journal
+            && keeper.thread.is_idle()
+            && self.bot.has_batch()
+        {
+            self.bot
+                .submit(|batch| keeper.thread.submit(batch, now.tick));
+        }
+    }
+
+    /// Whether something collects though the journal has nothing to do.
+    pub(super) fn has_batch_to_submit(&self) -> bool {
+        let is_idle = |keeper: &Keeper| keeper.thread.is_idle();
+        self.journal.as_ref().is_some_and(is_idle) && self.bot.has_batch()
     }
 }
 

@@ -16,6 +16,7 @@ mod eviction;
 mod hearing;
 mod inherited;
 mod journal;
+mod journal_thread;
 mod listener;
 mod proxy;
 mod resolver;
@@ -151,7 +152,7 @@ impl Server {
         let doors = doors.open(poll.registry())?;
         let limits = &config.limits;
         let mut bot = Bot::new(config, now);
-        let keep = |claim| Keeper::open(claim, &mut bot, clock.now());
+        let keep = |claim| Keeper::open(claim, &mut bot, clock, stopper.waker());
         let journal = claim.map(keep).transpose()?;
         Ok(Self {
             admission: Admission::new("all of --max-connections", doors.front),
@@ -226,10 +227,11 @@ impl Server {
         self.bot.counters_mut().note_answered(now.tick);
         self.note(events, now.tick);
         self.sessions.begin_turn(now, self.hearing.until());
+        self.take_stored(now);
         self.sessions.receive(&mut self.bot, now);
         self.collect();
         self.expire(now);
-        self.commit(now);
+        self.submit(now);
         self.sessions.transmit();
         self.admission
             .accept(&mut self.sessions, &mut self.bot, self.poll.registry(), now);
@@ -264,6 +266,7 @@ impl Server {
         self.sessions.has_work()
             || self.admission.has_work(&self.sessions)
             || (self.bot.has_delivery() && self.senders.room() > 0 && !self.leaves_rest())
+            || self.has_batch_to_submit()
             || self.watch.as_ref().is_some_and(Watch::has_work)
     }
 
@@ -277,7 +280,6 @@ impl Server {
             self.admission.poll_timeout(),
             self.watch.as_ref().and_then(Watch::poll_timeout),
             self.supervisor.poll_timeout(),
-            self.journal.as_ref().and_then(Keeper::poll_timeout),
             self.senders.poll_timeout(),
         ];
         let next = deadlines.into_iter().flatten().min();
@@ -368,7 +370,7 @@ impl Server {
             front: &self.sessions,
             door: &self.admission,
             senders: &self.senders,
-            journal: self.journal.as_ref().map(Keeper::counters),
+            journal: self.journal.as_ref().map(|keeper| keeper.thread.counters()),
             started_at: self.started_at,
         };
         watch.turn(&mut view, self.poll.registry(), now, self.hearing.until());

@@ -89,10 +89,17 @@ impl Batch {
         self.outcomes.push(outcome);
     }
 
-    /// Takes an accepted job out again, and tells whether it was there.
-    pub fn remove(&mut self, job: Key) -> bool {
-        let at = self.accepted.iter().rposition(|entry| entry.job == job);
-        at.map(|at| self.accepted.remove(at)).is_some()
+    /// Leaves out the accepted jobs that do not count any more.
+    pub fn retain(&mut self, mut counts: impl FnMut(Key) -> bool) {
+        self.accepted.retain(|entry| counts(entry.job));
+    }
+
+    /// Bytes that it holds.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.texts.len()
+            + self.accepted.len() * size_of::<Accepted>()
+            + self.outcomes.len() * size_of::<Outcome>()
     }
 
     /// The accepted jobs.

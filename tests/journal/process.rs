@@ -157,8 +157,10 @@ impl Process {
     /// Makes ready what is due, and commits.
     pub fn commit(&mut self, now: Now) -> bool {
         self.bot.handle_timeout(now, &mut 10_000);
-        let is_kept = self.journal.commit(self.bot.batch(), now).is_ok();
-        self.bot.end_batch(is_kept, now);
+        let mut is_kept = false;
+        self.bot
+            .submit(|batch| is_kept = self.journal.commit(batch, now).is_ok());
+        self.bot.handle_stored(is_kept, now);
         for client in self.clients.iter_mut().flatten() {
             let Some(hold) = client.connection.hold() else {
                 continue;
@@ -173,6 +175,12 @@ impl Process {
                 .extend_from_slice(&self.staging.bytes()[start..]);
         }
         is_kept
+    }
+
+    /// Makes the last outcomes durable.
+    pub fn finish(&mut self, now: Now) {
+        self.bot
+            .submit(|batch| self.journal.finish(batch, now).unwrap());
     }
 
     /// What the connections got, in the order of their calls of `receive`.

@@ -349,7 +349,7 @@ impl World {
         assert_eq!(process.bot.pending(), 0, "all is settled in the end");
         let now = process.at(self.unix);
         let before = process.journal.counts();
-        process.journal.finish(process.bot.batch(), now).unwrap();
+        process.finish(now);
         self.book(&process, before);
         drop(process);
         for command in self.commands.values_mut() {

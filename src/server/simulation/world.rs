@@ -88,7 +88,7 @@ impl World {
         let chance = Generator::new(generator.number());
         let kept = habits
             .disk_fault_percent
-            .map(|_| Kept::new(chance, network.clone(), &mut bot, now));
+            .map(|_| Kept::new(chance, habits.late_events, network.clone(), &mut bot, now));
         Self {
             sessions: Sessions::new(Side::Front, limits, habits.places, now.tick)
                 .with_turns_max(habits.turns_max),
@@ -270,6 +270,11 @@ impl World {
         self.admission.counts().dropped
     }
 
+    /// How many replies are pending.
+    pub(super) fn pending(&self) -> usize {
+        self.bot.pending()
+    }
+
     pub(super) fn has_work(&self) -> bool {
         self.sessions.has_work()
             || self.admission.has_work(&self.sessions)
@@ -315,6 +320,9 @@ impl World {
         if std::mem::take(&mut self.network.borrow_mut().knocks) {
             self.admission.note(0);
         }
+        if let Some(kept) = &mut self.kept {
+            kept.take_stored(&mut self.sessions, &mut self.bot, self.now);
+        }
         self.sessions.receive(&mut self.bot, self.now);
         while let Some(report) = self.senders.poll_report(self.now.tick) {
             self.bot.handle_outcome(&report, self.now);
@@ -322,7 +330,7 @@ impl World {
         self.sessions.expire(&mut self.bot, self.now, &mut 4096);
         self.bot.handle_timeout(self.now, &mut 4096);
         if let Some(kept) = &mut self.kept {
-            kept.commit(&mut self.sessions, &mut self.bot, self.now);
+            kept.submit(&mut self.bot, self.now);
         }
         self.sessions.transmit();
         self.admission

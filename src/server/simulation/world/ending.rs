@@ -14,7 +14,9 @@ impl World {
             for index in 0..self.clients.len() {
                 self.read(index);
             }
-            if !(self.has_work() || self.network.borrow().has_events()) {
+            let now = self.now;
+            let is_answered_next = self.kept.as_mut().is_some_and(|kept| kept.hurry(now));
+            if !(is_answered_next || self.has_work() || self.network.borrow().has_events()) {
                 return self.check_rest();
             }
             self.turn(true);
