@@ -7,7 +7,6 @@ use std::io::{self, Cursor, ErrorKind, Read};
 use std::rc::Rc;
 
 use super::Generator;
-use super::network::Shared;
 use crate::journal::Disk;
 
 /// A handle to the disk; the journal has another.
@@ -22,9 +21,6 @@ struct State {
     fault_percent: u64,
     /// The texts of commands that were ever synced.
     kept: BTreeSet<String>,
-    network: Shared,
-    /// The wires that had something to read when a sync began.
-    answered: Vec<usize>,
 }
 
 #[derive(Default)]
@@ -34,15 +30,13 @@ struct File {
 }
 
 impl SimulatedDisk {
-    pub(super) fn new(generator: Generator, network: Shared) -> Self {
+    pub(super) fn new(generator: Generator) -> Self {
         Self(Rc::new(RefCell::new(State {
             files: Vec::new(),
             names: BTreeMap::new(),
             generator,
             fault_percent: 0,
             kept: BTreeSet::new(),
-            network,
-            answered: Vec::new(),
         })))
     }
 
@@ -53,11 +47,6 @@ impl SimulatedDisk {
     /// Whether a command would survive a power cut, or would have until it was settled.
     pub(super) fn has_kept(&self, id: &str) -> bool {
         self.0.borrow().kept.contains(id)
-    }
-
-    /// The wires that had something to read when the last sync began.
-    pub(super) fn answered(&self) -> Vec<usize> {
-        self.0.borrow().answered.clone()
     }
 
     fn try_to<T>(&self, act: impl FnOnce(&mut State) -> io::Result<T>) -> io::Result<T> {
@@ -157,8 +146,6 @@ impl Disk for SimulatedDisk {
     }
 
     fn sync(&mut self, file: &mut usize) -> io::Result<()> {
-        let answered = self.0.borrow().network.borrow().answered();
-        self.0.borrow_mut().answered = answered;
         self.try_to(|state| {
             state.note_synced(*file);
             Ok(())

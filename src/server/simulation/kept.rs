@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Generator;
 use super::disk::SimulatedDisk;
-use super::network::{Shared, SimulatedSocket};
+use super::network::SimulatedSocket;
 use crate::bot::Bot;
 use crate::config::Config;
 use crate::journal::{Counts, Journal, Recovery};
@@ -31,15 +31,9 @@ struct Flight {
 }
 
 impl Kept {
-    pub(super) fn new(
-        mut generator: Generator,
-        is_late: bool,
-        network: Shared,
-        bot: &mut Bot,
-        now: Now,
-    ) -> Self {
+    pub(super) fn new(mut generator: Generator, is_late: bool, bot: &mut Bot, now: Now) -> Self {
         let pace = is_late.then(|| Generator::new(generator.number()));
-        let disk = SimulatedDisk::new(generator, network);
+        let disk = SimulatedDisk::new(generator);
         let (journal, _) = open(&disk, bot, now);
         Self {
             journal,

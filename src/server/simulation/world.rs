@@ -88,7 +88,7 @@ impl World {
         let chance = Generator::new(generator.number());
         let kept = habits
             .disk_fault_percent
-            .map(|_| Kept::new(chance, habits.late_events, network.clone(), &mut bot, now));
+            .map(|_| Kept::new(chance, habits.late_events, &mut bot, now));
         Self {
             sessions: Sessions::new(Side::Front, limits, habits.places, now.tick)
                 .with_turns_max(habits.turns_max),

@@ -278,8 +278,9 @@ fn clients_that_do_not_read_fill_no_large_buffers() {
     for client in &mut clients {
         flood(client, HEALTHZ.as_bytes());
     }
-    let queued = crate::kernel::queued_at(torrap.address.port());
-    assert_eq!(queued.len(), PLACES);
+    let looks = std::iter::repeat_with(|| crate::kernel::queued_at(torrap.address.port()));
+    let mut looks = looks.take(1_000);
+    let queued = looks.find(|queued| queued.len() == PLACES).unwrap();
     for bytes in queued {
         assert!((1..=BYTES_MAX).contains(&bytes), "{bytes} bytes");
     }
