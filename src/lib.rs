@@ -8,8 +8,9 @@
 //! when the job is due. Then the bot makes the reply and gives it out as a [`bot::Delivery`]; a sender
 //! thread posts it, once, and the outcome goes back to the bot as a [`bot::Report`].
 //!
-//! With a [`journal`], what a turn has accepted is durable before it is acknowledged, and what an earlier
-//! process has left is pending again.
+//! With a [`journal`], a command is durable before it is acknowledged, and what an earlier process has left is
+//! pending again. A thread of its own writes and syncs: the loop gives it a batch and goes on, and holds the
+//! answers of that batch until the thread has answered.
 //!
 //! The core neither opens a socket nor reads a clock: `handle_*` puts requests, time and outcomes in,
 //! `poll_*` takes deliveries and deadlines out, and `now` is an argument.
@@ -22,10 +23,11 @@
 //! | --- | --- |
 //! | wait | sleeps until readiness, a deadline or the waker; not at all while work is left |
 //! | note | books which sockets are ready, and whether a stop was requested |
+//! | take stored | with a journal: schedules the jobs of a batch that is kept, and releases the answers that waited for it |
 //! | receive | reads once from each ready connection; answers its complete requests into a staging area. Before `expire`: a time limit is judged by the last moment whose input is known |
 //! | collect | takes in the outcomes of the senders' attempts |
 //! | expire | ends connections that have lasted too long; makes due jobs ready |
-//! | commit | with a journal: one write and one sync for all that was accepted; acknowledgements wait |
+//! | submit | with a journal: gives it the batch that has collected, if it has none |
 //! | transmit | writes the staged answers to the sockets |
 //! | accept | accepts waiting connections. Last: no connection is closed to make room whose request has just come or whose answer is not written |
 //! | dispatch | makes the replies of ready jobs and hands them to the senders |
@@ -99,8 +101,8 @@
 //!   use each other. Bot and journal meet in the batches of `store` alone.
 //! * **No statics and no thread-locals**, so that two servers in one process are independent. The
 //!   binary installs what a process has one of: its log and its signal handler.
-//! * **The loop blocks in `poll`**, and with a journal where it writes, syncs and reads old records; nowhere else. Name look-ups and
-//!   everything else that may wait happen before it, or on threads of their own. A lock that the loop
+//! * **The loop blocks in `poll`** and nowhere else. Name look-ups, the journal and everything else that may wait
+//!   happen before it, or on threads of their own. A lock that the loop
 //!   shares with those threads is held for a few statements.
 //! * **A sender thread makes one attempt and reports.** Whether and when there is another one is decided
 //!   in `jobs/retry.rs`.

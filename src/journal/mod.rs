@@ -6,7 +6,7 @@
 //!                  └── settled, or attempt failed: in the next batch ◀──────────┘
 //! ```
 //!
-//! A log of segments, each a header and records. What a turn of the loop has accepted
+//! A log of segments, each a header and records. What was accepted while the last batch was written
 //! goes out in one write and one sync, and only then are its acknowledgements sent; what was settled rides
 //! along, and a batch of nothing else is written without a sync: after a power cut a reply may come twice.
 //! A batch that cannot be written is taken back: its commands are answered "busy".

@@ -16,8 +16,8 @@ const STOP_GRACE_MS: u64 = 3_000;
 /// With a journal, how long a stop waits for those, and for what came of the attempts that have begun: an
 /// attempt whose outcome is not known is made again.
 const KEPT_DRAIN_MS: u64 = 500;
-/// How long the end waits for the journal's last commit: a disk that hangs must not keep the process.
-const FINISH_PATIENCE: Duration = Duration::from_millis(400);
+/// How long the end waits for the journal's last commit, ms: a disk that hangs must not keep the process.
+const FINISH_MS: u64 = 400;
 
 impl Server {
     pub(super) fn begin_drain(&mut self) {
@@ -119,8 +119,9 @@ impl Server {
         };
         let thread = &mut keeper.thread;
         let mut is_durable = true;
-        self.bot
-            .submit_last(|batch| is_durable = thread.finish(batch, FINISH_PATIENCE));
+        self.bot.submit_last(|batch| {
+            is_durable = thread.finish(batch, Duration::from_millis(FINISH_MS))
+        });
         if !is_durable {
             warn!(
                 "journal: the disk does not answer; replies that were just posted may be posted again"
