@@ -99,13 +99,6 @@ impl Bot {
             .is_some_and(|keeping| !keeping.batch.is_empty())
     }
 
-    /// Bytes of what collects for the store, and how many jobs wait to be kept.
-    #[must_use]
-    pub fn collected(&self) -> (usize, usize) {
-        let collected = |keeping: &Keeping| (keeping.batch.bytes(), keeping.unkept.len());
-        self.keeping.as_ref().map_or((0, 0), collected)
-    }
-
     /// Gives the batch to the store, which takes what is in it. No other one may be with the store.
     pub fn submit(&mut self, submit: impl FnOnce(&mut Batch)) {
         let submitted = self.keeping.as_ref().map_or(0, |keeping| keeping.submitted);

@@ -139,12 +139,16 @@ impl fmt::Display for Error {
                 nearest,
                 is_trial,
             } => {
-                write!(f, "unknown option {}; {}", Shown(option), Hint(*nearest))?;
-                f.write_str(if *is_trial {
-                    "; text that begins with - goes behind --"
-                } else {
-                    ""
-                })
+                let end = match is_trial {
+                    true => "; text that begins with - goes behind --",
+                    false => "",
+                };
+                write!(
+                    f,
+                    "unknown option {}; {}{end}",
+                    Shown(option),
+                    Hint(*nearest)
+                )
             }
             Self::OnlyVariable { option, opt } => write_only_variable(f, option, opt),
             Self::OptionOfServe { option, command } => {
