@@ -16,28 +16,12 @@ use crate::bot::Bot;
 use crate::health::Condition;
 use crate::journal::{self, Journal};
 use crate::store::PendingJob;
-use crate::time::{Now, Tick};
+use crate::time::Now;
 
 /// The journal of a running bot.
 pub(super) struct Keeper {
     pub(super) thread: JournalThread,
     succession: Succession,
-    /// Since when there is something to be submitted.
-    collects_since: Option<Tick>,
-}
-
-/// While commands keep coming, a batch collects for this long at least, ms: fewer syncs for all are worth more than
-/// that to each.
-const COLLECT_MS: u64 = 1;
-
-impl Keeper {
-    /// Whether a batch has collected for long enough. That is as soon as nothing comes any more, and in a flood after
-    /// half the time that a commit takes.
-    fn is_ripe(&mut self, is_quiet: bool, now: Tick) -> bool {
-        let since = *self.collects_since.get_or_insert(now);
-        let collect_ms = COLLECT_MS.max(self.thread.commit_ms() / 2);
-        is_quiet || now.millis_since(since) >= collect_ms
-    }
 }
 
 /// How long a process that shares its addresses with an older one waits for that one's journal: for
@@ -132,11 +116,15 @@ impl Keeper {
             info!("journal: {bytes} bytes of unfinished writes, which were never acknowledged");
         }
         let thread = JournalThread::start(journal, place, clock, waker).map_err(Error::Loop)?;
-        Ok(Self {
-            thread,
-            succession,
-            collects_since: None,
-        })
+        Ok(Self { thread, succession })
+    }
+
+    /// Gives the thread what has collected, if it has nothing to do: nothing is gained by waiting for more, since
+    /// that collects while this one is synced.
+    fn submit(&mut self, bot: &mut Bot, now: Now) {
+        if bot.has_batch() && self.thread.is_idle() {
+            bot.submit(|batch| self.thread.submit(batch, now.tick));
+        }
     }
 
     /// Whether another process waits for this one to stop.
@@ -156,9 +144,12 @@ impl Server {
         let Some(keeper) = &mut self.journal else {
             return;
         };
-        if let Some(is_kept) = keeper.thread.poll(now.tick)
+        if let Some(is_kept) = keeper.thread.poll()
             && let Some(ticket) = self.bot.handle_stored(is_kept, now)
         {
+            // First, so that the next sync takes its time while these answers are written and their clients' next
+            // commands are read.
+            keeper.submit(&mut self.bot, now);
             self.sessions.release(ticket, is_kept, &mut self.bot, now);
             // Before more is read of the same sessions: what closes one must be the last that is staged for it.
             self.sessions.transmit();
@@ -177,15 +168,8 @@ impl Server {
 
     /// Gives the journal what has collected, if it has nothing to do.
     pub(super) fn submit(&mut self, now: Now) {
-        let is_quiet = self.is_quiet && !self.sessions.has_work();
-        if let Some(keeper) = &mut self.journal
-            && self.bot.has_batch()
-            && keeper.is_ripe(is_quiet, now.tick)
-            && keeper.thread.is_idle()
-        {
-            keeper.collects_since = None;
-            self.bot
-                .submit(|batch| keeper.thread.submit(batch, now.tick));
+        if let Some(keeper) = &mut self.journal {
+            keeper.submit(&mut self.bot, now);
         }
     }
 

@@ -22,8 +22,6 @@ pub(super) struct JournalThread {
     shared: Arc<Shared>,
     /// Since when a batch has been with the thread.
     in_flight: Option<Tick>,
-    /// How long the last one was, in milliseconds.
-    commit_ms: u64,
     is_failing: bool,
     counters: JournalCounters,
 }
@@ -110,7 +108,6 @@ impl JournalThread {
         Ok(Self {
             shared,
             in_flight: None,
-            commit_ms: 0,
             is_failing: false,
             counters: JournalCounters::default(),
         })
@@ -124,11 +121,6 @@ impl JournalThread {
     /// For how long the batch that is with the thread has been there, in milliseconds.
     pub(super) fn age_ms(&self, now: Tick) -> u64 {
         self.in_flight.map_or(0, |since| now.millis_since(since))
-    }
-
-    /// How long the last batch was with the thread, in milliseconds.
-    pub(super) const fn commit_ms(&self) -> u64 {
-        self.commit_ms
     }
 
     /// Whether what is accepted now would be kept in time, as far as can be known.
@@ -146,13 +138,12 @@ impl JournalThread {
     }
 
     /// Whether the jobs of the batch are kept, once that is known.
-    pub(super) fn poll(&mut self, now: Tick) -> Option<bool> {
+    pub(super) fn poll(&mut self) -> Option<bool> {
         let mut desk = self.shared.desk();
         self.is_failing = desk.is_failing;
         let is_kept = desk.answer.take()?;
         self.counters.clone_from(&desk.counters);
         drop(desk);
-        self.commit_ms = self.age_ms(now);
         self.in_flight = None;
         Some(is_kept)
     }

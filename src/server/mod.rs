@@ -108,8 +108,6 @@ pub struct Server {
     journal: Option<Keeper>,
     clock: Clock,
     hearing: Hearing,
-    /// Whether the last poll had no events.
-    is_quiet: bool,
     stopper: Stopper,
     /// Whether others listen on the same addresses, with sockets of their own.
     is_shared: bool,
@@ -167,7 +165,6 @@ impl Server {
             started_at: unix,
             clock,
             hearing: Hearing::new(now),
-            is_quiet: true,
             poll,
             stopper,
             is_shared,
@@ -313,7 +310,6 @@ impl Server {
                 }
             }
         }
-        self.is_quiet = told == 0;
         // As many as have events at all, and more.
         let sockets = self.sessions.len() + EVENTS_PER_TURN;
         self.hearing.end_poll(told, events.capacity(), sockets);
