@@ -37,16 +37,16 @@
 //!
 //! | step | where |
 //! | --- | --- |
-//! | accept | `server/listener.rs`, `server/admission.rs` |
-//! | read into the buffer that all connections share | `server/session.rs` |
+//! | accept | `platform/listener.rs`, `endpoint/admission.rs` |
+//! | read into the buffer that all connections share | `endpoint/session.rs` |
 //! | find the request in the bytes | [`http`]: `connection.rs`, `request.rs`, `framing.rs` |
 //! | route | [`bot::Bot::handle_request`]; `/slack` goes on in `bot/command.rs` |
 //! | verify the signature: the only way to the content | [`slack::signature`] |
 //! | read command, text and `response_url` | [`slack::invocation`], [`slack::form`], [`slack::response_url`] |
 //! | store the job, in the wheel until it is due | [`jobs`], [`timing_wheel`] |
-//! | answer 200, staged and then written | `http/staging.rs`, `server/session.rs` |
+//! | answer 200, staged and then written | `http/staging.rs`, `endpoint/session.rs` |
 //! | due: make the reply | `bot/replies.rs`, [`commands`], [`slack::markup`], [`slack::message`] |
-//! | post it, once | `server/senders/`, `server/agent.rs` |
+//! | post it, once | `delivery/senders/`, `delivery/agent.rs` |
 //! | judge the outcome | `jobs/retry.rs`; after a 429 `jobs/pacing.rs` |
 //!
 //! ```text
@@ -93,7 +93,7 @@
 //!
 //! # Architecture invariants
 //!
-//! * **The shell is `server/`, `trial/`, `check/`, `console/` and the binary (`main.rs`, `signals.rs`).** Nothing
+//! * **The shell is `platform/`, `delivery/`, `engine/`, `endpoint/`, `trial/`, `check/`, `console/` and the binary (`main.rs`, `signals.rs`).** Nothing
 //!   else opens a socket or a file, starts a thread, or reads a clock or the environment. `.clippy.toml`
 //!   enforces it; each part of the shell opens with one `#![allow]`.
 //! * **Dependencies point one way**: `server` → `bot` → `commands` → `slack`, `server` → `journal`, and
@@ -117,6 +117,9 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod console;
+pub(crate) mod delivery;
+mod endpoint;
+mod engine;
 pub mod health;
 mod host;
 pub mod http;
@@ -124,8 +127,9 @@ pub mod jobs;
 pub mod journal;
 pub mod manifest;
 pub mod metrics;
+pub mod platform;
 pub mod refusals;
-pub mod server;
+
 pub mod slab;
 pub mod slack;
 pub mod store;
@@ -135,4 +139,5 @@ pub mod timing_wheel;
 pub mod trial;
 
 pub use config::Config;
-pub use server::{Server, Stopper};
+pub use engine::Server;
+pub use platform::Stopper;

@@ -13,10 +13,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use log::{Level, debug, error, info, log, log_enabled, warn};
+use torrap::Server;
 use torrap::cli::{self, Invocation, Surroundings};
 use torrap::config::Config;
 use torrap::console::{Blocking, Console, quiet_panics};
-use torrap::server::{self, Inherited, Instructions, Passed, Server, Supervisor};
+use torrap::platform::{self, Inherited, Instructions, Passed, Supervisor};
 use torrap::{check, manifest, trial};
 
 use signals::Signals;
@@ -240,7 +241,7 @@ fn check(config: Result<Config, String>) -> i32 {
     }
 }
 
-fn server_failure(error: server::Error) -> Failure {
+fn server_failure(error: platform::Error) -> Failure {
     let code = if error.is_usage() { USAGE } else { FAILED };
     (Box::new(error), code)
 }
@@ -257,7 +258,7 @@ fn show_journal(directory: &Path, jobs: bool) -> i32 {
         written = out.write_all(text.as_bytes());
         written.is_ok()
     };
-    if let Err(error) = server::inspect_journal(directory, jobs, &mut print) {
+    if let Err(error) = platform::inspect_journal(directory, jobs, &mut print) {
         return complain(&error, if error.is_usage() { USAGE } else { FAILED });
     }
     let printed = written.and_then(|()| out.flush());

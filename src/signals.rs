@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use log::{info, warn};
 use nix::sys::signal::{SigSet, Signal};
-use torrap::server::Stopper;
+use torrap::Stopper;
 
 /// What asks for a stop: a terminal's Ctrl-C, a service manager, a terminal that is closed.
 const STOP_SIGNALS: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];

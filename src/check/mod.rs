@@ -9,7 +9,8 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::config::{Config, Proxy};
-use crate::server::{self, Probed};
+use crate::delivery;
+use crate::platform::{self, Probed};
 use crate::slack::response_url::Origin;
 use crate::slack::signature::Verifier;
 use crate::time::UnixTime;
@@ -82,7 +83,7 @@ pub fn run(config: Result<Config, String>) -> Vec<Finding> {
         check_journal(directory, &mut findings);
     }
     findings.push(check_listening(&config));
-    let roots = server::roots_in_use(&config);
+    let roots = delivery::roots_in_use(&config);
     findings.push(Finding::new(
         "roots",
         roots.map_err(|error| error.to_string()),
@@ -139,7 +140,7 @@ fn check_signature() -> Result<String, String> {
 
 /// Writes to the journal's directory and reads what is in it.
 fn check_journal(directory: &Path, findings: &mut Vec<Finding>) {
-    let found = match server::probe_journal(directory) {
+    let found = match platform::probe_journal(directory) {
         Ok((found, exposures)) => {
             let exposures = exposures.into_iter();
             findings.extend(exposures.map(|line| Finding::doubtful("journal", line)));
@@ -152,7 +153,7 @@ fn check_journal(directory: &Path, findings: &mut Vec<Finding>) {
 
 /// Whether replies can go through the proxy, and which ones do not.
 fn check_proxy(config: &Config, proxy: &Proxy) -> Result<String, String> {
-    server::probe_proxy(config).map_err(|error| error.to_string())?;
+    delivery::probe_proxy(config).map_err(|error| error.to_string())?;
     let is_past = |origin: &&Origin| proxy.no_proxy.covers(&origin.host(), origin.port());
     let past = config.reply_origins.iter().filter(is_past);
     let past: Vec<_> = past.map(Origin::to_string).collect();
@@ -172,7 +173,7 @@ fn check_listening(config: &Config) -> Finding {
         front,
         watch,
         notices,
-    } = match server::probe_doors(config) {
+    } = match platform::probe_doors(config) {
         Ok(probed) => probed,
         Err(error) => {
             let ours = bot_that_listens(&error);
@@ -194,8 +195,8 @@ fn check_listening(config: &Config) -> Finding {
 }
 
 /// Whether the address is taken by a bot of ours, which is what a check beside a running one finds.
-fn bot_that_listens(error: &server::Error) -> Option<String> {
-    let server::Error::Listen {
+fn bot_that_listens(error: &platform::Error) -> Option<String> {
+    let platform::Error::Listen {
         address,
         at: Some(at),
         source,
@@ -217,7 +218,7 @@ fn bot_that_listens(error: &server::Error) -> Option<String> {
 /// Asks the receivers of replies for their front pages, and what time it is there.
 fn check_origins(config: &Config, findings: &mut Vec<Finding>) {
     // What keeps a client from being made has been said.
-    let Ok(agent) = server::client(config) else {
+    let Ok(agent) = delivery::client(config) else {
         return;
     };
     let mut skew = None;

@@ -17,11 +17,12 @@ use self::command::{PATIENCE, Response};
 use self::stand_in::{Answer, Post, SlackStandIn};
 use crate::commands::{self, Choice};
 use crate::config::{Config, SigningSecret};
-use crate::server::{self, Server, Stopper};
+use crate::platform;
 use crate::slack::markup;
 use crate::slack::message::{Message, Visibility};
 use crate::slack::response_url::Origin;
 use crate::time::{Seconds, millis};
+use crate::{Server, Stopper};
 
 /// The path of the stand-in's `response_url`, in the form of Slack's own.
 const PATH: &str = "/commands/T0001/1234567890/trial";
@@ -33,7 +34,7 @@ const FRAME: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub enum Error {
     /// The server could not be set up.
-    Server(server::Error),
+    Server(platform::Error),
     /// The machine refused something else.
     Io(io::Error),
 }
@@ -55,8 +56,8 @@ impl From<io::Error> for Error {
     }
 }
 
-impl From<server::Error> for Error {
-    fn from(error: server::Error) -> Self {
+impl From<platform::Error> for Error {
+    fn from(error: platform::Error) -> Self {
         Self::Server(error)
     }
 }

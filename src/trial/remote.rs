@@ -9,7 +9,7 @@ use super::stand_in::{Answer, SlackStandIn};
 use super::{Error, PATH, Story, choice, command};
 use crate::commands;
 use crate::config::Config;
-use crate::server;
+use crate::delivery;
 use crate::slack::response_url::Origin;
 use crate::slack::signature::sign;
 use crate::time::millis;
@@ -37,7 +37,7 @@ pub fn run(
     out: &mut dyn Write,
     is_terminal: bool,
 ) -> Result<bool, Error> {
-    let agent = server::client(config)?;
+    let agent = delivery::client(config)?;
     let mut story = Story {
         start: Instant::now(),
         out,

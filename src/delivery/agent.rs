@@ -1,0 +1,181 @@
+//! One attempt at posting a reply, with ureq.
+
+use std::io::Read;
+use std::time::{Duration, Instant};
+
+use ureq::tls::TlsConfig;
+use ureq::{Agent, http};
+
+use super::proxy::TunnelConnector;
+use super::resolver::CachingResolver;
+use super::transport::SharedConnector;
+use super::watched::Watch;
+use super::{proxy, roots};
+use crate::bot::{Delivery, Report};
+use crate::config::Config;
+use crate::jobs::{Outcome, answer};
+use crate::platform::Error;
+use crate::time::millis;
+
+/// How long connecting may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a whole attempt may take, from the name look-up to the answer's last byte.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a kept connection is trusted; front ends close idle ones after a minute or so.
+const IDLE_AGE: Duration = Duration::from_secs(30);
+/// Bytes read of an answer; more means a new connection for the next reply.
+const ANSWER_BYTES_MAX: u64 = 4096;
+/// ureq's buffers, each way; a reply is mostly smaller than a kilobyte.
+const BUFFER_BYTES: usize = 16 * 1024;
+
+/// How the bot calls itself, to receivers and proxies.
+pub(crate) const USER_AGENT: &str = concat!("torrap/", env!("CARGO_PKG_VERSION"));
+
+/// Kept connections of one sender thread: replies go to one or two names.
+const KEPT_CONNECTIONS: usize = 2;
+
+/// Makes an agent for each sender thread. ureq goes through all connections of an agent for each request, so each
+/// keeps few; when a thread ends for want of work, its connections are closed with it.
+#[derive(Debug)]
+pub(crate) struct Agents {
+    config: ureq::config::Config,
+    connector: SharedConnector,
+    resolver: CachingResolver,
+}
+
+impl Agents {
+    pub(crate) fn new(config: &Config) -> Result<Self, Error> {
+        Self::with_resolver(config, CachingResolver::system())
+    }
+
+    fn with_resolver(config: &Config, resolver: CachingResolver) -> Result<Self, Error> {
+        let tls = TlsConfig::builder().root_certs(roots::from_settings(config)?.0);
+        let tls = tls.build();
+        let client = |proxy| {
+            Agent::config_builder()
+                .proxy(proxy)
+                .max_redirects(0)
+                .http_status_as_error(false)
+                .timeout_global(Some(ATTEMPT_TIMEOUT))
+                .timeout_connect(Some(CONNECT_TIMEOUT))
+                .input_buffer_size(BUFFER_BYTES)
+                .output_buffer_size(BUFFER_BYTES)
+                .max_idle_connections(KEPT_CONNECTIONS)
+                .max_idle_connections_per_host(1)
+                .max_idle_age(IDLE_AGE)
+                .user_agent(USER_AGENT)
+                .tls_config(tls.clone())
+                .build()
+        };
+        let no_proxy = config.proxy.as_ref().map(|proxy| proxy.no_proxy.clone());
+        let tunnels = TunnelConnector::new(client(None), no_proxy.unwrap_or_default());
+        Ok(Self {
+            config: client(proxy::from_settings(config)?),
+            connector: SharedConnector::new(tunnels, resolver.clone()),
+            resolver,
+        })
+    }
+
+    pub(crate) fn make(&self) -> Poster {
+        let (connector, watch) = self.connector.for_agent();
+        let resolver = self.resolver.for_agent();
+        let agent = Agent::with_parts(self.config.clone(), connector, resolver.clone());
+        Poster {
+            agent,
+            resolver,
+            watch,
+        }
+    }
+}
+
+/// What one sender thread posts with.
+#[derive(Debug)]
+pub(crate) struct Poster {
+    agent: Agent,
+    resolver: CachingResolver,
+    watch: Watch,
+}
+
+impl Poster {
+    /// What it posts with, to be interrupted by another thread.
+    pub(crate) const fn agent(&self) -> &Agent {
+        &self.agent
+    }
+
+    /// Posts a reply, once.
+    pub(crate) fn attempt(&self, delivery: &Delivery) -> Report {
+        let begun = Instant::now();
+        self.watch.begin();
+        self.resolver.forget_asked();
+        let (outcome, detail) = match post(&self.agent, delivery) {
+            Ok(response) => judge(response, &delivery.url),
+            Err(error) => {
+                self.doubt();
+                (self.outcome_of_failure(), explain(&error))
+            }
+        };
+        Report {
+            job: delivery.job,
+            outcome,
+            detail,
+            took_ms: millis(begun.elapsed()),
+        }
+    }
+
+    /// What no answer means. What was surely not sent is known where requests are sent: names, sockets,
+    /// proxies, TLS and certificates fail in a great many ways, and all of them before that.
+    pub(crate) fn outcome_of_failure(&self) -> Outcome {
+        match self.watch.is_sent() {
+            true => Outcome::Unknown,
+            false => Outcome::Unsent,
+        }
+    }
+
+    /// Nothing that is kept for the next attempt is trusted any more, be it an address or a connection.
+    fn doubt(&self) {
+        self.watch.note_failed();
+        let proxy = self.agent.config().proxy().map(ureq::Proxy::uri);
+        self.resolver.doubt_asked(proxy);
+    }
+}
+
+fn post(agent: &Agent, delivery: &Delivery) -> Result<http::Response<ureq::Body>, ureq::Error> {
+    let request = http::Request::post(&delivery.url)
+        .header(http::header::CONTENT_TYPE, "application/json")
+        .body(delivery.body.as_slice())?;
+    agent.run(request)
+}
+
+fn judge(mut response: http::Response<ureq::Body>, url: &str) -> (Outcome, String) {
+    // The answer is read to its end, so that the connection can be used again.
+    let mut body = Vec::new();
+    let read = response
+        .body_mut()
+        .as_reader()
+        .take(ANSWER_BYTES_MAX)
+        .read_to_end(&mut body);
+    let status = response.status().as_u16();
+    let retry_after = response.headers().get(http::header::RETRY_AFTER);
+    let retry_after = retry_after.map(http::HeaderValue::as_bytes);
+    let outcome = answer::outcome(status, retry_after, &body);
+    let detail = if outcome == Outcome::Delivered {
+        String::new()
+    } else if read.is_ok() && !body.is_empty() {
+        format!("status {status}: {}", answer::excerpt(&body, url))
+    } else {
+        format!("status {status}")
+    };
+    (outcome, detail)
+}
+
+/// What has failed, without the URL.
+fn explain(error: &ureq::Error) -> String {
+    use ureq::Error as E;
+    match error {
+        E::BadUri(_) | E::Http(_) => "the response_url cannot be used".to_owned(),
+        error => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,396 @@
+//! Name look-ups for the senders: cached, one at a time for a name, and never longer than a sender
+//! may wait.
+//!
+//! ureq's own resolver asks the system for every request, on a thread started for it, even where a
+//! connection is kept. Replies go to one or two names: a look-up a minute is enough.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ureq::config::Config;
+use ureq::http::Uri;
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::NextTimeout;
+use ureq::{Error, Timeout};
+
+/// How long a look-up is good for.
+const FRESH: Duration = Duration::from_secs(60);
+
+/// How long a name whose addresses are in doubt is waited for, before they are tried once more: longer than a
+/// look-up takes, and short enough to leave time for the attempt.
+const DOUBT_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Addresses kept of one name; ureq takes no more.
+const ADDRESSES_MAX: usize = 16;
+
+/// Asks for the addresses of `host:port`, however long that takes.
+type LookUp = dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync;
+
+/// The names that all agents share, and those of them that one agent's attempt has asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct CachingResolver {
+    names: Arc<Names>,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+struct Names {
+    look_up: Box<LookUp>,
+    entries: Mutex<HashMap<String, Entry>>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    /// Kept when a later look-up fails: better an old address than none.
+    addresses: Vec<SocketAddr>,
+    looked_up: Option<Instant>,
+    /// A connection to them has failed since: the name is looked up anew before they are used again.
+    is_doubted: bool,
+    in_flight: bool,
+}
+
+impl Entry {
+    fn is_fresh(&self) -> bool {
+        !self.is_doubted && self.looked_up.is_some_and(|at| at.elapsed() < FRESH)
+    }
+
+    /// What is left when the name cannot be looked up now.
+    fn fallback(&self, error: Error) -> Result<Vec<SocketAddr>, Error> {
+        match self.addresses.is_empty() {
+            true => Err(error),
+            false => Ok(self.addresses.clone()),
+        }
+    }
+}
+
+impl Resolver for CachingResolver {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        _: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, Error> {
+        let host_and_port = host_and_port(uri).ok_or(Error::HostNotFound)?;
+        let addresses = match host_and_port.parse() {
+            Ok(literal) => vec![literal],
+            Err(_) => {
+                self.note_asked(&host_and_port);
+                self.look_up(&host_and_port, *timeout.after)?
+            }
+        };
+        let mut resolved = self.empty();
+        for address in addresses.into_iter().take(ADDRESSES_MAX) {
+            resolved.push(address);
+        }
+        if resolved.is_empty() {
+            Err(Error::HostNotFound)
+        } else {
+            Ok(resolved)
+        }
+    }
+}
+
+fn host_and_port(uri: &Uri) -> Option<String> {
+    let (scheme, authority) = uri.scheme().zip(uri.authority())?;
+    DefaultResolver::host_and_port(scheme, authority)
+}
+
+impl fmt::Debug for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Names").finish_non_exhaustive()
+    }
+}
+
+impl CachingResolver {
+    /// A resolver that asks the system.
+    pub(crate) fn system() -> Self {
+        Self::asking(|name| name.to_socket_addrs().map(Iterator::collect))
+    }
+
+    pub(crate) fn asking(
+        look_up: impl Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
+    ) -> Self {
+        let names = Names {
+            look_up: Box::new(look_up),
+            entries: Mutex::default(),
+            changed: Condvar::new(),
+        };
+        Self {
+            names: Arc::new(names),
+            asked: Arc::default(),
+        }
+    }
+
+    /// One for another agent, which knows the same names.
+    pub(crate) fn for_agent(&self) -> Self {
+        Self {
+            names: self.names.clone(),
+            asked: Arc::default(),
+        }
+    }
+
+    /// Another attempt begins.
+    pub(crate) fn forget_asked(&self) {
+        self.lock_asked().clear();
+    }
+
+    /// The attempt has failed: the addresses of the names that it has asked for are in doubt, and so are those
+    /// of the proxy, which is not asked for when a tunnel is kept.
+    pub(crate) fn doubt_asked(&self, proxy: Option<&Uri>) {
+        for name in self.lock_asked().drain(..) {
+            self.names.doubt(&name);
+        }
+        if let Some(name) = proxy.and_then(host_and_port) {
+            self.names.doubt(&name);
+        }
+    }
+
+    /// A connection to this address has failed where others may be tried: it is the last one of its names
+    /// from now on.
+    pub(crate) fn demote(&self, address: SocketAddr) {
+        for entry in self.names.lock().values_mut() {
+            if let Some(at) = entry.addresses.iter().position(|other| *other == address) {
+                entry.addresses[at..].rotate_left(1);
+            }
+        }
+    }
+
+    fn note_asked(&self, name: &str) {
+        let mut asked = self.lock_asked();
+        if !asked.iter().any(|other| other == name) {
+            asked.push(name.to_owned());
+        }
+    }
+
+    fn lock_asked(&self) -> MutexGuard<'_, Vec<String>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn look_up(&self, name: &str, patience: Duration) -> Result<Vec<SocketAddr>, Error> {
+        // An endless patience cannot be added to an instant.
+        let begun = Instant::now();
+        let names = &self.names;
+        let mut entries = names.lock();
+        let mut has_waited = false;
+        loop {
+            let entry = entries.entry(name.to_owned()).or_default();
+            if entry.is_fresh() {
+                return Ok(entry.addresses.clone());
+            }
+            // A look-up that has just failed is an answer as well, which holds for this attempt only.
+            if has_waited && !entry.in_flight {
+                return entry.fallback(Error::HostNotFound);
+            }
+            if !entry.in_flight {
+                if let Err(error) = Names::start_look_up(names, name) {
+                    return entry.fallback(error.into()); // there is no thread for it
+                }
+                entry.in_flight = true;
+            }
+            // An old answer serves while a new one is fetched, unless it has proved wrong.
+            if !entry.addresses.is_empty() && !entry.is_doubted {
+                return Ok(entry.addresses.clone());
+            }
+            let patience = match entry.addresses.is_empty() {
+                true => patience.min(FRESH),
+                false => patience.min(DOUBT_PATIENCE),
+            };
+            let left = patience.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                return entry.fallback(Error::Timeout(Timeout::Resolve));
+            }
+            let waited = names.changed.wait_timeout(entries, left);
+            entries = waited.unwrap_or_else(PoisonError::into_inner).0;
+            has_waited = true;
+        }
+    }
+}
+
+impl Names {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn doubt(&self, name: &str) {
+        if let Some(entry) = self.lock().get_mut(name) {
+            entry.is_doubted = !entry.addresses.is_empty();
+        }
+    }
+
+    /// Looks a name up on a thread of its own: the system gives no way to interrupt a look-up.
+    fn start_look_up(names: &Arc<Self>, name: &str) -> io::Result<()> {
+        let (names, name) = (names.clone(), name.to_owned());
+        let thread = thread::Builder::new().name("resolver".to_owned());
+        thread.spawn(move || {
+            let found = (names.look_up)(&name);
+            names.finish_look_up(&name, found.unwrap_or_default());
+        })?;
+        Ok(())
+    }
+
+    fn finish_look_up(&self, name: &str, found: Vec<SocketAddr>) {
+        let mut entries = self.lock();
+        let entry = entries.entry(name.to_owned()).or_default();
+        entry.in_flight = false;
+        if !found.is_empty() {
+            entry.addresses = found;
+            entry.looked_up = Some(Instant::now());
+            entry.is_doubted = false;
+        }
+        self.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    fn address(port: u16) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], port))
+    }
+
+    #[test]
+    fn one_look_up_serves_all_who_wait_and_those_who_come_later() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let (open, gate) = channel::<()>();
+        let (counter, gate) = (asked.clone(), Mutex::new(gate));
+        let resolver = CachingResolver::asking(move |_| {
+            counter.fetch_add(1, Ordering::SeqCst);
+            gate.lock().unwrap().recv().map_err(io::Error::other)?;
+            Ok(vec![address(7)])
+        });
+        thread::scope(|scope| {
+            let look_up = || resolver.look_up("slack:7", PATIENCE).unwrap();
+            let waiting: Vec<_> = (0..8).map(|_| scope.spawn(look_up)).collect();
+            open.send(()).unwrap();
+            for thread in waiting {
+                assert_eq!(thread.join().unwrap(), [address(7)]);
+            }
+            assert_eq!(look_up(), [address(7)]);
+        });
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn a_name_without_addresses_is_an_answer_and_asked_for_again() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counter = asked.clone();
+        let resolver =
+            CachingResolver::asking(move |_| match counter.fetch_add(1, Ordering::SeqCst) {
+                0 => Err(io::ErrorKind::NotFound.into()),
+                1 => Ok(Vec::new()),
+                _ => Ok(vec![address(9)]),
+            });
+        for _ in 0..2 {
+            assert!(matches!(
+                resolver.look_up("slack:9", PATIENCE),
+                Err(Error::HostNotFound)
+            ));
+        }
+        assert_eq!(resolver.look_up("slack:9", PATIENCE).unwrap(), [address(9)]);
+    }
+
+    #[test]
+    fn nobody_waits_longer_than_allowed_and_a_hung_look_up_is_not_asked_twice() {
+        let (_open, gate) = channel::<()>();
+        let (asked, count) = (Arc::new(AtomicUsize::new(0)), Mutex::new(gate));
+        let counter = asked.clone();
+        let resolver = CachingResolver::asking(move |_| {
+            counter.fetch_add(1, Ordering::SeqCst);
+            count.lock().unwrap().recv().map_err(io::Error::other)?;
+            Ok(Vec::new())
+        });
+        for _ in 0..2 {
+            let answer = resolver.look_up("slack:1", Duration::from_millis(20));
+            assert!(matches!(answer, Err(Error::Timeout(Timeout::Resolve))));
+        }
+        assert!(asked.load(Ordering::SeqCst) <= 1);
+    }
+
+    /// Answers with these addresses, one look-up after the other, and then with none.
+    fn resolver_of(answers: &[&[SocketAddr]]) -> (CachingResolver, Arc<AtomicUsize>) {
+        let answers: Vec<Vec<SocketAddr>> = answers.iter().map(|found| found.to_vec()).collect();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counter = asked.clone();
+        let resolver = CachingResolver::asking(move |_| {
+            let number = counter.fetch_add(1, Ordering::SeqCst);
+            Ok(answers.get(number).cloned().unwrap_or_default())
+        });
+        (resolver, asked)
+    }
+
+    #[test]
+    fn a_failed_connection_makes_the_addresses_of_its_name_stale_at_once() {
+        let (resolver, asked) = resolver_of(&[&[address(1)], &[address(9)], &[address(2)]]);
+        let look_up = |name: &str| resolver.look_up(name, PATIENCE).unwrap();
+        assert_eq!(look_up("slack:1"), [address(1)]);
+        assert_eq!(look_up("other:1"), [address(9)]);
+        resolver.note_asked("slack:1");
+        resolver.doubt_asked(None);
+        assert_eq!(look_up("slack:1"), [address(2)]);
+        assert_eq!(look_up("slack:1"), [address(2)]);
+        assert_eq!(look_up("other:1"), [address(9)], "another name");
+        assert_eq!(asked.load(Ordering::SeqCst), 3);
+    }
+
+    #[test]
+    fn a_proxys_addresses_are_doubted_though_they_were_not_asked_for() {
+        let (resolver, _) = resolver_of(&[&[address(1)], &[address(2)]]);
+        let proxy: Uri = "http://user:word@proxy:3128".parse().unwrap();
+        let look_up = || resolver.look_up("proxy:3128", PATIENCE).unwrap();
+        assert_eq!(look_up(), [address(1)]);
+        resolver.doubt_asked(Some(&proxy));
+        assert_eq!(look_up(), [address(2)]);
+    }
+
+    #[test]
+    fn a_doubted_address_is_better_than_none() {
+        let (resolver, asked) = resolver_of(&[&[address(1)]]);
+        let look_up = || resolver.look_up("slack:1", PATIENCE).unwrap();
+        assert_eq!(look_up(), [address(1)]);
+        for round in 0..3 {
+            resolver.names.doubt("slack:1");
+            assert_eq!(look_up(), [address(1)]);
+            assert_eq!(look_up(), [address(1)], "it stays in doubt");
+            assert_eq!(asked.load(Ordering::SeqCst), 3 + 2 * round);
+        }
+    }
+
+    #[test]
+    fn a_hung_look_up_leaves_time_for_the_doubted_address() {
+        let (open, gate) = channel::<()>();
+        let gate = Mutex::new(gate);
+        let resolver = CachingResolver::asking(move |_| {
+            gate.lock().unwrap().recv().map_err(io::Error::other)?;
+            Ok(vec![address(1)])
+        });
+        open.send(()).unwrap();
+        let begun = Instant::now();
+        resolver.look_up("slack:1", PATIENCE).unwrap();
+        resolver.names.doubt("slack:1");
+        let found = resolver.look_up("slack:1", PATIENCE);
+        assert_eq!(found.unwrap(), [address(1)]);
+        assert!(begun.elapsed() < PATIENCE);
+    }
+
+    #[test]
+    fn an_address_that_failed_is_tried_last() {
+        let all = [address(1), address(2), address(3)];
+        let (resolver, _) = resolver_of(&[&all]);
+        let look_up = || resolver.look_up("slack:1", PATIENCE).unwrap();
+        assert_eq!(look_up(), all);
+        resolver.demote(address(1));
+        resolver.demote(address(7));
+        assert_eq!(look_up(), [address(2), address(3), address(1)]);
+    }
+}

@@ -1,0 +1,250 @@
+//! A small pool of threads that post replies, each one attempt at a time.
+//!
+//! Whether and when there is another attempt is not decided here. A receiver that hangs holds up the
+//! thread that waits for it, and the others only when it holds up all of them.
+
+mod queue;
+
+use std::collections::VecDeque;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use log::warn;
+use mio::Waker;
+
+use self::queue::{Next, Queue};
+use super::agent::Agents;
+use crate::bot::{Delivery, Report};
+use crate::time::Tick;
+
+/// A thread that has had nothing to do for so long ends.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// Deliveries made ahead for each thread, the one at hand included.
+const AHEAD: usize = 4;
+
+/// When a thread could not be started, another try is made so much later.
+const START_AGAIN_MS: u64 = 1_000;
+/// That has at most one line in the log for so long.
+const WARNING_PERIOD_MS: u64 = 10_000;
+
+/// The loop's side of the pool.
+#[derive(Debug)]
+pub(crate) struct Senders {
+    shared: Arc<Shared>,
+    threads_max: usize,
+    /// Deliveries handed over whose report is not in yet.
+    outstanding: usize,
+    /// When what waits in the queue needs more threads, if it is there still.
+    late_at: Option<Tick>,
+    warned_at: Option<Tick>,
+    /// Deliveries of this turn.
+    batch: Vec<Delivery>,
+    /// Reports of this turn.
+    reports: VecDeque<Report>,
+}
+
+/// What the threads share with the loop.
+#[derive(Debug)]
+struct Shared {
+    agents: Agents,
+    queue: Mutex<Queue>,
+    waker: Arc<Waker>,
+}
+
+impl Senders {
+    /// A pool of at most `threads_max` threads, none of which is started before it is needed.
+    pub(crate) fn new(agents: Agents, threads_max: usize, waker: Arc<Waker>) -> Self {
+        let shared = Shared {
+            agents,
+            queue: Mutex::default(),
+            waker,
+        };
+        Self {
+            shared: Arc::new(shared),
+            threads_max,
+            outstanding: 0,
+            late_at: None,
+            warned_at: None,
+            batch: Vec::new(),
+            reports: VecDeque::new(),
+        }
+    }
+
+    /// How many more deliveries the queue takes.
+    pub(crate) const fn room(&self) -> usize {
+        (self.threads_max * AHEAD).saturating_sub(self.outstanding)
+    }
+
+    /// Deliveries handed over whose report is not in yet.
+    pub(crate) const fn outstanding(&self) -> usize {
+        self.outstanding
+    }
+
+    /// Threads that live, and how many may.
+    pub(crate) fn threads(&self) -> (usize, usize) {
+        (self.shared.lock().threads, self.threads_max)
+    }
+
+    /// When [`Self::submit`] must be called next, with or without deliveries.
+    pub(crate) const fn poll_timeout(&self) -> Option<Tick> {
+        self.late_at
+    }
+
+    /// Adds a delivery to this turn's batch.
+    pub(crate) fn enqueue(&mut self, delivery: Delivery) {
+        self.outstanding += 1;
+        self.batch.push(delivery);
+    }
+
+    /// Hands over the batch, wakes the threads that it needs and starts those that are missing.
+    pub(crate) fn submit(&mut self, now: Tick) {
+        if self.batch.is_empty() && self.late_at.is_none() {
+            return;
+        }
+        let mut queue = self.shared.lock();
+        queue.extend(self.batch.drain(..), now);
+        self.late_at = queue.want(now, self.threads_max);
+        let (woken, missing) = queue.muster();
+        drop(queue);
+        for thread in woken.iter().rev() {
+            thread.unpark();
+        }
+        for started in 0..missing {
+            let shared = self.shared.clone();
+            let thread = thread::Builder::new().name("sender".to_owned());
+            if let Err(error) = thread.spawn(move || shared.serve()) {
+                self.give_up_threads(missing - started, &error, now);
+                break;
+            }
+        }
+        debug_assert!(
+            self.late_at.is_none_or(|at| at > now),
+            "its deadline is met"
+        );
+    }
+
+    /// Does without threads that were counted and could not be started. Those that there are may all hang, and then
+    /// what waits needs another try.
+    fn give_up_threads(&mut self, count: usize, error: &io::Error, now: Tick) {
+        if self
+            .warned_at
+            .is_none_or(|at| now >= at.after(WARNING_PERIOD_MS))
+        {
+            self.warned_at = Some(now);
+            warn!("cannot start a sender thread: {error}");
+        }
+        if self.shared.lock().give_up_threads(count) {
+            self.shared.wake_loop();
+        } else {
+            self.late_at = Some(now.after(START_AGAIN_MS));
+        }
+    }
+
+    /// Takes in the reports that have come since the last turn.
+    pub(crate) fn collect(&mut self) {
+        if self.outstanding > 0 {
+            std::mem::swap(&mut self.reports, &mut self.shared.lock().reports);
+        }
+    }
+
+    /// The next of them.
+    pub(crate) fn poll_report(&mut self) -> Option<Report> {
+        let report = self.reports.pop_front()?;
+        self.outstanding -= 1;
+        Some(report)
+    }
+
+    /// Interrupts what is being sent and lets the threads end.
+    pub(crate) fn stop(&mut self) {
+        let mut queue = self.shared.lock();
+        queue.closed = true;
+        queue.deliveries.clear();
+        let idle = std::mem::take(&mut queue.idle);
+        let agents = std::mem::take(&mut queue.agents);
+        drop(queue);
+        for thread in idle {
+            thread.unpark();
+        }
+        for agent in agents.into_values() {
+            agent.shutdown();
+        }
+    }
+}
+
+impl Drop for Senders {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Shared {
+    /// A queue is whole between any two statements: a panic elsewhere does not spoil it.
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A thread's life: one delivery after the other, until there was none for a while.
+    fn serve(&self) {
+        let thread = thread::current();
+        let poster = self.agents.make();
+        let mut queue = self.lock();
+        queue.agents.insert(thread.id(), poster.agent().clone());
+        queue.summoned -= 1;
+        drop(queue);
+        let mut report = None;
+        while let Some(delivery) = self.exchange(&thread, report) {
+            let job = delivery.job;
+            let attempt = catch_unwind(AssertUnwindSafe(|| poster.attempt(&delivery)));
+            report = Some(attempt.unwrap_or_else(|_| Report {
+                job,
+                outcome: poster.outcome_of_failure(),
+                detail: "the HTTP client panicked".to_owned(),
+                took_ms: 0,
+            }));
+        }
+    }
+
+    /// Hands in a report and takes the next delivery, waiting for it if need be; none when the thread is to end. When
+    /// the loop sees the report, the thread is either at work again or known to be idle: it is never taken for busy by
+    /// the delivery that follows.
+    fn exchange(&self, thread: &Thread, report: Option<Report>) -> Option<Delivery> {
+        let mut queue = self.lock();
+        let is_first = report.is_some() && queue.reports.is_empty();
+        queue.reports.extend(report);
+        let next = queue.next(thread, true);
+        drop(queue);
+        if is_first {
+            self.wake_loop();
+        }
+        match next {
+            Next::Deliver(delivery) => Some(delivery),
+            Next::Wait => self.wait(thread),
+            Next::End => None,
+        }
+    }
+
+    /// Waits, listed as idle, until there is a delivery, or for as long as a thread may be idle.
+    fn wait(&self, thread: &Thread) -> Option<Delivery> {
+        let until = Instant::now() + IDLE;
+        loop {
+            thread::park_timeout(until.saturating_duration_since(Instant::now()));
+            let may_wait = Instant::now() < until;
+            let mut queue = self.lock();
+            queue.forget_idle(thread);
+            match queue.next(thread, may_wait) {
+                Next::Deliver(delivery) => return Some(delivery),
+                Next::Wait => {}
+                Next::End => return None,
+            }
+        }
+    }
+
+    fn wake_loop(&self) {
+        // It fails only when the loop is gone, and then nobody wants to know.
+        let _ = self.waker.wake();
+    }
+}

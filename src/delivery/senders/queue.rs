@@ -1,0 +1,264 @@
+//! What the loop and the sender threads share, behind one lock: what is to be sent, what came of it, and who waits.
+
+use std::collections::{HashMap, VecDeque};
+use std::thread::{Thread, ThreadId};
+
+use ureq::Agent;
+
+use crate::bot::{Delivery, Report};
+use crate::jobs::Outcome;
+use crate::time::Tick;
+
+/// Threads that take deliveries as long as none is late: enough to keep a processor busy with a receiver that answers at
+/// once. More of them would then only take it from each other, and from the acknowledgements.
+const PROMPT_THREADS: usize = 8;
+/// A delivery that has waited in the queue for so long is late: its receivers are slow, and all threads are needed.
+const LATE_MS: u64 = 20;
+
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    /// What waits, and since when.
+    pub(crate) deliveries: VecDeque<(Tick, Delivery)>,
+    /// What the loop has not taken yet. Only the first of them wakes it.
+    pub(crate) reports: VecDeque<Report>,
+    /// Threads that may be at work now.
+    pub(crate) wanted: usize,
+    /// Threads that exist or are about to.
+    pub(crate) threads: usize,
+    /// Those of them that were woken or started and have not come for a delivery yet.
+    pub(crate) summoned: usize,
+    /// Those of them that wait, the latest on top. It is the next to be woken: its connection is the least likely to
+    /// have been closed, and the threads below have time to notice that they are not needed.
+    pub(crate) idle: Vec<Thread>,
+    /// What the threads post with, to be interrupted at a stop.
+    pub(crate) agents: HashMap<ThreadId, Agent>,
+    pub(crate) closed: bool,
+}
+
+/// What a thread is to do.
+pub(crate) enum Next {
+    Deliver(Delivery),
+    Wait,
+    End,
+}
+
+impl Queue {
+    const fn at_work(&self) -> usize {
+        self.threads - self.idle.len()
+    }
+
+    /// Adds deliveries that have become due.
+    pub(crate) fn extend(&mut self, deliveries: impl Iterator<Item = Delivery>, now: Tick) {
+        self.deliveries
+            .extend(deliveries.map(|delivery| (now, delivery)));
+    }
+
+    /// Decides how many threads may be at work, and when to decide again: when the first that waits will be late. Those
+    /// that are at work now say nothing about it: they may be done, and idle, before that.
+    pub(crate) fn want(&mut self, now: Tick, threads_max: usize) -> Option<Tick> {
+        let late_at = self.deliveries.front()?.0.after(LATE_MS);
+        if late_at <= now || threads_max <= PROMPT_THREADS {
+            self.wanted = threads_max;
+            None
+        } else {
+            self.wanted = PROMPT_THREADS;
+            Some(late_at)
+        }
+    }
+
+    /// The waiting threads to be woken for what is there to do, and how many are to be started beside them.
+    pub(crate) fn muster(&mut self) -> (Vec<Thread>, usize) {
+        let more = self
+            .wanted
+            .saturating_sub(self.at_work())
+            .min(self.deliveries.len().saturating_sub(self.summoned));
+        let woken = self.idle.split_off(self.idle.len().saturating_sub(more));
+        let missing = more - woken.len();
+        self.threads += missing;
+        self.summoned += more;
+        (woken, missing)
+    }
+
+    /// Threads that were counted and could not be started. If there is none at all, nobody would ever take what waits:
+    /// it counts as not sent, and comes back after its backoff. Tells whether that is so.
+    pub(crate) fn give_up_threads(&mut self, count: usize) -> bool {
+        self.threads -= count;
+        self.summoned -= count;
+        if self.threads > 0 {
+            return false;
+        }
+        let stranded = self.deliveries.drain(..);
+        self.reports.extend(stranded.map(|(_, delivery)| Report {
+            job: delivery.job,
+            outcome: Outcome::Unsent,
+            detail: "no sender thread".to_owned(),
+            took_ms: 0,
+        }));
+        true
+    }
+
+    /// The next delivery for a thread that is at work, unless there are enough of them without it.
+    fn take(&mut self) -> Option<Delivery> {
+        if self.at_work() > self.wanted {
+            return None;
+        }
+        self.deliveries.pop_front().map(|(_, delivery)| delivery)
+    }
+
+    /// What a thread is to do next that has just become free.
+    pub(crate) fn next(&mut self, thread: &Thread, may_wait: bool) -> Next {
+        if let Some(delivery) = self.take() {
+            Next::Deliver(delivery)
+        } else if may_wait && !self.closed {
+            self.idle.push(thread.clone());
+            Next::Wait
+        } else {
+            self.threads -= 1;
+            self.agents.remove(&thread.id());
+            Next::End
+        }
+    }
+
+    /// A thread waits no longer. If it is not listed, it was taken off the list when it was summoned.
+    pub(crate) fn forget_idle(&mut self, thread: &Thread) {
+        match self.idle.iter().position(|idle| idle.id() == thread.id()) {
+            Some(index) => _ = self.idle.remove(index),
+            None => self.summoned = self.summoned.saturating_sub(1),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+    use crate::slab::Key;
+
+    fn delivery(number: u32) -> (Tick, Delivery) {
+        let delivery = Delivery {
+            job: Key::from_parts(number, 1),
+            url: String::new(),
+            body: Vec::new(),
+        };
+        (Tick(0), delivery)
+    }
+
+    /// A queue with so many deliveries, and threads of which so many are at work.
+    fn queue(deliveries: u32, at_work: usize, idle: usize, wanted: usize) -> Queue {
+        Queue {
+            deliveries: (0..deliveries).map(delivery).collect(),
+            wanted,
+            threads: at_work + idle,
+            idle: (0..idle).map(|_| other_thread()).collect(),
+            ..Queue::default()
+        }
+    }
+
+    fn other_thread() -> Thread {
+        thread::spawn(|| {}).thread().clone()
+    }
+
+    #[test]
+    fn the_latest_idle_threads_are_woken_before_new_ones_are_started() {
+        let mut queue = queue(3, 0, 2, 8);
+        let latest = queue.idle[1].id();
+        let (woken, missing) = queue.muster();
+        assert_eq!((woken.len(), missing, queue.at_work()), (2, 1, 3));
+        assert_eq!(woken[1].id(), latest);
+        let (woken, missing) = queue.muster();
+        assert_eq!((woken.len(), missing), (0, 0), "they are on their way");
+        let mut queue = self::queue(1, 0, 2, 8);
+        let latest = queue.idle[1].id();
+        let (woken, missing) = queue.muster();
+        assert_eq!((woken.len(), missing, queue.at_work()), (1, 0, 1));
+        assert_eq!(woken[0].id(), latest);
+    }
+
+    #[test]
+    fn no_more_threads_are_put_to_work_than_are_wanted_or_have_something_to_do() {
+        assert_eq!(queue(100, 3, 0, 8).muster().1, 5);
+        assert_eq!(queue(2, 3, 0, 8).muster().1, 2);
+        assert_eq!(queue(100, 8, 0, 8).muster().1, 0);
+        assert_eq!(queue(100, 64, 0, 8).muster().1, 0);
+    }
+
+    #[test]
+    fn a_thread_beyond_those_that_are_wanted_takes_nothing() {
+        let mut queue = queue(2, 9, 0, 8);
+        assert!(queue.take().is_none());
+        queue.wanted = 9;
+        assert!(queue.take().is_some());
+    }
+
+    /// Of ten threads at work eight hang, and the other two go idle since only eight are wanted.
+    #[test]
+    fn what_waits_behind_all_threads_becomes_late_even_so() {
+        let mut queue = queue(1, 10, 0, 10);
+        assert_eq!(queue.want(Tick(0), 10), Some(Tick(LATE_MS)));
+        assert_eq!(queue.muster().1, 0);
+        let thread = other_thread();
+        assert!(matches!(queue.next(&thread, true), Next::Wait));
+        assert!(matches!(queue.next(&thread, true), Next::Wait));
+        assert_eq!(queue.want(Tick(LATE_MS), 10), None);
+        assert_eq!(queue.muster().0.len(), 1);
+    }
+
+    #[test]
+    fn all_threads_are_wanted_when_they_are_few_or_something_is_late() {
+        let mut queue = queue(1, 0, 0, 0);
+        assert_eq!((queue.want(Tick(0), 3), queue.wanted), (None, 3));
+        let late = Some(Tick(LATE_MS));
+        assert_eq!(queue.want(Tick(0), 64), late);
+        assert_eq!(queue.wanted, PROMPT_THREADS);
+        assert_eq!(queue.want(Tick(LATE_MS - 1), 64), late);
+        assert_eq!((queue.want(Tick(LATE_MS), 64), queue.wanted), (None, 64));
+        queue.deliveries.clear();
+        assert_eq!(queue.want(Tick(LATE_MS), 64), None);
+    }
+
+    #[test]
+    fn what_no_thread_can_take_is_reported_as_unsent() {
+        let mut queue = queue(3, 1, 0, 8);
+        assert_eq!(queue.muster().1, 3);
+        assert!(!queue.give_up_threads(3), "there is one that may take it");
+        assert_eq!(
+            (queue.threads, queue.summoned, queue.deliveries.len()),
+            (1, 0, 3)
+        );
+        queue.threads = 0;
+        assert_eq!(queue.muster().1, 3);
+        assert!(queue.give_up_threads(3));
+        assert_eq!(
+            (queue.threads, queue.summoned, queue.deliveries.len()),
+            (0, 0, 0)
+        );
+        assert!(
+            queue
+                .reports
+                .iter()
+                .all(|report| report.outcome == Outcome::Unsent)
+        );
+        assert_eq!(queue.reports.len(), 3);
+    }
+
+    #[test]
+    fn a_thread_that_finds_nothing_waits_once_and_ends_when_it_may_not() {
+        let mut queue = queue(0, 2, 1, 8);
+        let thread = queue.idle[0].clone();
+        queue.forget_idle(&thread);
+        assert_eq!((queue.idle.len(), queue.at_work()), (0, 3));
+        queue.summoned = 1;
+        queue.forget_idle(&thread);
+        assert_eq!((queue.summoned, queue.at_work()), (0, 3));
+        assert!(matches!(queue.next(&thread, true), Next::Wait));
+        assert_eq!((queue.idle.len(), queue.at_work()), (1, 2));
+        queue.forget_idle(&thread);
+        assert!(matches!(queue.next(&thread, false), Next::End));
+        queue.closed = true;
+        assert!(matches!(queue.next(&thread, true), Next::End));
+        assert_eq!((queue.threads, queue.at_work()), (1, 1));
+        queue.deliveries.push_back(delivery(0));
+        assert!(matches!(queue.next(&thread, false), Next::Deliver(_)));
+    }
+}

@@ -1,0 +1,349 @@
+//! The TCP connections under ureq, made for few system calls.
+//!
+//! As it comes, ureq 3.5 makes twelve of them for a reply on a kept connection: head and content are sent with
+//! a call each, each call has a time-out set before it (what is left of ten seconds is never the same twice), and
+//! two looks whether the connection is still open take three calls each. Here it is three: what is sent is held
+//! until an answer is waited for, time-outs come in steps, and one look is enough.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::mem::MaybeUninit;
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use socket2::SockRef;
+use ureq::unversioned::transport::{
+    Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, RustlsConnector,
+    ShutdownHandle, Transport,
+};
+use ureq::{Error, Timeout};
+
+use super::proxy::TunnelConnector;
+use super::resolver::CachingResolver;
+use super::watched::Watch;
+
+/// Steps of the time-outs that a socket is given: an attempt may last longer by less than this.
+const TIMEOUT_STEP: Duration = Duration::from_millis(250);
+/// Room that ureq must find behind what is held; when there is less, that is sent first.
+const OUTPUT_ROOM_MIN: usize = 4 * 1024;
+
+/// ureq's own chain of connectors, with our sockets and tunnels at its bottom; shared by all agents, so that each can resume the
+/// TLS sessions of the others. What it makes is watched for the agent that it is made for.
+#[derive(Clone, Debug)]
+pub(crate) struct SharedConnector {
+    chain: Arc<dyn Connector<Out = Box<dyn Transport>>>,
+    watch: Watch,
+}
+
+impl SharedConnector {
+    pub(crate) fn new(tunnels: TunnelConnector, resolver: CachingResolver) -> Self {
+        let chain =
+            ().chain(tunnels)
+                .chain(TcpConnector(resolver))
+                .chain(RustlsConnector::default())
+                .chain(BoxingConnector);
+        Self {
+            chain: Arc::new(chain),
+            watch: Watch::default(),
+        }
+    }
+
+    /// One for another agent, and what there is to know of its attempts.
+    pub(crate) fn for_agent(&self) -> (Self, Watch) {
+        let watch = self.watch.for_agent();
+        let connector = Self {
+            chain: self.chain.clone(),
+            watch: watch.clone(),
+        };
+        (connector, watch)
+    }
+}
+
+impl Connector for SharedConnector {
+    type Out = Box<dyn Transport>;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails<'_>,
+        chained: Option<()>,
+    ) -> Result<Option<Self::Out>, Error> {
+        let connected = self.chain.connect(details, chained);
+        // A proxy and TLS were spoken to by now, and the receiver not yet.
+        self.watch.note_connected();
+        Ok(connected?.map(|transport| self.watch.over(transport).boxed()))
+    }
+}
+
+/// Gives whatever the chain has made the one type that it can be shared under.
+#[derive(Debug)]
+struct BoxingConnector;
+
+impl<In: Transport> Connector<In> for BoxingConnector {
+    type Out = Box<dyn Transport>;
+
+    fn connect(
+        &self,
+        _: &ConnectionDetails<'_>,
+        chained: Option<In>,
+    ) -> Result<Option<Self::Out>, Error> {
+        Ok(chained.map(Transport::boxed))
+    }
+}
+
+/// With the names, to be told which addresses do not answer.
+#[derive(Debug)]
+struct TcpConnector(CachingResolver);
+
+impl<In: Transport> Connector<In> for TcpConnector {
+    type Out = Either<In, Tcp>;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails<'_>,
+        chained: Option<In>,
+    ) -> Result<Option<Self::Out>, Error> {
+        // The tunnel through a proxy, whose own connection was made here before.
+        if let Some(tunnel) = chained {
+            return Ok(Some(Either::A(tunnel)));
+        }
+        // ureq looks up no name where there is a proxy; this one may be reached without it.
+        let begun = Instant::now();
+        let resolved = match details.addrs.is_empty() {
+            true => Some(
+                details
+                    .resolver
+                    .resolve(details.uri, details.config, details.timeout)?,
+            ),
+            false => None,
+        };
+        let addrs = resolved.as_ref().unwrap_or(&details.addrs);
+        let time_left = left(details.timeout, begun.elapsed());
+        let stream = connect_any(addrs, time_left, |failed| self.0.demote(failed))?;
+        stream.set_nodelay(true)?;
+        let config = details.config;
+        let buffers = LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size());
+        let stream = Arc::new(Stream(stream));
+        let handle: Weak<dyn ShutdownHandle> = Arc::downgrade(&stream) as _;
+        (details.register_shutdown)(handle)?;
+        Ok(Some(Either::B(Tcp::new(stream, buffers))))
+    }
+}
+
+/// The first address that answers. Each gets an equal share of the time that is left; those before it have failed.
+fn connect_any(
+    addrs: &[SocketAddr],
+    timeout: NextTimeout,
+    mut note_failed: impl FnMut(SocketAddr),
+) -> Result<TcpStream, Error> {
+    let started = Instant::now();
+    let mut last = Error::HostNotFound;
+    for (index, addr) in addrs.iter().enumerate() {
+        let left = timeout.after.saturating_sub(started.elapsed());
+        let share = left / u32::try_from(addrs.len() - index).unwrap_or(u32::MAX);
+        if share.is_zero() {
+            return Err(Error::Timeout(timeout.reason));
+        }
+        last = match TcpStream::connect_timeout(addr, share) {
+            Ok(stream) => return Ok(stream),
+            Err(error) if error.kind() == ErrorKind::TimedOut => Error::Timeout(Timeout::Connect),
+            Err(error) => error.into(),
+        };
+        note_failed(*addr);
+    }
+    Err(last)
+}
+
+/// Lets [`ureq::Agent::shutdown`] interrupt a thread that waits.
+#[derive(Debug)]
+struct Stream(TcpStream);
+
+impl ShutdownHandle for Stream {
+    fn shutdown(&self) {
+        // It fails only when the connection is already gone.
+        let _ = self.0.shutdown(Shutdown::Both);
+    }
+}
+
+/// A connection.
+#[derive(Debug)]
+struct Tcp {
+    stream: Arc<Stream>,
+    buffers: Holding,
+    /// The time-outs that the socket has now.
+    read_timeout: Option<Duration>,
+    write_timeout: Option<Duration>,
+    /// An answer has just come in: the connection was open a moment ago, and it will be looked at again when it
+    /// is taken out of the pool.
+    fresh: bool,
+}
+
+impl Tcp {
+    const fn new(stream: Arc<Stream>, buffers: LazyBuffers) -> Self {
+        Self {
+            stream,
+            buffers: Holding { buffers, held: 0 },
+            read_timeout: None,
+            write_timeout: None,
+            fresh: false,
+        }
+    }
+
+    /// Sends what is held.
+    fn flush(&mut self, timeout: NextTimeout) -> Result<(), Error> {
+        let held = std::mem::take(&mut self.buffers.held);
+        if held == 0 {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        let mut sent = 0;
+        while sent < held {
+            let wanted = in_steps(left(timeout, begun.elapsed()))?;
+            if self.write_timeout != wanted {
+                self.stream.0.set_write_timeout(wanted)?;
+                self.write_timeout = wanted;
+            }
+            match (&self.stream.0).write(&self.buffers.buffers.output()[sent..held]) {
+                Ok(0) => return Err(io::Error::from(ErrorKind::WriteZero).into()),
+                Ok(len) => sent += len,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(fault(error, timeout.reason)),
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&mut self) -> io::Result<usize> {
+        let input = self.buffers.buffers.input_append_buf();
+        loop {
+            match (&self.stream.0).read(input) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// Reads without waiting, when the time is over: the process may have been stopped while the answer came, and
+    /// a reply whose answer is not read is posted once more.
+    fn read_what_is_there(&mut self) -> io::Result<usize> {
+        self.stream.0.set_nonblocking(true)?;
+        let read = self.read();
+        self.stream.0.set_nonblocking(false)?;
+        read
+    }
+}
+
+impl Transport for Tcp {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        self.buffers.held += amount;
+        if self.buffers.output().len() < OUTPUT_ROOM_MIN {
+            self.flush(timeout)?;
+        }
+        Ok(())
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        self.flush(timeout)?;
+        let read = match in_steps(timeout) {
+            Ok(wanted) => {
+                if self.read_timeout != wanted {
+                    self.stream.0.set_read_timeout(wanted)?;
+                    self.read_timeout = wanted;
+                }
+                self.read()
+            }
+            Err(_) => self.read_what_is_there(),
+        };
+        let len = read.map_err(|error| fault(error, timeout.reason))?;
+        self.buffers.buffers.input_appended(len);
+        self.fresh = len > 0;
+        Ok(len > 0)
+    }
+
+    /// Neither closed nor with bytes that belong to no answer.
+    fn is_open(&mut self) -> bool {
+        if std::mem::take(&mut self.fresh) {
+            return true;
+        }
+        let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
+        let look =
+            SockRef::from(&self.stream.0).recv_with_flags(&mut [MaybeUninit::uninit()], flags);
+        look.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    }
+}
+
+/// What is left of a time-out after so long: a peer that takes a little now and then does not get the time again
+/// for each piece.
+pub(crate) fn left(timeout: NextTimeout, elapsed: Duration) -> NextTimeout {
+    if timeout.after.is_not_happening() {
+        return timeout;
+    }
+    let after = timeout.after.saturating_sub(elapsed).into();
+    NextTimeout { after, ..timeout }
+}
+
+/// What is left of an attempt, rounded up to the next step.
+fn in_steps(timeout: NextTimeout) -> Result<Option<Duration>, Error> {
+    if timeout.after.is_not_happening() {
+        return Ok(None);
+    }
+    if timeout.after.is_zero() {
+        return Err(Error::Timeout(timeout.reason));
+    }
+    let steps = timeout.after.as_nanos().div_ceil(TIMEOUT_STEP.as_nanos());
+    Ok(Some(
+        TIMEOUT_STEP.saturating_mul(u32::try_from(steps).unwrap_or(u32::MAX)),
+    ))
+}
+
+fn fault(error: io::Error, reason: Timeout) -> Error {
+    match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => Error::Timeout(reason),
+        _ => error.into(),
+    }
+}
+
+/// ureq's buffers, whose output begins behind what is held.
+#[derive(Debug)]
+struct Holding {
+    buffers: LazyBuffers,
+    /// Bytes of the output that are written and not yet sent.
+    held: usize,
+}
+
+impl Buffers for Holding {
+    fn output(&mut self) -> &mut [u8] {
+        &mut self.buffers.output()[self.held..]
+    }
+
+    fn input(&self) -> &[u8] {
+        self.buffers.input()
+    }
+
+    fn input_append_buf(&mut self) -> &mut [u8] {
+        self.buffers.input_append_buf()
+    }
+
+    fn input_appended(&mut self, amount: usize) {
+        self.buffers.input_appended(amount);
+    }
+
+    fn input_consume(&mut self, amount: usize) {
+        self.buffers.input_consume(amount);
+    }
+
+    fn tmp_and_output(&mut self) -> (&mut [u8], &mut [u8]) {
+        let (tmp, output) = self.buffers.tmp_and_output();
+        (tmp, &mut output[self.held..])
+    }
+
+    fn can_use_input(&self) -> bool {
+        self.buffers.can_use_input()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,345 @@
+//! Who is let in: the listening sockets, and what becomes of those who wait when places or descriptors
+//! run out.
+
+use std::fmt::Display;
+use std::io;
+use std::net::SocketAddr;
+
+use log::warn;
+use mio::net::TcpListener;
+
+use super::session::Service;
+use super::sessions::Sessions;
+use super::socket::{Accept, Socket};
+use crate::platform::listener::{Accepted, Listener, is_out_of_descriptors};
+use crate::time::{Now, Tick};
+
+/// Connections accepted from one listener in one turn; no more than there are places, so that those who come and go at
+/// a small door do not hold up the other.
+const ACCEPTS_PER_TURN: usize = 256;
+/// How long accepting pauses when there is no room and nobody can go, ms.
+const PAUSE_MS: u64 = 20;
+/// The same when it is only places that are missing: somebody may have stalled long enough soon.
+const PLACES_PAUSE_MS: u64 = 2;
+/// How long connections that have begun may take to be completed before a shared address is left, ms:
+/// several round trips to a proxy that is near.
+const HANDSHAKE_MS: u64 = 50;
+/// Each warning has at most one line in the log for so long, ms.
+const WARNING_PERIOD_MS: u64 = 10_000;
+
+/// What an operator is warned of. One does not silence another: a crowd that takes the places is not what
+/// takes the descriptors.
+#[derive(Clone, Copy)]
+enum Warning {
+    Evicting,
+    Busy,
+    Accepting,
+    /// The system has no room to watch a connection.
+    Unwatched,
+}
+
+/// When each had its last line.
+struct Warnings([Option<Tick>; 4]);
+
+impl Warnings {
+    /// Whether this one may have a line; then it has.
+    fn may_tell(&mut self, warning: Warning, now: Tick) -> bool {
+        let told_at = &mut self.0[warning as usize];
+        let is_old = |at: Tick| now >= at.after(WARNING_PERIOD_MS);
+        let may = told_at.is_none_or(is_old);
+        if may {
+            *told_at = Some(now);
+        }
+        may
+    }
+}
+
+/// Why nobody is let in for the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shortage {
+    /// All places are taken.
+    Places,
+    /// Accepting fails, mostly for want of descriptors.
+    Accepting,
+}
+
+/// To whom those who come from now on are left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leave {
+    /// To nobody, or to a socket that others have as well.
+    AtOnce,
+    /// To other processes, which listen on the same addresses.
+    ToOthers,
+    /// To a process that will listen on them when this one has ended: until then whoever comes hears
+    /// nothing, and asks again after a second.
+    ToSuccessor,
+}
+
+/// The door.
+pub(crate) struct Admission<A: Accept> {
+    /// The places, as an operator knows them.
+    places: &'static str,
+    listeners: Vec<Listener<A>>,
+    /// Until when accepting pauses, and why.
+    pause: Option<(Shortage, Tick)>,
+    warnings: Warnings,
+    /// Accepted when all places were taken and busy. Only somebody who is there shows that places are
+    /// short: an idle loop would not know whether anyone waits in the kernel.
+    waiting: Option<A::Socket>,
+    /// From when on nobody is let in any more.
+    leaving_at: Option<Tick>,
+    /// Whether the addresses are kept to the end, for the process that comes after this one.
+    keeps_addresses: bool,
+    has_left: bool,
+    counts: Counts,
+}
+
+/// What has happened at the door.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counts {
+    /// Connections let in.
+    pub(crate) accepted: u64,
+    /// Idle or stalled ones that others had to make room for.
+    pub(crate) evicted: u64,
+    /// Connections that were closed at once, since the system had no room to watch them.
+    pub(crate) dropped: u64,
+    /// How often nobody was let in for a while.
+    pub(crate) pauses: u64,
+}
+
+impl Admission<TcpListener> {
+    pub(crate) fn local_addrs(&self) -> io::Result<Vec<SocketAddr>> {
+        self.listeners.iter().map(Listener::local_addr).collect()
+    }
+}
+
+impl<A: Accept> Admission<A> {
+    pub(crate) const fn new(places: &'static str, listeners: Vec<Listener<A>>) -> Self {
+        Self {
+            places,
+            listeners,
+            pause: None,
+            warnings: Warnings([None; 4]),
+            waiting: None,
+            leaving_at: None,
+            keeps_addresses: false,
+            has_left: false,
+            counts: Counts {
+                accepted: 0,
+                evicted: 0,
+                dropped: 0,
+                pauses: 0,
+            },
+        }
+    }
+
+    pub(crate) const fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Takes note of connections that wait.
+    pub(crate) fn note(&mut self, index: usize) {
+        if let Some(listener) = self.listeners.get_mut(index) {
+            listener.ready = true;
+        }
+    }
+
+    /// Whether somebody may wait and could be let in at once.
+    pub(crate) fn has_work(&self, sessions: &Sessions<A::Socket>) -> bool {
+        !self.is_paused(sessions)
+            && (self.waiting.is_some() || self.listeners.iter().any(|listener| listener.ready))
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Tick> {
+        let pause = self.pause.map(|(_, until)| until);
+        pause.into_iter().chain(self.leaving_at).min()
+    }
+
+    /// Lets nobody in any more: at once, or, if others share the addresses, when the connections that
+    /// have begun are complete. New ones then come to the others.
+    pub(crate) fn leave(&mut self, how: Leave, now: Tick) {
+        let turned_away = |listener: &Listener<A>| match listener.turn_away() {
+            Ok(()) => true,
+            Err(error) => {
+                warn!("a connection that begins just now may be reset: {error}");
+                false
+            }
+        };
+        let waits = how != Leave::AtOnce && self.listeners.iter().all(turned_away);
+        self.keeps_addresses = waits && how == Leave::ToSuccessor;
+        self.leaving_at = Some(if waits { now.after(HANDSHAKE_MS) } else { now });
+    }
+
+    /// Whether nobody can be let in any more, but for connections that had begun and took their time.
+    pub(crate) const fn is_closed(&self) -> bool {
+        self.has_left
+    }
+
+    /// Whether the addresses are kept as long as this is.
+    pub(crate) const fn keeps_addresses(&self) -> bool {
+        self.keeps_addresses
+    }
+
+    /// Lets nobody in any more, but those who are connected already: closing the listener would reset
+    /// them.
+    fn close(
+        &mut self,
+        sessions: &mut Sessions<A::Socket>,
+        service: &mut impl Service,
+        registry: &<A::Socket as Socket>::Registry,
+        now: Now,
+    ) {
+        self.pause = None;
+        if let Some(stream) = self.waiting.take().filter(|_| !sessions.is_full()) {
+            self.admit(stream, sessions, registry, now.tick);
+        }
+        for index in 0..self.listeners.len() {
+            self.listeners[index].ready = true;
+            while self.listeners[index].ready && !sessions.is_full() && self.pause.is_none() {
+                self.accept_one(index, sessions, service, registry, now);
+            }
+        }
+        if !self.keeps_addresses {
+            self.listeners.clear();
+        }
+        self.has_left = true;
+        self.pause = None;
+        self.leaving_at = None;
+    }
+
+    /// A place that has become free ends the wait for one; of descriptors nobody tells.
+    fn is_paused(&self, sessions: &Sessions<A::Socket>) -> bool {
+        self.pause
+            .is_some_and(|(shortage, _)| shortage == Shortage::Accepting || sessions.is_full())
+    }
+
+    /// Takes in waiting connections. When there is no room for them, those that have stalled or been
+    /// idle longest make some; when all are busy, the others wait in the kernel.
+    pub(crate) fn accept(
+        &mut self,
+        sessions: &mut Sessions<A::Socket>,
+        service: &mut impl Service,
+        registry: &<A::Socket as Socket>::Registry,
+        now: Now,
+    ) {
+        if self.leaving_at.is_some_and(|at| at <= now.tick) {
+            return self.close(sessions, service, registry, now);
+        }
+        let is_over = self.poll_timeout().is_some_and(|until| until <= now.tick);
+        if self.is_paused(sessions) && !is_over {
+            return;
+        }
+        self.pause = None;
+        if let Some(stream) = self.waiting.take() {
+            self.seat(stream, sessions, service, registry, now);
+        }
+        for index in 0..self.listeners.len() {
+            let mut budget = ACCEPTS_PER_TURN.min(sessions.capacity());
+            while self.listeners[index].ready && budget > 0 && self.pause.is_none() {
+                budget -= 1;
+                self.accept_one(index, sessions, service, registry, now);
+            }
+        }
+    }
+
+    fn accept_one(
+        &mut self,
+        index: usize,
+        sessions: &mut Sessions<A::Socket>,
+        service: &mut impl Service,
+        registry: &<A::Socket as Socket>::Registry,
+        now: Now,
+    ) {
+        match self.listeners[index].accept() {
+            Accepted::Stream(stream) => self.seat(stream, sessions, service, registry, now),
+            Accepted::Empty => {}
+            Accepted::Exhausted(error) => {
+                if is_out_of_descriptors(&error) && sessions.make_room(service, now) {
+                    self.counts.evicted += 1;
+                } else {
+                    self.begin_pause(Shortage::Accepting, now.tick);
+                }
+                let what = format_args!("cannot accept connections: {error}");
+                self.warn(Warning::Accepting, now.tick, &what);
+            }
+        }
+    }
+
+    /// Gives an accepted connection a place, or lets it wait for one: nobody else is accepted then.
+    fn seat(
+        &mut self,
+        stream: A::Socket,
+        sessions: &mut Sessions<A::Socket>,
+        service: &mut impl Service,
+        registry: &<A::Socket as Socket>::Registry,
+        now: Now,
+    ) {
+        let places = self.places;
+        if sessions.is_full() {
+            if !sessions.make_room(service, now) {
+                self.waiting = Some(stream);
+                self.begin_pause(Shortage::Places, now.tick);
+                let what = format_args!("{places} are taken and busy");
+                return self.warn(Warning::Busy, now.tick, &what);
+            }
+            self.counts.evicted += 1;
+            let what =
+                format_args!("{places} are taken: closing those that have stalled or are idle");
+            self.warn(Warning::Evicting, now.tick, &what);
+        }
+        self.admit(stream, sessions, registry, now.tick);
+    }
+
+    fn admit(
+        &mut self,
+        stream: A::Socket,
+        sessions: &mut Sessions<A::Socket>,
+        registry: &<A::Socket as Socket>::Registry,
+        now: Tick,
+    ) {
+        let Err(error) = sessions.admit(stream, registry, now) else {
+            self.counts.accepted += 1;
+            return;
+        };
+        self.counts.dropped += 1;
+        let dropped = self.counts.dropped;
+        let what = format_args!(
+            "no room to watch a connection, it is closed ({dropped} so far): {error} (memory, or fs.epoll.max_user_watches)"
+        );
+        self.warn(Warning::Unwatched, now, &what);
+    }
+
+    const fn begin_pause(&mut self, shortage: Shortage, now: Tick) {
+        self.counts.pauses += 1;
+        let ms = match shortage {
+            Shortage::Places => PLACES_PAUSE_MS,
+            Shortage::Accepting => PAUSE_MS,
+        };
+        self.pause = Some((shortage, now.after(ms)));
+    }
+
+    fn warn(&mut self, warning: Warning, now: Tick, what: &dyn Display) {
+        if self.warnings.may_tell(warning, now) {
+            warn!("{what}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crowd_at_the_door_does_not_hide_that_descriptors_are_short() {
+        let mut warnings = Warnings([None; 4]);
+        for ms in 0..WARNING_PERIOD_MS {
+            assert_eq!(warnings.may_tell(Warning::Evicting, Tick(ms)), ms == 0);
+        }
+        assert!(warnings.may_tell(Warning::Accepting, Tick(5)));
+        assert!(warnings.may_tell(Warning::Busy, Tick(5)));
+        assert!(!warnings.may_tell(Warning::Accepting, Tick(6)));
+        let later = Tick(WARNING_PERIOD_MS);
+        assert!(warnings.may_tell(Warning::Evicting, later));
+        assert!(!warnings.may_tell(Warning::Busy, later));
+    }
+}

@@ -1,0 +1,168 @@
+//! Who holds bytes for longer than a turn, and who gives up what it holds when that is too much in all.
+//!
+//! The order is that of eviction: all who have not authenticated go before any client does. Of either, the one
+//! that holds most goes first; sizes within a factor of two are alike, and of those it is the one that has held its
+//! bytes for longest. So a crowd cannot have a command shed by holding a little less than the command does.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+/// Bytes held for all sessions together: incomplete requests, and answers that are not read. Slack's requests
+/// usually arrive in one piece and its answers are read at once, so that neither is held. Who holds no more than
+/// the part that comes to it, which is this divided by the places, is let be and not counted, so that it may be
+/// twice as much in all.
+pub(crate) const HELD_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// What a command takes up at most, head and content. Holders of less are all alike, and the one that has held
+/// for longest goes first: none of them keeps a command from coming in two pieces.
+const COMMAND_BYTES_MAX: usize = 32 * 1024;
+
+/// Where a holder stands among all: the greatest is the first to give up what it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Rank {
+    is_unauthenticated: bool,
+    /// The power of two that its bytes lie below.
+    size: u32,
+    /// The number of its entry: those after it are greater.
+    entry: Reverse<u64>,
+}
+
+/// The sessions that hold more than their part. What a change costs grows with the logarithm of their number, which
+/// is at most that of the places.
+#[derive(Debug)]
+pub(crate) struct Holders {
+    part: usize,
+    /// What they hold together.
+    bytes: usize,
+    entries: u64,
+    /// By their slots.
+    holders: BTreeMap<u32, (Rank, usize)>,
+    order: BTreeMap<Rank, u32>,
+}
+
+impl Holders {
+    /// None of so many places.
+    pub(crate) fn among(places: usize) -> Self {
+        Self {
+            part: HELD_BYTES_MAX / places.max(1),
+            bytes: 0,
+            entries: 0,
+            holders: BTreeMap::new(),
+            order: BTreeMap::new(),
+        }
+    }
+
+    /// Takes note of how much the session in a slot holds now, and has held when this was last told.
+    pub(crate) fn note(&mut self, slot: u32, is_client: bool, before: usize, bytes: usize) {
+        if before.max(bytes) <= self.part {
+            return;
+        }
+        let old = self.forget(slot);
+        if bytes <= self.part {
+            return;
+        }
+        let size = bytes.max(COMMAND_BYTES_MAX).next_power_of_two().ilog2();
+        let entry = Reverse(self.entries);
+        let is_unauthenticated = !is_client;
+        let is_alike = |old: &Rank| (old.is_unauthenticated, old.size) == (!is_client, size);
+        let rank = old.filter(is_alike).unwrap_or(Rank {
+            is_unauthenticated,
+            size,
+            entry,
+        });
+        self.entries += 1;
+        self.bytes += bytes;
+        self.holders.insert(slot, (rank, bytes));
+        self.order.insert(rank, slot);
+    }
+
+    /// The session in a slot holds nothing any more, or is gone.
+    pub(crate) fn forget(&mut self, slot: u32) -> Option<Rank> {
+        let (rank, bytes) = self.holders.remove(&slot)?;
+        self.order.remove(&rank);
+        self.bytes -= bytes;
+        Some(rank)
+    }
+
+    /// The slot of the session that has to give up what it holds, while they hold too much.
+    pub(crate) fn first_to_go(&self) -> Option<u32> {
+        let (_, slot) = self.order.last_key_value()?;
+        self.is_excessive().then_some(*slot)
+    }
+
+    pub(crate) const fn is_excessive(&self) -> bool {
+        self.bytes > HELD_BYTES_MAX
+    }
+
+    /// What all of them hold, and how many they are.
+    #[cfg(test)]
+    pub(crate) fn sum(&self) -> (usize, usize) {
+        assert_eq!(self.holders.len(), self.order.len());
+        (self.bytes, self.holders.len())
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn part(&self) -> usize {
+        self.part
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KIB: usize = 1024;
+
+    /// Holders in this order: whether each is a client, and how much it holds. The order in which they go while each
+    /// is replaced by nothing.
+    fn order(given: &[(bool, usize)]) -> Vec<u32> {
+        let mut holders = Holders::among(8_192);
+        for (slot, (is_client, bytes)) in (1..).zip(given) {
+            holders.note(slot, *is_client, 0, *bytes);
+        }
+        let mut gone = Vec::new();
+        while let Some((_, slot)) = holders.order.last_key_value() {
+            gone.push(*slot);
+            holders.forget(gone[gone.len() - 1]);
+        }
+        assert_eq!(holders.sum(), (0, 0));
+        gone
+    }
+
+    #[test]
+    fn unauthenticated_ones_go_before_clients_then_by_size_then_by_age() {
+        assert_eq!(order(&[(true, 200 * KIB), (false, 9 * KIB)]), [2, 1]);
+        assert_eq!(order(&[(false, 40 * KIB), (false, 200 * KIB)]), [2, 1]);
+        assert_eq!(order(&[(false, 130 * KIB), (false, 200 * KIB)]), [1, 2]);
+        // A command's first piece, and those who hold a little less.
+        assert_eq!(order(&[(false, 9 * KIB), (false, 31 * KIB)]), [1, 2]);
+        assert_eq!(order(&[(true, 50 * KIB), (true, 90 * KIB)]), [2, 1]);
+    }
+
+    #[test]
+    fn growing_within_a_size_leaves_the_age_and_beyond_it_begins_another() {
+        let mut holders = Holders::among(8_192);
+        holders.note(1, false, 0, 140 * KIB);
+        holders.note(2, false, 0, 140 * KIB);
+        holders.note(1, false, 140 * KIB, 250 * KIB);
+        assert_eq!(holders.order.last_key_value().unwrap().1, &1);
+        holders.note(1, true, 250 * KIB, 250 * KIB);
+        assert_eq!(holders.order.last_key_value().unwrap().1, &2);
+        assert_eq!(holders.sum(), (390 * KIB, 2));
+    }
+
+    #[test]
+    fn only_what_is_beyond_the_part_of_each_counts_and_only_too_much_is_shed() {
+        let mut holders = Holders::among(8_192);
+        holders.note(0, false, 0, 8 * KIB);
+        assert_eq!(holders.sum(), (0, 0));
+        for slot in 1..=256 {
+            holders.note(slot, false, 0, 256 * KIB);
+            assert_eq!(holders.first_to_go(), None, "{slot}");
+        }
+        holders.note(257, true, 0, 9 * KIB);
+        assert_eq!(holders.first_to_go(), Some(1));
+        holders.note(1, false, 256 * KIB, 0);
+        assert_eq!(holders.first_to_go(), None);
+    }
+}

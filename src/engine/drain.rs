@@ -1,0 +1,138 @@
+//! A graceful stop: how it begins, when it is over, and what it leaves.
+
+use std::time::Duration;
+
+use log::{debug, info, warn};
+
+use super::Server;
+use super::journal::{HANDOVER_PATIENCE, Keeper};
+use crate::endpoint::admission::Leave;
+use crate::health::Condition;
+use crate::time::Seconds;
+
+/// How long a stop waits for requests that are incomplete and for clients that do not read, ms: long
+/// enough for whoever is honest, and a stranger's one byte must not hold up a restart.
+const STOP_GRACE_MS: u64 = 3_000;
+/// With a journal, how long a stop waits for those, and for what came of the attempts that have begun: an
+/// attempt whose outcome is not known is made again.
+const KEPT_DRAIN_MS: u64 = 500;
+/// How long the end waits for the journal's last commit, ms: a disk that hangs must not keep the process.
+const FINISH_MS: u64 = 400;
+
+impl Server {
+    pub(crate) fn begin_drain(&mut self) {
+        debug!("received cancellation signal");
+        let pending = self.bot.pending();
+        if let Some(keeper) = &self.journal {
+            keeper.thread.ask_place();
+        }
+        // What a journal keeps need not be waited for.
+        let (drain_ms, grace_ms) = match self.journal {
+            Some(_) => (KEPT_DRAIN_MS.min(self.drain_ms), KEPT_DRAIN_MS),
+            None => (self.drain_ms, STOP_GRACE_MS),
+        };
+        let patience = Seconds { ms: drain_ms };
+        info!("stopping; replies pending: {pending}, waiting up to {patience} s");
+        self.supervisor.tell_stopping(pending, drain_ms);
+        // The turn may have begun a while ago.
+        let begin = self.clock.now().tick;
+        self.drain_until = Some(begin.not_before(drain_ms));
+        self.grace_until = Some(begin.not_before(grace_ms));
+        let is_awaited = self.journal.as_ref().is_some_and(Keeper::is_awaited);
+        self.admission.leave(
+            match (self.is_shared, is_awaited) {
+                (false, _) => Leave::AtOnce,
+                (true, false) => Leave::ToOthers,
+                (true, true) => Leave::ToSuccessor,
+            },
+            begin,
+        );
+        self.sessions.drain();
+        self.bot.set_condition(Condition::Draining);
+        debug!("stopped slackbot");
+    }
+
+    /// The directory of the journal is gone: what is pending is posted before the end, as without a journal.
+    pub(crate) fn give_up_journal(&mut self) {
+        warn!(
+            "journal: its directory is gone, and the next start would not find what is owed: it is posted before the end"
+        );
+        let now = self.clock.now();
+        self.journal = None;
+        self.bot.end_store(now.tick);
+        self.sessions.release(u64::MAX, true, &mut self.bot, now);
+        self.sessions.transmit();
+        if !self.stopper.is_at_once() {
+            self.drain_until = Some(now.tick.not_before(self.drain_ms));
+            self.supervisor
+                .tell_stopping(self.bot.pending(), self.drain_ms);
+        }
+    }
+
+    /// The second stop: nothing is waited for any more.
+    pub(crate) fn end_drain(&mut self) {
+        let pending = self.bot.pending();
+        info!("stopping at once; replies pending: {pending}");
+        // Over with this turn, which has heard of all until then.
+        self.drain_until = Some(self.hearing.until());
+    }
+
+    pub(crate) fn is_drained(&self) -> bool {
+        let Some(until) = self.drain_until else {
+            return false;
+        };
+        let owed = match self.journal {
+            Some(_) => self.bot.sending(),
+            None => self.bot.pending(),
+        };
+        // Whether the next start would find the journal is known before what it keeps is left to it.
+        let is_placed = |keeper: &Keeper| keeper.thread.is_lost() == Some(false);
+        let is_left = self.admission.is_closed()
+            && !self.sessions.has_work()
+            && self.journal.as_ref().is_none_or(is_placed);
+        let is_settled = is_left && owed == 0;
+        let are_clients_served = self.grace_until.is_none() || self.sessions.owed() == 0;
+        // Not by the clock: what has come in time is taken in first, however late it is.
+        is_settled && are_clients_served || self.hearing.until() >= until
+    }
+
+    /// Whether it is stopping, and what no sender has yet is left to the next start.
+    pub(crate) const fn leaves_rest(&self) -> bool {
+        self.journal.is_some() && self.drain_until.is_some()
+    }
+
+    /// Nothing is waited for any more: what is not kept by now is not promised.
+    pub(crate) fn end_held(&mut self) {
+        if self.sessions.has_held() {
+            let now = self.clock.now();
+            self.sessions.begin_turn(now, self.hearing.until());
+            self.sessions.withdraw_held(&mut self.bot, now);
+            self.sessions.transmit();
+        }
+    }
+
+    /// The end: how many replies are left undelivered. What a journal keeps is not.
+    pub(crate) fn leave_rest(&mut self) -> usize {
+        let pending = self.bot.pending();
+        let Some(mut keeper) = self.journal.take() else {
+            return pending;
+        };
+        let thread = &mut keeper.thread;
+        let mut is_durable = true;
+        self.bot.submit_last(|batch| {
+            is_durable = thread.finish(batch, Duration::from_millis(FINISH_MS))
+        });
+        if !is_durable {
+            warn!(
+                "journal: the disk does not answer; replies that were just posted may be posted again"
+            );
+        }
+        info!("replies left to the next start: {pending}");
+        let succession = keeper.into_succession();
+        // The addresses that were kept for the next process go with this one: not before that one listens.
+        if self.admission.keeps_addresses() && !succession.await_completion(HANDOVER_PATIENCE) {
+            warn!("journal: the process that waited for it does not listen yet");
+        }
+        0
+    }
+}

@@ -1,0 +1,55 @@
+//! What differs from seed to seed.
+
+use super::Generator;
+
+/// What a seed likes to happen.
+#[derive(Clone, Copy)]
+pub(crate) struct Habits {
+    pub(crate) places: usize,
+    pub(crate) descriptors: usize,
+    /// Sessions of each kind that have their turn before the others.
+    pub(crate) turns_max: usize,
+    /// Of each hundred system calls, so many go wrong in a way that means nothing.
+    pub(crate) fault_percent: u64,
+    pub(crate) delay_ms: u64,
+    /// Events are told some turns later.
+    pub(crate) late_events: bool,
+    /// Of each hundred clients, so many never read.
+    pub(crate) silent_percent: u64,
+    /// Whether there is a journal, and of each hundred calls of its disk, so many that fail while it is bad.
+    pub(crate) disk_fault_percent: Option<u64>,
+}
+
+impl Habits {
+    /// Room for all, and nothing goes wrong.
+    pub(crate) const fn calm() -> Self {
+        Self {
+            places: 1_000,
+            descriptors: 1_000,
+            turns_max: 1_000,
+            fault_percent: 0,
+            delay_ms: 0,
+            late_events: false,
+            silent_percent: 0,
+            disk_fault_percent: None,
+        }
+    }
+
+    pub(crate) fn draw(generator: &mut Generator) -> Self {
+        Self {
+            places: generator.pick(&[2, 5, 1_000, 1_000]),
+            descriptors: generator.pick(&[1, 4, 1_000, 1_000]),
+            turns_max: 1_000,
+            fault_percent: generator.pick(&[0, 5, 30]),
+            delay_ms: generator.pick(&[0, 1, 200, 5_000]),
+            late_events: generator.percent(50),
+            silent_percent: generator.pick(&[0, 0, 30]),
+            disk_fault_percent: generator.pick(&[None, None, Some(0), Some(20), Some(100)]),
+        }
+    }
+
+    /// Whether somebody may have to wait for a place, or to go for somebody else.
+    pub(crate) const fn is_crowded(&self) -> bool {
+        self.places < 100 || self.descriptors < 100
+    }
+}

@@ -1,0 +1,374 @@
+//! The directory of a journal, and who has it.
+
+mod reading;
+mod segments;
+
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::journal::Disk;
+
+/// Tells people which process has the directory. What counts is the lock on the directory itself, which
+/// nobody can delete; only where a directory cannot be locked, as on NFS, it is this file's.
+const LOCK: &str = "lock";
+/// Whoever has this one locked is the next to have the directory, and has not opened his doors yet.
+const NEXT: &str = "next";
+
+/// A file that is written to see whether one can be; a process number follows.
+const PROBE: &str = "probe-";
+const PROBE_BYTES: usize = 4096;
+
+/// Nobody else may look: the `response_url`s are secrets.
+const DIRECTORY_MODE: u32 = 0o700;
+const FILE_MODE: u32 = 0o600;
+
+/// For how long a lock is tried in any case, and how long after each time it is tried again.
+const LOCK_PATIENCE: Duration = Duration::from_millis(200);
+const LOCK_WAIT: Duration = Duration::from_millis(10);
+
+/// Why a directory cannot be had.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// Another process has it, and perhaps it has told its number.
+    Taken(Option<u32>),
+    /// Another process waits for it already.
+    Awaited,
+    /// It cannot be made, or files cannot be made in it.
+    Unusable(io::Error),
+}
+
+/// A directory with the files of a journal.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    path: PathBuf,
+    /// The directory itself: to lock it, to sync it, and to tell it from another one that has its path.
+    handle: File,
+    identity: Identity,
+    /// Held as long as this lives, where the directory cannot be locked.
+    _lock: Option<File>,
+}
+
+/// Which file or directory something is, whatever its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+impl Identity {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        }
+    }
+}
+
+/// Where a directory is, and which one it is.
+#[derive(Debug)]
+pub(crate) struct Place {
+    path: PathBuf,
+    identity: Identity,
+}
+
+impl Place {
+    /// Whether the path no longer leads to the directory: the next start will not find what is in it.
+    pub(crate) fn is_lost(&self) -> bool {
+        match fs::metadata(&self.path) {
+            Ok(metadata) => Identity::of(&metadata) != self.identity,
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        }
+    }
+}
+
+impl Directory {
+    /// Makes the directory if need be and takes it for this process alone. `patience`: how long to wait
+    /// for a process that has it, and is about to stop; `waits` is told which one that is.
+    pub(crate) fn take(
+        path: &Path,
+        patience: Duration,
+        waits: impl FnOnce(Option<u32>),
+    ) -> Result<(Self, Succession), Refused> {
+        let unusable = Refused::Unusable;
+        match DirBuilder::new().mode(DIRECTORY_MODE).create(path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(unusable(error));
+            }
+            _ => {}
+        }
+        let mut directory = Self::look_at(path).map_err(unusable)?;
+        let writable = lock_file(path, NEXT).map_err(unusable)?;
+        // A file that is open for writing would keep the file system from being made read-only. NFS locks
+        // no other.
+        let readable = directory.open(NEXT).map_err(unusable)?;
+        let (next, locked) = match lock_patiently(&readable, LOCK_PATIENCE) {
+            Err(TryLockError::Error(_)) => {
+                let locked = lock_patiently(&writable, LOCK_PATIENCE);
+                (writable, locked)
+            }
+            locked => (readable, locked),
+        };
+        match locked {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(Refused::Awaited),
+            Err(TryLockError::Error(error)) => return Err(unusable(error)),
+        }
+        match directory.lock(&directory.handle, patience, waits) {
+            Ok(()) => directory.tell_process().map_err(unusable)?,
+            Err(TryLockError::WouldBlock) => return Err(Refused::Taken(directory.holder())),
+            // Not here; the file's lock stands for the directory's.
+            Err(TryLockError::Error(_)) => directory._lock = Some(directory.take_file()?),
+        }
+        Ok((directory, Succession { next }))
+    }
+
+    /// The directory as it is, to be read.
+    pub(crate) fn look_at(path: &Path) -> io::Result<Self> {
+        let handle = File::open(path)?;
+        let metadata = handle.metadata()?;
+        if !metadata.is_dir() {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            handle,
+            identity: Identity::of(&metadata),
+            _lock: None,
+        })
+    }
+
+    /// Whether a bot could write there, found out by doing it. Leaves nothing behind, not even a directory
+    /// that was not there before: `false` then.
+    pub(crate) fn probe(path: &Path) -> io::Result<bool> {
+        let made = DirBuilder::new().mode(DIRECTORY_MODE).create(path);
+        let was_there = match made {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => true,
+            made => made.map(|()| false)?,
+        };
+        let written = Self::look_at(path).and_then(|mut directory| {
+            let name = format!("{PROBE}{}", std::process::id());
+            let mut file = directory.create(&name)?;
+            let written = directory
+                .write(&mut file, 0, &[0; PROBE_BYTES])
+                .and_then(|()| directory.sync(&mut file));
+            directory.remove(&name)?;
+            written
+        });
+        if !was_there {
+            fs::remove_dir(path)?;
+        }
+        written.map(|()| was_there)
+    }
+
+    /// Where it is, and which one.
+    pub(crate) fn place(&self) -> Place {
+        Place {
+            path: self.path.clone(),
+            identity: self.identity,
+        }
+    }
+
+    /// What other users could do to the directory, with what to do about it: a line for each.
+    pub(crate) fn exposures(&self) -> Vec<String> {
+        let Ok(metadata) = self.handle.metadata() else {
+            return Vec::new();
+        };
+        let user = nix::unistd::geteuid().as_raw();
+        exposures(metadata.uid(), metadata.mode() & 0o777, user)
+    }
+
+    /// The process that has the directory to itself. `Some(None)` if it has not told its number.
+    pub(crate) fn user(&self) -> Option<Option<u32>> {
+        // A shared lock, and for a moment only: a bot that starts just now is not told that
+        // somebody else has the directory.
+        let result = match self.handle.try_lock_shared() {
+            Ok(()) => self.handle.unlock().map_err(TryLockError::Error),
+            Err(TryLockError::Error(_)) => self.open(LOCK).ok()?.try_lock_shared(),
+            taken => taken,
+        };
+        matches!(result, Err(TryLockError::WouldBlock)).then(|| self.holder())
+    }
+
+    fn holder(&self) -> Option<u32> {
+        let mut text = String::new();
+        let lock = self.open(LOCK).ok()?;
+        lock.take(16).read_to_string(&mut text).ok()?;
+        text.trim().parse().ok()
+    }
+
+    /// Writes the number of this process into the file that people may look at. A full disk is no reason
+    /// not to start, nor is something else that has the file's name; a directory in which no file can be
+    /// made is.
+    fn tell_process(&self) -> io::Result<()> {
+        let written = lock_file(&self.path, LOCK).and_then(|mut file| {
+            file.set_len(0)?;
+            writeln!(file, "{}", std::process::id())
+        });
+        match written {
+            Err(error) if is_no_right_to_write(&error) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// The same, and the file's lock stands for the directory's.
+    fn take_file(&self) -> Result<File, Refused> {
+        let lock = lock_file(&self.path, LOCK).map_err(Refused::Unusable)?;
+        match lock_patiently(&lock, LOCK_PATIENCE) {
+            Ok(()) => self.tell_process().map_err(Refused::Unusable)?,
+            Err(TryLockError::WouldBlock) => return Err(Refused::Taken(self.holder())),
+            Err(TryLockError::Error(error)) => return Err(Refused::Unusable(error)),
+        }
+        Ok(lock)
+    }
+
+    /// Locks the directory, or waits for whoever has it.
+    fn lock(
+        &self,
+        lock: &File,
+        patience: Duration,
+        waits: impl FnOnce(Option<u32>),
+    ) -> Result<(), TryLockError> {
+        match lock_patiently(lock, LOCK_PATIENCE) {
+            Err(TryLockError::WouldBlock) if !patience.is_zero() => {
+                waits(self.holder());
+                lock_patiently(lock, patience)
+            }
+            locked => locked,
+        }
+    }
+
+    /// Opens a file of the directory for reading, and nothing else that has a name there.
+    fn open(&self, name: &str) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags(PLAIN_FILES);
+        let file = options.open(self.path.join(name))?;
+        match file.metadata()?.is_file() {
+            true => Ok(file),
+            false => Err(io::Error::other("it is not a file")),
+        }
+    }
+}
+
+/// For a process of this user. Root may do everything in any case, and has directories of volumes.
+fn exposures(owner: u32, mode: u32, user: u32) -> Vec<String> {
+    let mut lines = Vec::new();
+    if owner != user && owner != 0 {
+        lines.push(format!(
+            "the directory belongs to user {owner} and torrap runs as user {user}: the other user can delete \
+             and replace what is in it; chown it, or run torrap as user {owner}"
+        ));
+    }
+    if mode & 0o077 != 0 {
+        lines.push(format!(
+            "other users may look into the directory, its mode is {mode:o}; chmod 700 it"
+        ));
+    }
+    lines
+}
+
+/// No symbolic link is followed out of the directory, and nobody is waited for at the other end of a pipe.
+const PLAIN_FILES: i32 = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+
+fn is_no_right_to_write(error: &io::Error) -> bool {
+    use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+    matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem)
+}
+
+/// Who is the next to have a directory. At first that is this process, which has it just now.
+#[derive(Debug)]
+pub(crate) struct Succession {
+    next: File,
+}
+
+impl Succession {
+    /// This process has opened its doors, and somebody else may come next.
+    pub(crate) fn complete(&self) -> io::Result<()> {
+        self.next.unlock()
+    }
+
+    /// Whether another process is the next: it waits for the directory, or has it and has not opened its
+    /// doors yet.
+    pub(crate) fn is_under_way(&self) -> bool {
+        match self.next.try_lock_shared() {
+            Ok(()) => {
+                let _ = self.next.unlock();
+                false
+            }
+            Err(error) => matches!(error, TryLockError::WouldBlock),
+        }
+    }
+
+    /// Waits as long as another process is the next, and not longer than this. Returns whether it is
+    /// not any more.
+    pub(crate) fn await_completion(&self, patience: Duration) -> bool {
+        let begun = Instant::now();
+        while self.is_under_way() {
+            if begun.elapsed() >= patience {
+                return false;
+            }
+            thread::sleep(LOCK_WAIT);
+        }
+        true
+    }
+}
+
+fn lock_file(path: &Path, name: &str) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(FILE_MODE)
+        .custom_flags(PLAIN_FILES)
+        .open(path.join(name))
+}
+
+/// Whoever only looks who has the directory has it locked for a moment; so has one that is just ending.
+fn lock_patiently(lock: &File, patience: Duration) -> Result<(), TryLockError> {
+    let begun = Instant::now();
+    loop {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) if begun.elapsed() < patience => thread::sleep(LOCK_WAIT),
+            result => return result,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_of_another_user_or_open_to_others_is_told() {
+        assert!(exposures(1000, 0o700, 1000).is_empty());
+        assert!(
+            exposures(0, 0o700, 1000).is_empty(),
+            "root may do everything in any case"
+        );
+        let [line] = &exposures(1000, 0o700, 0)[..] else {
+            panic!("one line")
+        };
+        let start = "the directory belongs to user 1000 and torrap runs as user 0: ";
+        assert!(line.starts_with(start), "{line}");
+        let mode = "other users may look into the directory, its mode is 750; chmod 700 it";
+        assert_eq!(exposures(1000, 0o750, 1000), [mode]);
+        assert_eq!(exposures(1000, 0o701, 1001).len(), 2);
+    }
+
+    #[test]
+    fn a_directory_that_was_made_by_this_process_is_not_exposed() {
+        let path = std::env::temp_dir().join(format!("torrap-exposed-{}", std::process::id()));
+        DirBuilder::new()
+            .mode(DIRECTORY_MODE)
+            .create(&path)
+            .unwrap();
+        let directory = Directory::look_at(&path).unwrap();
+        let exposures = directory.exposures();
+        fs::remove_dir(&path).unwrap();
+        assert_eq!(exposures, [""; 0]);
+    }
+}

@@ -1,0 +1,96 @@
+//! Listening sockets that a service manager has opened for us, by the protocol of `sd_listen_fds(3)`:
+//! they outlive the process, so that a restart refuses no connection.
+
+use std::net::TcpListener;
+
+use listenfd::ListenFd;
+use socket2::SockRef;
+
+use super::error::Error;
+
+/// The name (`FileDescriptorName=` of the socket unit) of sockets for those who watch.
+const WATCH_NAME: &str = "metrics";
+
+/// Most sockets that are passed: far more than there are addresses to listen on.
+const PASSED_MAX: usize = 1024;
+
+/// Sockets that were passed, each to one of the doors. They take the place of the addresses that the
+/// settings give for that door.
+#[derive(Debug, Default)]
+pub struct Inherited {
+    pub(crate) front: Vec<TcpListener>,
+    pub(crate) watch: Vec<TcpListener>,
+}
+
+/// What a service manager has put into the environment about sockets that it passes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Passed<'a> {
+    /// `LISTEN_PID`: whom they are meant for; without it, nobody.
+    pub pid: Option<&'a str>,
+    /// `LISTEN_FDS`: how many.
+    pub fds: Option<&'a str>,
+    /// `LISTEN_FDNAMES`: their names, with colons between them.
+    pub names: Option<&'a str>,
+}
+
+impl Inherited {
+    /// Takes what was passed to this process, whose number is `pid`; nothing, if nothing was. To be called
+    /// once and before there are threads, since it clears the variables.
+    ///
+    /// # Errors
+    /// A descriptor that is no listening TCP socket, or a count that is none.
+    pub fn take(told: Passed<'_>, pid: u32) -> Result<Self, Error> {
+        // Variables that an ancestor of this process was given are no business of its own.
+        if told.pid.and_then(|text| text.parse().ok()) != Some(pid) {
+            return Ok(Self::default());
+        }
+        // A variable without a value is as good as none. Any other value is meant for this very process: to listen
+        // elsewhere would leave those who wait on the passed sockets without an answer, so a bad one is an error.
+        let Some(text) = told.fds.filter(|text| !text.is_empty()) else {
+            return Ok(Self::default());
+        };
+        // `listenfd` takes memory for as many as it is told of.
+        let count = text
+            .parse::<usize>()
+            .ok()
+            .filter(|count| *count <= PASSED_MAX);
+        let count = count.ok_or_else(|| Error::InheritedCount(text.to_owned()))?;
+        let mut passed = ListenFd::from_env();
+        if count != passed.len() {
+            return Err(Error::InheritedCount(text.to_owned()));
+        }
+        let mut names = told.names.unwrap_or_default().split(':');
+        let mut inherited = Self::default();
+        for index in 0..passed.len() {
+            let listener = passed.take_tcp_listener(index).ok().flatten();
+            let listener = listener.filter(is_listening);
+            let listener = listener.ok_or(Error::Inherited { index })?;
+            if names.next() == Some(WATCH_NAME) {
+                inherited.watch.push(listener);
+            } else {
+                inherited.front.push(listener);
+            }
+        }
+        Ok(inherited)
+    }
+
+    /// Whether nothing was passed.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.front.is_empty() && self.watch.is_empty()
+    }
+}
+
+/// A connected socket would be one of a unit with `Accept=yes`.
+#[cfg(any(target_os = "linux", target_os = "freebsd"))]
+fn is_listening(listener: &TcpListener) -> bool {
+    SockRef::from(listener).is_listener().unwrap_or(false)
+}
+
+/// The same where `socket2` cannot ask for it: listen(2) does no harm to a socket that listens already, and refuses one
+/// that is connected.
+#[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
+fn is_listening(listener: &TcpListener) -> bool {
+    SockRef::from(listener)
+        .listen(super::listener::BACKLOG)
+        .is_ok()
+}

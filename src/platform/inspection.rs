@@ -1,0 +1,62 @@
+//! A journal's directory as a person may look at it, also while a bot uses it.
+
+use std::path::Path;
+
+use super::clock::Clock;
+use super::directory::Directory;
+use super::error::{Error, JournalError};
+use crate::journal;
+
+/// What `torrap journal` prints: the report, and one line for each job if they are asked for. Nothing
+/// is changed, and no lock is taken that a bot could notice.
+///
+/// # Errors
+/// The journal cannot be read.
+pub fn inspect(path: &Path, jobs: bool, print: &mut dyn FnMut(&str) -> bool) -> Result<(), Error> {
+    let error = |error| Error::Journal {
+        path: path.to_owned(),
+        error,
+    };
+    let mut directory = Directory::look_at(path).map_err(|e| error(JournalError::Unusable(e)))?;
+    let user = match directory.user() {
+        None => "by nobody".to_owned(),
+        Some(None) => "by a running torrap".to_owned(),
+        Some(Some(process)) => format!("by process {process}"),
+    };
+    let now = Clock::start().now().unix;
+    let report = journal::inspect(&mut directory, now, jobs)
+        .map_err(|e| error(JournalError::Unreadable(e)))?;
+    if !print(&format!("in use: {user}\n{report}")) || !jobs {
+        return Ok(());
+    }
+    for job in report.jobs() {
+        if !print(&format!("{job}\n")) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a bot could keep its journal there: what there is to say about it, and what other users could do
+/// to it. Nothing is changed.
+///
+/// # Errors
+/// It could not.
+pub fn probe(path: &Path) -> Result<(&'static str, Vec<String>), Error> {
+    let error = |error| Error::Journal {
+        path: path.to_owned(),
+        error,
+    };
+    let was_there = Directory::probe(path).map_err(|e| error(JournalError::Unusable(e)))?;
+    if !was_there {
+        return Ok(("is not there yet; the bot makes it", Vec::new()));
+    }
+    let mut directory = Directory::look_at(path).map_err(|e| error(JournalError::Unusable(e)))?;
+    let now = Clock::start().now().unix;
+    journal::inspect(&mut directory, now, false).map_err(|e| error(JournalError::Unreadable(e)))?;
+    let found = match directory.user() {
+        Some(_) => "can be written and read, and a bot uses it; see `torrap journal`",
+        None => "can be written and read; see `torrap journal`",
+    };
+    Ok((found, directory.exposures()))
+}

@@ -1,0 +1,246 @@
+//! The service manager, and what it is told by the protocol of `sd_notify(3)`: that the bot is ready,
+//! that it stops, and, to a watchdog, that its loop still turns.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixDatagram;
+
+use log::warn;
+
+use crate::time::Tick;
+
+/// How much longer than announced a stop may take before the service manager may lose patience, ms.
+const STOP_MARGIN_MS: u64 = 10_000;
+
+/// The shortest period of a watchdog: it hears twice in that time, and the loop's clock counts milliseconds.
+const WATCHDOG_US_MIN: u64 = 2_000;
+
+/// Where the service manager listens, if there is one, and how often it wants to hear from us.
+#[derive(Debug, Default)]
+pub struct Supervisor {
+    socket: Option<UnixDatagram>,
+    watchdog_ms: Option<u64>,
+    /// When the watchdog is told next.
+    next: Option<Tick>,
+}
+
+/// What the service manager has put into the environment.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Instructions<'a> {
+    /// `NOTIFY_SOCKET`: a path, or behind an `@` an abstract name.
+    pub notify_socket: Option<&'a OsStr>,
+    /// `WATCHDOG_USEC`: after so many microseconds of silence we are restarted.
+    pub watchdog_usec: Option<&'a OsStr>,
+    /// `WATCHDOG_PID`: whom that is meant for, if it says so.
+    pub watchdog_pid: Option<&'a OsStr>,
+}
+
+impl Supervisor {
+    /// Follows the instructions, of which there may be none. `pid` is this process.
+    ///
+    /// The environment is inherited: what is left over in it from another service, or in a copied container, must not
+    /// prevent the start. So what cannot be followed is one warning.
+    #[must_use]
+    pub fn follow(instructions: &Instructions<'_>, pid: u32) -> Self {
+        let Some(address) = instructions.notify_socket.filter(|path| !path.is_empty()) else {
+            return Self::default();
+        };
+        let socket = match connect(address) {
+            Ok(socket) => socket,
+            Err(error) => {
+                warn!(
+                    "NOTIFY_SOCKET: {address:?} cannot be used ({error}); running without a service manager: \
+                     unset it if there is none"
+                );
+                return Self::default();
+            }
+        };
+        Self {
+            socket: Some(socket),
+            watchdog_ms: watchdog_ms(instructions, pid),
+            next: None,
+        }
+    }
+
+    /// Commands are taken from now on.
+    pub(crate) fn tell_ready(&mut self, now: Tick) {
+        self.tell("READY=1\nSTATUS=taking commands\n");
+        if self.socket.is_some() {
+            self.next = self.watchdog_ms.map(|_| now);
+        }
+    }
+
+    /// The bot stops, which may take so long.
+    pub(crate) fn tell_stopping(&self, pending: usize, patience_ms: u64) {
+        let us = (patience_ms + STOP_MARGIN_MS) * 1_000;
+        self.tell(&format!(
+            "STOPPING=1\nSTATUS=stopping; replies pending: {pending}\nEXTEND_TIMEOUT_USEC={us}\n"
+        ));
+    }
+
+    /// When [`Self::handle_timeout`] is due; never without a watchdog.
+    pub(crate) const fn poll_timeout(&self) -> Option<Tick> {
+        self.next
+    }
+
+    /// Tells the watchdog that the loop turns, at twice the rate that it asks for, as its manual says.
+    pub(crate) fn handle_timeout(&mut self, now: Tick) {
+        let (Some(next), Some(watchdog_ms)) = (self.next, self.watchdog_ms) else {
+            return;
+        };
+        if now >= next {
+            self.tell("WATCHDOG=1\n");
+            self.next = Some(now.after(watchdog_ms / 2));
+        }
+    }
+
+    fn tell(&self, message: &str) {
+        let Some(socket) = &self.socket else { return };
+        // A service manager that does not read must not hold up the loop: the socket does not block.
+        if let Err(error) = socket.send(message.as_bytes()) {
+            warn!("cannot tell the service manager: {error}");
+        }
+    }
+}
+
+/// How often the watchdog wants to hear from this process, if there is a watchdog and it means this process
+/// (sd_watchdog_enabled(3)). A period that is none cannot be kept: a real service manager that asks for less than 2 ms
+/// kills the process, and the warning says why.
+fn watchdog_ms(instructions: &Instructions<'_>, pid: u32) -> Option<u64> {
+    let number = |text: &OsStr| text.to_str().and_then(|text| text.parse::<u64>().ok());
+    let is_ours = |text: &OsStr| number(text) == Some(u64::from(pid));
+    let period = instructions.watchdog_usec.filter(|text| !text.is_empty())?;
+    if !instructions.watchdog_pid.is_none_or(is_ours) {
+        return None;
+    }
+    let watchdog_us = number(period).filter(|us| *us >= WATCHDOG_US_MIN);
+    if watchdog_us.is_none() {
+        warn!(
+            "WATCHDOG_USEC: {period:?} is not a number of microseconds from {WATCHDOG_US_MIN}; \
+             running without a watchdog"
+        );
+    }
+    watchdog_us.map(|us| us / 1_000)
+}
+
+fn connect(address: &OsStr) -> io::Result<UnixDatagram> {
+    let socket = UnixDatagram::unbound()?;
+    socket.set_nonblocking(true)?;
+    match address.as_bytes() {
+        #[cfg(target_os = "linux")]
+        [b'@', name @ ..] => {
+            use std::os::linux::net::SocketAddrExt;
+            use std::os::unix::net::SocketAddr;
+            socket.connect_addr(&SocketAddr::from_abstract_name(name)?)?;
+        }
+        _ => socket.connect(address)?,
+    }
+    Ok(socket)
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")] // for its abstract addresses
+mod tests {
+    use super::*;
+
+    /// A service manager at an abstract address, and what it has put into the environment.
+    fn manager(name: &str) -> (UnixDatagram, String) {
+        use std::os::linux::net::SocketAddrExt;
+        use std::os::unix::net::SocketAddr;
+        let name = format!("torrap-{}-{name}", std::process::id());
+        let address = SocketAddr::from_abstract_name(&name).unwrap();
+        let socket = UnixDatagram::bind_addr(&address).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        (socket, format!("@{name}"))
+    }
+
+    fn follow(address: &str, usec: Option<&str>, pid: Option<&str>) -> Supervisor {
+        let instructions = Instructions {
+            notify_socket: Some(OsStr::new(address)),
+            watchdog_usec: usec.map(OsStr::new),
+            watchdog_pid: pid.map(OsStr::new),
+        };
+        Supervisor::follow(&instructions, 42)
+    }
+
+    fn heard(socket: &UnixDatagram) -> Option<String> {
+        let mut buffer = [0; 256];
+        let len = socket.recv(&mut buffer).ok()?;
+        Some(String::from_utf8(buffer[..len].to_vec()).unwrap())
+    }
+
+    #[test]
+    fn a_watchdog_hears_twice_as_often_as_it_asks() {
+        let (socket, address) = manager("watchdog");
+        let mut supervisor = follow(&address, Some("3000000"), Some("42"));
+        assert_eq!(
+            supervisor.poll_timeout(),
+            None,
+            "not before there is a loop"
+        );
+        supervisor.tell_ready(Tick(7));
+        assert!(heard(&socket).unwrap().starts_with("READY=1\n"));
+        for due in [7, 1_507, 3_007] {
+            assert_eq!(supervisor.poll_timeout(), Some(Tick(due)));
+            supervisor.handle_timeout(Tick(due - 1));
+            assert_eq!(heard(&socket), None);
+            supervisor.handle_timeout(Tick(due));
+            assert_eq!(heard(&socket).as_deref(), Some("WATCHDOG=1\n"));
+        }
+    }
+
+    #[test]
+    fn a_stop_says_how_long_it_may_take() {
+        let (socket, address) = manager("stop");
+        follow(&address, None, None).tell_stopping(3, 35_000);
+        assert_eq!(
+            heard(&socket).as_deref(),
+            Some("STOPPING=1\nSTATUS=stopping; replies pending: 3\nEXTEND_TIMEOUT_USEC=45000000\n")
+        );
+    }
+
+    #[test]
+    fn a_watchdog_of_another_process_is_not_ours() {
+        let (socket, address) = manager("other");
+        let mut supervisor = follow(&address, Some("3000000"), Some("43"));
+        supervisor.tell_ready(Tick(0));
+        assert!(heard(&socket).is_some());
+        assert_eq!(supervisor.poll_timeout(), None);
+    }
+
+    #[test]
+    fn without_a_manager_nothing_is_told() {
+        let none = Supervisor::follow(&Instructions::default(), 42);
+        let left_over = follow("@torrap-nobody-listens-here", Some("3000000"), None);
+        for mut alone in [none, follow("", Some("3000000"), None), left_over] {
+            alone.tell_ready(Tick(0));
+            assert_eq!(alone.poll_timeout(), None);
+        }
+    }
+
+    #[test]
+    fn a_watchdog_whose_period_is_none_is_not_followed_and_its_manager_is() {
+        let (socket, address) = manager("bad");
+        for usec in ["", "0", "-1", "soon", "1999", "99999999999999999999"] {
+            let mut supervisor = follow(&address, Some(usec), None);
+            supervisor.tell_ready(Tick(0));
+            assert!(heard(&socket).is_some(), "{usec:?}");
+            assert_eq!(supervisor.poll_timeout(), None, "{usec:?}");
+        }
+        let mut supervisor = follow(&address, Some("2000"), Some("soon"));
+        supervisor.tell_ready(Tick(0));
+        assert_eq!(
+            supervisor.poll_timeout(),
+            None,
+            "it is not known whose it is"
+        );
+    }
+
+    #[test]
+    fn a_manager_that_does_not_read_holds_up_nobody() {
+        let (_socket, address) = manager("deaf");
+        let supervisor = follow(&address, None, None);
+        (0..10_000).for_each(|_| supervisor.tell("STATUS=x\n"));
+    }
+}
