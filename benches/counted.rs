@@ -4,12 +4,12 @@
 
 use std::env::args;
 
-use torrap::bot::{Bot, Report};
+use torrap::app::{Bot, Report};
 use torrap::config::{Config, Settings, SigningSecret};
 use torrap::http::{Connection, Limits, Request, Staging};
 use torrap::jobs::Outcome;
 use torrap::time::{Now, Tick, UnixTime};
-use torrap::trial::command;
+use torrap::tools::trial::command;
 
 const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 const URL: &str =

@@ -4,7 +4,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use torrap::http::{Connection, Limits, Request, Response, Staging, Status};
 use torrap::time::{Tick, UnixTime};
-use torrap::trial::command;
+use torrap::tools::trial::command;
 
 const URL: &str =
     "https://hooks.slack.com/commands/T1DC2JH3J/397700885554/96rGlfmibIGlgcZRskXaIFfN";

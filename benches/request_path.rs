@@ -2,11 +2,11 @@
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
-use torrap::bot::Bot;
+use torrap::app::Bot;
 use torrap::config::{Config, Settings, SigningSecret};
 use torrap::http::{Connection, Limits, Request, Staging};
 use torrap::time::{Now, Tick, UnixTime};
-use torrap::trial::command;
+use torrap::tools::trial::command;
 
 const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 const NOW: Now = Now {

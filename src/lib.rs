@@ -3,10 +3,10 @@
 //! # Bird's-eye view
 //!
 //! [`Server`] owns the sockets. It hands the bytes of each connection to an [`http::Connection`], which
-//! finds requests in them, and the requests to the [`bot::Bot`]. The bot verifies a request's signature,
+//! finds requests in them, and the requests to the [`app::Bot`]. The bot verifies a request's signature,
 //! reads the command, stores a job in [`jobs::Jobs`] and answers 200. A [timing wheel](timing_wheel) says
-//! when the job is due. Then the bot makes the reply and gives it out as a [`bot::Delivery`]; a sender
-//! thread posts it, once, and the outcome goes back to the bot as a [`bot::Report`].
+//! when the job is due. Then the bot makes the reply and gives it out as a [`app::Delivery`]; a sender
+//! thread posts it, once, and the outcome goes back to the bot as a [`app::Report`].
 //!
 //! With a [`journal`], a command is durable before it is acknowledged, and what an earlier process has left is
 //! pending again. A thread of its own writes and syncs: the loop gives it a batch and goes on, and holds the
@@ -40,12 +40,12 @@
 //! | accept | `platform/listener.rs`, `endpoint/admission.rs` |
 //! | read into the buffer that all connections share | `endpoint/session.rs` |
 //! | find the request in the bytes | [`http`]: `connection.rs`, `request.rs`, `framing.rs` |
-//! | route | [`bot::Bot::handle_request`]; `/slack` goes on in `bot/command.rs` |
+//! | route | [`app::Bot::handle_request`]; `/slack` goes on in `app/command.rs` |
 //! | verify the signature: the only way to the content | [`slack::signature`] |
 //! | read command, text and `response_url` | [`slack::invocation`], [`slack::form`], [`slack::response_url`] |
 //! | store the job, in the wheel until it is due | [`jobs`], [`timing_wheel`] |
 //! | answer 200, staged and then written | `http/staging.rs`, `endpoint/session.rs` |
-//! | due: make the reply | `bot/replies.rs`, [`commands`], [`slack::markup`], [`slack::message`] |
+//! | due: make the reply | `app/replies.rs`, [`commands`], [`slack::markup`], [`slack::message`] |
 //! | post it, once | `delivery/senders/`, `delivery/agent.rs` |
 //! | judge the outcome | `jobs/retry.rs`; after a 429 `jobs/pacing.rs` |
 //!
@@ -64,7 +64,8 @@
 //!
 //! ```
 //! use torrap::config::{Config, Settings, SigningSecret};
-//! use torrap::{Server, trial};
+//! use torrap::Server;
+//! use torrap::tools::trial;
 //!
 //! let secret = SigningSecret::new("8f742231b10e8888abcd99yyyzzz85a5")?;
 //! let mut config = Config::from_settings(&Settings::default(), vec![secret])?;
@@ -84,16 +85,16 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Around the loop are the commands of the binary: [`cli`] reads the command line, [`trial`] plays Slack,
-//! [`check`] examines whether the bot can run, [`manifest`] prints the app's manifest. [`metrics`] is
-//! served at an address of its own; [`health`] answers `/healthz` and `/readyz`.
+//! Around the loop are the commands of the binary: [`cli`] reads the command line, [`tools::trial`] plays Slack,
+//! [`tools::check`] examines whether the bot can run, [`tools::manifest`] prints the app's manifest. [`telemetry::metrics`] is
+//! served at an address of its own; [`telemetry::health`] answers `/healthz` and `/readyz`.
 //!
 //! Beside the code: `deploy/README.md` for operators (limits, metrics, events of the journal),
 //! `tests/README.md`, `benches/README.md`, `.github/CONTRIBUTING.md`.
 //!
 //! # Architecture invariants
 //!
-//! * **The shell is `platform/`, `delivery/`, `engine/`, `endpoint/`, `trial/`, `check/`, `console/` and the binary (`main.rs`, `signals.rs`).** Nothing
+//! * **The shell is `platform/`, `delivery/`, `engine/`, `endpoint/`, `tools/`, `telemetry/console/` and the binary (`main.rs`, `signals.rs`).** Nothing
 //!   else opens a socket or a file, starts a thread, or reads a clock or the environment. `.clippy.toml`
 //!   enforces it; each part of the shell opens with one `#![allow]`.
 //! * **Dependencies point one way**: `server` → `bot` → `commands` → `slack`, `server` → `journal`, and
@@ -111,32 +112,25 @@
 //! * **Nothing is unbounded**: no buffer, no queue, no table, no wait, and no turn of the loop.
 //! * **A trait appears with its second implementation**, not before.
 
-pub mod bot;
-pub mod check;
+pub mod app;
 pub mod cli;
 pub mod commands;
 pub mod config;
-pub mod console;
 pub(crate) mod delivery;
 mod endpoint;
 mod engine;
-pub mod health;
 mod host;
 pub mod http;
 pub mod jobs;
 pub mod journal;
-pub mod manifest;
-pub mod metrics;
 pub mod platform;
-pub mod refusals;
-
 pub mod slab;
 pub mod slack;
 pub mod store;
-mod tally;
+pub mod telemetry;
 pub mod time;
 pub mod timing_wheel;
-pub mod trial;
+pub mod tools;
 
 pub use config::Config;
 pub use engine::Server;

@@ -16,9 +16,9 @@ use log::{Level, debug, error, info, log, log_enabled, warn};
 use torrap::Server;
 use torrap::cli::{self, Invocation, Surroundings};
 use torrap::config::Config;
-use torrap::console::{Blocking, Console, quiet_panics};
 use torrap::platform::{self, Inherited, Instructions, Passed, Supervisor};
-use torrap::{check, manifest, trial};
+use torrap::telemetry::console::{Blocking, Console, quiet_panics};
+use torrap::tools::{check, manifest, trial};
 
 use signals::Signals;
 

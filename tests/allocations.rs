@@ -2,12 +2,12 @@
 
 use allocation_counter::measure;
 use torrap::Config;
-use torrap::bot::{Bot, Report};
+use torrap::app::{Bot, Report};
 use torrap::config::{Settings, SigningSecret};
 use torrap::http::{Connection, Limits, Request, Staging};
 use torrap::jobs::Outcome;
 use torrap::time::{Now, Tick, UnixTime};
-use torrap::trial::command;
+use torrap::tools::trial::command;
 
 const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 const URL: &str =

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use torrap::cli;
-use torrap::metrics::{self, Counters, JournalCounters, Standing};
+use torrap::telemetry::metrics::{self, Counters, JournalCounters, Standing};
 
 /// All files but the guide, which `readme.rs` reads.
 fn folder() -> Vec<(String, String)> {

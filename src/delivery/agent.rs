@@ -11,7 +11,7 @@ use super::resolver::CachingResolver;
 use super::transport::SharedConnector;
 use super::watched::Watch;
 use super::{proxy, roots};
-use crate::bot::{Delivery, Report};
+use crate::app::{Delivery, Report};
 use crate::config::Config;
 use crate::jobs::{Outcome, answer};
 use crate::platform::Error;

@@ -4,7 +4,7 @@ use std::io;
 
 use super::eviction::Patience;
 use super::socket::{Readiness, Socket};
-use crate::bot::Bot;
+use crate::app::Bot;
 use crate::http::{
     self, CloseReason, Connection, Hold, Limits, Request, Response, Staging, Status,
 };

@@ -7,7 +7,7 @@ use log::{debug, info, warn};
 use super::Server;
 use super::journal::{HANDOVER_PATIENCE, Keeper};
 use crate::endpoint::admission::Leave;
-use crate::health::Condition;
+use crate::telemetry::health::Condition;
 use crate::time::Seconds;
 
 /// How long a stop waits for requests that are incomplete and for clients that do not read, ms: long

@@ -8,14 +8,14 @@ use log::{info, warn};
 use mio::Waker;
 
 use super::Server;
-use crate::bot::Bot;
-use crate::health::Condition;
+use crate::app::Bot;
 use crate::journal::Journal;
 use crate::platform::clock::Clock;
 use crate::platform::directory::{Directory, Refused, Succession};
 use crate::platform::error::{Error, JournalError};
 use crate::platform::journal_thread::JournalThread;
 use crate::store::PendingJob;
+use crate::telemetry::health::Condition;
 use crate::time::Now;
 
 /// The journal of a running bot.

@@ -22,7 +22,7 @@ use mio::{Events, Poll, Waker};
 use self::hearing::Hearing;
 use self::journal::{Claim, Keeper};
 use self::watch::{View, Watch};
-use crate::bot::Bot;
+use crate::app::Bot;
 use crate::config::Config;
 use crate::delivery::agent::Agents;
 use crate::delivery::senders::Senders;

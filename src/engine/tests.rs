@@ -7,8 +7,8 @@ use std::net::TcpStream;
 use super::*;
 use crate::config::{Settings, SigningSecret};
 use crate::slack::response_url::Origin;
-use crate::trial::command;
-use crate::trial::stand_in::{Answer, SlackStandIn};
+use crate::tools::trial::command;
+use crate::tools::trial::stand_in::{Answer, SlackStandIn};
 
 const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 

@@ -9,18 +9,18 @@ use std::net::SocketAddr;
 use mio::Registry;
 use mio::net::{TcpListener, TcpStream};
 
-use crate::bot::Bot;
+use crate::app::Bot;
 use crate::delivery::senders::Senders;
 use crate::endpoint::admission::Admission;
 use crate::endpoint::session::Service;
 use crate::endpoint::sessions::Sessions;
 use crate::endpoint::socket::Readiness;
 use crate::endpoint::token::Side;
-use crate::health;
 use crate::http::{self, Limits, Request, Response, Status};
-use crate::metrics::{JournalCounters, Standing};
 use crate::platform::listener::Listener;
 use crate::slab::Key;
+use crate::telemetry::health;
+use crate::telemetry::metrics::{JournalCounters, Standing};
 use crate::time::{Now, Tick, UnixTime};
 
 /// Connections of those who watch. A scraper keeps one, a probe opens one each time.

@@ -13,8 +13,8 @@ use mio::Waker;
 use super::clock::Clock;
 use super::directory::{Directory, Place};
 use crate::journal::Journal;
-use crate::metrics::JournalCounters;
 use crate::store::{Batch, OVERDUE_MS};
+use crate::telemetry::metrics::JournalCounters;
 use crate::time::{Now, Tick, millis};
 
 /// The loop's side.

@@ -11,7 +11,7 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::crypto::ring;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{HandshakeKind, ServerConfig, ServerConnection, StreamOwned};
-use torrap::trial::stand_in::{Answer, Post, SlackStandIn, Stream};
+use torrap::tools::trial::stand_in::{Answer, Post, SlackStandIn, Stream};
 
 use crate::support::PATIENCE;
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 use torrap::slack::response_url::Origin;
-use torrap::trial::stand_in::{Answer, Post, SlackStandIn};
+use torrap::tools::trial::stand_in::{Answer, Post, SlackStandIn};
 
 use crate::slash_command::assert_acknowledged;
 use crate::support::{PATIENCE, Torrap, signed};

@@ -1,8 +1,8 @@
 //! What Prometheus is told, and the checks of readiness.
 
 use torrap::config::Config;
-use torrap::trial::command::{self, Response};
-use torrap::trial::stand_in::Answer;
+use torrap::tools::trial::command::{self, Response};
+use torrap::tools::trial::stand_in::Answer;
 
 use crate::draft::Draft;
 use crate::exposition::Page;

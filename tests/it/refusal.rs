@@ -1,7 +1,7 @@
 //! Commands that are refused, and Slack's certificate check, which is not a command.
 
-use torrap::trial::command;
-use torrap::trial::stand_in::Answer;
+use torrap::tools::trial::command;
+use torrap::tools::trial::stand_in::Answer;
 
 use crate::draft::{Draft, SIGNATURE, TIMESTAMP};
 use crate::slash_command::{assert_acknowledged, undated};
@@ -188,7 +188,7 @@ fn a_certificate_check_is_answered_with_nothing_and_does_nothing() {
 
 #[test]
 fn neither_secrets_nor_paths_nor_tokens_are_ever_logged() {
-    let script = |post: &torrap::trial::stand_in::Post| {
+    let script = |post: &torrap::tools::trial::stand_in::Post| {
         Answer::status(404, "", &format!("cannot POST {} today", post.path))
     };
     let torrap = Torrap::with(script, |_| {});

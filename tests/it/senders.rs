@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use torrap::trial::stand_in::{Answer, Post};
+use torrap::tools::trial::stand_in::{Answer, Post};
 
 use crate::gate::Gate;
 use crate::slash_command::assert_acknowledged;

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use torrap::commands::Chosen;
 use torrap::config::SigningSecret;
 use torrap::slack::response_url::Origin;
-use torrap::trial::command::{self, Response};
-use torrap::trial::stand_in::{Answer, SlackStandIn};
+use torrap::tools::trial::command::{self, Response};
+use torrap::tools::trial::stand_in::{Answer, SlackStandIn};
 
 use crate::draft::Draft;
 use crate::support::{PATIENCE, Torrap, signed, unix_secs};

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use torrap::trial::stand_in::Answer;
+use torrap::tools::trial::stand_in::Answer;
 
 use crate::draft::Draft;
 use crate::gate::Gate;
@@ -151,7 +151,7 @@ fn a_request_that_has_begun_is_still_answered() {
     let command = torrap.signed("abc");
     let chunked = {
         let url = format!("{}/commands/2", torrap.slack.origin());
-        let form = torrap::trial::command::form("/torrap", "def", &url);
+        let form = torrap::tools::trial::command::form("/torrap", "def", &url);
         Draft::signed(form).chunked(20)
     };
     let bad = Draft::new("GET", "/nowhere").bytes();

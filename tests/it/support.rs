@@ -9,8 +9,8 @@ use crate::gate::Gate;
 use crate::log_lines::LogLines;
 use torrap::config::{Config, Settings, SigningSecret};
 use torrap::slack::response_url::Origin;
-use torrap::trial::command::{self, Response};
-use torrap::trial::stand_in::{Answer, Post, SlackStandIn};
+use torrap::tools::trial::command::{self, Response};
+use torrap::tools::trial::stand_in::{Answer, Post, SlackStandIn};
 use torrap::{Server, Stopper};
 
 pub const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";

@@ -1,7 +1,7 @@
 //! What people type, and what comes back: over the wire, escaped and not.
 
 use serde_json::Value;
-use torrap::trial::stand_in::Answer;
+use torrap::tools::trial::stand_in::Answer;
 
 use crate::draft::Draft;
 use crate::slash_command::assert_acknowledged;

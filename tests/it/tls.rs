@@ -6,7 +6,7 @@ use std::fs;
 use rustls::HandshakeKind;
 use torrap::Server;
 use torrap::config::{Config, Settings};
-use torrap::trial::stand_in::{Answer, SlackStandIn};
+use torrap::tools::trial::stand_in::{Answer, SlackStandIn};
 
 use crate::certificates::Authority;
 use crate::delivery::assert_nothing_was_sent;

@@ -1,6 +1,6 @@
 //! Records of the oldest segment that are to be written anew, and cannot be read again.
 
-use torrap::bot::Delivery;
+use torrap::app::Delivery;
 use torrap::jobs::Outcome;
 
 use crate::disk::FakeDisk;

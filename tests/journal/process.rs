@@ -2,14 +2,14 @@
 
 use std::ops::Range;
 
-use torrap::bot::{Bot, Delivery, Report};
+use torrap::app::{Bot, Delivery, Report};
 use torrap::config::{Config, Settings, SigningSecret};
 use torrap::http::{Connection, Limits, Staging};
 use torrap::journal::{Error, Journal, Recovery, Sizes};
 use torrap::slack::response_url::Origin;
 use torrap::store::PendingJob;
 use torrap::time::{Now, Tick, UnixTime};
-use torrap::trial::command;
+use torrap::tools::trial::command;
 
 use crate::disk::FakeDisk;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use torrap::bot::Report;
+use torrap::app::Report;
 use torrap::jobs::{LIFETIME_MS, Outcome};
 use torrap::journal::{Counts, Sizes};
 

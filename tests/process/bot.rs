@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use torrap::trial::command::{self, Response};
-use torrap::trial::stand_in::{Answer, Post, SlackStandIn};
+use torrap::tools::trial::command::{self, Response};
+use torrap::tools::trial::stand_in::{Answer, Post, SlackStandIn};
 
 use crate::support::{PATIENCE, Process, torrap};
 

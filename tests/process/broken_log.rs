@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
 use std::thread;
 
-use torrap::trial::stand_in::{Answer, SlackStandIn};
+use torrap::tools::trial::stand_in::{Answer, SlackStandIn};
 
 use crate::bot::{Bot, SECRET, serve};
 use crate::support::{PATIENCE, Process, torrap};

@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 
-use torrap::trial::stand_in::{Answer, SlackStandIn};
+use torrap::tools::trial::stand_in::{Answer, SlackStandIn};
 
 use crate::bot::{Bot, SECRET, exchange, serve};
 use crate::mounted::Mounted;

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use torrap::trial::command;
-use torrap::trial::stand_in::{Answer, SlackStandIn};
+use torrap::tools::trial::command;
+use torrap::tools::trial::stand_in::{Answer, SlackStandIn};
 
 use crate::bot::{SECRET, connect, serve, signed};
 use crate::support::{PATIENCE, Process, Scratch, poll_for};

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 #[cfg(target_os = "linux")]
-use torrap::trial::command;
+use torrap::tools::trial::command;
 
 use crate::bot::{Bot, SECRET, exchange};
 #[cfg(target_os = "linux")]

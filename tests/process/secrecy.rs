@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
 
 use torrap::slack::signature::sign;
-use torrap::trial::command;
-use torrap::trial::stand_in::{Answer, Post};
+use torrap::tools::trial::command;
+use torrap::tools::trial::stand_in::{Answer, Post};
 
 use crate::bot::{Bot, SECRET, SECRET_PATH, exchange, signed};
 

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::process::Command;
 
-use torrap::trial::stand_in::{Answer, SlackStandIn};
+use torrap::tools::trial::stand_in::{Answer, SlackStandIn};
 
 use crate::bot::{Bot, SECRET, exchange, serve, serve_by};
 use crate::support::{Process, Scratch, finish, poll_for, torrap};

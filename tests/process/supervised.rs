@@ -7,8 +7,8 @@ use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use torrap::trial::command;
-use torrap::trial::stand_in::{Answer, SlackStandIn};
+use torrap::tools::trial::command;
+use torrap::tools::trial::stand_in::{Answer, SlackStandIn};
 
 use crate::bot::{Bot, SECRET, SECRET_PATH, connect, exchange, signed};
 use crate::support::{PATIENCE, Process, Scratch, finish};

@@ -119,7 +119,7 @@ fn the_log_is_there_for_who_asks_for_it() {
             .env("LOG_LEVEL", "debug"),
     );
     assert_eq!(finished.code, Some(0));
-    let story = "DEBUG [torrap::bot::replies] sending reply: this is backwards\n";
+    let story = "DEBUG [torrap::app::replies] sending reply: this is backwards\n";
     assert!(finished.stderr.contains(story), "{}", finished.stderr);
 }
 

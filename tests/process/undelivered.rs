@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use torrap::trial::stand_in::{Answer, SlackStandIn};
+use torrap::tools::trial::stand_in::{Answer, SlackStandIn};
 
 use crate::bot::{Bot, serve};
 use crate::support::Process;

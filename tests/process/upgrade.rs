@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use torrap::trial::stand_in::{Answer, SlackStandIn};
+use torrap::tools::trial::stand_in::{Answer, SlackStandIn};
 
 use crate::bot::{SECRET, connect, exchange, serve, signed};
 use crate::supervised::activated;

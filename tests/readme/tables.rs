@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use torrap::app::refusals::Refusal;
 use torrap::cli;
 use torrap::jobs::Abandoned;
-use torrap::refusals::Refusal;
 use torrap::slack::signature;
 
 use crate::{OPERATORS, README, code_spans, is_module, read, rust_files};
@@ -119,7 +119,7 @@ fn the_metrics_are_those_of_the_code() {
     let (section, _) = section.split_once("\n### Alerts\n").unwrap();
     let is_metric = |name: &&str| name.starts_with("torrap_") || name.starts_with("process_");
     let documented: BTreeSet<&str> = code_spans(section).filter(is_metric).collect();
-    let source = read("src/metrics/page.rs");
+    let source = read("src/telemetry/metrics/page.rs");
     let (code, _) = source.split_once("#[cfg(test)]").unwrap();
     let written: BTreeSet<&str> = code.split('"').filter(is_metric).collect();
     assert_eq!(documented, written);

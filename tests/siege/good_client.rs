@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use torrap::trial::command::PATIENCE;
+use torrap::tools::trial::command::PATIENCE;
 
 use super::server::Server;
 

@@ -7,8 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use torrap::trial::command;
-use torrap::trial::stand_in::{Answer, SlackStandIn};
+use torrap::tools::trial::command;
+use torrap::tools::trial::stand_in::{Answer, SlackStandIn};
 
 use super::kernel;
 

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use torrap::bot::Bot;
+use torrap::app::Bot;
 use torrap::http::{CloseReason, Connection, Error, Limits, Request, Staging};
 use torrap::time::{Now, Tick};
 

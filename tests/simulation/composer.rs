@@ -3,7 +3,7 @@
 use torrap::http::Limits;
 use torrap::slack::signature::sign;
 use torrap::time::UnixTime;
-use torrap::trial::command;
+use torrap::tools::trial::command;
 
 use super::faults;
 use super::generator::Generator;

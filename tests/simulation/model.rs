@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use torrap::bot::{Bot, Delivery};
+use torrap::app::{Bot, Delivery};
 use torrap::slab::Key;
 use torrap::time::{Now, Tick};
 use torrap::timing_wheel;

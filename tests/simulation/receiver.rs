@@ -2,7 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use torrap::bot::Report;
+use torrap::app::Report;
 use torrap::jobs::Outcome;
 use torrap::slab::Key;
 use torrap::time::{Now, Tick};

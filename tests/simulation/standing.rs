@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use torrap::bot::Bot;
+use torrap::app::Bot;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {

@@ -1,6 +1,6 @@
 //! What must become of a job after an attempt.
 
-use torrap::bot::Bot;
+use torrap::app::Bot;
 use torrap::jobs::Outcome;
 use torrap::slab::Key;
 use torrap::time::{Now, Tick};

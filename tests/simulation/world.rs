@@ -1,7 +1,7 @@
 //! All there is: the bot, its clients, its senders and both clocks.
 
 use torrap::Config;
-use torrap::bot::{Bot, Report};
+use torrap::app::{Bot, Report};
 use torrap::config::{Settings, SigningSecret};
 use torrap::http::{Limits, Staging};
 use torrap::jobs::Outcome;

@@ -8,7 +8,7 @@ use std::thread;
 use super::*;
 use crate::config::Settings;
 use crate::slab::Key;
-use crate::trial::stand_in::{Answer, Post, SlackStandIn};
+use crate::tools::trial::stand_in::{Answer, Post, SlackStandIn};
 
 fn config() -> Config {
     Config::from_settings(&Settings::default(), Vec::new()).unwrap()

@@ -17,7 +17,7 @@ use mio::Waker;
 
 use self::queue::{Next, Queue};
 use super::agent::Agents;
-use crate::bot::{Delivery, Report};
+use crate::app::{Delivery, Report};
 use crate::time::Tick;
 
 /// A thread that has had nothing to do for so long ends.

@@ -5,7 +5,7 @@ use std::thread::{Thread, ThreadId};
 
 use ureq::Agent;
 
-use crate::bot::{Delivery, Report};
+use crate::app::{Delivery, Report};
 use crate::jobs::Outcome;
 use crate::time::Tick;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Generator;
 use super::disk::SimulatedDisk;
 use super::network::SimulatedSocket;
-use crate::bot::Bot;
+use crate::app::Bot;
 use crate::config::Config;
 use crate::endpoint::sessions::Sessions;
 use crate::journal::{Counts, Journal, Recovery};

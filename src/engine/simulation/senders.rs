@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Generator;
-use crate::bot::{Delivery, Report};
+use crate::app::{Delivery, Report};
 use crate::jobs::{ATTEMPTS_MAX, Outcome};
 use crate::slab::Key;
 use crate::time::Tick;

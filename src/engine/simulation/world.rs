@@ -12,7 +12,7 @@ use super::habits::Habits;
 use super::kept::Kept;
 use super::network::{Network, Shared, SimulatedListener, SimulatedSocket, Wire};
 use super::senders::Senders;
-use crate::bot::Bot;
+use crate::app::Bot;
 use crate::config::{Config, Settings, SigningSecret};
 use crate::endpoint::admission::{Admission, Leave};
 use crate::endpoint::sessions::Sessions;
@@ -22,7 +22,7 @@ use crate::engine::hearing::Hearing;
 use crate::http::Limits;
 use crate::platform::listener::Listener;
 use crate::time::{Now, Tick, UnixTime};
-use crate::trial::command;
+use crate::tools::trial::command;
 
 const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 pub(crate) const GET: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";

@@ -6,14 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::files::Files;
 use super::input::Input;
 use super::segments::{self, Said};
-use torrap::bot::Bot;
+use torrap::app::Bot;
 use torrap::config::{Config, Settings, SigningSecret};
 use torrap::http::{Connection, Limits, Staging};
 use torrap::journal::{Error, Journal, Recovery, inspect};
 use torrap::slack::response_url::Origin;
 use torrap::store::PendingJob;
 use torrap::time::{Now, Tick, UnixTime};
-use torrap::trial::command;
+use torrap::tools::trial::command;
 
 const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 const ORIGIN: &str = "https://hooks.slack.com";

@@ -5,7 +5,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use super::input::Input;
-use torrap::bot::Bot;
+use torrap::app::Bot;
 use torrap::config::{Config, Settings, SigningSecret};
 use torrap::http::{Fields, Request, Version};
 use torrap::slack::signature::{Error, Verifier, sign};

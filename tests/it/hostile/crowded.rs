@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use torrap::trial::stand_in::Answer;
+use torrap::tools::trial::stand_in::Answer;
 
 use super::Ending;
 use crate::http::pipelining::{flood, narrow};

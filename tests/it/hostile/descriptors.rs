@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Write};
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
-use torrap::trial::command;
+use torrap::tools::trial::command;
 
 use super::process::Process;
 use crate::generator::Generator;

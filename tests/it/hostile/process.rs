@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
-use torrap::trial::command;
+use torrap::tools::trial::command;
 
 use crate::http::HEALTHZ;
 use crate::kernel;

@@ -1,6 +1,6 @@
 //! Chunked content: what the handler sees is the content, and what is no content has no effect.
 
-use torrap::trial::command;
+use torrap::tools::trial::command;
 
 use super::{HEALTHZ, assert_refused, assert_statuses, exchange, post};
 use crate::support::{SECRET, Torrap, signed, unix_secs};

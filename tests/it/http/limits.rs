@@ -4,7 +4,7 @@ use torrap::http::{FIELDS_MAX, Limits};
 
 use super::{HEALTHZ, assert_refused, assert_statuses, exchange_cut, get, post, read_to_end};
 use crate::support::Torrap;
-use torrap::trial::stand_in::Answer;
+use torrap::tools::trial::stand_in::Answer;
 
 /// A server with limits so small that a case of one byte in each write stays quick.
 fn small() -> Torrap {

@@ -17,7 +17,7 @@ mod verification;
 use std::io::Read;
 use std::net::{Shutdown, SocketAddr};
 
-use torrap::trial::command::Response;
+use torrap::tools::trial::command::Response;
 
 use crate::support::{Client, Torrap};
 

@@ -4,7 +4,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
-use torrap::trial::stand_in::Answer;
+use torrap::tools::trial::stand_in::Answer;
 
 use super::{HEALTHZ, post};
 use crate::support::{Client, PATIENCE, Torrap};

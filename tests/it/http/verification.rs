@@ -1,7 +1,7 @@
 //! Verified first, parsed afterwards: signatures, times and forms at their oddest.
 
 use torrap::slack::signature::sign;
-use torrap::trial::command;
+use torrap::tools::trial::command;
 
 use super::{HEALTHZ, assert_statuses, exchange};
 use crate::support::{SECRET, Torrap, unix_secs};

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use torrap::trial::command;
+use torrap::tools::trial::command;
 
 /// Memory for requests; large ones are fewer and come round again sooner.
 const POOL_BYTES: usize = 64 * 1024 * 1024;

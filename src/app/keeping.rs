@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use log::log;
 
 use super::{Bot, busy};
+use crate::app::refusals::Refusal;
 use crate::http::{Hold, Response, Status};
-use crate::refusals::Refusal;
 use crate::slab::Key;
 use crate::store::{Batch, COLLECTED_BYTES_MAX, Outcome, PendingJob};
 use crate::time::{Now, Tick};

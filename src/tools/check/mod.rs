@@ -14,7 +14,7 @@ use crate::platform::{self, Probed};
 use crate::slack::response_url::Origin;
 use crate::slack::signature::Verifier;
 use crate::time::UnixTime;
-use crate::trial::command;
+use crate::tools::trial::command;
 
 /// One thing that was looked at: what was found, or what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]

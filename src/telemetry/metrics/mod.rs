@@ -11,8 +11,8 @@ mod page;
 pub use histogram::Histogram;
 pub use page::{Standing, render};
 
+use crate::app::refusals::Refusal;
 use crate::jobs::{Abandoned, Verdict};
-use crate::refusals::Refusal;
 use crate::time::Tick;
 
 /// Bounds for what should take no time at all, and must not take Slack's 3 seconds, ms.

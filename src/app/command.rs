@@ -4,10 +4,10 @@ use log::{Level, debug, info, log_enabled};
 
 use super::keeping::Keeping;
 use super::{Bot, COMMANDS_ACCEPTED, busy, ephemeral, has_line, index};
+use crate::app::refusals::Refusal;
 use crate::commands::{self, COMMANDS};
 use crate::http::{Hold, Request, Response, Status};
 use crate::jobs::{Jobs, LIFETIME_MS, NewJob};
-use crate::refusals::Refusal;
 use crate::slab::Key;
 use crate::slack::invocation::{self, Invocation, Sender};
 use crate::slack::signature::{self, Verified};

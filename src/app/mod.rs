@@ -3,6 +3,7 @@
 mod command;
 mod keeping;
 mod owed;
+pub mod refusals;
 mod replies;
 
 pub use owed::busy;
@@ -13,18 +14,18 @@ use log::{Level, info, log, log_enabled, warn};
 use command::is_certificate_check;
 use keeping::Keeping;
 
+use crate::app::refusals::{Refusal, Refusals};
 use crate::commands::Chosen;
 use crate::config::Config;
-use crate::health::{self, Condition};
 use crate::http::{self, Request, Response, Status};
 use crate::jobs::Jobs;
-use crate::metrics::{self, Counters, Standing};
-use crate::refusals::{Refusal, Refusals};
 use crate::slack::invocation::Scratch;
 use crate::slack::message::{Message, Visibility};
 use crate::slack::response_url::Origin;
 use crate::slack::signature::Verifier;
-use crate::tally::Tally;
+use crate::telemetry::health::{self, Condition};
+use crate::telemetry::metrics::{self, Counters, Standing};
+use crate::telemetry::tally::Tally;
 use crate::time::{Now, Tick};
 
 /// Lines for single commands and replies: more than people can send, and still a small part of the

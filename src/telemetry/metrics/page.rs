@@ -2,8 +2,8 @@
 
 use super::exposition::Exposition;
 use super::{Counters, JournalCounters};
+use crate::app::refusals::Refusal;
 use crate::jobs::Abandoned;
-use crate::refusals::Refusal;
 use crate::time::{Seconds, UnixTime};
 
 /// What the shell adds to the bot's own counts: how things stand, and what it has counted itself.

@@ -6,7 +6,7 @@ use std::fmt;
 use log::Level;
 
 use crate::slack::{invocation, signature};
-use crate::tally::Tally;
+use crate::telemetry::tally::Tally;
 use crate::time::Tick;
 use crate::{http, jobs};
 

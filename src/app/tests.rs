@@ -1,12 +1,12 @@
 //! Requests through a connection to the bot and its answers back, without a socket.
 
 use super::*;
+use crate::app::refusals::Refusal;
 use crate::config::{Settings, SigningSecret};
 use crate::http::{Connection, Limits, Staging};
-use crate::refusals::Refusal;
 use crate::store::Outcome;
 use crate::time::UnixTime;
-use crate::trial::command;
+use crate::tools::trial::command;
 
 const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 const NOW: Now = Now {

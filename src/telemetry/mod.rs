@@ -1,0 +1,6 @@
+//! What a bot tells about itself: its log, its metrics, its health.
+
+pub mod console;
+pub mod health;
+pub mod metrics;
+pub(crate) mod tally;

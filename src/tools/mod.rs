@@ -1,0 +1,5 @@
+//! What people run by hand beside the bot.
+
+pub mod check;
+pub mod manifest;
+pub mod trial;
