@@ -8,7 +8,7 @@ use super::{Bot, busy};
 use crate::app::refusals::Refusal;
 use crate::http::{Hold, Response, Status};
 use crate::slab::Key;
-use crate::store::{Batch, COLLECTED_BYTES_MAX, Outcome, PendingJob};
+use crate::store::{Batch, COLLECTED_BYTES_MAX, Outcome, PendingJob, Ticket};
 use crate::time::{Now, Tick};
 
 /// What a bot knows of its store.
@@ -16,16 +16,15 @@ pub(super) struct Keeping {
     /// Collects while the one before is with the store.
     batch: Batch,
     /// The number of the batch that collects: what is accepted now waits for it.
-    ticket: u64,
-    /// The accepted jobs that are not kept yet; first those of the batch that is with the store.
+    ticket: Ticket,
+    /// The accepted jobs that are not kept yet.
     unkept: VecDeque<Unkept>,
-    /// How many of them that are.
-    submitted: usize,
     /// Whether the store takes jobs at the moment.
     is_accepting: bool,
 }
 
 struct Unkept {
+    ticket: Ticket,
     job: Key,
     due: Tick,
     since: Tick,
@@ -40,7 +39,6 @@ impl Default for Keeping {
             batch: Batch::default(),
             ticket: 1,
             unkept: VecDeque::new(),
-            submitted: 0,
             is_accepting: true,
         }
     }
@@ -56,6 +54,7 @@ impl Keeping {
     pub(super) fn accept(&mut self, job: Key, pending: &PendingJob<'_>, now: Tick) -> Hold {
         self.batch.accept(job, pending);
         self.unkept.push_back(Unkept {
+            ticket: self.ticket,
             job,
             due: pending.due,
             since: now,
@@ -77,7 +76,10 @@ impl Bot {
 
     /// There is no store any more: what waits for it is as good as kept.
     pub fn end_store(&mut self, now: Tick) {
-        for Unkept { job, due, since } in self.keeping.take().into_iter().flat_map(|k| k.unkept) {
+        for Unkept {
+            job, due, since, ..
+        } in self.keeping.take().into_iter().flat_map(|k| k.unkept)
+        {
             if self.jobs.keep(job, due.max(now)) {
                 self.counters.note_kept(now.millis_since(since));
             }
@@ -91,44 +93,24 @@ impl Bot {
         }
     }
 
-    /// Whether there is something to be submitted.
+    /// Whether something has collected.
     #[must_use]
     pub fn has_batch(&self) -> bool {
-        self.keeping
-            .as_ref()
-            .is_some_and(|keeping| !keeping.batch.is_empty())
+        let keeping = self.keeping.as_ref();
+        keeping.is_some_and(|keeping| !keeping.batch.is_empty())
     }
 
-    /// Gives the batch to the store, which takes what is in it. No other one may be with the store.
-    pub fn submit(&mut self, submit: impl FnOnce(&mut Batch)) {
-        let submitted = self.keeping.as_ref().map_or(0, |keeping| keeping.submitted);
-        debug_assert_eq!(submitted, 0, "one batch at a time");
-        self.submit_last(submit);
-    }
-
-    /// The same before the end: what came of the batch before it is not waited for.
-    pub fn submit_last(&mut self, submit: impl FnOnce(&mut Batch)) {
-        let Some(keeping) = &mut self.keeping else {
-            return;
-        };
-        let jobs = &self.jobs;
-        // What was withdrawn while it collected has never been.
-        keeping.batch.retain(|job| jobs.get(job).is_some());
-        keeping.submitted = keeping.unkept.len();
+    /// What has collected, for a store, which leaves it empty, and the ticket that its commands wait for.
+    pub fn take_batch(&mut self) -> (Ticket, &mut Batch) {
+        let keeping = self.keeping.get_or_insert_default();
         keeping.ticket += 1;
-        submit(&mut keeping.batch);
-        keeping.batch.clear();
+        (keeping.ticket - 1, &mut keeping.batch)
     }
 
-    /// The jobs of the batch that is with the store are kept, or cannot be. In the second case they are taken back:
-    /// their acknowledgements have not gone out, and [`busy`] goes out in their place. Returns the ticket that their
-    /// answers wait for.
-    pub fn handle_stored(&mut self, is_kept: bool, now: Now) -> Option<u64> {
-        let keeping = self.keeping.as_mut()?;
-        let ticket = keeping.ticket - 1;
-        let submitted = std::mem::take(&mut keeping.submitted);
-        for _ in 0..submitted {
-            let unkept = self.keeping.as_mut()?.unkept.pop_front()?;
+    /// The jobs of the batches up to this one are kept, or cannot be. In the second case they are taken back:
+    /// their acknowledgements have not gone out, and [`busy`] goes out in their place.
+    pub fn handle_stored(&mut self, ticket: Ticket, is_kept: bool, now: Now) {
+        while let Some(unkept) = self.pop_unkept(ticket) {
             if !is_kept {
                 self.withdraw(unkept.job, now);
             } else if self.jobs.keep(unkept.job, unkept.due.max(now.tick)) {
@@ -136,11 +118,16 @@ impl Bot {
                 self.counters.note_kept(waited_ms);
             }
         }
+        let unkept = self.keeping.iter_mut().map(|keeping| &mut keeping.unkept);
+        unkept
+            .filter(|unkept| unkept.len() < UNKEPT_KEPT)
+            .for_each(|unkept| unkept.shrink_to(UNKEPT_KEPT));
+    }
+
+    fn pop_unkept(&mut self, ticket: Ticket) -> Option<Unkept> {
         let unkept = &mut self.keeping.as_mut()?.unkept;
-        if unkept.len() < UNKEPT_KEPT {
-            unkept.shrink_to(UNKEPT_KEPT);
-        }
-        Some(ticket)
+        unkept.front().filter(|first| first.ticket <= ticket)?;
+        unkept.pop_front()
     }
 
     /// What is answered to a command that was held: that it is taken on, or, if it could not be kept, that it is
@@ -158,13 +145,8 @@ impl Bot {
     /// Takes back a command whose acknowledgement was held for too long, and tells what is answered instead.
     pub fn withdraw_held(&mut self, hold: Hold, now: Now) -> Response {
         let job = Key::from_u64(hold.token);
-        // The batch that collects leaves it out; to the store it may be known already.
-        if self
-            .keeping
-            .as_ref()
-            .is_some_and(|keeping| hold.ticket < keeping.ticket)
-        {
-            self.note_outcome(Outcome::Settled { job });
+        if let Some(keeping) = &mut self.keeping {
+            keeping.batch.withdraw(job);
         }
         self.withdraw(job, now);
         busy()

@@ -169,9 +169,10 @@ fn taken(in_channel: bool, has_journal: bool) -> (Bot, Response) {
 
 /// Gives the batch to a store that has an answer at once; how many jobs and outcomes were in it.
 fn store(bot: &mut Bot, is_kept: bool, now: Now) -> (usize, usize) {
-    let mut counts = (0, 0);
-    bot.submit(|batch| counts = (batch.accepted().len(), batch.outcomes().len()));
-    bot.handle_stored(is_kept, now);
+    let (ticket, batch) = bot.take_batch();
+    let counts = (batch.accepted().len(), batch.outcomes().len());
+    batch.clear();
+    bot.handle_stored(ticket, is_kept, now);
     counts
 }
 
@@ -189,9 +190,11 @@ fn only_a_store_holds_an_acknowledgement_and_it_is_the_same_afterwards() {
         assert_eq!(free.hold, None);
         let (mut bot, held) = taken(in_channel, true);
         let hold = held.hold.unwrap();
-        bot.submit(|_| {});
+        let (ticket, batch) = bot.take_batch();
+        batch.clear();
         assert!(!bot.has_batch());
-        assert_eq!(bot.handle_stored(true, NOW), Some(hold.ticket));
+        assert_eq!(ticket, hold.ticket);
+        bot.handle_stored(ticket, true, NOW);
         let kept = Response {
             is_authenticated: true,
             ..bot.answer_held(hold, true)
@@ -224,13 +227,15 @@ fn what_is_withdrawn_while_it_collects_never_was_and_later_it_is_over() {
     assert_eq!(store(&mut bot, true, NOW), (0, 0));
     let (mut bot, held) = taken(false, true);
     let hold = held.hold.unwrap();
-    bot.submit(|batch| assert_eq!(batch.accepted().len(), 1));
+    let (ticket, batch) = bot.take_batch();
+    assert_eq!(batch.accepted().len(), 1);
+    batch.clear();
     bot.withdraw_held(hold, NOW);
     assert_eq!(bot.pending(), 0);
-    bot.handle_stored(true, NOW);
+    bot.handle_stored(ticket, true, NOW);
     assert_eq!(bot.counters.commands_accepted, 0);
     let job = crate::slab::Key::from_u64(hold.token);
-    bot.submit(|batch| assert_eq!(batch.outcomes(), [Outcome::Settled { job }]));
+    assert_eq!(bot.take_batch().1.outcomes(), [Outcome::Withdrawn { job }]);
     assert_eq!(bot.counters.refused[Refusal::NotKept.kind()], 1);
 }
 

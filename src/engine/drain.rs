@@ -1,11 +1,12 @@
 //! A graceful stop: how it begins, when it is over, and what it leaves.
 
-use std::time::Duration;
-
 use log::{debug, info, warn};
 
 use super::Server;
-use super::journal::{HANDOVER_PATIENCE, Keeper};
+use super::journal::HANDOVER_PATIENCE;
+use crate::platform::directory::Succession;
+use crate::store::{NoStore, Ticket};
+
 use crate::endpoint::admission::Leave;
 use crate::telemetry::health::Condition;
 use crate::time::Seconds;
@@ -16,20 +17,16 @@ const STOP_GRACE_MS: u64 = 3_000;
 /// With a journal, how long a stop waits for those, and for what came of the attempts that have begun: an
 /// attempt whose outcome is not known is made again.
 const KEPT_DRAIN_MS: u64 = 500;
-/// How long the end waits for the journal's last commit, ms: a disk that hangs must not keep the process.
-const FINISH_MS: u64 = 400;
 
 impl Server {
     pub(crate) fn begin_drain(&mut self) {
         debug!("received cancellation signal");
         let pending = self.bot.pending();
-        if let Some(keeper) = &self.journal {
-            keeper.thread.ask_place();
-        }
-        // What a journal keeps need not be waited for.
-        let (drain_ms, grace_ms) = match self.journal {
-            Some(_) => (KEPT_DRAIN_MS.min(self.drain_ms), KEPT_DRAIN_MS),
-            None => (self.drain_ms, STOP_GRACE_MS),
+        self.store.begin_stop();
+        // What a store keeps need not be waited for.
+        let (drain_ms, grace_ms) = match self.store.is_durable() {
+            true => (KEPT_DRAIN_MS.min(self.drain_ms), KEPT_DRAIN_MS),
+            false => (self.drain_ms, STOP_GRACE_MS),
         };
         let patience = Seconds { ms: drain_ms };
         info!("stopping; replies pending: {pending}, waiting up to {patience} s");
@@ -38,7 +35,10 @@ impl Server {
         let begin = self.clock.now().tick;
         self.drain_until = Some(begin.not_before(drain_ms));
         self.grace_until = Some(begin.not_before(grace_ms));
-        let is_awaited = self.journal.as_ref().is_some_and(Keeper::is_awaited);
+        let is_awaited = self
+            .succession
+            .as_ref()
+            .is_some_and(Succession::is_under_way);
         self.admission.leave(
             match (self.is_shared, is_awaited) {
                 (false, _) => Leave::AtOnce,
@@ -58,10 +58,9 @@ impl Server {
             "journal: its directory is gone, and the next start would not find what is owed: it is posted before the end"
         );
         let now = self.clock.now();
-        self.journal = None;
+        self.store = Box::new(NoStore);
         self.bot.end_store(now.tick);
-        self.sessions.release(u64::MAX, true, &mut self.bot, now);
-        self.sessions.transmit();
+        self.release(Ticket::MAX, true, now);
         if !self.stopper.is_at_once() {
             self.drain_until = Some(now.tick.not_before(self.drain_ms));
             self.supervisor
@@ -81,15 +80,15 @@ impl Server {
         let Some(until) = self.drain_until else {
             return false;
         };
-        let owed = match self.journal {
-            Some(_) => self.bot.sending(),
-            None => self.bot.pending(),
+        let is_durable = self.store.is_durable();
+        let owed = match is_durable {
+            true => self.bot.sending(),
+            false => self.bot.pending(),
         };
-        // Whether the next start would find the journal is known before what it keeps is left to it.
-        let is_placed = |keeper: &Keeper| keeper.thread.is_lost() == Some(false);
+        // Whether the next start would find what is kept is known before that is left to it.
         let is_left = self.admission.is_closed()
             && !self.sessions.has_work()
-            && self.journal.as_ref().is_none_or(is_placed);
+            && (self.is_leavable || !is_durable);
         let is_settled = is_left && owed == 0;
         let are_clients_served = self.grace_until.is_none() || self.sessions.owed() == 0;
         // Not by the clock: what has come in time is taken in first, however late it is.
@@ -97,8 +96,8 @@ impl Server {
     }
 
     /// Whether it is stopping, and what no sender has yet is left to the next start.
-    pub(crate) const fn leaves_rest(&self) -> bool {
-        self.journal.is_some() && self.drain_until.is_some()
+    pub(crate) fn leaves_rest(&self) -> bool {
+        self.store.is_durable() && self.drain_until.is_some()
     }
 
     /// Nothing is waited for any more: what is not kept by now is not promised.
@@ -114,23 +113,21 @@ impl Server {
     /// The end: how many replies are left undelivered. What a journal keeps is not.
     pub(crate) fn leave_rest(&mut self) -> usize {
         let pending = self.bot.pending();
-        let Some(mut keeper) = self.journal.take() else {
+        if !self.store.is_durable() {
             return pending;
-        };
-        let thread = &mut keeper.thread;
-        let mut is_durable = true;
-        self.bot.submit_last(|batch| {
-            is_durable = thread.finish(batch, Duration::from_millis(FINISH_MS))
-        });
-        if !is_durable {
+        }
+        let (ticket, batch) = self.bot.take_batch();
+        if !self.store.finish(batch, ticket) {
             warn!(
                 "journal: the disk does not answer; replies that were just posted may be posted again"
             );
         }
         info!("replies left to the next start: {pending}");
-        let succession = keeper.into_succession();
         // The addresses that were kept for the next process go with this one: not before that one listens.
-        if self.admission.keeps_addresses() && !succession.await_completion(HANDOVER_PATIENCE) {
+        if self.admission.keeps_addresses()
+            && let Some(succession) = self.succession.take()
+            && !succession.await_completion(HANDOVER_PATIENCE)
+        {
             warn!("journal: the process that waited for it does not listen yet");
         }
         0

@@ -14,15 +14,9 @@ use crate::platform::clock::Clock;
 use crate::platform::directory::{Directory, Refused, Succession};
 use crate::platform::error::{Error, JournalError};
 use crate::platform::journal_thread::JournalThread;
-use crate::store::PendingJob;
+use crate::store::{Event, PendingJob, Ticket};
 use crate::telemetry::health::Condition;
 use crate::time::Now;
-
-/// The journal of a running bot.
-pub(crate) struct Keeper {
-    pub(crate) thread: JournalThread,
-    succession: Succession,
-}
 
 /// How long a process that shares its addresses with an older one waits for that one's journal: for
 /// somebody to stop it, and for the stop.
@@ -71,20 +65,20 @@ impl Claim {
     }
 }
 
-impl Keeper {
+impl Claim {
     /// Has the bot owe what an earlier process has left in the directory. The doors are open by now.
     pub(crate) fn open(
-        claim: Claim,
+        self,
         bot: &mut Bot,
         clock: Clock,
         waker: Arc<Waker>,
-    ) -> Result<Self, Error> {
+    ) -> Result<(JournalThread, Succession), Error> {
         let now = clock.now();
-        let Claim {
+        let Self {
             path,
             directory,
             succession,
-        } = claim;
+        } = self;
         if let Err(error) = succession.complete() {
             warn!("journal: no other process can take its place, its lock is stuck: {error}");
         }
@@ -116,66 +110,44 @@ impl Keeper {
             info!("journal: {bytes} bytes of unfinished writes, which were never acknowledged");
         }
         let thread = JournalThread::start(journal, place, clock, waker).map_err(Error::Loop)?;
-        Ok(Self { thread, succession })
-    }
-
-    /// Gives the thread what has collected, if it has nothing to do: nothing is gained by waiting for more, since
-    /// that collects while this one is synced.
-    fn submit(&mut self, bot: &mut Bot, now: Now) {
-        if bot.has_batch() && self.thread.is_idle() {
-            bot.submit(|batch| self.thread.submit(batch, now.tick));
-        }
-    }
-
-    /// Whether another process waits for this one to stop.
-    pub(crate) fn is_awaited(&self) -> bool {
-        self.succession.is_under_way()
-    }
-
-    /// Gives the directory free for the process that may wait for it.
-    pub(crate) fn into_succession(self) -> Succession {
-        self.succession
+        Ok((thread, succession))
     }
 }
 
 impl Server {
-    /// Takes in what came of the batch that was with the journal, and releases the answers that waited for it.
+    /// Takes in what has come of the batches that the store was given, and releases the answers that waited for them.
     pub(crate) fn take_stored(&mut self, now: Now) {
-        let Some(keeper) = &mut self.journal else {
-            return;
-        };
-        if let Some(is_kept) = keeper.thread.poll()
-            && let Some(ticket) = self.bot.handle_stored(is_kept, now)
-        {
-            // First, so that the next sync takes its time while these answers are written and their clients' next
-            // commands are read.
-            keeper.submit(&mut self.bot, now);
-            self.sessions.release(ticket, is_kept, &mut self.bot, now);
-            // Before more is read of the same sessions: what closes one must be the last that is staged for it.
-            self.sessions.transmit();
+        while let Some(event) = self.store.poll(now.tick) {
+            match event {
+                Event::Kept(ticket) => self.release(ticket, true, now),
+                Event::NotKept(ticket) => self.release(ticket, false, now),
+                Event::Leavable => self.is_leavable = true,
+                Event::GivenUp => self.give_up_journal(),
+            }
         }
-        let is_accepting = keeper.thread.is_accepting(now.tick);
+        let is_accepting = self.store.is_accepting(now.tick);
         self.bot.set_accepting(is_accepting);
         if self.drain_until.is_none() {
             self.bot.set_condition(match is_accepting {
                 true => Condition::Ready,
                 false => Condition::JournalFailing,
             });
-        } else if keeper.thread.is_lost() == Some(true) {
-            self.give_up_journal();
         }
     }
 
-    /// Gives the journal what has collected, if it has nothing to do.
+    /// Gives the store what has collected.
     pub(crate) fn submit(&mut self, now: Now) {
-        if let Some(keeper) = &mut self.journal {
-            keeper.submit(&mut self.bot, now);
+        if self.bot.has_batch() {
+            let (ticket, batch) = self.bot.take_batch();
+            self.store.submit(batch, ticket, now.tick);
         }
     }
 
-    /// Whether something collects though the journal has nothing to do.
-    pub(crate) fn has_batch_to_submit(&self) -> bool {
-        let is_idle = |keeper: &Keeper| keeper.thread.is_idle();
-        self.journal.as_ref().is_some_and(is_idle) && self.bot.has_batch()
+    /// Answers all that waits for this ticket or for one before it.
+    pub(crate) fn release(&mut self, ticket: Ticket, is_kept: bool, now: Now) {
+        self.bot.handle_stored(ticket, is_kept, now);
+        self.sessions.release(ticket, is_kept, &mut self.bot, now);
+        // Before more is read of the same sessions: what closes one must be the last that is staged for it.
+        self.sessions.transmit();
     }
 }

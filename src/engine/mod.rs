@@ -20,7 +20,7 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Poll, Waker};
 
 use self::hearing::Hearing;
-use self::journal::{Claim, Keeper};
+use self::journal::Claim;
 use self::watch::{View, Watch};
 use crate::app::Bot;
 use crate::config::Config;
@@ -31,8 +31,10 @@ use crate::endpoint::sessions::Sessions;
 use crate::endpoint::socket::Readiness;
 use crate::endpoint::token::{Side, Source};
 use crate::platform::clock::Clock;
+use crate::platform::directory::Succession;
 use crate::platform::doors::Doors;
 use crate::platform::{Error, Inherited, Stopper, Supervisor};
+use crate::store::{NoStore, Store};
 use crate::time::{Now, Tick, UnixTime};
 
 /// Events taken from the kernel at once.
@@ -54,7 +56,10 @@ pub struct Server {
     watch: Option<Watch>,
     started_at: UnixTime,
     supervisor: Supervisor,
-    journal: Option<Keeper>,
+    store: Box<dyn Store + Send>,
+    /// Whether the store has said that the process may leave what it keeps.
+    is_leavable: bool,
+    succession: Option<Succession>,
     clock: Clock,
     hearing: Hearing,
     stopper: Stopper,
@@ -101,13 +106,19 @@ impl Server {
         let doors = doors.open(poll.registry())?;
         let limits = &config.limits;
         let mut bot = Bot::new(config, now);
-        let keep = |claim| Keeper::open(claim, &mut bot, clock, stopper.waker());
-        let journal = claim.map(keep).transpose()?;
+        let mut store: Box<dyn Store + Send> = Box::new(NoStore);
+        let mut succession = None;
+        if let Some(claim) = claim {
+            let (thread, waits) = claim.open(&mut bot, clock, stopper.waker())?;
+            (store, succession) = (Box::new(thread), Some(waits));
+        }
         Ok(Self {
             admission: Admission::new("all of --max-connections", doors.front),
             sessions: Sessions::new(Side::Front, limits.clone(), max_connections, now),
             bot,
-            journal,
+            store,
+            is_leavable: false,
+            succession,
             senders: Senders::new(agents, senders, stopper.waker()),
             watch: Watch::open(doors.watch, limits, now),
             supervisor: Supervisor::default(),
@@ -215,7 +226,6 @@ impl Server {
         self.sessions.has_work()
             || self.admission.has_work(&self.sessions)
             || (self.bot.has_delivery() && self.senders.room() > 0 && !self.leaves_rest())
-            || self.has_batch_to_submit()
             || self.watch.as_ref().is_some_and(Watch::has_work)
     }
 
@@ -230,6 +240,7 @@ impl Server {
             self.watch.as_ref().and_then(Watch::poll_timeout),
             self.supervisor.poll_timeout(),
             self.senders.poll_timeout(),
+            self.store.poll_timeout(),
         ];
         let next = deadlines.into_iter().flatten().min();
         if next.is_none() && !self.bot.counters_mut().has_untimed() {
@@ -319,7 +330,10 @@ impl Server {
             front: &self.sessions,
             door: &self.admission,
             senders: &self.senders,
-            journal: self.journal.as_ref().map(|keeper| keeper.thread.counters()),
+            journal: self
+                .store
+                .standing(now.tick)
+                .map(|standing| standing.counters),
             started_at: self.started_at,
         };
         watch.turn(&mut view, self.poll.registry(), now, self.hearing.until());

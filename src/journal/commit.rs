@@ -225,7 +225,7 @@ impl<D: Disk> Journal<D> {
                     };
                     failed.append(&mut self.outcomes);
                 }
-                Outcome::Settled { job } => {
+                Outcome::Settled { job } | Outcome::Withdrawn { job } => {
                     self.ledger.remove(job.index());
                     Record::Settled(self.number(job)).append(&mut self.outcomes);
                 }

@@ -3,6 +3,7 @@
 //! Loop and thread share a few fields behind a lock that either holds for some statements. The loop gives a batch and
 //! goes on; the thread commits it, leaves the answer, and wakes the loop.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use std::{io, mem, thread};
@@ -13,15 +14,21 @@ use mio::Waker;
 use super::clock::Clock;
 use super::directory::{Directory, Place};
 use crate::journal::Journal;
-use crate::store::{Batch, OVERDUE_MS};
+use crate::store::{Batch, COLLECTED_BYTES_MAX, Event, OVERDUE_MS, Standing, Store, Ticket};
 use crate::telemetry::metrics::JournalCounters;
 use crate::time::{Now, Tick, millis};
+
+/// How long the end waits for the last commit, ms: a disk that hangs must not keep the process.
+const FINISH_MS: u64 = 400;
 
 /// The loop's side.
 pub(crate) struct JournalThread {
     shared: Arc<Shared>,
-    /// Since when a batch has been with the thread.
-    in_flight: Option<Tick>,
+    /// Since when a batch has been there that is not answered; the oldest one, if it was given after the last answer.
+    waits_since: Option<Tick>,
+    /// The last one that was given.
+    last: Ticket,
+    collected_bytes: usize,
     is_failing: bool,
     counters: JournalCounters,
 }
@@ -36,18 +43,19 @@ struct Shared {
 /// What lies between the two.
 #[derive(Default)]
 struct Desk {
+    /// Collects while the thread commits the one before. Its number is that of the last one in it, if there is any.
     batch: Batch,
-    has_batch: bool,
+    ticket: Option<Ticket>,
+    /// What has come of earlier ones.
+    answers: VecDeque<Event>,
     /// The loop asks whether the directory is still where it was.
     is_asked: bool,
     /// The batch is the last one.
     is_last: bool,
     /// The journal is of no use any more.
     is_abandoned: bool,
-    /// Whether the jobs of the batch are kept.
-    answer: Option<bool>,
-    /// Whether the directory is no longer where it was.
-    is_lost: Option<bool>,
+    /// Whether the thread waits for work: otherwise it looks here when it has done what it does.
+    is_waiting: bool,
     is_failing: bool,
     counters: JournalCounters,
     has_ended: bool,
@@ -107,76 +115,89 @@ impl JournalThread {
         })?;
         Ok(Self {
             shared,
-            in_flight: None,
+            waits_since: None,
+            last: 0,
+            collected_bytes: 0,
             is_failing: false,
             counters: JournalCounters::default(),
         })
     }
 
-    /// Whether there is no batch with the thread.
-    pub(crate) const fn is_idle(&self) -> bool {
-        self.in_flight.is_none()
+    fn wake(&self, desk: &Desk) {
+        if desk.is_waiting {
+            self.shared.changed.notify_all();
+        }
     }
 
-    /// For how long the batch that is with the thread has been there, in milliseconds.
-    pub(crate) fn age_ms(&self, now: Tick) -> u64 {
-        self.in_flight.map_or(0, |since| now.millis_since(since))
-    }
-
-    /// Whether what is accepted now would be kept in time, as far as can be known.
-    pub(crate) fn is_accepting(&self, now: Tick) -> bool {
-        !self.is_failing && self.age_ms(now) < OVERDUE_MS
-    }
-
-    /// Takes the contents of a batch.
-    pub(crate) fn submit(&mut self, batch: &mut Batch, now: Tick) {
-        let mut desk = self.shared.desk();
-        mem::swap(&mut desk.batch, batch);
-        desk.has_batch = true;
-        self.in_flight = Some(now);
-        self.shared.changed.notify_all();
-    }
-
-    /// Whether the jobs of the batch are kept, once that is known.
-    pub(crate) fn poll(&mut self) -> Option<bool> {
-        let mut desk = self.shared.desk();
-        self.is_failing = desk.is_failing;
-        let is_kept = desk.answer.take()?;
-        self.counters.clone_from(&desk.counters);
-        drop(desk);
-        self.in_flight = None;
-        Some(is_kept)
-    }
-
-    /// Has the thread look whether the directory is still where it was.
-    pub(crate) fn ask_place(&self) {
-        self.shared.desk().is_asked = true;
-        self.shared.changed.notify_all();
-    }
-
-    /// Whether the next start will not find what is kept, once the thread has looked.
-    pub(crate) fn is_lost(&self) -> Option<bool> {
-        self.shared.desk().is_lost
-    }
-
-    /// What Prometheus is told.
-    pub(crate) const fn counters(&self) -> &JournalCounters {
-        &self.counters
-    }
-
-    /// Makes the last outcomes durable and gives the directory free. `false`: not within this time; the system
-    /// does that when the process has ended and the disk answers.
-    pub(crate) fn finish(&mut self, batch: &mut Batch, patience: Duration) -> bool {
+    /// Makes the last batch durable, if it is the case within this time. The system gives the directory free when
+    /// the process has ended and the disk answers.
+    fn finish_within(&mut self, batch: &mut Batch, ticket: Ticket, patience: Duration) -> bool {
         let deadline = Instant::now() + patience;
-        let Some(mut desk) = self.shared.wait_until(deadline, |desk| !desk.has_batch) else {
-            return false;
-        };
-        mem::swap(&mut desk.batch, batch);
-        (desk.has_batch, desk.is_last) = (true, true);
+        let mut desk = self.shared.desk();
+        desk.add(batch, ticket);
+        desk.is_last = true;
+        self.wake(&desk);
         drop(desk);
-        self.shared.changed.notify_all();
         let ended = self.shared.wait_until(deadline, |desk| desk.has_ended);
         ended.is_some()
+    }
+
+    fn age_ms(&self, now: Tick) -> u64 {
+        self.waits_since.map_or(0, |since| now.millis_since(since))
+    }
+}
+
+impl Desk {
+    fn add(&mut self, batch: &mut Batch, ticket: Ticket) {
+        self.batch.append(batch);
+        self.ticket = Some(ticket);
+    }
+}
+
+impl Store for JournalThread {
+    fn submit(&mut self, batch: &mut Batch, ticket: Ticket, now: Tick) {
+        let mut desk = self.shared.desk();
+        desk.add(batch, ticket);
+        self.waits_since.get_or_insert(now);
+        self.collected_bytes = desk.batch.bytes();
+        self.last = ticket;
+        self.wake(&desk);
+    }
+
+    fn poll(&mut self, now: Tick) -> Option<Event> {
+        let mut desk = self.shared.desk();
+        self.is_failing = desk.is_failing;
+        self.collected_bytes = desk.batch.bytes();
+        let event = desk.answers.pop_front()?;
+        self.counters.clone_from(&desk.counters);
+        drop(desk);
+        if let Event::Kept(ticket) | Event::NotKept(ticket) = event {
+            self.waits_since = (ticket < self.last).then_some(now);
+        }
+        Some(event)
+    }
+
+    fn is_accepting(&self, now: Tick) -> bool {
+        let is_in_time = self.age_ms(now) < OVERDUE_MS;
+        !self.is_failing && is_in_time && self.collected_bytes <= COLLECTED_BYTES_MAX
+    }
+
+    fn begin_stop(&mut self) {
+        let mut desk = self.shared.desk();
+        desk.is_asked = true;
+        self.wake(&desk);
+    }
+
+    fn finish(&mut self, batch: &mut Batch, ticket: Ticket) -> bool {
+        self.finish_within(batch, ticket, Duration::from_millis(FINISH_MS))
+    }
+
+    fn standing(&self, now: Tick) -> Option<Standing<'_>> {
+        Some(Standing {
+            counters: &self.counters,
+            commit_age_ms: self.age_ms(now),
+            collected_bytes: self.collected_bytes,
+        })
     }
 }
 
@@ -194,7 +215,7 @@ struct Writer {
 
 /// What the thread is to do next.
 enum Work {
-    Commit,
+    Commit(Ticket),
     Look,
     /// Nothing is asked for, and the journal has work of its own.
     Tend,
@@ -206,21 +227,24 @@ impl Writer {
     fn run(&mut self) {
         loop {
             match self.next() {
-                Work::Commit => {
+                Work::Commit(ticket) => {
                     let is_kept = self.commit();
-                    self.answer(|desk| {
-                        desk.has_batch = false;
-                        desk.answer = Some(is_kept);
-                    });
+                    self.answer(Some(match is_kept {
+                        true => Event::Kept(ticket),
+                        false => Event::NotKept(ticket),
+                    }));
                 }
                 Work::Tend => {
                     self.batch.clear();
                     self.commit();
-                    self.answer(|_| {});
+                    self.answer(None);
                 }
                 Work::Look => {
                     let is_lost = self.place.is_lost();
-                    self.answer(|desk| desk.is_lost = Some(is_lost));
+                    self.answer(Some(match is_lost {
+                        true => Event::GivenUp,
+                        false => Event::Leavable,
+                    }));
                 }
                 Work::Finish => return self.finish(),
                 Work::Abandon => return,
@@ -239,41 +263,42 @@ impl Writer {
                 desk.is_asked = false;
                 return Work::Look;
             }
-            if desk.has_batch {
+            if let Some(ticket) = desk.ticket.take() {
                 self.batch.clear();
                 mem::swap(&mut self.batch, &mut desk.batch);
                 return match desk.is_last {
                     true => Work::Finish,
-                    false => Work::Commit,
+                    false => Work::Commit(ticket),
                 };
             }
             let now = self.clock.now().tick;
             let wait = self.journal.poll_timeout().map(|at| at.millis_since(now));
+            if wait == Some(0) {
+                return Work::Tend;
+            }
+            desk.is_waiting = true;
+            let changed = &self.shared.changed;
             desk = match wait {
-                Some(0) => return Work::Tend,
                 Some(ms) => {
-                    let waited = self
-                        .shared
-                        .changed
-                        .wait_timeout(desk, Duration::from_millis(ms));
+                    let waited = changed.wait_timeout(desk, Duration::from_millis(ms));
                     waited.unwrap_or_else(PoisonError::into_inner).0
                 }
                 None => {
-                    let waited = self.shared.changed.wait(desk);
+                    let waited = changed.wait(desk);
                     waited.unwrap_or_else(PoisonError::into_inner)
                 }
             };
+            desk.is_waiting = false;
         }
     }
 
     /// Leaves what is to be known on the desk, and wakes the loop.
-    fn answer(&self, change: impl FnOnce(&mut Desk)) {
+    fn answer(&self, event: Option<Event>) {
         let mut desk = self.shared.desk();
         desk.is_failing = self.is_failing;
         desk.counters.clone_from(&self.counters);
-        change(&mut desk);
+        desk.answers.extend(event);
         drop(desk);
-        self.shared.changed.notify_all();
         if let Err(error) = self.shared.waker.wake() {
             warn!("cannot wake the loop: {error}");
         }

@@ -1,5 +1,7 @@
 //! What a store is told at once: the jobs that were accepted, and what became of others.
 
+use std::mem;
+
 use crate::slab::Key;
 use crate::time::Tick;
 
@@ -37,6 +39,11 @@ pub enum Outcome {
     },
     /// It is delivered or given up.
     Settled {
+        /// Which one.
+        job: Key,
+    },
+    /// Its command was answered "busy", since it was not kept in time.
+    Withdrawn {
         /// Which one.
         job: Key,
     },
@@ -89,9 +96,35 @@ impl Batch {
         self.outcomes.push(outcome);
     }
 
-    /// Leaves out the accepted jobs that do not count any more.
-    pub fn retain(&mut self, mut counts: impl FnMut(Key) -> bool) {
-        self.accepted.retain(|entry| counts(entry.job));
+    /// Takes back an accepted job: out of this batch, or out of what the store knows.
+    pub fn withdraw(&mut self, job: Key) {
+        let accepted = self.accepted.len();
+        self.accepted.retain(|entry| entry.job != job);
+        if self.accepted.len() == accepted {
+            self.outcomes.push(Outcome::Withdrawn { job });
+        }
+    }
+
+    /// Takes what is in a later batch, and leaves that one empty.
+    pub fn append(&mut self, later: &mut Self) {
+        if self.is_empty() {
+            return mem::swap(self, later);
+        }
+        for outcome in later.outcomes.drain(..) {
+            match outcome {
+                // No other outcome can be of a job that is accepted here: it is not scheduled before it is kept.
+                Outcome::Withdrawn { job } => self.withdraw(job),
+                other => self.outcomes.push(other),
+            }
+        }
+        let start = self.texts.len();
+        self.texts.push_str(&later.texts);
+        let accepted = later.accepted.drain(..);
+        self.accepted.extend(accepted.map(|entry| Accepted {
+            start: entry.start + start,
+            ..entry
+        }));
+        later.clear();
     }
 
     /// Bytes that it holds.
@@ -172,6 +205,24 @@ mod tests {
         assert!(batch.accepted().eq(jobs));
         batch.clear();
         assert!(batch.is_empty() && batch.accepted().len() == 0);
+    }
+
+    #[test]
+    fn a_later_batch_is_appended_and_takes_back_what_stands_before_it() {
+        let (mut first, mut later) = (Batch::default(), Batch::default());
+        let jobs = [job(1, "olleh"), job(2, "back"), job(3, "日本")];
+        let known = Key::from_parts(7, 1);
+        first.accept(jobs[0].0, &jobs[0].1);
+        first.accept(jobs[1].0, &jobs[1].1);
+        later.withdraw(jobs[1].0);
+        later.withdraw(known);
+        later.accept(jobs[2].0, &jobs[2].1);
+        first.append(&mut later);
+        assert!(later.is_empty() && later.bytes() == 0);
+        assert!(first.accepted().eq([jobs[0], jobs[2]]));
+        assert_eq!(first.outcomes(), [Outcome::Withdrawn { job: known }]);
+        first.withdraw(jobs[2].0);
+        assert!(first.accepted().eq([jobs[0]]));
     }
 
     #[test]

@@ -157,10 +157,10 @@ impl Process {
     /// Makes ready what is due, and commits.
     pub fn commit(&mut self, now: Now) -> bool {
         self.bot.handle_timeout(now, &mut 10_000);
-        let mut is_kept = false;
-        self.bot
-            .submit(|batch| is_kept = self.journal.commit(batch, now).is_ok());
-        self.bot.handle_stored(is_kept, now);
+        let (ticket, batch) = self.bot.take_batch();
+        let is_kept = self.journal.commit(batch, now).is_ok();
+        batch.clear();
+        self.bot.handle_stored(ticket, is_kept, now);
         for client in self.clients.iter_mut().flatten() {
             let Some(hold) = client.connection.hold() else {
                 continue;
@@ -179,8 +179,9 @@ impl Process {
 
     /// Makes the last outcomes durable.
     pub fn finish(&mut self, now: Now) {
-        self.bot
-            .submit(|batch| self.journal.finish(batch, now).unwrap());
+        let (_, batch) = self.bot.take_batch();
+        self.journal.finish(batch, now).unwrap();
+        batch.clear();
     }
 
     /// What the connections got, in the order of their calls of `receive`.

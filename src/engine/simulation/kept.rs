@@ -9,7 +9,7 @@ use crate::app::Bot;
 use crate::config::Config;
 use crate::endpoint::sessions::Sessions;
 use crate::journal::{Counts, Journal, Recovery};
-use crate::store::{Batch, OVERDUE_MS, PendingJob};
+use crate::store::{Batch, Event, OVERDUE_MS, PendingJob, Standing, Store, Ticket};
 use crate::time::{Now, Tick};
 
 /// How long a batch is with the journal's thread, ms.
@@ -20,14 +20,18 @@ pub(crate) struct Kept {
     pub(crate) disk: SimulatedDisk,
     /// Draws how long a batch takes; none takes no time.
     pace: Option<Generator>,
+    /// What is with the journal's thread, and what collects behind it.
     flight: Option<Flight>,
+    waiting: Batch,
+    ticket: Option<Ticket>,
+    now: Now,
 }
 
-/// A batch that is with the journal's thread: since when, when it is answered, and whether it is kept.
+/// A batch that is with the journal's thread: since when, when it is answered, and what the answer is.
 struct Flight {
     since: Tick,
     at: Tick,
-    is_kept: bool,
+    event: Event,
 }
 
 impl Kept {
@@ -40,6 +44,28 @@ impl Kept {
             disk,
             pace,
             flight: None,
+            waiting: Batch::default(),
+            ticket: None,
+            now,
+        }
+    }
+
+    /// The thread takes what collects.
+    fn take(&mut self, now: Now) {
+        if self.flight.is_none()
+            && let Some(ticket) = self.ticket.take()
+        {
+            let event = match self.journal.commit(&self.waiting, now) {
+                Ok(()) => Event::Kept(ticket),
+                Err(_) => Event::NotKept(ticket),
+            };
+            self.waiting.clear();
+            let ms = self.pace.as_mut().map_or(0, |pace| pace.pick(&COMMIT_MS));
+            self.flight = Some(Flight {
+                since: now.tick,
+                at: now.tick.after(ms),
+                event,
+            });
         }
     }
 
@@ -50,33 +76,25 @@ impl Kept {
         bot: &mut Bot,
         now: Now,
     ) {
-        if let Some(flight) = self.flight.take_if(|flight| now.tick >= flight.at) {
-            let ticket = bot.handle_stored(flight.is_kept, now).unwrap();
-            sessions.release(ticket, flight.is_kept, bot, now);
-            sessions.transmit();
+        self.now = now;
+        while let Some(event) = self.poll(now.tick) {
+            if let Event::Kept(ticket) | Event::NotKept(ticket) = event {
+                let is_kept = matches!(event, Event::Kept(_));
+                bot.handle_stored(ticket, is_kept, now);
+                sessions.release(ticket, is_kept, bot, now);
+                sessions.transmit();
+            }
         }
-        let is_due = |at: Tick| at <= now.tick;
-        if self.flight.is_none() && self.journal.poll_timeout().is_some_and(is_due) {
-            let _ = self.journal.commit(&Batch::default(), now);
-        }
-        let is_in_time = |flight: &Flight| now.tick.millis_since(flight.since) < OVERDUE_MS;
-        let is_in_time = self.flight.as_ref().is_none_or(is_in_time);
-        bot.set_accepting(is_in_time && !self.journal.is_failing());
+        bot.set_accepting(self.is_accepting(now.tick));
     }
 
     /// The loop's phase after it has read.
     pub(crate) fn submit(&mut self, bot: &mut Bot, now: Now) {
-        if self.flight.is_some() || !bot.has_batch() {
-            return;
+        self.now = now;
+        if bot.has_batch() {
+            let (ticket, batch) = bot.take_batch();
+            Store::submit(self, batch, ticket, now.tick);
         }
-        let mut is_kept = false;
-        bot.submit(|batch| is_kept = self.journal.commit(batch, now).is_ok());
-        let ms = self.pace.as_mut().map_or(0, |pace| pace.pick(&COMMIT_MS));
-        self.flight = Some(Flight {
-            since: now.tick,
-            at: now.tick.after(ms),
-            is_kept,
-        });
     }
 
     /// Has what is with the journal's thread answered in the next turn, and tells whether there is something.
@@ -107,7 +125,9 @@ impl Kept {
 
     /// Ends, and shows that the next process owes what this one did, and nothing else. The texts.
     pub(crate) fn restart(&mut self, bot: &mut Bot, config: &Config, now: Now) -> BTreeSet<String> {
-        bot.submit_last(|batch| self.journal.finish(batch, now).unwrap());
+        self.now = now;
+        let (ticket, batch) = bot.take_batch();
+        assert!(self.finish(batch, ticket));
         let left = owed(bot, now);
         let mut next = Bot::new(config, now.tick);
         let (_, recovery) = open(&self.disk, &mut next, now);
@@ -117,6 +137,41 @@ impl Kept {
         assert_eq!(recovery.damages, 0);
         assert_eq!(owed(&next, now), left);
         left
+    }
+}
+
+impl Store for Kept {
+    fn submit(&mut self, batch: &mut Batch, ticket: Ticket, _: Tick) {
+        self.waiting.append(batch);
+        self.ticket = Some(ticket);
+        self.take(self.now);
+    }
+
+    fn poll(&mut self, now: Tick) -> Option<Event> {
+        let flight = self.flight.take_if(|flight| now >= flight.at);
+        self.take(self.now);
+        let is_due = |at: Tick| at <= now;
+        if self.flight.is_none() && self.journal.poll_timeout().is_some_and(is_due) {
+            let _ = self.journal.commit(&Batch::default(), self.now);
+        }
+        flight.map(|flight| flight.event)
+    }
+
+    fn is_accepting(&self, now: Tick) -> bool {
+        let is_in_time = |flight: &Flight| now.millis_since(flight.since) < OVERDUE_MS;
+        self.flight.as_ref().is_none_or(is_in_time) && !self.journal.is_failing()
+    }
+
+    fn begin_stop(&mut self) {}
+
+    fn finish(&mut self, batch: &mut Batch, _: Ticket) -> bool {
+        self.waiting.append(batch);
+        let last = std::mem::take(&mut self.waiting);
+        self.journal.finish(&last, self.now).is_ok()
+    }
+
+    fn standing(&self, _: Tick) -> Option<Standing<'_>> {
+        None
     }
 }
 

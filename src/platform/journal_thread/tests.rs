@@ -3,6 +3,8 @@
 use mio::{Poll, Token};
 
 use super::*;
+use crate::slab::Key;
+use crate::store::PendingJob;
 
 /// The loop's side of a thread that does not answer.
 fn stuck() -> JournalThread {
@@ -14,38 +16,82 @@ fn stuck() -> JournalThread {
             changed: Condvar::new(),
             waker: Arc::new(waker),
         }),
-        in_flight: None,
+        waits_since: None,
+        last: 0,
+        collected_bytes: 0,
         is_failing: false,
         counters: JournalCounters::default(),
     }
+}
+
+fn answer(thread: &JournalThread, event: Event, is_failing: bool) {
+    let mut desk = thread.shared.desk();
+    desk.answers.push_back(event);
+    desk.is_failing = is_failing;
 }
 
 #[test]
 fn nothing_is_accepted_while_a_batch_is_overdue_or_after_one_that_failed() {
     let mut thread = stuck();
     assert!(thread.is_accepting(Tick(9_000)));
-    thread.submit(&mut Batch::default(), Tick(9_000));
-    assert!(!thread.is_idle() && thread.is_accepting(Tick(9_999)));
+    thread.submit(&mut Batch::default(), 1, Tick(9_000));
+    thread.submit(&mut Batch::default(), 2, Tick(9_500));
+    assert!(thread.is_accepting(Tick(9_999)));
     assert!(!thread.is_accepting(Tick(10_000)));
-    assert_eq!(thread.poll(), None);
-    let desk = |is_kept: bool| Desk {
-        answer: Some(is_kept),
-        is_failing: !is_kept,
-        ..Desk::default()
-    };
-    *thread.shared.desk() = desk(false);
-    assert_eq!(thread.poll(), Some(false));
-    assert!(thread.is_idle() && !thread.is_accepting(Tick(10_007)));
-    *thread.shared.desk() = desk(true);
-    assert_eq!(thread.poll(), Some(true));
-    assert!(thread.is_accepting(Tick(10_008)));
+    assert_eq!(thread.poll(Tick(10_000)), None);
+    answer(&thread, Event::NotKept(1), true);
+    assert_eq!(thread.poll(Tick(10_007)), Some(Event::NotKept(1)));
+    assert!(!thread.is_accepting(Tick(10_007)));
+    answer(&thread, Event::Kept(2), false);
+    assert_eq!(thread.poll(Tick(10_008)), Some(Event::Kept(2)));
+    assert!(thread.is_accepting(Tick(99_999)), "nothing is with it");
+}
+
+#[test]
+fn what_is_behind_an_answer_waits_since_then() {
+    let mut thread = stuck();
+    thread.submit(&mut Batch::default(), 1, Tick(0));
+    thread.submit(&mut Batch::default(), 2, Tick(5));
+    answer(&thread, Event::Kept(1), false);
+    assert_eq!(thread.poll(Tick(900)), Some(Event::Kept(1)));
+    assert!(thread.is_accepting(Tick(1_899)));
+    assert!(!thread.is_accepting(Tick(1_900)));
+}
+
+#[test]
+fn batches_collect_while_one_is_written_up_to_a_limit() {
+    let mut thread = stuck();
+    let mut batch = Batch::default();
+    let text = "x".repeat(COLLECTED_BYTES_MAX / 2);
+    for (number, is_accepting) in [(1, true), (2, false)] {
+        let job = PendingJob {
+            command: "/torrap",
+            origin: "https://hooks.slack.com",
+            path: "/commands/1",
+            text: &text,
+            attempts: 0,
+            due: Tick(0),
+            expires_at: Tick(9),
+        };
+        batch.accept(Key::from_parts(number, 1), &job);
+        thread.submit(&mut batch, number.into(), Tick(0));
+        assert!(batch.is_empty());
+        assert_eq!(thread.is_accepting(Tick(0)), is_accepting);
+    }
+    let mut desk = thread.shared.desk();
+    assert_eq!(desk.ticket, Some(2), "one commit answers both");
+    assert_eq!(desk.batch.accepted().len(), 2);
+    desk.batch.clear();
+    drop(desk);
+    assert_eq!(thread.poll(Tick(0)), None);
+    assert!(thread.is_accepting(Tick(0)));
 }
 
 #[test]
 fn an_end_does_not_wait_for_a_disk_that_hangs() {
     let mut thread = stuck();
     let patience = Duration::from_millis(1);
-    assert!(!thread.finish(&mut Batch::default(), patience));
-    thread.submit(&mut Batch::default(), Tick(0));
-    assert!(!thread.finish(&mut Batch::default(), patience));
+    assert!(!thread.finish_within(&mut Batch::default(), 1, patience));
+    thread.submit(&mut Batch::default(), 2, Tick(0));
+    assert!(!thread.finish_within(&mut Batch::default(), 3, patience));
 }

@@ -189,10 +189,10 @@ impl Process {
         let bot = &mut self.bot;
         let handler = |request: &torrap::http::Request<'_>| bot.handle_request(request, NOW);
         connection.receive(&mut request, NOW.tick, &limits, &mut staging, handler);
-        let mut is_kept = false;
-        self.bot
-            .submit(|batch| is_kept = self.journal.commit(batch, NOW).is_ok());
-        self.bot.handle_stored(is_kept, NOW);
+        let (ticket, batch) = self.bot.take_batch();
+        let is_kept = self.journal.commit(batch, NOW).is_ok();
+        batch.clear();
+        self.bot.handle_stored(ticket, is_kept, NOW);
         is_kept
     }
 }
