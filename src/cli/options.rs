@@ -167,8 +167,8 @@ pub const OPTIONS: &[Opt] = &[
         value: "",
         default: default::NO,
         variable_in_trial: false,
-        help: "share the addresses with other processes of the same user: one for each core, or \
-               old and new during an upgrade",
+        help: "share the addresses with other processes of the same user, one for each core; \
+               not for upgrades: a stop may reset connections that just begin",
     },
     Opt {
         setting: Setting::Commands,

@@ -21,9 +21,6 @@ const ACCEPTS_PER_TURN: usize = 256;
 const PAUSE_MS: u64 = 20;
 /// The same when it is only places that are missing: somebody may have stalled long enough soon.
 const PLACES_PAUSE_MS: u64 = 2;
-/// How long connections that have begun may take to be completed before a shared address is left, ms:
-/// several round trips to a proxy that is near.
-const HANDSHAKE_MS: u64 = 50;
 /// Each warning has at most one line in the log for so long, ms.
 const WARNING_PERIOD_MS: u64 = 10_000;
 
@@ -63,16 +60,13 @@ enum Shortage {
     Accepting,
 }
 
-/// To whom those who come from now on are left.
+/// How far a stop has come at the door.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Leave {
-    /// To nobody, or to a socket that others have as well.
-    AtOnce,
-    /// To other processes, which listen on the same addresses.
-    ToOthers,
-    /// To a process that will listen on them when this one has ended: until then whoever comes hears
-    /// nothing, and asks again after a second.
-    ToSuccessor,
+enum Stage {
+    Open,
+    /// The next turn takes in the connections that wait, and closes the listeners.
+    Leaving,
+    Closed,
 }
 
 /// The door.
@@ -86,11 +80,7 @@ pub(crate) struct Admission<A: Accept> {
     /// Accepted when all places were taken and busy. Only somebody who is there shows that places are
     /// short: an idle loop would not know whether anyone waits in the kernel.
     waiting: Option<A::Socket>,
-    /// From when on nobody is let in any more.
-    leaving_at: Option<Tick>,
-    /// Whether the addresses are kept to the end, for the process that comes after this one.
-    keeps_addresses: bool,
-    has_left: bool,
+    stage: Stage,
     counts: Counts,
 }
 
@@ -121,9 +111,7 @@ impl<A: Accept> Admission<A> {
             pause: None,
             warnings: Warnings([None; 4]),
             waiting: None,
-            leaving_at: None,
-            keeps_addresses: false,
-            has_left: false,
+            stage: Stage::Open,
             counts: Counts {
                 accepted: 0,
                 evicted: 0,
@@ -146,42 +134,27 @@ impl<A: Accept> Admission<A> {
 
     /// Whether somebody may wait and could be let in at once.
     pub(crate) fn has_work(&self, sessions: &Sessions<A::Socket>) -> bool {
-        !self.is_paused(sessions)
-            && (self.waiting.is_some() || self.listeners.iter().any(|listener| listener.ready))
+        let may_accept =
+            self.waiting.is_some() || self.listeners.iter().any(|listener| listener.ready);
+        self.stage == Stage::Leaving || may_accept && !self.is_paused(sessions)
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Tick> {
-        let pause = self.pause.map(|(_, until)| until);
-        pause.into_iter().chain(self.leaving_at).min()
+        self.pause.map(|(_, until)| until)
     }
 
-    /// Lets nobody in any more: at once, or, if others share the addresses, when the connections that
-    /// have begun are complete. New ones then come to the others.
-    pub(crate) fn leave(&mut self, how: Leave, now: Tick) {
-        let turned_away = |listener: &Listener<A>| match listener.turn_away() {
-            Ok(()) => true,
-            Err(error) => {
-                warn!("a connection that begins just now may be reset: {error}");
-                false
-            }
-        };
-        let waits = how != Leave::AtOnce && self.listeners.iter().all(turned_away);
-        self.keeps_addresses = waits && how == Leave::ToSuccessor;
-        self.leaving_at = Some(if waits { now.after(HANDSHAKE_MS) } else { now });
+    /// A stop begins: the next call of [`Self::accept`] is the last one that takes connections in.
+    pub(crate) const fn leave(&mut self) {
+        self.stage = Stage::Leaving;
     }
 
-    /// Whether nobody can be let in any more, but for connections that had begun and took their time.
-    pub(crate) const fn is_closed(&self) -> bool {
-        self.has_left
+    /// Whether no connection can be let in any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.stage == Stage::Closed
     }
 
-    /// Whether the addresses are kept as long as this is.
-    pub(crate) const fn keeps_addresses(&self) -> bool {
-        self.keeps_addresses
-    }
-
-    /// Lets nobody in any more, but those who are connected already: closing the listener would reset
-    /// them.
+    /// Takes in the connections that wait, and closes the listeners. What waits in a queue of this process alone
+    /// would be reset by that; in the queue of a passed socket it would wait for the next process.
     fn close(
         &mut self,
         sessions: &mut Sessions<A::Socket>,
@@ -199,12 +172,9 @@ impl<A: Accept> Admission<A> {
                 self.accept_one(index, sessions, service, registry, now);
             }
         }
-        if !self.keeps_addresses {
-            self.listeners.clear();
-        }
-        self.has_left = true;
+        self.listeners.clear();
+        self.stage = Stage::Closed;
         self.pause = None;
-        self.leaving_at = None;
     }
 
     /// A place that has become free ends the wait for one; of descriptors nobody tells.
@@ -222,7 +192,7 @@ impl<A: Accept> Admission<A> {
         registry: &<A::Socket as Socket>::Registry,
         now: Now,
     ) {
-        if self.leaving_at.is_some_and(|at| at <= now.tick) {
+        if self.stage == Stage::Leaving {
             return self.close(sessions, service, registry, now);
         }
         let is_over = self.poll_timeout().is_some_and(|until| until <= now.tick);

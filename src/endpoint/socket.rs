@@ -31,12 +31,6 @@ pub(crate) trait Accept {
     type Socket: Socket;
 
     fn accept(&self) -> io::Result<Self::Socket>;
-
-    /// Lets no new connection begin here, while those that have begun can still be completed and
-    /// accepted. Whoever asks for one now asks again after a second, and is then heard by another
-    /// process that shares the address. Closing at once would reset those that the kernel has
-    /// already put into this socket's own queue. An error: the system has no such filter.
-    fn turn_away(&self) -> io::Result<()>;
 }
 
 /// What an event tells of a socket.
@@ -83,30 +77,5 @@ impl Accept for TcpListener {
 
     fn accept(&self) -> io::Result<TcpStream> {
         Self::accept(self).map(|(stream, _)| stream)
-    }
-
-    #[cfg(target_os = "linux")]
-    fn turn_away(&self) -> io::Result<()> {
-        use socket2::{SockFilter, SockRef};
-        // Instructions of the classic packet filter (linux/filter.h); a TCP socket's begins to read at
-        // the TCP header, whose flags are its byte 13 (RFC 9293 section 3.1).
-        const LOAD_BYTE: u16 = 0x30;
-        const JUMP_IF_ANY_BIT: u16 = 0x45;
-        const RETURN: u16 = 0x06;
-        const FLAGS_AT: u32 = 13;
-        const SYN: u32 = 0x02;
-        const NOTHING: u32 = 0;
-        const EVERYTHING: u32 = u32::MAX;
-        SockRef::from(self).attach_filter(&[
-            SockFilter::new(LOAD_BYTE, 0, 0, FLAGS_AT),
-            SockFilter::new(JUMP_IF_ANY_BIT, 0, 1, SYN),
-            SockFilter::new(RETURN, 0, 0, NOTHING),
-            SockFilter::new(RETURN, 0, 0, EVERYTHING),
-        ])
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn turn_away(&self) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
     }
 }

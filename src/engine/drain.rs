@@ -3,11 +3,7 @@
 use log::{debug, info, warn};
 
 use super::Server;
-use super::journal::HANDOVER_PATIENCE;
-use crate::platform::directory::Succession;
 use crate::store::{NoStore, Ticket};
-
-use crate::endpoint::admission::Leave;
 use crate::telemetry::health::Condition;
 use crate::time::Seconds;
 
@@ -35,18 +31,7 @@ impl Server {
         let begin = self.clock.now().tick;
         self.drain_until = Some(begin.not_before(drain_ms));
         self.grace_until = Some(begin.not_before(grace_ms));
-        let is_awaited = self
-            .succession
-            .as_ref()
-            .is_some_and(Succession::is_under_way);
-        self.admission.leave(
-            match (self.is_shared, is_awaited) {
-                (false, _) => Leave::AtOnce,
-                (true, false) => Leave::ToOthers,
-                (true, true) => Leave::ToSuccessor,
-            },
-            begin,
-        );
+        self.admission.leave();
         self.sessions.drain();
         self.bot.set_condition(Condition::Draining);
         debug!("stopped slackbot");
@@ -123,13 +108,6 @@ impl Server {
             );
         }
         info!("replies left to the next start: {pending}");
-        // The addresses that were kept for the next process go with this one: not before that one listens.
-        if self.admission.keeps_addresses()
-            && let Some(succession) = self.succession.take()
-            && !succession.await_completion(HANDOVER_PATIENCE)
-        {
-            warn!("journal: the process that waited for it does not listen yet");
-        }
         0
     }
 }

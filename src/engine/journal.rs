@@ -11,33 +11,29 @@ use super::Server;
 use crate::app::Bot;
 use crate::journal::Journal;
 use crate::platform::clock::Clock;
-use crate::platform::directory::{Directory, Refused, Succession};
+use crate::platform::directory::{Directory, Refused};
 use crate::platform::error::{Error, JournalError};
 use crate::platform::journal_thread::JournalThread;
 use crate::store::{Event, PendingJob, Ticket};
 use crate::telemetry::health::Condition;
 use crate::time::Now;
 
-/// How long a process that shares its addresses with an older one waits for that one's journal: for
-/// somebody to stop it, and for the stop.
-const SUCCESSION_PATIENCE: Duration = Duration::from_secs(30);
-
-/// How long a process that has stopped keeps shared addresses for the one that comes after it, once that
-/// one can have the journal: it only has to look for the lock again and to listen.
-pub(crate) const HANDOVER_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a process with a passed socket waits for the journal of an older one: for the operator to stop that
+/// process, and for its stop. Connections wait in the kernel meanwhile, at the socket that both have.
+const TAKEOVER_PATIENCE: Duration = Duration::from_secs(30);
 
 /// A directory that this process has to itself, and has not read yet.
 pub(crate) struct Claim {
     path: PathBuf,
     directory: Directory,
-    succession: Succession,
 }
 
 impl Claim {
-    /// Takes the directory. If `is_successor`, another process may have it that is about to stop.
-    pub(crate) fn make(path: &Path, is_successor: bool) -> Result<Self, Error> {
-        let patience = match is_successor {
-            true => SUCCESSION_PATIENCE,
+    /// Takes the directory. A process whose sockets were passed waits for the one that has it; without them nothing
+    /// would hold its clients meanwhile, so it refuses to start at once.
+    pub(crate) fn make(path: &Path, has_passed_sockets: bool) -> Result<Self, Error> {
+        let patience = match has_passed_sockets {
+            true => TAKEOVER_PATIENCE,
             false => Duration::ZERO,
         };
         let waits = |process: Option<u32>| {
@@ -49,39 +45,28 @@ impl Claim {
             info!("journal: waiting up to {secs} s for {holder}, which uses it, to stop");
         };
         let taken = Directory::take(path, patience, waits);
-        let (directory, succession) = taken.map_err(|error| Error::Journal {
+        let directory = taken.map_err(|error| Error::Journal {
             path: path.to_owned(),
             error: match error {
                 Refused::Taken(process) => JournalError::Taken(process),
-                Refused::Awaited => JournalError::Awaited,
                 Refused::Unusable(error) => JournalError::Unusable(error),
             },
         })?;
         Ok(Self {
             path: path.to_owned(),
             directory,
-            succession,
         })
     }
-}
 
-impl Claim {
     /// Has the bot owe what an earlier process has left in the directory. The doors are open by now.
     pub(crate) fn open(
         self,
         bot: &mut Bot,
         clock: Clock,
         waker: Arc<Waker>,
-    ) -> Result<(JournalThread, Succession), Error> {
+    ) -> Result<JournalThread, Error> {
         let now = clock.now();
-        let Self {
-            path,
-            directory,
-            succession,
-        } = self;
-        if let Err(error) = succession.complete() {
-            warn!("journal: no other process can take its place, its lock is stuck: {error}");
-        }
+        let Self { path, directory } = self;
         for exposure in directory.exposures() {
             warn!("--journal: {exposure}");
         }
@@ -109,8 +94,7 @@ impl Claim {
             let bytes = recovery.torn_bytes;
             info!("journal: {bytes} bytes of unfinished writes, which were never acknowledged");
         }
-        let thread = JournalThread::start(journal, place, clock, waker).map_err(Error::Loop)?;
-        Ok((thread, succession))
+        JournalThread::start(journal, place, clock, waker).map_err(Error::Loop)
     }
 }
 

@@ -31,7 +31,6 @@ use crate::endpoint::sessions::Sessions;
 use crate::endpoint::socket::Readiness;
 use crate::endpoint::token::{Side, Source};
 use crate::platform::clock::Clock;
-use crate::platform::directory::Succession;
 use crate::platform::doors::Doors;
 use crate::platform::{Error, Inherited, Stopper, Supervisor};
 use crate::store::{NoStore, Store};
@@ -59,12 +58,9 @@ pub struct Server {
     store: Box<dyn Store + Send>,
     /// Whether the store has said that the process may leave what it keeps.
     is_leavable: bool,
-    succession: Option<Succession>,
     clock: Clock,
     hearing: Hearing,
     stopper: Stopper,
-    /// Whether others listen on the same addresses, with sockets of their own.
-    is_shared: bool,
     drain_ms: u64,
     /// When a graceful stop gives up waiting for replies, once one has begun.
     drain_until: Option<Tick>,
@@ -92,25 +88,20 @@ impl Server {
         let waker = Waker::new(poll.registry(), Source::Waker.token()).map_err(Error::Loop)?;
         let stopper = Stopper::new(waker);
         let agents = Agents::new(config)?;
-        // An older process may be there as well, and about to stop, if the address can be shared with it.
-        let is_successor = config.reuse_port || !inherited.is_empty();
-        // A passed socket is the same one in all processes: whom this one turned away, nobody would hear.
-        let is_shared = config.reuse_port && inherited.front.is_empty();
+        let has_passed_sockets = !inherited.is_empty();
         let mut notices = Vec::new();
         let doors = Doors::bind(config, inherited, &mut notices)?;
         notices.iter().for_each(|notice| warn!("{notice}"));
         let (max_connections, senders) = doors.admissible(config);
-        let claim = |path| Claim::make(path, is_successor);
+        let claim = |path| Claim::make(path, has_passed_sockets);
         let claim = config.journal.as_deref().map(claim).transpose()?;
         // Nobody is let in before there is somebody who will serve him.
         let doors = doors.open(poll.registry())?;
         let limits = &config.limits;
         let mut bot = Bot::new(config, now);
         let mut store: Box<dyn Store + Send> = Box::new(NoStore);
-        let mut succession = None;
         if let Some(claim) = claim {
-            let (thread, waits) = claim.open(&mut bot, clock, stopper.waker())?;
-            (store, succession) = (Box::new(thread), Some(waits));
+            store = Box::new(claim.open(&mut bot, clock, stopper.waker())?);
         }
         Ok(Self {
             admission: Admission::new("all of --max-connections", doors.front),
@@ -118,7 +109,6 @@ impl Server {
             bot,
             store,
             is_leavable: false,
-            succession,
             senders: Senders::new(agents, senders, stopper.waker()),
             watch: Watch::open(doors.watch, limits, now),
             supervisor: Supervisor::default(),
@@ -127,7 +117,6 @@ impl Server {
             hearing: Hearing::new(now),
             poll,
             stopper,
-            is_shared,
             drain_ms: config.drain_ms,
             drain_until: None,
             grace_until: None,

@@ -15,8 +15,6 @@ use crate::journal::Disk;
 /// Tells people which process has the directory. What counts is the lock on the directory itself, which
 /// nobody can delete; only where a directory cannot be locked, as on NFS, it is this file's.
 const LOCK: &str = "lock";
-/// Whoever has this one locked is the next to have the directory, and has not opened his doors yet.
-const NEXT: &str = "next";
 
 /// A file that is written to see whether one can be; a process number follows.
 const PROBE: &str = "probe-";
@@ -35,8 +33,6 @@ const LOCK_WAIT: Duration = Duration::from_millis(10);
 pub(crate) enum Refused {
     /// Another process has it, and perhaps it has told its number.
     Taken(Option<u32>),
-    /// Another process waits for it already.
-    Awaited,
     /// It cannot be made, or files cannot be made in it.
     Unusable(io::Error),
 }
@@ -86,13 +82,13 @@ impl Place {
 }
 
 impl Directory {
-    /// Makes the directory if need be and takes it for this process alone. `patience`: how long to wait
-    /// for a process that has it, and is about to stop; `waits` is told which one that is.
+    /// Makes the directory if need be and takes it for this process alone. `patience`: how long to wait for another
+    /// process that has it; `waits` is told once which one that is.
     pub(crate) fn take(
         path: &Path,
         patience: Duration,
-        waits: impl FnOnce(Option<u32>),
-    ) -> Result<(Self, Succession), Refused> {
+        mut waits: impl FnMut(Option<u32>),
+    ) -> Result<Self, Refused> {
         let unusable = Refused::Unusable;
         match DirBuilder::new().mode(DIRECTORY_MODE).create(path) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
@@ -101,29 +97,22 @@ impl Directory {
             _ => {}
         }
         let mut directory = Self::look_at(path).map_err(unusable)?;
-        let writable = lock_file(path, NEXT).map_err(unusable)?;
-        // A file that is open for writing would keep the file system from being made read-only. NFS locks
-        // no other.
-        let readable = directory.open(NEXT).map_err(unusable)?;
-        let (next, locked) = match lock_patiently(&readable, LOCK_PATIENCE) {
-            Err(TryLockError::Error(_)) => {
-                let locked = lock_patiently(&writable, LOCK_PATIENCE);
-                (writable, locked)
-            }
-            locked => (readable, locked),
-        };
-        match locked {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(Refused::Awaited),
-            Err(TryLockError::Error(error)) => return Err(unusable(error)),
+        // Before the wait: a directory in which no file can be made is found out while the other process still runs.
+        if let Err(error) = lock_file(path, LOCK)
+            && is_no_right_to_write(&error)
+        {
+            return Err(unusable(error));
         }
-        match directory.lock(&directory.handle, patience, waits) {
-            Ok(()) => directory.tell_process().map_err(unusable)?,
+        match directory.lock(&directory.handle, patience, &mut waits) {
+            Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(Refused::Taken(directory.holder())),
             // Not here; the file's lock stands for the directory's.
-            Err(TryLockError::Error(_)) => directory._lock = Some(directory.take_file()?),
+            Err(TryLockError::Error(_)) => {
+                directory._lock = Some(directory.take_file(patience, &mut waits)?);
+            }
         }
-        Ok((directory, Succession { next }))
+        directory.tell_process().map_err(unusable)?;
+        Ok(directory)
     }
 
     /// The directory as it is, to be read.
@@ -214,23 +203,26 @@ impl Directory {
         }
     }
 
-    /// The same, and the file's lock stands for the directory's.
-    fn take_file(&self) -> Result<File, Refused> {
-        let lock = lock_file(&self.path, LOCK).map_err(Refused::Unusable)?;
-        match lock_patiently(&lock, LOCK_PATIENCE) {
-            Ok(()) => self.tell_process().map_err(Refused::Unusable)?,
-            Err(TryLockError::WouldBlock) => return Err(Refused::Taken(self.holder())),
-            Err(TryLockError::Error(error)) => return Err(Refused::Unusable(error)),
+    /// Takes the file's lock, which stands for the directory's.
+    fn take_file(
+        &self,
+        patience: Duration,
+        waits: &mut impl FnMut(Option<u32>),
+    ) -> Result<File, Refused> {
+        let file = lock_file(&self.path, LOCK).map_err(Refused::Unusable)?;
+        match self.lock(&file, patience, waits) {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(Refused::Taken(self.holder())),
+            Err(TryLockError::Error(error)) => Err(Refused::Unusable(error)),
         }
-        Ok(lock)
     }
 
-    /// Locks the directory, or waits for whoever has it.
+    /// Takes a lock, of the directory or of its file, or waits for the process that has it.
     fn lock(
         &self,
         lock: &File,
         patience: Duration,
-        waits: impl FnOnce(Option<u32>),
+        waits: &mut impl FnMut(Option<u32>),
     ) -> Result<(), TryLockError> {
         match lock_patiently(lock, LOCK_PATIENCE) {
             Err(TryLockError::WouldBlock) if !patience.is_zero() => {
@@ -278,44 +270,6 @@ fn is_no_right_to_write(error: &io::Error) -> bool {
     matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem)
 }
 
-/// Who is the next to have a directory. At first that is this process, which has it just now.
-#[derive(Debug)]
-pub(crate) struct Succession {
-    next: File,
-}
-
-impl Succession {
-    /// This process has opened its doors, and somebody else may come next.
-    pub(crate) fn complete(&self) -> io::Result<()> {
-        self.next.unlock()
-    }
-
-    /// Whether another process is the next: it waits for the directory, or has it and has not opened its
-    /// doors yet.
-    pub(crate) fn is_under_way(&self) -> bool {
-        match self.next.try_lock_shared() {
-            Ok(()) => {
-                let _ = self.next.unlock();
-                false
-            }
-            Err(error) => matches!(error, TryLockError::WouldBlock),
-        }
-    }
-
-    /// Waits as long as another process is the next, and not longer than this. Returns whether it is
-    /// not any more.
-    pub(crate) fn await_completion(&self, patience: Duration) -> bool {
-        let begun = Instant::now();
-        while self.is_under_way() {
-            if begun.elapsed() >= patience {
-                return false;
-            }
-            thread::sleep(LOCK_WAIT);
-        }
-        true
-    }
-}
-
 fn lock_file(path: &Path, name: &str) -> io::Result<File> {
     OpenOptions::new()
         .read(true)
@@ -327,7 +281,7 @@ fn lock_file(path: &Path, name: &str) -> io::Result<File> {
         .open(path.join(name))
 }
 
-/// Whoever only looks who has the directory has it locked for a moment; so has one that is just ending.
+/// `torrap journal` has the directory locked for a moment, and so has a process that is just ending.
 fn lock_patiently(lock: &File, patience: Duration) -> Result<(), TryLockError> {
     let begun = Instant::now();
     loop {
@@ -357,6 +311,45 @@ mod tests {
         let mode = "other users may look into the directory, its mode is 750; chmod 700 it";
         assert_eq!(exposures(1000, 0o750, 1000), [mode]);
         assert_eq!(exposures(1000, 0o701, 1001).len(), 2);
+    }
+
+    #[test]
+    fn a_process_without_patience_does_not_wait_and_another_waits_until_the_directory_is_free() {
+        let path = std::env::temp_dir().join(format!("torrap-taken-{}", std::process::id()));
+        let this = Some(std::process::id());
+        let mut first = Some(Directory::take(&path, Duration::ZERO, |_| panic!("waits")).unwrap());
+        let second = Directory::take(&path, Duration::ZERO, |_| panic!("waits"));
+        assert!(matches!(second, Err(Refused::Taken(holder)) if holder == this));
+        let mut told = Vec::new();
+        let third = Directory::take(&path, LOCK_WAIT, |holder| told.push(holder));
+        assert!(matches!(third, Err(Refused::Taken(holder)) if holder == this));
+        assert_eq!(told, [this], "once");
+        // Free as soon as the fourth waits.
+        let fourth = Directory::take(&path, Duration::from_secs(30), |_| first = None);
+        let user = || Directory::look_at(&path).unwrap().user();
+        assert_eq!((fourth.is_ok(), user()), (true, Some(this)));
+        drop(fourth);
+        assert_eq!(user(), None);
+        fs::remove_dir_all(&path).unwrap();
+    }
+
+    /// Where a directory cannot be locked, as on NFS.
+    #[test]
+    fn the_files_lock_is_waited_for_like_the_directorys() {
+        let path = std::env::temp_dir().join(format!("torrap-file-{}", std::process::id()));
+        fs::create_dir(&path).unwrap();
+        let directory = Directory::look_at(&path).unwrap();
+        let mut first = Some(directory.take_file(Duration::ZERO, &mut |_| {}).unwrap());
+        directory.tell_process().unwrap();
+        let this = Some(std::process::id());
+        let second = directory.take_file(Duration::ZERO, &mut |_| panic!("waits"));
+        assert!(matches!(second, Err(Refused::Taken(holder)) if holder == this));
+        let mut told = None;
+        let third = directory.take_file(Duration::from_secs(30), &mut |holder| {
+            (told, first) = (holder, None);
+        });
+        assert_eq!((third.is_ok(), told), (true, this));
+        fs::remove_dir_all(&path).unwrap();
     }
 
     #[test]

@@ -16,8 +16,8 @@ use crate::engine::watch;
 
 /// Descriptors kept for what is no client and no listener: streams, the poll, name look-ups.
 const DESCRIPTORS_RESERVED: usize = 15;
-/// And with a journal: its directory, its two locks, the segment that is written, the next one.
-const JOURNAL_DESCRIPTORS: usize = 5;
+/// And with a journal: its directory, its lock, the segment that is written, the next one.
+const JOURNAL_DESCRIPTORS: usize = 4;
 
 /// The sockets of both doors.
 pub(crate) struct Doors<S> {

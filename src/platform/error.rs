@@ -69,8 +69,6 @@ pub enum Error {
 pub enum JournalError {
     /// Another process uses it, and perhaps it has told its number.
     Taken(Option<u32>),
-    /// Another process waits for the one that uses it to stop.
-    Awaited,
     /// The directory cannot be made or opened, or files cannot be made in it.
     Unusable(io::Error),
     /// What is in it cannot be used.
@@ -86,9 +84,6 @@ impl fmt::Display for JournalError {
             Self::Taken(Some(process)) => write!(
                 f,
                 "another torrap uses it (process {process}); stop that one, or give each its own"
-            ),
-            Self::Awaited => f.write_str(
-                "another torrap waits for it already; stop that one, or give each its own",
             ),
             Self::Unusable(error) => write!(
                 f,
@@ -111,9 +106,9 @@ impl Error {
             | Self::CaFile { .. }
             | Self::Proxy { .. } => true,
             Self::Journal { error, .. } => match error {
-                JournalError::Taken(_)
-                | JournalError::Awaited
-                | JournalError::Unreadable(journal::Error::Io { .. }) => false,
+                JournalError::Taken(_) | JournalError::Unreadable(journal::Error::Io { .. }) => {
+                    false
+                }
                 JournalError::Unusable(_) | JournalError::Unreadable(_) => true,
             },
             Self::Listen { .. } | Self::Loop(_) => false,

@@ -58,11 +58,6 @@ impl<A: Accept> Listener<A> {
         }
     }
 
-    /// See [`Accept::turn_away`].
-    pub(crate) fn turn_away(&self) -> io::Result<()> {
-        self.socket.turn_away()
-    }
-
     pub(crate) fn accept(&mut self) -> Accepted<A::Socket> {
         loop {
             match self.socket.accept() {
@@ -119,58 +114,5 @@ mod tests {
             let error = io::Error::from_raw_os_error(code);
             assert!(!is_of_one_connection(&error), "{error}");
         }
-    }
-}
-
-#[cfg(test)]
-#[cfg(target_os = "linux")] // for its packet filter
-mod turning_away {
-    use socket2::{Domain, Type};
-
-    use super::*;
-    use crate::endpoint::token::{Side, Source};
-
-    /// A client whose first packet has been sent and not been answered.
-    fn begin(address: SocketAddr) -> Socket {
-        let client = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        client.set_nonblocking(true).unwrap();
-        let begun = client.connect(&address.into());
-        assert!(begun.is_err_and(|error| error.raw_os_error() == Some(libc::EINPROGRESS)));
-        client
-    }
-
-    /// Without the filter the old listener would complete the handshake, and reset it when it closes.
-    #[test]
-    fn who_is_turned_away_is_heard_by_another_process_that_shares_the_address() {
-        let poll = mio::Poll::new().unwrap();
-        let listen = |address: SocketAddr| {
-            let token = Source::Listener(Side::Front, 0).token();
-            let bound =
-                Bound::all(Side::Front, &[address.to_string()], true, &mut Vec::new()).unwrap();
-            Listener::open(bound.into_iter().next().unwrap(), poll.registry(), token).unwrap()
-        };
-        let mut old = listen("127.0.0.1:0".parse().unwrap());
-        let address = old.local_addr().unwrap();
-        let early = std::net::TcpStream::connect(address).unwrap();
-        old.turn_away().unwrap();
-        let late = begin(address);
-        assert!(
-            matches!(old.accept(), Accepted::Stream(_)),
-            "who is there is let in"
-        );
-        assert!(
-            matches!(old.accept(), Accepted::Empty),
-            "the late one is not"
-        );
-        let new = listen(address);
-        drop(old);
-        // The client asks again after a second.
-        let mut events = mio::Events::with_capacity(8);
-        let mut poll = poll;
-        let patience = std::time::Duration::from_secs(20);
-        poll.poll(&mut events, Some(patience)).unwrap();
-        let (accepted, peer) = new.socket.accept().unwrap();
-        assert_eq!(Some(peer), late.local_addr().unwrap().as_socket());
-        drop((accepted, early));
     }
 }

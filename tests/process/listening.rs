@@ -1,9 +1,18 @@
 //! Where the bot listens and where its secrets come from.
 
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::process::Command;
 
+use socket2::{Domain, Socket, Type};
+#[cfg(target_os = "linux")]
+use torrap::tools::trial::stand_in::{Answer, SlackStandIn};
+
 use crate::bot::{Bot, SECRET, connect, exchange, signed};
+#[cfg(target_os = "linux")]
+use crate::bot::{SECRET_PATH, serve};
+#[cfg(target_os = "linux")]
+use crate::support::{PATIENCE, Scratch};
 use crate::support::{Process, finish, torrap};
 
 const GET: &str = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -203,4 +212,66 @@ fn a_secret_file_without_end_is_refused() {
         "{}",
         finished.stderr
     );
+}
+
+/// An address for processes that share it, and the socket that keeps its port for them. It never listens.
+fn shared_address() -> (Socket, SocketAddr) {
+    let any = "127.0.0.1:0".parse::<SocketAddr>().unwrap();
+    let port = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    port.set_reuse_port(true).unwrap();
+    port.bind(&any.into()).unwrap();
+    let address = port.local_addr().unwrap().as_socket().unwrap();
+    (port, address)
+}
+
+/// A process for each core.
+#[test]
+#[cfg(target_os = "linux")] // elsewhere the last one gets all connections
+fn processes_that_share_an_address_serve_side_by_side_each_with_a_journal() {
+    let (_port, address) = shared_address();
+    let slack = SlackStandIn::start(|_| Answer::ok()).unwrap();
+    let directories = ["shared-1", "shared-2"].map(Scratch::new);
+    let mut processes = directories.each_ref().map(|directory| {
+        Process::start(&mut serve(&slack, |command| {
+            let command = command.env("TORRAP_LISTEN", address.to_string());
+            command.args(["--reuse-port", "--journal", directory.path()]);
+        }))
+    });
+    for process in &mut processes {
+        process.read_until(&format!("listening on http://{address}"));
+    }
+    let command = signed(SECRET, "olleh", &format!("{}{SECRET_PATH}", slack.origin()));
+    // The kernel tosses a coin for each connection.
+    for _ in 0..64 {
+        assert_eq!(exchange(&mut connect(address), &command).status, 200);
+    }
+    assert_eq!(slack.wait_for(64, PATIENCE).len(), 64);
+    for process in &mut processes {
+        process.read_until("answered");
+        assert_eq!(process.stop(), Some(0));
+    }
+}
+
+/// They are in the queue of this process alone: closing it would reset them.
+#[test]
+fn a_stop_answers_the_connections_that_wait_at_a_shared_address() {
+    let (_port, address) = shared_address();
+    let mut bot = Bot::start(|command| {
+        let command = command.env("TORRAP_LISTEN", address.to_string());
+        command.arg("--reuse-port");
+    });
+    bot.process.signal("STOP");
+    let clients: Vec<_> = (0..20)
+        .map(|_| {
+            let mut client = connect(address);
+            client.write_all(GET.as_bytes()).unwrap();
+            client
+        })
+        .collect();
+    bot.process.signal("TERM");
+    bot.process.signal("CONT");
+    for mut client in clients {
+        assert_eq!(exchange(&mut client, "").status, 200);
+    }
+    assert_eq!(bot.process.wait(), Some(0), "{:#?}", bot.process.log);
 }

@@ -103,22 +103,6 @@ fn several_sockets_go_to_their_doors_by_name() {
     assert_eq!(process.stop(), Some(0));
 }
 
-/// The socket is one and the same for all who have it: what a process does to it when it leaves, the
-/// next one inherits.
-#[test]
-fn a_passed_socket_can_be_used_again_even_by_those_who_would_share_a_port() {
-    let (kept, address) = listener();
-    for _ in 0..2 {
-        let mut command = activated(kept.try_clone().unwrap(), "http://127.0.0.1:1");
-        let mut process = Process::start(command.env("TORRAP_REUSE_PORT", "yes"));
-        process.read_until("listening on http://");
-        let client = TcpStream::connect_timeout(&address, PATIENCE / 4);
-        let get = "GET /healthz HTTP/1.1\r\nHost: torrap\r\n\r\n";
-        assert_eq!(exchange(&mut client.unwrap(), get).status, 200);
-        assert_eq!(process.stop(), Some(0));
-    }
-}
-
 #[test]
 fn what_cannot_be_listened_on_is_named() {
     let (accepting, address) = listener();

@@ -30,6 +30,7 @@ fn rest(client: usize) -> Duration {
 }
 
 const LISTENING: &str = "listening on http://";
+const WAITING: &str = "journal: waiting up to 30 s for process ";
 
 fn upgrades() -> usize {
     let given = std::env::var("TORRAP_UPGRADES").ok();
@@ -159,7 +160,7 @@ fn take_over(how: Takeover, mut old: Process, start: impl FnOnce() -> Process) -
         }
         Takeover::Waiting => {
             new = start();
-            new.read_until("journal: waiting up to 30 s for process ");
+            new.read_until(WAITING);
             stop();
             new.read_until(LISTENING);
         }
@@ -176,37 +177,11 @@ fn stand_in() -> SlackStandIn {
     SlackStandIn::start(|_| Answer::ok()).unwrap()
 }
 
-/// An address that processes of this user share, held and never listened on: it keeps the port for
-/// those that come and go.
-fn shared_address() -> (socket2::Socket, SocketAddr) {
-    let any = "127.0.0.1:0".parse::<SocketAddr>().unwrap();
-    let port = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    port.set_reuse_port(true).unwrap();
-    port.bind(&any.into()).unwrap();
-    let address = port.local_addr().unwrap().as_socket().unwrap();
-    (port, address)
-}
-
-fn shared(slack: &SlackStandIn, address: SocketAddr) -> Command {
-    serve(slack, |command| {
-        command
-            .args(["--reuse-port", "--delay", "0.3"])
-            .env("TORRAP_LISTEN", address.to_string());
-    })
-}
-
 fn passed(slack: &SlackStandIn, kept: &TcpListener) -> Command {
     let passed = OwnedFd::from(kept.try_clone().unwrap());
     let mut command = activated(passed, &slack.origin());
     command.env("TORRAP_DELAY", "0.3");
     command
-}
-
-#[test]
-fn with_a_shared_port_no_request_fails_and_no_reply_is_lost() {
-    let slack = stand_in();
-    let (_port, address) = shared_address();
-    upgrade_under_load(Takeover::Beside, &slack, || shared(&slack, address));
 }
 
 #[test]
@@ -216,20 +191,8 @@ fn with_a_passed_socket_no_request_fails_and_no_reply_is_lost() {
     upgrade_under_load(Takeover::Beside, &slack, || passed(&slack, &kept));
 }
 
-/// Two processes cannot have one journal: the new one waits until the old one has left it, with its
-/// doors closed, and the old one keeps the address until the new one's are open.
-#[test]
-#[cfg(target_os = "linux")] // elsewhere a shared address cannot be kept without being listened on
-fn with_a_shared_port_and_a_journal_no_request_fails_and_no_reply_is_lost() {
-    let (slack, directory) = (stand_in(), Scratch::new("upgrade-shared"));
-    let (_port, address) = shared_address();
-    upgrade_under_load(Takeover::Waiting, &slack, || {
-        let mut command = shared(&slack, address);
-        command.args(["--journal", directory.path()]);
-        command
-    });
-}
-
+/// Two processes cannot have one journal: the new one waits until the old one has left it, and connections wait in
+/// the socket that both have.
 #[test]
 fn with_a_passed_socket_and_a_journal_no_request_fails_and_no_reply_is_lost() {
     let (slack, directory) = (stand_in(), Scratch::new("upgrade-passed"));
@@ -253,65 +216,54 @@ fn a_restart_with_a_passed_socket_and_a_journal_is_as_good() {
     });
 }
 
-/// The moment in which nobody would listen, made long: the new process sleeps through it.
+/// The moment in which no process accepts, made long: the new one sleeps through it.
 #[test]
-#[cfg(target_os = "linux")]
-fn a_shared_address_is_kept_until_the_next_process_listens_on_it() {
+fn connections_wait_in_a_passed_socket_until_the_next_process_has_the_journal() {
     let (slack, directory) = (stand_in(), Scratch::new("upgrade-kept"));
-    let (_port, address) = shared_address();
-    let start = || {
-        let mut command = shared(&slack, address);
-        Process::start(command.args(["--journal", directory.path()]))
-    };
+    let kept = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = kept.local_addr().unwrap();
+    let start = || Process::start(passed(&slack, &kept).args(["--journal", directory.path()]));
     let mut old = start();
     old.read_until(LISTENING);
     let mut new = start();
-    new.read_until("journal: waiting up to 30 s for process ");
+    new.read_until(WAITING);
     new.signal("STOP");
-    old.signal("TERM");
-    // The first connections may still be let in by the old one.
-    let mut unheard = 0;
-    while unheard < 10 {
-        match TcpStream::connect_timeout(&address, Duration::from_millis(30)) {
-            Err(error) if error.kind() == std::io::ErrorKind::TimedOut => unheard += 1,
-            Ok(_) => {}
-            Err(error) => panic!("refused after {unheard}: {error}"),
-        }
-    }
-    let waiting = thread::spawn(move || connect(address));
+    assert_eq!(old.stop(), Some(0), "{:#?}", old.log);
+    let mut waiting = connect(address);
     new.signal("CONT");
-    new.read_until(LISTENING);
-    assert_eq!(old.wait(), Some(0), "{:#?}", old.log);
     let get = "GET /readyz HTTP/1.1\r\nHost: torrap\r\n\r\n";
-    assert_eq!(exchange(&mut waiting.join().unwrap(), get).status, 200);
+    assert_eq!(exchange(&mut waiting, get).status, 200);
+    new.read_until(LISTENING);
     assert_eq!(new.stop(), Some(0));
 }
 
 #[test]
-fn only_one_process_waits_for_a_journal_and_only_where_it_shares_the_address() {
+fn a_process_waits_for_a_journal_only_with_a_passed_socket() {
     let (slack, directory) = (stand_in(), Scratch::new("upgrade-queue"));
-    let (_port, address) = shared_address();
-    let start = || {
-        let mut command = shared(&slack, address);
-        command.args(["--journal", directory.path()]);
-        command
-    };
-    let mut first = Process::start(&mut start());
+    let kept = TcpListener::bind("127.0.0.1:0").unwrap();
+    let start = || Process::start(passed(&slack, &kept).args(["--journal", directory.path()]));
+    let mut first = start();
     first.read_until(LISTENING);
-    let mut second = Process::start(&mut start());
-    second.read_until(&format!(
-        "journal: waiting up to 30 s for process {}, which uses it, to stop",
-        first.pid()
-    ));
-    let third = finish(&mut start());
-    let path = directory.path();
-    let line = format!(
-        "torrap: --journal {path:?}: another torrap waits for it already; stop that one, or give each its own\n"
-    );
-    assert_eq!((third.code, third.stderr), (Some(1), line));
+    let mut second = start();
+    let waiting = format!("{WAITING}{}, which uses it, to stop", first.pid());
+    second.read_until(&waiting);
+    for shares in ["no", "yes"] {
+        let third = finish(&mut serve(&slack, |command| {
+            let command = command.env("TORRAP_REUSE_PORT", shares);
+            command.args(["--journal", directory.path()]);
+        }));
+        let line = format!(
+            "torrap: --journal {:?}: another torrap uses it (process {}); stop that one, or give each its own\n",
+            directory.path(),
+            first.pid()
+        );
+        assert_eq!((third.code, third.stderr), (Some(1), line));
+    }
     // Killed, not stopped: the lock goes with the process.
     first.signal("KILL");
     second.read_until(LISTENING);
+    let said = second.messages().into_iter();
+    assert_eq!(said.filter(|line| line.contains(WAITING)).count(), 1);
     assert_eq!(second.stop(), Some(0));
 }
 
@@ -320,9 +272,9 @@ fn only_one_process_waits_for_a_journal_and_only_where_it_shares_the_address() {
 #[test]
 fn a_process_that_could_not_start_does_not_wait_first() {
     let (slack, directory) = (stand_in(), Scratch::new("upgrade-mistaken"));
-    let (_port, address) = shared_address();
+    let kept = TcpListener::bind("127.0.0.1:0").unwrap();
     let start = || {
-        let mut command = shared(&slack, address);
+        let mut command = passed(&slack, &kept);
         command.args(["--journal", directory.path()]);
         command
     };

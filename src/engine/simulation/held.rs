@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::Generator;
 use super::network::{Network, Shared, SimulatedListener, SimulatedSocket};
-use crate::endpoint::admission::{Admission, Leave};
+use crate::endpoint::admission::Admission;
 use crate::endpoint::session::Service;
 use crate::endpoint::sessions::Sessions;
 use crate::endpoint::token::{Side, Source};
@@ -372,7 +372,7 @@ fn what_is_held_when_nothing_is_waited_for_any_more_is_withdrawn_and_answered() 
     let wire = world.connect(usize::MAX);
     world.deliver(wire, [&held(wire), FREE].concat());
     world.settle();
-    world.admission.leave(Leave::AtOnce, world.now.tick);
+    world.admission.leave();
     world.sessions.drain();
     world.settle();
     assert_eq!(world.sessions.owed(), 1);

@@ -314,11 +314,6 @@ pub(crate) struct SimulatedListener(pub(crate) Shared);
 impl Accept for SimulatedListener {
     type Socket = SimulatedSocket;
 
-    /// Whoever connects while the server stops comes to another one.
-    fn turn_away(&self) -> io::Result<()> {
-        Ok(())
-    }
-
     fn accept(&self) -> io::Result<SimulatedSocket> {
         let mut network = self.0.borrow_mut();
         network.hiccup()?;

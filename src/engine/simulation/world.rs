@@ -14,7 +14,7 @@ use super::network::{Network, Shared, SimulatedListener, SimulatedSocket, Wire};
 use super::senders::Senders;
 use crate::app::Bot;
 use crate::config::{Config, Settings, SigningSecret};
-use crate::endpoint::admission::{Admission, Leave};
+use crate::endpoint::admission::Admission;
 use crate::endpoint::sessions::Sessions;
 use crate::endpoint::socket::Readiness;
 use crate::endpoint::token::{Side, Source};
@@ -255,12 +255,7 @@ impl World {
         if !self.stopping {
             self.note("stops", 1);
             self.stopping = true;
-            let leave = match self.generator.percent(50) {
-                false => Leave::AtOnce,
-                true if self.generator.percent(50) => Leave::ToOthers,
-                true => Leave::ToSuccessor,
-            };
-            self.admission.leave(leave, self.now.tick);
+            self.admission.leave();
             self.sessions.drain();
         }
     }
