@@ -2,42 +2,51 @@
 //!
 //! # Bird's-eye view
 //!
-//! [`Server`] owns the sockets. It hands the bytes of each connection to an [`http::Connection`], which
+//! An engine (`engine/`) turns. It hands the bytes of each connection to an [`http::Connection`], which
 //! finds requests in them, and the requests to the [`app::Bot`]. The bot verifies a request's signature,
 //! reads the command, stores a job in [`jobs::Jobs`] and answers 200. A [timing wheel](timing_wheel) says
 //! when the job is due. Then the bot makes the reply and gives it out as a [`app::Delivery`]; a sender
 //! thread posts it, once, and the outcome goes back to the bot as a [`app::Report`].
 //!
-//! With a [`journal`], a command is durable before it is acknowledged, and what an earlier process has left is
-//! pending again. A thread of its own writes and syncs: the loop gives it a batch and goes on, and holds the
+//! With a [`store`], a command is durable before it is acknowledged, and what an earlier process has left is
+//! pending again. The [`journal`] is one, on a thread of its own: the loop gives it a batch and goes on, and holds the
 //! answers of that batch until the thread has answered.
 //!
 //! The core neither opens a socket nor reads a clock: `handle_*` puts requests, time and outcomes in,
-//! `poll_*` takes deliveries and deadlines out, and `now` is an argument.
+//! `poll_*` takes deliveries and deadlines out, and `now` is an argument. The same engine runs on the system
+//! ([`Server`]) and on a simulated one.
 //!
 //! # One turn of the loop
 //!
-//! `Server::run` is a list of phases with one clock reading for all of them but `collect`, in this order:
+//! ```text
+//!  wait ─▶ begin ─▶ take stored ─▶ receive ─▶ collect ─▶ expire ─▶ submit ─▶ transmit ─▶ accept ─▶ dispatch ─▶ admin
+//!                        ▲            │ answers that need no store ────────────▲ │                     │
+//!                        │            └ accepted jobs ──────────────▶ store      │                     ▼
+//!                        └──────────────── kept, or not ◀───────────────┘        ▼                  senders
+//!                                                                             clients
+//! ```
+//!
+//! `Engine::turn` is a list of phases with one clock reading for all of them but `collect`:
 //!
 //! | phase | does |
 //! | --- | --- |
 //! | wait | sleeps until readiness, a deadline or the waker; not at all while work is left |
-//! | note | books which sockets are ready, and whether a stop was requested |
-//! | take stored | with a journal: schedules the jobs of a batch that is kept, and releases the answers that waited for it |
+//! | begin | takes note of the sockets that are ready, and of a request to stop |
+//! | take stored | with a store: schedules the jobs of a batch that is kept, and releases the answers that waited for it |
 //! | receive | reads once from each ready connection; answers its complete requests into a staging area. Before `expire`: a time limit is judged by the last moment whose input is known |
 //! | collect | takes in the outcomes of the senders' attempts |
 //! | expire | ends connections that have lasted too long; makes due jobs ready |
-//! | submit | with a journal: gives it the batch that has collected, if it has none |
+//! | submit | with a store: gives it what has collected |
 //! | transmit | writes the staged answers to the sockets |
 //! | accept | accepts waiting connections. Last: no connection is closed to make room whose request has just come or whose answer is not written |
 //! | dispatch | makes the replies of ready jobs and hands them to the senders |
-//! | show | serves the metrics address |
+//! | admin | serves the address for metrics |
 //!
 //! # The path of one command
 //!
 //! | step | where |
 //! | --- | --- |
-//! | accept | `platform/listener.rs`, `endpoint/admission.rs` |
+//! | accept | `endpoint/admission.rs`, `platform/sockets.rs` |
 //! | read into the buffer that all connections share | `endpoint/session.rs` |
 //! | find the request in the bytes | [`http`]: `connection.rs`, `request.rs`, `framing.rs` |
 //! | route | [`app::Bot::handle_request`]; `/slack` goes on in `app/command.rs` |
@@ -92,13 +101,32 @@
 //! Beside the code: `deploy/README.md` for operators (limits, metrics, events of the journal),
 //! `tests/README.md`, `benches/README.md`, `.github/CONTRIBUTING.md`.
 //!
+//! # Folders
+//!
+//! | folder | has |
+//! | --- | --- |
+//! | `main.rs`, `signals.rs` | the binary: exit codes, the process's log and signal handler |
+//! | `cli/`, `config/` | options, settings and what is wrong with them |
+//! | `tools/` | what people run by hand: `check`, `try`, `manifest` |
+//! | `app/`, `commands/` | the bot: routes, commands, replies, refusals |
+//! | `slack/` | how Slack signs, writes and reads |
+//! | `http/` | HTTP/1.1 as a state machine of one connection |
+//! | `jobs/`, `timing_wheel/`, `slab.rs` | pending replies, when they are due, and where they lie |
+//! | `store/` | the seam: what a store is told and tells |
+//! | `journal/` | a store in a directory, over a `Disk` |
+//! | `endpoint/` | an address: admission, sessions, eviction; the public one and the one for metrics |
+//! | `engine/` | the turn, its deadlines, the stop; what it needs of a platform |
+//! | `platform/` | the system: mio, files, the journal's thread, clock, service manager |
+//! | `delivery/` | the sender threads: pool, client, resolver, proxy |
+//! | `telemetry/` | log, metrics, health |
+//!
 //! # Architecture invariants
 //!
-//! * **The shell is `platform/`, `delivery/`, `engine/`, `endpoint/`, `tools/`, `telemetry/console/` and the binary (`main.rs`, `signals.rs`).** Nothing
+//! * **The shell is `platform/`, `delivery/`, `tools/`, `telemetry/console/` and the binary.** Nothing
 //!   else opens a socket or a file, starts a thread, or reads a clock or the environment. `.clippy.toml`
 //!   enforces it; each part of the shell opens with one `#![allow]`.
-//! * **Dependencies point one way**: `server` → `bot` → `commands` → `slack`, `server` → `journal`, and
-//!   `bot` → `http`, `jobs`; `jobs` → `timing_wheel` → `slab`. `http`, `slack`, `jobs` and `journal` do not
+//! * **Dependencies point one way**: `platform` → `engine` → `endpoint`, `app`, `store`; `app` → `commands` → `slack`, and
+//!   `app` → `http`, `jobs`; `jobs` → `timing_wheel` → `slab`. `http`, `slack`, `jobs` and `journal` do not
 //!   use each other. Bot and journal meet in the batches of `store` alone.
 //! * **No statics and no thread-locals**, so that two servers in one process are independent. The
 //!   binary installs what a process has one of: its log and its signal handler.
@@ -110,6 +138,10 @@
 //! * **Nothing that a peer sends can panic.** A peer's fault is a value and becomes a status, or an
 //!   outcome. A panic means that an invariant of our own is broken.
 //! * **Nothing is unbounded**: no buffer, no queue, no table, no wait, and no turn of the loop.
+//! * **A 200 to a command goes out after its batch is kept.** A command that was answered "busy" has no reply, unless the
+//!   process died in between.
+//! * **What holds between two turns is asserted** after each of them in debug builds (`Engine::check`), in the tests with
+//!   real sockets as well.
 //! * **A trait appears with its second implementation**, not before.
 
 pub mod app;
@@ -133,5 +165,4 @@ pub mod timing_wheel;
 pub mod tools;
 
 pub use config::Config;
-pub use engine::Server;
-pub use platform::Stopper;
+pub use platform::{Server, Stopper};

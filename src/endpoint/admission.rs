@@ -5,14 +5,13 @@ use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
 
-use log::warn;
-use mio::net::TcpListener;
-
+use super::Turn;
+use super::backlog::{Accepted, Backlog, is_out_of_descriptors};
 use super::session::Service;
 use super::sessions::Sessions;
-use super::socket::{Accept, Socket};
-use crate::platform::listener::{Accepted, Listener, is_out_of_descriptors};
-use crate::time::{Now, Tick};
+use super::socket::Listener;
+use crate::time::Tick;
+use log::warn;
 
 /// Connections accepted from one listener in one turn; no more than there are places, so that those who come and go at
 /// a small door do not hold up the other.
@@ -70,16 +69,16 @@ enum Stage {
 }
 
 /// The door.
-pub(crate) struct Admission<A: Accept> {
+pub(crate) struct Admission<L: Listener> {
     /// The places, as an operator knows them.
     places: &'static str,
-    listeners: Vec<Listener<A>>,
+    backlogs: Vec<Backlog<L>>,
     /// Until when accepting pauses, and why.
     pause: Option<(Shortage, Tick)>,
     warnings: Warnings,
     /// Accepted when all places were taken and busy. Only somebody who is there shows that places are
     /// short: an idle loop would not know whether anyone waits in the kernel.
-    waiting: Option<A::Socket>,
+    waiting: Option<L::Socket>,
     stage: Stage,
     counts: Counts,
 }
@@ -97,17 +96,11 @@ pub(crate) struct Counts {
     pub(crate) pauses: u64,
 }
 
-impl Admission<TcpListener> {
-    pub(crate) fn local_addrs(&self) -> io::Result<Vec<SocketAddr>> {
-        self.listeners.iter().map(Listener::local_addr).collect()
-    }
-}
-
-impl<A: Accept> Admission<A> {
-    pub(crate) const fn new(places: &'static str, listeners: Vec<Listener<A>>) -> Self {
+impl<L: Listener> Admission<L> {
+    pub(crate) fn new(places: &'static str, listeners: Vec<L>) -> Self {
         Self {
             places,
-            listeners,
+            backlogs: listeners.into_iter().map(Backlog::of).collect(),
             pause: None,
             warnings: Warnings([None; 4]),
             waiting: None,
@@ -121,21 +114,26 @@ impl<A: Accept> Admission<A> {
         }
     }
 
+    pub(crate) fn local_addrs(&self) -> io::Result<Vec<SocketAddr>> {
+        let listeners = self.backlogs.iter().map(|backlog| &backlog.listener);
+        listeners.map(L::local_addr).collect()
+    }
+
     pub(crate) const fn counts(&self) -> Counts {
         self.counts
     }
 
     /// Takes note of connections that wait.
     pub(crate) fn note(&mut self, index: usize) {
-        if let Some(listener) = self.listeners.get_mut(index) {
-            listener.ready = true;
+        if let Some(backlog) = self.backlogs.get_mut(index) {
+            backlog.ready = true;
         }
     }
 
     /// Whether somebody may wait and could be let in at once.
-    pub(crate) fn has_work(&self, sessions: &Sessions<A::Socket>) -> bool {
+    pub(crate) fn has_work(&self, sessions: &Sessions<L::Socket>) -> bool {
         let may_accept =
-            self.waiting.is_some() || self.listeners.iter().any(|listener| listener.ready);
+            self.waiting.is_some() || self.backlogs.iter().any(|backlog| backlog.ready);
         self.stage == Stage::Leaving || may_accept && !self.is_paused(sessions)
     }
 
@@ -155,30 +153,24 @@ impl<A: Accept> Admission<A> {
 
     /// Takes in the connections that wait, and closes the listeners. What waits in a queue of this process alone
     /// would be reset by that; in the queue of a passed socket it would wait for the next process.
-    fn close(
-        &mut self,
-        sessions: &mut Sessions<A::Socket>,
-        service: &mut impl Service,
-        registry: &<A::Socket as Socket>::Registry,
-        now: Now,
-    ) {
+    fn close(&mut self, sessions: &mut Sessions<L::Socket>, turn: &mut Turn<'_, impl Service>) {
         self.pause = None;
         if let Some(stream) = self.waiting.take().filter(|_| !sessions.is_full()) {
-            self.admit(stream, sessions, registry, now.tick);
+            self.admit(stream, sessions, turn.now.tick);
         }
-        for index in 0..self.listeners.len() {
-            self.listeners[index].ready = true;
-            while self.listeners[index].ready && !sessions.is_full() && self.pause.is_none() {
-                self.accept_one(index, sessions, service, registry, now);
+        for index in 0..self.backlogs.len() {
+            self.backlogs[index].ready = true;
+            while self.backlogs[index].ready && !sessions.is_full() && self.pause.is_none() {
+                self.accept_one(index, sessions, turn);
             }
         }
-        self.listeners.clear();
+        self.backlogs.clear();
         self.stage = Stage::Closed;
         self.pause = None;
     }
 
     /// A place that has become free ends the wait for one; of descriptors nobody tells.
-    fn is_paused(&self, sessions: &Sessions<A::Socket>) -> bool {
+    fn is_paused(&self, sessions: &Sessions<L::Socket>) -> bool {
         self.pause
             .is_some_and(|(shortage, _)| shortage == Shortage::Accepting || sessions.is_full())
     }
@@ -187,27 +179,27 @@ impl<A: Accept> Admission<A> {
     /// idle longest make some; when all are busy, the others wait in the kernel.
     pub(crate) fn accept(
         &mut self,
-        sessions: &mut Sessions<A::Socket>,
-        service: &mut impl Service,
-        registry: &<A::Socket as Socket>::Registry,
-        now: Now,
+        sessions: &mut Sessions<L::Socket>,
+        turn: &mut Turn<'_, impl Service>,
     ) {
         if self.stage == Stage::Leaving {
-            return self.close(sessions, service, registry, now);
+            return self.close(sessions, turn);
         }
-        let is_over = self.poll_timeout().is_some_and(|until| until <= now.tick);
+        let is_over = self
+            .poll_timeout()
+            .is_some_and(|until| until <= turn.now.tick);
         if self.is_paused(sessions) && !is_over {
             return;
         }
         self.pause = None;
         if let Some(stream) = self.waiting.take() {
-            self.seat(stream, sessions, service, registry, now);
+            self.seat(stream, sessions, turn);
         }
-        for index in 0..self.listeners.len() {
+        for index in 0..self.backlogs.len() {
             let mut budget = ACCEPTS_PER_TURN.min(sessions.capacity());
-            while self.listeners[index].ready && budget > 0 && self.pause.is_none() {
+            while self.backlogs[index].ready && budget > 0 && self.pause.is_none() {
                 budget -= 1;
-                self.accept_one(index, sessions, service, registry, now);
+                self.accept_one(index, sessions, turn);
             }
         }
     }
@@ -215,22 +207,20 @@ impl<A: Accept> Admission<A> {
     fn accept_one(
         &mut self,
         index: usize,
-        sessions: &mut Sessions<A::Socket>,
-        service: &mut impl Service,
-        registry: &<A::Socket as Socket>::Registry,
-        now: Now,
+        sessions: &mut Sessions<L::Socket>,
+        turn: &mut Turn<'_, impl Service>,
     ) {
-        match self.listeners[index].accept() {
-            Accepted::Stream(stream) => self.seat(stream, sessions, service, registry, now),
+        match self.backlogs[index].accept() {
+            Accepted::Socket(stream) => self.seat(stream, sessions, turn),
             Accepted::Empty => {}
             Accepted::Exhausted(error) => {
-                if is_out_of_descriptors(&error) && sessions.make_room(service, now) {
+                if is_out_of_descriptors(&error) && sessions.make_room(turn) {
                     self.counts.evicted += 1;
                 } else {
-                    self.begin_pause(Shortage::Accepting, now.tick);
+                    self.begin_pause(Shortage::Accepting, turn.now.tick);
                 }
                 let what = format_args!("cannot accept connections: {error}");
-                self.warn(Warning::Accepting, now.tick, &what);
+                self.warn(Warning::Accepting, turn.now.tick, &what);
             }
         }
     }
@@ -238,36 +228,28 @@ impl<A: Accept> Admission<A> {
     /// Gives an accepted connection a place, or lets it wait for one: nobody else is accepted then.
     fn seat(
         &mut self,
-        stream: A::Socket,
-        sessions: &mut Sessions<A::Socket>,
-        service: &mut impl Service,
-        registry: &<A::Socket as Socket>::Registry,
-        now: Now,
+        stream: L::Socket,
+        sessions: &mut Sessions<L::Socket>,
+        turn: &mut Turn<'_, impl Service>,
     ) {
         let places = self.places;
         if sessions.is_full() {
-            if !sessions.make_room(service, now) {
+            if !sessions.make_room(turn) {
                 self.waiting = Some(stream);
-                self.begin_pause(Shortage::Places, now.tick);
+                self.begin_pause(Shortage::Places, turn.now.tick);
                 let what = format_args!("{places} are taken and busy");
-                return self.warn(Warning::Busy, now.tick, &what);
+                return self.warn(Warning::Busy, turn.now.tick, &what);
             }
             self.counts.evicted += 1;
             let what =
                 format_args!("{places} are taken: closing those that have stalled or are idle");
-            self.warn(Warning::Evicting, now.tick, &what);
+            self.warn(Warning::Evicting, turn.now.tick, &what);
         }
-        self.admit(stream, sessions, registry, now.tick);
+        self.admit(stream, sessions, turn.now.tick);
     }
 
-    fn admit(
-        &mut self,
-        stream: A::Socket,
-        sessions: &mut Sessions<A::Socket>,
-        registry: &<A::Socket as Socket>::Registry,
-        now: Tick,
-    ) {
-        let Err(error) = sessions.admit(stream, registry, now) else {
+    fn admit(&mut self, stream: L::Socket, sessions: &mut Sessions<L::Socket>, now: Tick) {
+        let Err(error) = sessions.admit(stream, now) else {
             self.counts.accepted += 1;
             return;
         };

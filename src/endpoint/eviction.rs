@@ -1,9 +1,9 @@
 //! Who has to go when somebody waits for a place.
 
+use super::grace::Grace;
 use super::session::{Session, Standing};
 use super::socket::Socket;
 use crate::http::Limits;
-use crate::platform::listener::BACKLOG;
 use crate::slab::Slab;
 use crate::time::Tick;
 
@@ -15,43 +15,6 @@ const WALK_MAX: u32 = 4096;
 
 /// How often another one is looked for when a request has just come in on the chosen one.
 const CHOICES: usize = 4;
-
-/// The time in which as many strangers as wait in the kernel at most have their turn at the places, ms: the next
-/// of them may be Slack's.
-const ROUND_MS: u64 = 50;
-
-/// The longest patience with a stranger, ms: the segments of a request that is not held back are nearer to each
-/// other.
-const STRANGER_MS_MAX: u64 = 10;
-
-/// How long whoever gets nothing done keeps a place that somebody waits for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Patience {
-    /// With who has never sent an authenticated request, ms.
-    stranger_ms: u64,
-    /// With the others, ms: mostly proxies, which would send their next request on that connection.
-    client_ms: u64,
-}
-
-impl Patience {
-    /// Patience with strangers when they have so many places. With few of them it must be short: all who
-    /// wait in the kernel before a client each take a place in turn.
-    fn for_places(places: usize, limits: &Limits) -> Self {
-        let share_ms = ROUND_MS * places as u64 / BACKLOG as u64;
-        Self {
-            stranger_ms: share_ms.clamp(1, STRANGER_MS_MAX),
-            client_ms: limits.crowded_timeout_ms,
-        }
-    }
-
-    pub(crate) const fn ms(self, is_stranger: bool) -> u64 {
-        if is_stranger {
-            self.stranger_ms
-        } else {
-            self.client_ms
-        }
-    }
-}
 
 /// Chooses among the sessions. A hand goes round their slots from where it stopped: while many could
 /// go a choice costs a few steps, and everyone's turn comes.
@@ -88,9 +51,9 @@ impl Evictor {
         limits: &Limits,
         now: Tick,
     ) -> Option<u32> {
-        let patience = Patience::for_places(sessions.len(), limits);
+        let grace = Grace::for_places(sessions.len(), limits);
         for _ in 0..CHOICES {
-            let chosen = self.first_to_go(sessions, limits, patience, now)?;
+            let chosen = self.first_to_go(sessions, limits, grace, now)?;
             let is_idle = chosen.activity == Activity::Idle;
             if !is_idle || !sessions.at(chosen.index)?.has_unread() {
                 return Some(chosen.index);
@@ -104,7 +67,7 @@ impl Evictor {
         &mut self,
         sessions: &Slab<Session<S>>,
         limits: &Limits,
-        patience: Patience,
+        grace: Grace,
         now: Tick,
     ) -> Option<Candidate> {
         let end = sessions.index_end();
@@ -119,7 +82,7 @@ impl Evictor {
             let Some(session) = sessions.at(self.hand) else {
                 continue;
             };
-            let (activity, since) = match session.standing(now, limits, patience) {
+            let (activity, since) = match session.standing(now, limits, grace) {
                 Standing::Busy => continue,
                 Standing::Stalled(since) => (Activity::Stalled, since),
                 Standing::Idle(since) => (Activity::Idle, since),
@@ -138,20 +101,5 @@ impl Evictor {
             }
         }
         first
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_full_backlog_of_strangers_has_its_turn_in_time_however_few_places_there_are() {
-        let limits = Limits::default();
-        let patience = |places| Patience::for_places(places, &limits);
-        for (places, stranger_ms) in [(1, 1), (100, 1), (176, 2), (500, 6), (8_192, 10)] {
-            assert_eq!(patience(places).ms(true), stranger_ms, "{places} places");
-        }
-        assert_eq!(patience(1).ms(false), limits.crowded_timeout_ms);
     }
 }

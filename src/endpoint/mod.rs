@@ -1,10 +1,147 @@
-//! An address that the bot serves: who is let in, the sessions, and what becomes of those who wait when places run
-//! out. The sockets themselves are behind [`socket`].
-#![allow(clippy::disallowed_types)] // mio's sockets are one of the kinds
+//! An address that the bot serves: who is let in, the sessions, and who goes when places run out.
+//!
+//! The public address and the one for metrics are two of these. Sockets are behind [`socket`].
 
 pub(crate) mod admission;
-pub(crate) mod eviction;
+pub(crate) mod backlog;
+mod eviction;
+mod grace;
 pub(crate) mod session;
 pub(crate) mod sessions;
 pub(crate) mod socket;
-pub(crate) mod token;
+pub(crate) mod source;
+
+use std::io;
+use std::net::SocketAddr;
+
+use self::admission::{Admission, Counts};
+use self::session::Service;
+pub(crate) use self::sessions::SESSIONS_PER_TURN;
+use self::sessions::Sessions;
+use self::socket::{Listener, Readiness, Socket};
+use self::source::Side;
+use crate::http::Limits;
+use crate::slab::Key;
+use crate::store::Ticket;
+use crate::time::{Now, Tick};
+
+/// What a turn gives to all that has a part in it.
+pub(crate) struct Turn<'a, S> {
+    pub(crate) now: Now,
+    /// Who answers requests.
+    pub(crate) service: &'a mut S,
+}
+
+/// What one address differs from the other in.
+pub(crate) struct Settings {
+    pub(crate) side: Side,
+    /// The places, as an operator knows them.
+    pub(crate) places: &'static str,
+    /// How many there are.
+    pub(crate) capacity: usize,
+    pub(crate) limits: Limits,
+    /// Sessions of each kind that have their turn before the others: those that have come, those that have more, and
+    /// those that leave.
+    pub(crate) turns_max: usize,
+}
+
+/// Sessions beyond which [`Endpoint::check`] would make a turn slow.
+#[cfg(any(test, debug_assertions))]
+const CHECKED_MAX: usize = 64;
+
+/// Listeners, and the connections that came from them.
+pub(crate) struct Endpoint<L: Listener> {
+    admission: Admission<L>,
+    pub(crate) sessions: Sessions<L::Socket>,
+}
+
+impl<L: Listener> Endpoint<L> {
+    pub(crate) fn new(
+        settings: Settings,
+        listeners: Vec<L>,
+        registry: <L::Socket as Socket>::Registry,
+        now: Tick,
+    ) -> Self {
+        Self {
+            admission: Admission::new(settings.places, listeners),
+            sessions: Sessions::new(settings, registry, now),
+        }
+    }
+
+    pub(crate) fn local_addrs(&self) -> io::Result<Vec<SocketAddr>> {
+        self.admission.local_addrs()
+    }
+
+    /// Takes note of connections that wait at a listener.
+    pub(crate) fn note_listener(&mut self, index: usize) {
+        self.admission.note(index);
+    }
+
+    /// Takes note of an event. One for a session that is gone finds nothing.
+    pub(crate) fn note_session(&mut self, key: Key, event: Readiness) {
+        self.sessions.note(key, event);
+    }
+
+    /// Whether there is something to do at once.
+    pub(crate) fn has_work(&self) -> bool {
+        self.sessions.has_work() || self.admission.has_work(&self.sessions)
+    }
+
+    /// When there is something to do without an event.
+    pub(crate) fn poll_timeout(&self) -> Option<Tick> {
+        let timeouts = [self.sessions.poll_timeout(), self.admission.poll_timeout()];
+        timeouts.into_iter().flatten().min()
+    }
+
+    /// Answers all that waits for this ticket, or for one before it.
+    pub(crate) fn release(
+        &mut self,
+        ticket: Ticket,
+        is_kept: bool,
+        turn: &mut Turn<'_, impl Service>,
+    ) {
+        self.sessions.release(ticket, is_kept, turn);
+        // Before more is read of the same sessions: what closes one must be the last that is staged for it.
+        self.sessions.transmit();
+    }
+
+    /// Takes in the connections that wait.
+    pub(crate) fn accept(&mut self, turn: &mut Turn<'_, impl Service>) {
+        self.admission.accept(&mut self.sessions, turn);
+    }
+
+    /// All that a turn does for an address whose service waits for nothing.
+    pub(crate) fn serve(&mut self, turn: &mut Turn<'_, impl Service>, known: Tick) {
+        self.sessions.begin_turn(turn.now, known);
+        self.sessions.receive(turn);
+        // Each session has one timer.
+        let mut budget = self.sessions.capacity();
+        self.sessions.expire(turn, &mut budget);
+        self.sessions.transmit();
+        self.accept(turn);
+    }
+
+    /// A stop begins: the next call of [`Self::accept`] is the last one that takes connections in, and each session
+    /// ends with its next answer.
+    pub(crate) fn drain(&mut self) {
+        self.admission.leave();
+        self.sessions.drain();
+    }
+
+    /// Whether a stop has nothing more to read here.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.admission.is_closed() && !self.sessions.has_work()
+    }
+
+    pub(crate) const fn counts(&self) -> Counts {
+        self.admission.counts()
+    }
+
+    /// What holds between any two turns. All of it is looked at while there is little of it.
+    #[cfg(any(test, debug_assertions))]
+    pub(crate) fn check(&self) {
+        if self.sessions.len() <= CHECKED_MAX {
+            self.sessions.check();
+        }
+    }
+}

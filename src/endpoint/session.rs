@@ -2,9 +2,9 @@
 
 use std::io;
 
-use super::eviction::Patience;
+use super::Turn;
+use super::grace::Grace;
 use super::socket::{Readiness, Socket};
-use crate::app::Bot;
 use crate::http::{
     self, CloseReason, Connection, Hold, Limits, Request, Response, Staging, Status,
 };
@@ -31,24 +31,6 @@ pub(crate) trait Service {
     /// Takes back what a request has asked for that was held for too long, and tells what is answered instead.
     fn withdraw(&mut self, _: Hold, _: Now) -> Response {
         Response::empty(Status::ServiceUnavailable)
-    }
-}
-
-impl Service for Bot {
-    fn handle_request(&mut self, request: &Request<'_>, now: Now) -> Response {
-        Self::handle_request(self, request, now)
-    }
-
-    fn note_fault(&mut self, error: http::Error, now: Now) {
-        Self::note_fault(self, error, now);
-    }
-
-    fn answer_held(&mut self, hold: Hold, is_kept: bool, _: Now) -> Response {
-        Self::answer_held(self, hold, is_kept)
-    }
-
-    fn withdraw(&mut self, hold: Hold, now: Now) -> Response {
-        self.withdraw_held(hold, now)
     }
 }
 
@@ -199,12 +181,12 @@ impl<S: Socket> Session<S> {
 
     /// How the session stands. Whoever trickles a request is not busy for that: it is the request as a
     /// whole that has to come in time.
-    pub(crate) fn standing(&self, now: Tick, limits: &Limits, patience: Patience) -> Standing {
+    pub(crate) fn standing(&self, now: Tick, limits: &Limits, grace: Grace) -> Standing {
         if self.is_held() {
             return Standing::Busy;
         }
         let since = self.connection.since(limits);
-        let is_late = now >= since.after(patience.ms(self.is_stranger));
+        let is_late = now >= since.after(grace.ms(self.is_stranger));
         let is_closing = self.connection.close_reason().is_some();
         if is_late && (self.is_blocked() || self.connection.is_incomplete() || is_closing) {
             Standing::Stalled(since)
@@ -230,10 +212,9 @@ impl<S: Socket> Session<S> {
     pub(crate) fn receive(
         &mut self,
         buffer: &mut [u8],
-        now: Now,
         limits: &Limits,
         staging: &mut Staging,
-        service: &mut impl Service,
+        turn: &mut Turn<'_, impl Service>,
     ) -> Progress {
         if self.is_blocked() || self.is_held() {
             return Progress::Waiting;
@@ -255,9 +236,9 @@ impl<S: Socket> Session<S> {
                 Err(_) => return Progress::Over,
             }
         };
-        let bytes = &mut buffer[..received];
+        let (bytes, now) = (&mut buffer[..received], turn.now);
         let handler = |request: &Request<'_>| {
-            let response = service.handle_request(request, now);
+            let response = turn.service.handle_request(request, now);
             self.is_served = true;
             if response.is_authenticated {
                 (self.is_stranger, self.unsigned) = (false, 0);
@@ -359,10 +340,9 @@ impl<S: Socket> Session<S> {
     /// Ends what has lasted too long.
     pub(crate) fn handle_timeout(
         &mut self,
-        now: Now,
         limits: &Limits,
         staging: &mut Staging,
-        service: &mut impl Service,
+        turn: &mut Turn<'_, impl Service>,
     ) -> Progress {
         if self.is_blocked() && !self.is_held() {
             // The client may have read while it was this process that was held up.
@@ -374,10 +354,12 @@ impl<S: Socket> Session<S> {
         if self.connection.close_reason().is_some() {
             return Progress::Over;
         }
-        let overdue = self.connection.handle_timeout(now.tick, limits, staging);
+        let overdue = self
+            .connection
+            .handle_timeout(turn.now.tick, limits, staging);
         if let Some(hold) = overdue {
-            let busy = service.withdraw(hold, now);
-            return self.release(&busy, now.tick, limits, staging);
+            let busy = turn.service.withdraw(hold, turn.now);
+            return self.release(&busy, turn.now.tick, limits, staging);
         }
         match self.connection.close_reason() {
             Some(CloseReason::Idle) => Progress::Over,

@@ -3,7 +3,7 @@
 mod bulk;
 mod held;
 mod holders;
-#[cfg(test)]
+#[cfg(any(test, debug_assertions))]
 mod invariants;
 mod places;
 mod sending;
@@ -17,7 +17,8 @@ use self::holders::Holders;
 use super::eviction::Evictor;
 use super::session::{Progress, Service, Session};
 use super::socket::{Readiness, Socket};
-use super::token::Side;
+use super::source::Side;
+use super::{Settings, Turn};
 use crate::http::{self, CloseReason, Limits, Staging};
 use crate::slab::{Key, Slab};
 use crate::time::{Now, Tick};
@@ -40,14 +41,14 @@ const REQUESTS_FIRST: usize = 4;
 
 /// Sessions that have their turn before the answers of all of them go out: a flood on every connection
 /// must not make the staging area grow with their number.
-const SESSIONS_PER_TURN: usize = 1024;
+pub(crate) const SESSIONS_PER_TURN: usize = 1024;
 
 /// Sessions in one turn whose clients have gone, or will send no more. When thousands go at once, whoever comes
 /// does not wait until the last of them is closed.
 const LEAVING_PER_TURN: usize = 128;
 
 /// The sessions, and a turn's work on them.
-pub(crate) struct Sessions<S> {
+pub(crate) struct Sessions<S: Socket> {
     side: Side,
     limits: Limits,
     /// The same for the first turn of sessions when many have one.
@@ -55,6 +56,7 @@ pub(crate) struct Sessions<S> {
     capacity: usize,
     /// [`SESSIONS_PER_TURN`], or fewer.
     turns_max: usize,
+    registry: S::Registry,
     slab: Slab<Session<S>>,
     timers: TimingWheel<Key>,
     /// Those that hold bytes of incomplete requests or of answers that are not read.
@@ -80,9 +82,6 @@ pub(crate) struct Sessions<S> {
     staged: Vec<Staged>,
 }
 
-// An idle connection costs this and its timer's 32 bytes, for ten minutes and more: less than 256 in all.
-const _: () = assert!(Slab::<Session<mio::net::TcpStream>>::SLOT_BYTES <= 200);
-
 /// How much of a session is read and answered in one turn.
 #[derive(Clone, Copy)]
 enum Share {
@@ -99,7 +98,14 @@ struct Staged {
 }
 
 impl<S: Socket> Sessions<S> {
-    pub(crate) fn new(side: Side, limits: Limits, capacity: usize, now: Tick) -> Self {
+    pub(crate) fn new(settings: Settings, registry: S::Registry, now: Tick) -> Self {
+        let Settings {
+            side,
+            capacity,
+            limits,
+            turns_max,
+            ..
+        } = settings;
         let requests_per_turn_max = limits.requests_per_turn_max.min(REQUESTS_FIRST);
         let first_limits = Limits {
             requests_per_turn_max,
@@ -110,7 +116,8 @@ impl<S: Socket> Sessions<S> {
             limits,
             first_limits,
             capacity,
-            turns_max: SESSIONS_PER_TURN,
+            turns_max,
+            registry,
             slab: Slab::new(),
             timers: TimingWheel::new(now),
             holders: Holders::among(capacity),
@@ -126,12 +133,6 @@ impl<S: Socket> Sessions<S> {
             staging: Staging::default(),
             staged: Vec::new(),
         }
-    }
-
-    /// The same, with at most so many of each kind in a turn: those that have come, those that have more, and those
-    /// that leave.
-    pub(crate) fn with_turns_max(self, turns_max: usize) -> Self {
-        Self { turns_max, ..self }
     }
 
     /// How many there are.
@@ -201,10 +202,10 @@ impl<S: Socket> Sessions<S> {
 
     /// Gives each active session one turn, and some of those that have had theirs another: one read, and
     /// the answers to what is complete.
-    pub(crate) fn receive(&mut self, service: &mut impl Service, now: Now) {
+    pub(crate) fn receive(&mut self, turn: &mut Turn<'_, impl Service>) {
         self.resume();
         // What the last turn could not send is held since its end.
-        self.shed_excess(service, now);
+        self.shed_excess(turn);
         // None has two in one: what it is owed for the first goes out before it may be closed by the next.
         let bulk_max = BULK_SESSIONS_PER_TURN.min(self.turns_max);
         let (clients, others) = self.bulk.shares(bulk_max);
@@ -215,24 +216,24 @@ impl<S: Socket> Sessions<S> {
         };
         for _ in 0..self.active.len().min(self.turns_max) {
             if let Some(key) = self.active.pop_front() {
-                self.receive_one(key, first, service, now);
+                self.receive_one(key, first, turn);
             }
         }
         for (count, is_client) in [(clients, true), (others, false)] {
             for _ in 0..count {
                 if let Some(key) = self.bulk.pop(is_client) {
-                    self.receive_one(key, Share::Bulk, service, now);
+                    self.receive_one(key, Share::Bulk, turn);
                 }
             }
         }
         for _ in 0..self.leaving.len().min(LEAVING_PER_TURN.min(self.turns_max)) {
             if let Some(key) = self.leaving.pop_front() {
-                self.receive_one(key, first, service, now);
+                self.receive_one(key, first, turn);
             }
         }
     }
 
-    fn receive_one(&mut self, key: Key, share: Share, service: &mut impl Service, now: Now) {
+    fn receive_one(&mut self, key: Key, share: Share, turn: &mut Turn<'_, impl Service>) {
         let Some(session) = self.slab.get_mut(key) else {
             return;
         };
@@ -244,7 +245,7 @@ impl<S: Socket> Sessions<S> {
             Share::Bulk => (&self.limits, READ_BYTES),
         };
         let (buffer, staging) = (&mut self.buffer[..bytes_max], &mut self.staging);
-        match session.receive(buffer, now, limits, staging, service) {
+        match session.receive(buffer, limits, staging, turn) {
             Progress::Waiting => {}
             Progress::Again => {
                 session.queued = true;
@@ -255,12 +256,12 @@ impl<S: Socket> Sessions<S> {
         if let Some(hold) = session.connection.hold().filter(|_| !was_held) {
             self.held.push(hold.ticket, key);
         }
-        self.after(key, start, service, now);
+        self.after(key, start, turn);
     }
 
     /// Ends what has lasted too long, as far as the budget goes. What had arrived in time is read first, if it takes
     /// some turns.
-    pub(crate) fn expire(&mut self, service: &mut impl Service, now: Now, budget: &mut usize) {
+    pub(crate) fn expire(&mut self, turn: &mut Turn<'_, impl Service>, budget: &mut usize) {
         while let Some(key) = self.timers.expire(self.known, budget) {
             let Some(session) = self.slab.get_mut(key) else {
                 continue;
@@ -275,7 +276,7 @@ impl<S: Socket> Sessions<S> {
             let mut is_resumed = false;
             if deadline <= self.known {
                 let staging = &mut self.staging;
-                let progress = session.handle_timeout(now, &self.limits, staging, service);
+                let progress = session.handle_timeout(&self.limits, staging, turn);
                 if progress == Progress::Over {
                     self.remove(key);
                     continue;
@@ -288,13 +289,13 @@ impl<S: Socket> Sessions<S> {
             if is_resumed {
                 self.activate(key);
             }
-            self.after(key, start, service, now);
+            self.after(key, start, turn);
         }
         self.forget_released();
     }
 
     /// Books what a session has staged from `start` on, and keeps its timer no later than its deadline.
-    fn after(&mut self, key: Key, start: usize, service: &mut impl Service, now: Now) {
+    fn after(&mut self, key: Key, start: usize, turn: &mut Turn<'_, impl Service>) {
         let Some(session) = self.slab.get_mut(key) else {
             return;
         };
@@ -305,11 +306,11 @@ impl<S: Socket> Sessions<S> {
                 range: start..end,
             });
             if let Some(CloseReason::Fault(error)) = session.connection.close_reason() {
-                service.note_fault(error, now);
+                turn.service.note_fault(error, turn.now);
             }
         }
         self.book(key);
-        self.shed_excess(service, now);
+        self.shed_excess(turn);
     }
 
     /// Takes note of what a session holds, and keeps its timer no later than its deadline.
@@ -326,14 +327,14 @@ impl<S: Socket> Sessions<S> {
 
     /// Has sessions give up what they hold while it is too much in all: a few for each read, since each holds more
     /// than its part.
-    fn shed_excess(&mut self, service: &mut impl Service, now: Now) {
+    fn shed_excess(&mut self, turn: &mut Turn<'_, impl Service>) {
         while let Some(index) = self.holders.first_to_go() {
-            self.shed(index, service, now);
+            self.shed(index, turn);
         }
     }
 
-    fn shed(&mut self, index: u32, service: &mut impl Service, now: Now) {
-        service.note_fault(http::Error::Overloaded, now);
+    fn shed(&mut self, index: u32, turn: &mut Turn<'_, impl Service>) {
+        turn.service.note_fault(http::Error::Overloaded, turn.now);
         let key = self.slab.key_at(index);
         let reads = |session: &&mut Session<S>| !session.is_blocked();
         let Some((key, session)) = key.zip(self.slab.at_mut(index).filter(reads)) else {
@@ -343,7 +344,7 @@ impl<S: Socket> Sessions<S> {
         let start = self.staging.len();
         session
             .connection
-            .shed(now.tick, &self.limits, &mut self.staging);
+            .shed(turn.now.tick, &self.limits, &mut self.staging);
         let range = start..self.staging.len();
         self.staged.push(Staged { key, range });
         self.book(key);

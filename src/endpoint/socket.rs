@@ -1,12 +1,9 @@
-//! What the shell needs of sockets: mio's in a running bot, others in its simulation.
+//! What an endpoint needs of sockets: mio's in a running bot, others in its simulation.
 
 use std::io::{self, Read, Write};
-use std::net::Shutdown;
-use std::time::Duration;
+use std::net::SocketAddr;
 
-use mio::event::Event;
-use mio::net::{TcpListener, TcpStream};
-use mio::{Interest, Token};
+use super::source::Source;
 
 /// A connection's socket. None of its calls waits.
 pub(crate) trait Socket: Read + Write {
@@ -14,7 +11,7 @@ pub(crate) trait Socket: Read + Write {
     type Registry;
 
     /// Has the registry tell of what becomes possible, once for each change.
-    fn watch(&mut self, registry: &Self::Registry, token: Token) -> io::Result<()>;
+    fn watch(&mut self, registry: &Self::Registry, source: Source) -> io::Result<()>;
 
     /// Reads without taking away.
     fn peek(&self, buffer: &mut [u8]) -> io::Result<usize>;
@@ -27,10 +24,13 @@ pub(crate) trait Socket: Read + Write {
 }
 
 /// A listening socket.
-pub(crate) trait Accept {
+pub(crate) trait Listener {
     type Socket: Socket;
 
+    /// The next connection that waits. It does not wait for one.
     fn accept(&self) -> io::Result<Self::Socket>;
+
+    fn local_addr(&self) -> io::Result<SocketAddr>;
 }
 
 /// What an event tells of a socket.
@@ -40,42 +40,4 @@ pub(crate) struct Readiness {
     pub(crate) writable: bool,
     /// The peer has sent its FIN, or the connection has failed.
     pub(crate) closed: bool,
-}
-
-impl Readiness {
-    pub(crate) fn of(event: &Event) -> Self {
-        Self {
-            readable: event.is_readable(),
-            writable: event.is_writable(),
-            closed: event.is_read_closed() || event.is_error(),
-        }
-    }
-}
-
-impl Socket for TcpStream {
-    type Registry = mio::Registry;
-
-    fn watch(&mut self, registry: &Self::Registry, token: Token) -> io::Result<()> {
-        registry.register(self, token, Interest::READABLE | Interest::WRITABLE)
-    }
-
-    fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        Self::peek(self, buffer)
-    }
-
-    fn half_close(&self) -> io::Result<()> {
-        self.shutdown(Shutdown::Write)
-    }
-
-    fn reset_on_close(&self) -> io::Result<()> {
-        socket2::SockRef::from(self).set_linger(Some(Duration::ZERO))
-    }
-}
-
-impl Accept for TcpListener {
-    type Socket = TcpStream;
-
-    fn accept(&self) -> io::Result<TcpStream> {
-        Self::accept(self).map(|(stream, _)| stream)
-    }
 }

@@ -1,297 +1,287 @@
-//! The shell: the sockets, the clock and the sender threads of the running bot.
+//! The loop: what a turn does, in which order, and until when it sleeps.
 //!
-//! One thread does all but the posting of replies. A turn of its loop is a list of phases; answers go
-//! out last, so that whatever must be done before an acknowledgement has its place before that.
-#![allow(clippy::disallowed_methods, clippy::disallowed_types)] // the rule's one purpose is to keep these here
+//! One engine runs on the system and on a simulated one. All that it needs of either is a [`Platform`].
 
+mod admin;
 mod drain;
 mod hearing;
-mod journal;
+pub(crate) mod platform;
+mod service;
 #[cfg(test)]
 mod simulation;
-pub(crate) mod watch;
 
 use std::io;
-use std::net::SocketAddr;
-use std::time::Duration;
 
-use log::warn;
-use mio::net::{TcpListener, TcpStream};
-use mio::{Events, Poll, Waker};
-
+pub(crate) use self::admin::CONNECTIONS_MAX as ADMIN_CONNECTIONS_MAX;
+use self::admin::View;
+use self::drain::Drain;
 use self::hearing::Hearing;
-use self::journal::Claim;
-use self::watch::{View, Watch};
+use self::platform::{Platform, Polled, Senders, Stop};
 use crate::app::Bot;
 use crate::config::Config;
-use crate::delivery::agent::Agents;
-use crate::delivery::senders::Senders;
-use crate::endpoint::admission::Admission;
-use crate::endpoint::sessions::Sessions;
-use crate::endpoint::socket::Readiness;
-use crate::endpoint::token::{Side, Source};
-use crate::platform::clock::Clock;
-use crate::platform::doors::Doors;
-use crate::platform::{Error, Inherited, Stopper, Supervisor};
-use crate::store::{NoStore, Store};
+use crate::endpoint::socket::{Listener, Socket};
+use crate::endpoint::source::{Side, Source};
+use crate::endpoint::{Endpoint, Settings, Turn};
+use crate::store::{Event, Store, Ticket};
+use crate::telemetry::health::Condition;
 use crate::time::{Now, Tick, UnixTime};
 
-/// Events taken from the kernel at once.
-const EVENTS_PER_TURN: usize = 1024;
 /// Entries of a wheel that are moved or expired in one turn: a wave of a hundred thousand due replies
 /// must not hold up an acknowledgement.
 const EXPIRIES_PER_TURN: usize = 4096;
 /// Replies composed and handed to the senders in one turn.
 const DISPATCHES_PER_TURN: usize = 256;
 
-/// The bot with its sockets.
-pub struct Server {
-    poll: Poll,
-    admission: Admission<TcpListener>,
-    sessions: Sessions<TcpStream>,
+/// What tells a platform which sockets to watch.
+type Registry<P> = <<<P as Platform>::Listener as Listener>::Socket as Socket>::Registry;
+
+/// The bot, its addresses, its store and its senders.
+pub(crate) struct Engine<P: Platform> {
+    pub(crate) platform: P,
+    public: Endpoint<P::Listener>,
+    /// The address for metrics, if there is one.
+    admin: Option<Endpoint<P::Listener>>,
     bot: Bot,
-    senders: Senders,
-    /// The door of those who watch, if there is one.
-    watch: Option<Watch>,
-    started_at: UnixTime,
-    supervisor: Supervisor,
-    store: Box<dyn Store + Send>,
-    /// Whether the store has said that the process may leave what it keeps.
-    is_leavable: bool,
-    clock: Clock,
+    store: P::Store,
+    senders: P::Senders,
     hearing: Hearing,
-    stopper: Stopper,
-    drain_ms: u64,
-    /// When a graceful stop gives up waiting for replies, once one has begun.
-    drain_until: Option<Tick>,
-    /// When it gives up waiting for clients; none once it has.
-    grace_until: Option<Tick>,
+    drain: Drain,
+    started_at: UnixTime,
 }
 
-impl Server {
-    /// Listens on all addresses, so that connections wait in the kernel until [`Self::run`].
-    ///
-    /// # Errors
-    /// See [`Error`].
-    pub fn bind(config: &Config) -> Result<Self, Error> {
-        Self::bind_or_inherit(config, Inherited::default())
-    }
+/// What an engine is made of.
+pub(crate) struct Parts<P: Platform> {
+    pub(crate) platform: P,
+    pub(crate) public: Vec<P::Listener>,
+    pub(crate) admin: Vec<P::Listener>,
+    pub(crate) registry: Registry<P>,
+    pub(crate) bot: Bot,
+    pub(crate) store: P::Store,
+    pub(crate) senders: P::Senders,
+    /// How many connections the public address may have, and how many of them have their turn before the others.
+    pub(crate) connections_max: usize,
+    pub(crate) turns_max: usize,
+}
 
-    /// The same with sockets that were passed to the process, which take the place of addresses.
-    ///
-    /// # Errors
-    /// See [`Error`].
-    pub fn bind_or_inherit(config: &Config, inherited: Inherited) -> Result<Self, Error> {
-        let clock = Clock::start();
-        let Now { tick: now, unix } = clock.now();
-        let poll = Poll::new().map_err(Error::Loop)?;
-        let waker = Waker::new(poll.registry(), Source::Waker.token()).map_err(Error::Loop)?;
-        let stopper = Stopper::new(waker);
-        let agents = Agents::new(config)?;
-        let has_passed_sockets = !inherited.is_empty();
-        let mut notices = Vec::new();
-        let doors = Doors::bind(config, inherited, &mut notices)?;
-        notices.iter().for_each(|notice| warn!("{notice}"));
-        let (max_connections, senders) = doors.admissible(config);
-        let claim = |path| Claim::make(path, has_passed_sockets);
-        let claim = config.journal.as_deref().map(claim).transpose()?;
-        // Nobody is let in before there is somebody who will serve him.
-        let doors = doors.open(poll.registry())?;
-        let limits = &config.limits;
-        let mut bot = Bot::new(config, now);
-        let mut store: Box<dyn Store + Send> = Box::new(NoStore);
-        if let Some(claim) = claim {
-            store = Box::new(claim.open(&mut bot, clock, stopper.waker())?);
-        }
-        Ok(Self {
-            admission: Admission::new("all of --max-connections", doors.front),
-            sessions: Sessions::new(Side::Front, limits.clone(), max_connections, now),
-            bot,
-            store,
-            is_leavable: false,
-            senders: Senders::new(agents, senders, stopper.waker()),
-            watch: Watch::open(doors.watch, limits, now),
-            supervisor: Supervisor::default(),
-            started_at: unix,
-            clock,
+impl<P: Platform> Engine<P>
+where
+    Registry<P>: Clone,
+{
+    pub(crate) fn new(parts: Parts<P>, config: &Config) -> Self {
+        let Now { tick: now, unix } = parts.platform.now();
+        let settings = Settings {
+            side: Side::Public,
+            places: "all of --max-connections",
+            capacity: parts.connections_max,
+            limits: config.limits.clone(),
+            turns_max: parts.turns_max,
+        };
+        let admin = (!parts.admin.is_empty()).then(|| {
+            let settings = admin::settings(config.limits.clone());
+            Endpoint::new(settings, parts.admin, parts.registry.clone(), now)
+        });
+        Self {
+            public: Endpoint::new(settings, parts.public, parts.registry, now),
+            admin,
+            drain: Drain::new(config.drain_ms, parts.store.is_durable()),
+            platform: parts.platform,
+            bot: parts.bot,
+            store: parts.store,
+            senders: parts.senders,
             hearing: Hearing::new(now),
-            poll,
-            stopper,
-            drain_ms: config.drain_ms,
-            drain_until: None,
-            grace_until: None,
-        })
+            started_at: unix,
+        }
+    }
+}
+
+impl<P: Platform> Engine<P> {
+    pub(crate) const fn public(&self) -> &Endpoint<P::Listener> {
+        &self.public
     }
 
-    /// Tells this service manager from now on how things go.
-    pub fn supervise(&mut self, supervisor: Supervisor) {
-        self.supervisor = supervisor;
+    pub(crate) const fn admin(&self) -> Option<&Endpoint<P::Listener>> {
+        self.admin.as_ref()
     }
 
-    /// The addresses that the server listens on, with the ports that the system chose.
-    ///
-    /// # Errors
-    /// As the system says.
-    pub fn local_addrs(&self) -> io::Result<Vec<SocketAddr>> {
-        self.admission.local_addrs()
+    pub(crate) const fn bot(&self) -> &Bot {
+        &self.bot
     }
 
-    /// The addresses that serve `/metrics`, with the ports that the system chose.
-    ///
-    /// # Errors
-    /// As the system says.
-    pub fn metrics_addrs(&self) -> io::Result<Vec<SocketAddr>> {
-        let watch = self.watch.as_ref();
-        watch.map_or_else(|| Ok(Vec::new()), Watch::local_addrs)
-    }
-
-    /// What stops this server.
-    #[must_use]
-    pub fn stopper(&self) -> Stopper {
-        self.stopper.clone()
-    }
-
-    /// Serves until it is stopped and owes nothing, or the drain time is over. Returns how many
-    /// replies are left undelivered: see [`Self::undelivered`].
+    /// Serves until it is stopped and nothing is pending, or the drain time is over. Returns how many
+    /// replies are left undelivered.
     ///
     /// # Errors
     /// The poll itself failed: nothing can be served any more.
-    pub fn run(&mut self) -> io::Result<usize> {
-        let mut events = Events::with_capacity(EVENTS_PER_TURN);
-        self.supervisor.tell_ready(self.clock.now().tick);
+    pub(crate) fn run(&mut self) -> io::Result<usize> {
+        let now = self.platform.now().tick;
+        self.platform.tell_ready(now);
         while !self.is_drained() {
-            self.turn(&mut events)?;
+            self.turn()?;
         }
-        self.end_held();
-        self.senders.stop();
-        self.bot.handle_stop();
-        Ok(self.leave_rest())
+        Ok(self.end())
     }
 
     /// One turn of the loop, with the wait before it.
-    fn turn(&mut self, events: &mut Events) -> io::Result<()> {
-        self.wait(events)?;
-        let now = self.clock.now();
-        // Without a sleep in between, the last turn ends where this one begins.
-        self.bot.counters_mut().note_answered(now.tick);
-        self.note(events, now.tick);
-        self.sessions.begin_turn(now, self.hearing.until());
+    pub(crate) fn turn(&mut self) -> io::Result<()> {
+        self.wait()?;
+        let now = self.platform.now();
+        self.begin(now);
         self.take_stored(now);
-        self.sessions.receive(&mut self.bot, now);
-        self.collect();
+        self.receive(now);
+        self.collect(now);
         self.expire(now);
         self.submit(now);
-        self.sessions.transmit();
-        self.admission
-            .accept(&mut self.sessions, &mut self.bot, self.poll.registry(), now);
+        self.public.sessions.transmit();
+        self.accept(now);
         self.dispatch(now);
-        self.show(now);
+        self.serve_admin(now);
+        #[cfg(any(test, debug_assertions))]
+        self.check(now);
         Ok(())
     }
 
-    /// One line for each reply that [`Self::run`] left undelivered. There may be more of them than a
-    /// log takes at once: they are for the caller to log at its pace.
-    pub fn undelivered(&self) -> impl Iterator<Item = String> {
-        self.bot.undelivered()
-    }
-
     /// Sleeps until readiness, a deadline or the waker; not at all while work is left.
-    fn wait(&mut self, events: &mut Events) -> io::Result<()> {
-        loop {
-            let timeout = if self.has_work() {
-                Some(Duration::ZERO)
-            } else {
-                self.sleep()
-            };
-            match self.poll.poll(events, timeout) {
-                // A process that was stopped goes on here: what has arrived in the meantime comes first.
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => return result,
-            }
-        }
+    fn wait(&mut self) -> io::Result<()> {
+        let timeout_ms = if self.has_work() {
+            Some(0)
+        } else {
+            self.sleep_ms()
+        };
+        let Polled { events, events_max } = self.platform.poll(timeout_ms)?;
+        // As many as have events at all, and more.
+        let sockets = self.public.sessions.len() + events_max;
+        self.hearing.end_poll(events, events_max, sockets);
+        Ok(())
     }
 
     fn has_work(&self) -> bool {
-        self.sessions.has_work()
-            || self.admission.has_work(&self.sessions)
+        self.public.has_work()
             || (self.bot.has_delivery() && self.senders.room() > 0 && !self.leaves_rest())
-            || self.watch.as_ref().is_some_and(Watch::has_work)
+            || self.admin.as_ref().is_some_and(Endpoint::has_work)
     }
 
     /// How long to sleep: until the next deadline, if there is one.
-    fn sleep(&mut self) -> Option<Duration> {
-        let deadlines = [
-            self.sessions.poll_timeout(),
-            self.bot.poll_timeout(),
-            self.drain_until,
-            self.grace_until,
-            self.admission.poll_timeout(),
-            self.watch.as_ref().and_then(Watch::poll_timeout),
-            self.supervisor.poll_timeout(),
-            self.senders.poll_timeout(),
-            self.store.poll_timeout(),
-        ];
-        let next = deadlines.into_iter().flatten().min();
+    fn sleep_ms(&mut self) -> Option<u64> {
+        let next = self.deadline();
         if next.is_none() && !self.bot.counters_mut().has_untimed() {
             return None;
         }
-        let now = self.clock.now().tick;
+        let now = self.platform.now().tick;
         self.hearing.begin_poll(now);
         self.bot.counters_mut().note_answered(now);
-        next.map(|next| Duration::from_millis(next.millis_since(now)))
+        next.map(|next| next.millis_since(now))
     }
 
-    fn note(&mut self, events: &Events, now: Tick) {
-        let mut told = 0;
-        for event in events {
-            told += 1;
-            match Source::of(event.token()) {
-                Source::Waker => {}
-                Source::Listener(Side::Front, index) => self.admission.note(index),
-                Source::Session(Side::Front, key) => self.sessions.note(key, Readiness::of(event)),
-                Source::Listener(Side::Watch, index) => {
-                    self.watch.iter_mut().for_each(|w| w.note_listener(index));
+    fn deadline(&self) -> Option<Tick> {
+        let deadlines = [
+            self.public.poll_timeout(),
+            self.bot.poll_timeout(),
+            self.drain.poll_timeout(),
+            self.admin.as_ref().and_then(Endpoint::poll_timeout),
+            self.platform.alive_timeout(),
+            self.senders.poll_timeout(),
+            self.store.poll_timeout(),
+        ];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// Takes note of what the poll has told, and of a request to stop.
+    fn begin(&mut self, now: Now) {
+        // Without a sleep in between, the last turn ends where this one begins.
+        self.bot.counters_mut().note_answered(now.tick);
+        for (source, readiness) in self.platform.events() {
+            match (source, &mut self.admin) {
+                (Source::Listener(Side::Public, index), _) => self.public.note_listener(index),
+                (Source::Session(Side::Public, key), _) => self.public.note_session(key, readiness),
+                (Source::Listener(Side::Admin, index), Some(admin)) => admin.note_listener(index),
+                (Source::Session(Side::Admin, key), Some(admin)) => {
+                    admin.note_session(key, readiness);
                 }
-                Source::Session(Side::Watch, key) => {
-                    self.watch
-                        .iter_mut()
-                        .for_each(|w| w.note_session(key, Readiness::of(event)));
-                }
+                (Source::Waker | Source::Listener(..) | Source::Session(..), _) => {}
             }
         }
-        // As many as have events at all, and more.
-        let sockets = self.sessions.len() + EVENTS_PER_TURN;
-        self.hearing.end_poll(told, events.capacity(), sockets);
-        self.hearing.begin_poll(now);
-        if self.drain_until.is_none() && self.stopper.is_requested() {
+        self.hearing.begin_poll(now.tick);
+        let stop = self.platform.stop();
+        if stop.is_some() && !self.drain.has_begun() {
             self.begin_drain();
         }
-        if self.stopper.is_at_once() {
+        if stop == Some(Stop::AtOnce) {
             self.end_drain();
         }
+        self.public.sessions.begin_turn(now, self.hearing.until());
     }
 
-    /// Takes in what came of the senders' attempts.
-    fn collect(&mut self) {
-        self.senders.collect();
-        while let Some(report) = self.senders.poll_report() {
+    /// Takes in what has come of the batches that the store was given, and releases the answers that waited for them.
+    fn take_stored(&mut self, now: Now) {
+        if !self.drain.is_durable() {
+            return;
+        }
+        while let Some(event) = self.store.poll(now.tick) {
+            match event {
+                Event::Kept(ticket) => self.release(ticket, true, now),
+                Event::NotKept(ticket) => self.release(ticket, false, now),
+                Event::Leavable => self.drain.note_leavable(),
+                Event::GivenUp => return self.give_up_store(),
+            }
+        }
+        let is_accepting = self.store.is_accepting(now.tick);
+        self.bot.set_accepting(is_accepting);
+        if !self.drain.has_begun() {
+            self.bot.set_condition(match is_accepting {
+                true => Condition::Ready,
+                false => Condition::JournalFailing,
+            });
+        }
+    }
+
+    /// Answers all that waits for this ticket or for one before it.
+    fn release(&mut self, ticket: Ticket, is_kept: bool, now: Now) {
+        self.bot.handle_stored(ticket, is_kept, now);
+        let service = &mut self.bot;
+        self.public
+            .release(ticket, is_kept, &mut Turn { now, service });
+    }
+
+    /// Reads once from each connection that is ready, and answers its complete requests.
+    fn receive(&mut self, now: Now) {
+        let service = &mut self.bot;
+        self.public.sessions.receive(&mut Turn { now, service });
+    }
+
+    /// Takes in what has come of the senders' attempts.
+    fn collect(&mut self, now: Now) {
+        while let Some(report) = self.senders.poll_report(now.tick) {
             // It may be younger than this turn, and a wait that counts from it must not be shorter.
-            self.bot.handle_outcome(&report, self.clock.now());
+            self.bot.handle_outcome(&report, self.platform.now());
         }
     }
 
+    /// Ends connections that have lasted too long, and makes due jobs ready.
     fn expire(&mut self, now: Now) {
-        let known = self.hearing.until();
-        if self.grace_until.is_some_and(|until| known >= until) {
-            self.grace_until = None;
-        }
+        self.drain.expire(self.hearing.until());
         let mut budget = EXPIRIES_PER_TURN;
-        self.sessions.expire(&mut self.bot, now, &mut budget);
+        let service = &mut self.bot;
+        let mut turn = Turn { now, service };
+        self.public.sessions.expire(&mut turn, &mut budget);
         let mut budget = EXPIRIES_PER_TURN;
         self.bot.handle_timeout(now, &mut budget);
     }
 
-    /// Hands due replies to the senders, as many as they have room for; during a stop with a journal, none.
+    /// Gives the store what has collected.
+    fn submit(&mut self, now: Now) {
+        if self.bot.has_batch() {
+            let (ticket, batch) = self.bot.take_batch();
+            self.store.submit(batch, ticket, now.tick);
+        }
+    }
+
+    /// Takes in the connections that wait.
+    fn accept(&mut self, now: Now) {
+        let service = &mut self.bot;
+        self.public.accept(&mut Turn { now, service });
+    }
+
+    /// Hands due replies to the senders, as many as they have room for; during a stop with a store, none.
     fn dispatch(&mut self, now: Now) {
         let room = match self.leaves_rest() {
             true => 0,
@@ -308,24 +298,32 @@ impl Server {
         self.senders.submit(now.tick);
     }
 
-    /// Serves those who watch, last of all: what they see is how the turn has left things.
-    fn show(&mut self, now: Now) {
-        self.supervisor.handle_timeout(now.tick);
-        let Some(watch) = &mut self.watch else {
+    /// Serves the address for metrics, last of all: what is seen there is how the turn has left things.
+    fn serve_admin(&mut self, now: Now) {
+        self.platform.tell_alive(now.tick);
+        let Some(admin) = &mut self.admin else {
             return;
         };
-        let mut view = View {
+        let mut view = View::<'_, P> {
             bot: &self.bot,
-            front: &self.sessions,
-            door: &self.admission,
+            public: &self.public,
             senders: &self.senders,
-            journal: self
-                .store
-                .standing(now.tick)
-                .map(|standing| standing.counters),
+            store: self.store.standing(now.tick),
             started_at: self.started_at,
         };
-        watch.turn(&mut view, self.poll.registry(), now, self.hearing.until());
+        let service = &mut view;
+        admin.serve(&mut Turn { now, service }, self.hearing.until());
+    }
+
+    /// What holds between any two turns.
+    #[cfg(any(test, debug_assertions))]
+    fn check(&self, now: Now) {
+        self.public.check();
+        self.admin.iter().for_each(Endpoint::check);
+        debug_assert!(!self.bot.has_batch(), "the store has what has collected");
+        let is_met = |at: Option<Tick>| at.is_none_or(|at| at > now.tick);
+        debug_assert!(is_met(self.senders.poll_timeout()), "the loop would spin");
+        debug_assert!(is_met(self.platform.alive_timeout()), "the loop would spin");
     }
 }
 

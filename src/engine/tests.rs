@@ -1,10 +1,12 @@
-//! The loop on real sockets, turn by turn.
+//! The engine on the system, turn by turn.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)] // real sockets and files
 
 use std::fs;
 use std::io::Write;
 use std::net::TcpStream;
 
 use super::*;
+use crate::Server;
 use crate::config::{Settings, SigningSecret};
 use crate::slack::response_url::Origin;
 use crate::tools::trial::command;
@@ -22,10 +24,10 @@ fn config(origin: &str) -> Config {
 }
 
 /// A client that has sent so many commands.
-fn client_with(server: &Server, origin: &str, commands: usize) -> TcpStream {
+fn client_with(server: &mut Server, origin: &str, commands: usize) -> TcpStream {
     let mut client = TcpStream::connect(server.local_addrs().unwrap()[0]).unwrap();
     let content = command::form("/torrap", "abc", &format!("{origin}/commands/T1/1"));
-    let secs = server.clock.now().unix.secs();
+    let secs = server.engine().platform.now().unix.secs();
     let request = command::request(SECRET.as_bytes(), secs, content.as_bytes());
     client.write_all(&request.repeat(commands)).unwrap();
     client
@@ -40,21 +42,22 @@ fn a_stop_with_a_journal_sleeps_between_its_turns() {
     let mut config = config(&slack.origin());
     config.journal = Some(directory.clone());
     let mut server = Server::bind(&config).unwrap();
-    let mut events = Events::with_capacity(16);
-    let client = client_with(&server, &slack.origin(), COMMANDS);
-    while server.senders.outstanding() < COMMANDS {
-        server.turn(&mut events).unwrap();
+    let client = client_with(&mut server, &slack.origin(), COMMANDS);
+    let stopper = server.stopper();
+    let engine = server.engine();
+    while engine.senders.outstanding() < COMMANDS {
+        engine.turn().unwrap();
     }
-    server.stopper().stop();
+    stopper.stop();
     let mut turns = 0;
-    while !server.is_drained() {
-        server.turn(&mut events).unwrap();
+    while !engine.is_drained() {
+        engine.turn().unwrap();
         turns += 1;
     }
     drop(client);
     // The stop, a late reply, what the clients still do, the end of the wait; without sleep there are thousands.
     assert!(turns < 50, "{turns} turns");
-    assert_eq!(server.leave_rest(), 0);
+    assert_eq!(engine.end(), 0);
     drop(server);
     fs::remove_dir_all(directory).unwrap();
 }
@@ -66,22 +69,23 @@ fn a_stop_at_once_is_over_with_the_turn_that_hears_of_it() {
     let mut config = config(ORIGIN);
     config.delay_ms = 600_000;
     let mut server = Server::bind(&config).unwrap();
-    let mut events = Events::with_capacity(16);
-    let client = client_with(&server, ORIGIN, 1);
-    while server.bot.pending() == 0 {
-        server.turn(&mut events).unwrap();
+    let client = client_with(&mut server, ORIGIN, 1);
+    let stopper = server.stopper();
+    let engine = server.engine();
+    while engine.bot.pending() == 0 {
+        engine.turn().unwrap();
     }
-    server.stopper().stop();
-    while server.drain_until.is_none() {
-        server.turn(&mut events).unwrap();
+    stopper.stop();
+    while !engine.drain.has_begun() {
+        engine.turn().unwrap();
     }
-    assert!(!server.is_drained());
-    server.stopper().stop_at_once();
-    server.wait(&mut events).unwrap();
+    assert!(!engine.is_drained());
+    stopper.stop_at_once();
+    engine.wait().unwrap();
     // The clock goes on between the poll and what is made of it.
-    std::thread::sleep(Duration::from_millis(5));
-    let now = server.clock.now().tick;
-    server.note(&events, now);
-    assert!(server.is_drained());
+    std::thread::sleep(std::time::Duration::from_millis(5));
+    let now = engine.platform.now();
+    engine.begin(now);
+    assert!(engine.is_drained());
     drop(client);
 }

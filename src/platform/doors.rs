@@ -9,10 +9,10 @@ use mio::net::TcpListener;
 use super::bound::Bound;
 use super::error::Error;
 use super::inherited::Inherited;
-use super::listener::Listener;
+use super::sockets::listen;
 use crate::config::Config;
-use crate::endpoint::token::{Side, Source};
-use crate::engine::watch;
+use crate::endpoint::source::{Side, Source};
+use crate::engine::ADMIN_CONNECTIONS_MAX;
 
 /// Descriptors kept for what is no client and no listener: streams, the poll, name look-ups.
 const DESCRIPTORS_RESERVED: usize = 15;
@@ -39,8 +39,8 @@ impl Doors<Bound> {
                 Bound::inherited(sockets)
             }
         };
-        let front = bind(Side::Front, inherited.front, &config.listen)?;
-        let watch = bind(Side::Watch, inherited.watch, &config.metrics_listen)?;
+        let front = bind(Side::Public, inherited.front, &config.listen)?;
+        let watch = bind(Side::Admin, inherited.watch, &config.metrics_listen)?;
         // The system would let both have it if it is shared, and give each some of the connections.
         let is_at_front = |address| front.iter().any(|bound| bound.local_addr() == address);
         let mut addresses = watch.iter().filter_map(Bound::local_addr);
@@ -51,17 +51,16 @@ impl Doors<Bound> {
     }
 
     /// Lets clients in, who wait in the kernel until they are accepted.
-    pub(crate) fn open(self, registry: &Registry) -> Result<Doors<Listener<TcpListener>>, Error> {
+    pub(crate) fn open(self, registry: &Registry) -> Result<Doors<TcpListener>, Error> {
         let open = |side, sockets: Vec<_>| {
             let sockets = sockets.into_iter().enumerate();
-            let opened = sockets.map(|(index, bound)| {
-                Listener::open(bound, registry, Source::Listener(side, index).token())
-            });
+            let opened = sockets
+                .map(|(index, bound)| listen(bound, registry, Source::Listener(side, index)));
             opened.collect::<Result<_, _>>()
         };
         Ok(Doors {
-            front: open(Side::Front, self.front)?,
-            watch: open(Side::Watch, self.watch)?,
+            front: open(Side::Public, self.front)?,
+            watch: open(Side::Admin, self.watch)?,
         })
     }
 }
@@ -105,7 +104,7 @@ impl<S> Doors<S> {
         let for_watch = if self.watch.is_empty() {
             0
         } else {
-            watch::CONNECTIONS_MAX
+            ADMIN_CONNECTIONS_MAX
         };
         let listeners = self.front.len() + self.watch.len();
         let reserved = DESCRIPTORS_RESERVED + listeners + for_journal + for_watch;

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use log::warn;
 use mio::Waker;
 
+use crate::engine::platform::Stop;
+
 /// Asks a running server to stop, from any thread.
 #[derive(Clone, Debug)]
 pub struct Stopper {
@@ -32,9 +34,13 @@ impl Stopper {
         self.waker.clone()
     }
 
-    /// Whether somebody has asked.
-    pub(crate) fn is_requested(&self) -> bool {
-        self.requests.stop.load(Ordering::Acquire)
+    /// What was asked for.
+    pub(crate) fn requested(&self) -> Option<Stop> {
+        let is_requested = self.requests.stop.load(Ordering::Acquire);
+        is_requested.then(|| match self.is_at_once() {
+            true => Stop::AtOnce,
+            false => Stop::Graceful,
+        })
     }
 
     /// Stops the server: it accepts no more, answers what it owes, and returns from

@@ -116,3 +116,37 @@ impl Store for NoStore {
         None
     }
 }
+
+impl<T: Store + ?Sized> Store for Box<T> {
+    fn is_durable(&self) -> bool {
+        (**self).is_durable()
+    }
+
+    fn submit(&mut self, batch: &mut Batch, ticket: Ticket, now: Tick) {
+        (**self).submit(batch, ticket, now);
+    }
+
+    fn poll(&mut self, now: Tick) -> Option<Event> {
+        (**self).poll(now)
+    }
+
+    fn poll_timeout(&self) -> Option<Tick> {
+        (**self).poll_timeout()
+    }
+
+    fn is_accepting(&self, now: Tick) -> bool {
+        (**self).is_accepting(now)
+    }
+
+    fn begin_stop(&mut self) {
+        (**self).begin_stop();
+    }
+
+    fn finish(&mut self, batch: &mut Batch, ticket: Ticket) -> bool {
+        (**self).finish(batch, ticket)
+    }
+
+    fn standing(&self, now: Tick) -> Option<Standing<'_>> {
+        (**self).standing(now)
+    }
+}

@@ -18,6 +18,7 @@ use mio::Waker;
 use self::queue::{Next, Queue};
 use super::agent::Agents;
 use crate::app::{Delivery, Report};
+use crate::engine::platform::Senders;
 use crate::time::Tick;
 
 /// A thread that has had nothing to do for so long ends.
@@ -33,7 +34,7 @@ const WARNING_PERIOD_MS: u64 = 10_000;
 
 /// The loop's side of the pool.
 #[derive(Debug)]
-pub(crate) struct Senders {
+pub(crate) struct Pool {
     shared: Arc<Shared>,
     threads_max: usize,
     /// Deliveries handed over whose report is not in yet.
@@ -55,7 +56,7 @@ struct Shared {
     waker: Arc<Waker>,
 }
 
-impl Senders {
+impl Pool {
     /// A pool of at most `threads_max` threads, none of which is started before it is needed.
     pub(crate) fn new(agents: Agents, threads_max: usize, waker: Arc<Waker>) -> Self {
         let shared = Shared {
@@ -74,34 +75,47 @@ impl Senders {
         }
     }
 
-    /// How many more deliveries the queue takes.
-    pub(crate) const fn room(&self) -> usize {
+    /// Does without threads that were counted and could not be started. Those that there are may all hang, and then
+    /// what waits needs another try.
+    fn give_up_threads(&mut self, count: usize, error: &io::Error, now: Tick) {
+        if self
+            .warned_at
+            .is_none_or(|at| now >= at.after(WARNING_PERIOD_MS))
+        {
+            self.warned_at = Some(now);
+            warn!("cannot start a sender thread: {error}");
+        }
+        if self.shared.lock().give_up_threads(count) {
+            self.shared.wake_loop();
+        } else {
+            self.late_at = Some(now.after(START_AGAIN_MS));
+        }
+    }
+}
+
+impl Senders for Pool {
+    fn room(&self) -> usize {
         (self.threads_max * AHEAD).saturating_sub(self.outstanding)
     }
 
-    /// Deliveries handed over whose report is not in yet.
-    pub(crate) const fn outstanding(&self) -> usize {
+    fn outstanding(&self) -> usize {
         self.outstanding
     }
 
-    /// Threads that live, and how many may.
-    pub(crate) fn threads(&self) -> (usize, usize) {
+    fn threads(&self) -> (usize, usize) {
         (self.shared.lock().threads, self.threads_max)
     }
 
-    /// When [`Self::submit`] must be called next, with or without deliveries.
-    pub(crate) const fn poll_timeout(&self) -> Option<Tick> {
+    fn poll_timeout(&self) -> Option<Tick> {
         self.late_at
     }
 
-    /// Adds a delivery to this turn's batch.
-    pub(crate) fn enqueue(&mut self, delivery: Delivery) {
+    fn enqueue(&mut self, delivery: Delivery) {
         self.outstanding += 1;
         self.batch.push(delivery);
     }
 
-    /// Hands over the batch, wakes the threads that it needs and starts those that are missing.
-    pub(crate) fn submit(&mut self, now: Tick) {
+    fn submit(&mut self, now: Tick) {
         if self.batch.is_empty() && self.late_at.is_none() {
             return;
         }
@@ -127,39 +141,16 @@ impl Senders {
         );
     }
 
-    /// Does without threads that were counted and could not be started. Those that there are may all hang, and then
-    /// what waits needs another try.
-    fn give_up_threads(&mut self, count: usize, error: &io::Error, now: Tick) {
-        if self
-            .warned_at
-            .is_none_or(|at| now >= at.after(WARNING_PERIOD_MS))
-        {
-            self.warned_at = Some(now);
-            warn!("cannot start a sender thread: {error}");
-        }
-        if self.shared.lock().give_up_threads(count) {
-            self.shared.wake_loop();
-        } else {
-            self.late_at = Some(now.after(START_AGAIN_MS));
-        }
-    }
-
-    /// Takes in the reports that have come since the last turn.
-    pub(crate) fn collect(&mut self) {
-        if self.outstanding > 0 {
+    fn poll_report(&mut self, _: Tick) -> Option<Report> {
+        if self.reports.is_empty() && self.outstanding > 0 {
             std::mem::swap(&mut self.reports, &mut self.shared.lock().reports);
         }
-    }
-
-    /// The next of them.
-    pub(crate) fn poll_report(&mut self) -> Option<Report> {
         let report = self.reports.pop_front()?;
         self.outstanding -= 1;
         Some(report)
     }
 
-    /// Interrupts what is being sent and lets the threads end.
-    pub(crate) fn stop(&mut self) {
+    fn stop(&mut self) {
         let mut queue = self.shared.lock();
         queue.closed = true;
         queue.deliveries.clear();
@@ -175,7 +166,7 @@ impl Senders {
     }
 }
 
-impl Drop for Senders {
+impl Drop for Pool {
     fn drop(&mut self) {
         self.stop();
     }

@@ -41,7 +41,7 @@ impl Bulk {
         }
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, debug_assertions))]
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Key> {
         self.clients.iter().chain(&self.others)
     }

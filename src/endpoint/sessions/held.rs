@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 
 use super::Sessions;
+use crate::endpoint::Turn;
 use crate::endpoint::session::{Progress, Service, Session};
 use crate::endpoint::socket::Socket;
 use crate::http::Hold;
 use crate::slab::{Key, Slab};
-use crate::time::Now;
 
 /// The sessions, each with its ticket. Some of them may not be held any more, or be gone, but never the first one. It
 /// is held for [`held_timeout_ms`] at most, so that all of them are no more than what was accepted in that time.
@@ -40,7 +40,7 @@ impl Held {
         })
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, debug_assertions))]
     pub(crate) fn iter(&self) -> impl Iterator<Item = &(u64, Key)> {
         self.0.iter()
     }
@@ -58,25 +58,25 @@ impl<S: Socket> Sessions<S> {
         &mut self,
         ticket: u64,
         is_kept: bool,
-        service: &mut impl Service,
-        now: Now,
+        turn: &mut Turn<'_, impl Service>,
     ) {
+        let now = turn.now;
         let answer = |service: &mut _, hold| Service::answer_held(service, hold, is_kept, now);
-        self.release_with(ticket, answer, service, now);
+        self.release_with(ticket, answer, turn);
     }
 
     /// Answers all that waits still, and has it taken back: nothing is waited for any more.
-    pub(crate) fn withdraw_held(&mut self, service: &mut impl Service, now: Now) {
+    pub(crate) fn withdraw_held(&mut self, turn: &mut Turn<'_, impl Service>) {
+        let now = turn.now;
         let answer = |service: &mut _, hold| Service::withdraw(service, hold, now);
-        self.release_with(u64::MAX, answer, service, now);
+        self.release_with(u64::MAX, answer, turn);
     }
 
     fn release_with<A: Service>(
         &mut self,
         ticket: u64,
         answer: impl Fn(&mut A, Hold) -> crate::http::Response,
-        service: &mut A,
-        now: Now,
+        turn: &mut Turn<'_, A>,
     ) {
         while let Some(key) = self.held.pop(ticket) {
             let is_due = |hold: &Hold| hold.ticket <= ticket;
@@ -88,12 +88,13 @@ impl<S: Socket> Sessions<S> {
                 continue;
             };
             let start = self.staging.len();
-            let response = answer(service, hold);
-            let progress = session.release(&response, now.tick, &self.limits, &mut self.staging);
+            let response = answer(turn.service, hold);
+            let progress =
+                session.release(&response, turn.now.tick, &self.limits, &mut self.staging);
             if progress == Progress::Again {
                 self.activate(key);
             }
-            self.after(key, start, service, now);
+            self.after(key, start, turn);
         }
         self.forget_released();
     }

@@ -95,13 +95,13 @@ impl Holders {
     }
 
     /// What all of them hold, and how many they are.
-    #[cfg(test)]
+    #[cfg(any(test, debug_assertions))]
     pub(crate) fn sum(&self) -> (usize, usize) {
         assert_eq!(self.holders.len(), self.order.len());
         (self.bytes, self.holders.len())
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, debug_assertions))]
     pub(crate) const fn part(&self) -> usize {
         self.part
     }

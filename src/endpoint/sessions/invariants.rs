@@ -1,17 +1,12 @@
-//! What holds of the sessions between any two turns, for the simulation.
+//! What holds of the sessions between any two turns.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Sessions;
 use super::holders::HELD_BYTES_MAX;
 use crate::endpoint::socket::Socket;
-use crate::slab::Key;
 
 impl<S: Socket> Sessions<S> {
-    pub(crate) fn contains(&self, key: Key) -> bool {
-        self.slab.contains(key)
-    }
-
     /// What holds between any two turns.
     pub(crate) fn check(&self) {
         assert!(
@@ -66,11 +61,13 @@ impl<S: Socket> Sessions<S> {
     }
 
     /// How many stand in the order of tickets.
+    #[cfg(test)]
     pub(crate) fn held_len(&self) -> usize {
         self.held.iter().count()
     }
 
     /// What is left when everybody has gone.
+    #[cfg(test)]
     pub(crate) fn check_empty(&self) {
         assert!(self.slab.is_empty(), "a session is left");
         assert!(self.timers.is_empty(), "a timer is left");

@@ -3,19 +3,20 @@
 use std::io;
 
 use super::Sessions;
+use crate::endpoint::Turn;
 use crate::endpoint::session::{Service, Session};
 use crate::endpoint::socket::Socket;
-use crate::endpoint::token::Source;
+use crate::endpoint::source::Source;
 use crate::http::{self, Connection};
 use crate::slab::Key;
-use crate::time::{Now, Tick};
+use crate::time::Tick;
 
 impl<S: Socket> Sessions<S> {
     /// Takes in a connection that was accepted.
     ///
     /// # Errors
     /// The system has no room to watch it: it is closed.
-    pub(crate) fn admit(&mut self, socket: S, registry: &S::Registry, now: Tick) -> io::Result<()> {
+    pub(crate) fn admit(&mut self, socket: S, now: Tick) -> io::Result<()> {
         let connection = Connection::new(now, &self.limits);
         let deadline = connection.deadline();
         // The timer needs the session's key and the session the timer's.
@@ -31,8 +32,8 @@ impl<S: Socket> Sessions<S> {
         if self.is_draining {
             session.drain(&self.limits);
         }
-        let token = Source::Session(self.side, key).token();
-        let watched = session.socket_mut().watch(registry, token);
+        let source = Source::Session(self.side, key);
+        let watched = session.socket_mut().watch(&self.registry, source);
         match watched {
             Ok(()) => self.arm(key),
             Err(_) => self.remove(key),
@@ -41,18 +42,18 @@ impl<S: Socket> Sessions<S> {
     }
 
     /// Makes room for somebody who waits, if a session may go for it.
-    pub(crate) fn make_room(&mut self, service: &mut impl Service, now: Now) -> bool {
-        let Some(index) = self.evictor.choose(&self.slab, &self.limits, now.tick) else {
+    pub(crate) fn make_room(&mut self, turn: &mut Turn<'_, impl Service>) -> bool {
+        let Some(index) = self.evictor.choose(&self.slab, &self.limits, turn.now.tick) else {
             return false;
         };
-        self.dismiss(index, service, now);
+        self.dismiss(index, turn);
         self.close(index);
         true
     }
 
     /// Tells the client of an incomplete request that it is given up, if the kernel takes that at once:
     /// nobody waits for it to be read.
-    fn dismiss(&mut self, index: u32, service: &mut impl Service, now: Now) {
+    fn dismiss(&mut self, index: u32, turn: &mut Turn<'_, impl Service>) {
         let Some(session) = self.slab.at_mut(index) else {
             return;
         };
@@ -60,8 +61,8 @@ impl<S: Socket> Sessions<S> {
             let start = self.staging.len();
             session
                 .connection
-                .shed(now.tick, &self.limits, &mut self.staging);
-            service.note_fault(http::Error::Overloaded, now);
+                .shed(turn.now.tick, &self.limits, &mut self.staging);
+            turn.service.note_fault(http::Error::Overloaded, turn.now);
             let _ = session.transmit(&self.staging.bytes()[start..]);
         }
     }

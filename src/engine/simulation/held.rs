@@ -5,14 +5,12 @@ mod seeded;
 use std::collections::BTreeMap;
 
 use super::Generator;
-use super::network::{Network, Shared, SimulatedListener, SimulatedSocket};
-use crate::endpoint::admission::Admission;
+use super::network::{Network, Shared, SimulatedListener};
 use crate::endpoint::session::Service;
-use crate::endpoint::sessions::Sessions;
-use crate::endpoint::token::{Side, Source};
+use crate::endpoint::source::{Side, Source};
+use crate::endpoint::{Endpoint, Settings, Turn};
 use crate::engine::hearing::Hearing;
 use crate::http::{self, Hold, Limits, Request, Response};
-use crate::platform::listener::Listener;
 use crate::time::{Now, Tick, UnixTime};
 
 const HELD_MS: u64 = 2_000;
@@ -77,8 +75,7 @@ impl Service for Holder {
 
 struct World {
     network: Shared,
-    sessions: Sessions<SimulatedSocket>,
-    admission: Admission<SimulatedListener>,
+    endpoint: Endpoint<SimulatedListener>,
     holder: Holder,
     hearing: Hearing,
     now: Now,
@@ -97,11 +94,16 @@ impl World {
             ..Limits::default()
         };
         let network = Network::new(generator, fault_percent);
-        let listener = Listener::of(SimulatedListener(network.clone()));
+        let settings = Settings {
+            side: Side::Public,
+            places: "all places",
+            capacity: places,
+            limits,
+            turns_max,
+        };
+        let listeners = vec![SimulatedListener(network.clone())];
         Self {
-            sessions: Sessions::new(Side::Front, limits, places, now.tick)
-                .with_turns_max(turns_max),
-            admission: Admission::new("all places", vec![listener]),
+            endpoint: Endpoint::new(settings, listeners, (), now.tick),
             holder: Holder::default(),
             hearing: Hearing::new(now.tick),
             network,
@@ -138,27 +140,32 @@ impl World {
         if !self.network.borrow().has_untold() {
             self.hearing.end_poll(events.len(), usize::MAX, usize::MAX);
         }
-        self.sessions.begin_turn(self.now, self.hearing.until());
-        for (token, readiness) in events {
-            if let Source::Session(Side::Front, key) = Source::of(token) {
-                self.sessions.note(key, readiness);
+        let sessions = &mut self.endpoint.sessions;
+        sessions.begin_turn(self.now, self.hearing.until());
+        for (source, readiness) in events {
+            if let Source::Session(Side::Public, key) = source {
+                sessions.note(key, readiness);
             }
         }
         if std::mem::take(&mut self.network.borrow_mut().knocks) {
-            self.admission.note(0);
+            self.endpoint.note_listener(0);
         }
-        let (service, now) = (&mut self.holder, self.now);
-        self.sessions.receive(service, now);
-        self.sessions.expire(service, now, &mut 4096);
-        if self.sessions.has_held() {
-            self.sessions.transmit();
+        let turn = &mut Turn {
+            now: self.now,
+            service: &mut self.holder,
+        };
+        let sessions = &mut self.endpoint.sessions;
+        sessions.receive(turn);
+        sessions.expire(turn, &mut 4096);
+        if sessions.has_held() {
+            sessions.transmit();
         }
         if let Some((ticket, is_kept)) = self.decided.take() {
-            self.sessions.release(ticket, is_kept, service, now);
+            sessions.release(ticket, is_kept, turn);
         }
-        self.sessions.transmit();
-        self.admission.accept(&mut self.sessions, service, &(), now);
-        self.sessions.check();
+        sessions.transmit();
+        self.endpoint.accept(turn);
+        self.endpoint.check();
     }
 
     fn release(&mut self, ticket: u64, is_kept: bool) {
@@ -170,8 +177,8 @@ impl World {
     fn settle(&mut self) {
         self.turn(true);
         for _ in 0..10_000 {
-            let is_done = !self.sessions.has_work() && !self.network.borrow().has_events();
-            if is_done && !self.admission.has_work(&self.sessions) {
+            let is_done = !self.endpoint.has_work() && !self.network.borrow().has_events();
+            if is_done {
                 return;
             }
             self.turn(true);
@@ -262,7 +269,7 @@ fn an_answer_that_is_held_for_too_long_is_withdrawn_once_and_a_release_finds_not
     world.advance(1);
     world.settle();
     assert_eq!(world.answers(wire), ["Withdrawn", "Free"]);
-    assert!(!world.sessions.has_held());
+    assert!(!world.endpoint.sessions.has_held());
     world.release(0, true);
     assert_eq!(world.answers(wire), [""; 0]);
     assert_eq!(world.holder.fates[&0], Fate::Withdrawn);
@@ -270,7 +277,7 @@ fn an_answer_that_is_held_for_too_long_is_withdrawn_once_and_a_release_finds_not
     world.deliver(wire, held(wire));
     for _ in 0..20 {
         world.settle();
-        assert_eq!(world.sessions.held_len(), 1);
+        assert_eq!(world.endpoint.sessions.held_len(), 1);
         world.deliver(wire, FREE);
         world.advance(100);
     }
@@ -292,7 +299,7 @@ fn a_client_that_has_sent_its_last_byte_is_answered_and_one_that_has_gone_is_not
         world.release(ticket, true);
         let answers = world.answers(wire);
         assert_eq!(answers.len(), if with_reset { 0 } else { 2 });
-        assert!(world.is_closed(wire) && !world.sessions.has_held());
+        assert!(world.is_closed(wire) && !world.endpoint.sessions.has_held());
         // Its command stays what it is.
         assert_eq!(world.holder.fates[&0], Fate::Kept);
     }
@@ -310,9 +317,9 @@ fn one_that_has_gone_does_not_stay_in_the_order_of_tickets() {
     world.network.borrow_mut().end(gone, true);
     world.settle();
     assert!(world.is_closed(gone), "it did not read");
-    assert_eq!(world.sessions.held_len(), 2);
+    assert_eq!(world.endpoint.sessions.held_len(), 2);
     world.release(0, true);
-    assert_eq!(world.sessions.held_len(), 0);
+    assert_eq!(world.endpoint.sessions.held_len(), 0);
     assert_eq!(world.holder.fates.len(), 1, "its command stays accepted");
 }
 
@@ -372,16 +379,19 @@ fn what_is_held_when_nothing_is_waited_for_any_more_is_withdrawn_and_answered() 
     let wire = world.connect(usize::MAX);
     world.deliver(wire, [&held(wire), FREE].concat());
     world.settle();
-    world.admission.leave();
-    world.sessions.drain();
+    world.endpoint.drain();
     world.settle();
-    assert_eq!(world.sessions.owed(), 1);
+    assert_eq!(world.endpoint.sessions.owed(), 1);
     world.advance(HELD_MS);
     let known = world.hearing.until();
-    world.sessions.begin_turn(world.now, known);
-    world.sessions.withdraw_held(&mut world.holder, world.now);
-    world.sessions.transmit();
+    world.endpoint.sessions.begin_turn(world.now, known);
+    let turn = &mut Turn {
+        now: world.now,
+        service: &mut world.holder,
+    };
+    world.endpoint.sessions.withdraw_held(turn);
+    world.endpoint.sessions.transmit();
     assert!(world.network.borrow().wires[wire].server_fin);
     assert_eq!(world.answers(wire), ["Withdrawn"]);
-    assert_eq!(world.sessions.owed(), 0);
+    assert_eq!(world.endpoint.sessions.owed(), 0);
 }

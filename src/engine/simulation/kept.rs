@@ -1,13 +1,14 @@
-//! The journal of the simulated bot, and what must be true of it.
+//! The journal of the simulated bot, whose thread takes its time.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use super::Generator;
 use super::disk::SimulatedDisk;
-use super::network::SimulatedSocket;
+use super::platform::SimulatedClock;
 use crate::app::Bot;
 use crate::config::Config;
-use crate::endpoint::sessions::Sessions;
 use crate::journal::{Counts, Journal, Recovery};
 use crate::store::{Batch, Event, OVERDUE_MS, PendingJob, Standing, Store, Ticket};
 use crate::time::{Now, Tick};
@@ -24,7 +25,9 @@ pub(crate) struct Kept {
     flight: Option<Flight>,
     waiting: Batch,
     ticket: Option<Ticket>,
-    now: Now,
+    clock: SimulatedClock,
+    /// The process is about to stop, and has not been told yet that it may leave what is kept.
+    is_asked: bool,
 }
 
 /// A batch that is with the journal's thread: since when, when it is answered, and what the answer is.
@@ -35,7 +38,13 @@ struct Flight {
 }
 
 impl Kept {
-    pub(crate) fn new(mut generator: Generator, is_late: bool, bot: &mut Bot, now: Now) -> Self {
+    pub(crate) fn new(
+        mut generator: Generator,
+        is_late: bool,
+        bot: &mut Bot,
+        clock: SimulatedClock,
+    ) -> Self {
+        let now = clock.now();
         let pace = is_late.then(|| Generator::new(generator.number()));
         let disk = SimulatedDisk::new(generator);
         let (journal, _) = open(&disk, bot, now);
@@ -46,7 +55,8 @@ impl Kept {
             flight: None,
             waiting: Batch::default(),
             ticket: None,
-            now,
+            clock,
+            is_asked: false,
         }
     }
 
@@ -69,36 +79,9 @@ impl Kept {
         }
     }
 
-    /// The loop's phase before it reads.
-    pub(crate) fn take_stored(
-        &mut self,
-        sessions: &mut Sessions<SimulatedSocket>,
-        bot: &mut Bot,
-        now: Now,
-    ) {
-        self.now = now;
-        while let Some(event) = self.poll(now.tick) {
-            if let Event::Kept(ticket) | Event::NotKept(ticket) = event {
-                let is_kept = matches!(event, Event::Kept(_));
-                bot.handle_stored(ticket, is_kept, now);
-                sessions.release(ticket, is_kept, bot, now);
-                sessions.transmit();
-            }
-        }
-        bot.set_accepting(self.is_accepting(now.tick));
-    }
-
-    /// The loop's phase after it has read.
-    pub(crate) fn submit(&mut self, bot: &mut Bot, now: Now) {
-        self.now = now;
-        if bot.has_batch() {
-            let (ticket, batch) = bot.take_batch();
-            Store::submit(self, batch, ticket, now.tick);
-        }
-    }
-
     /// Has what is with the journal's thread answered in the next turn, and tells whether there is something.
-    pub(crate) fn hurry(&mut self, now: Now) -> bool {
+    pub(crate) fn hurry(&mut self) -> bool {
+        let now = self.clock.now();
         self.flight
             .iter_mut()
             .for_each(|flight| flight.at = now.tick);
@@ -112,7 +95,8 @@ impl Kept {
             .for_each(|flight| flight.at = flight.at.after(ms));
     }
 
-    pub(crate) fn poll_timeout(&self) -> Option<Tick> {
+    /// When there is an answer, or something for the thread to do.
+    pub(crate) fn answer_at(&self) -> Option<Tick> {
         match &self.flight {
             Some(flight) => Some(flight.at),
             None => self.journal.poll_timeout(),
@@ -123,19 +107,17 @@ impl Kept {
         self.journal.counts()
     }
 
-    /// Ends, and shows that the next process owes what this one did, and nothing else. The texts.
-    pub(crate) fn restart(&mut self, bot: &mut Bot, config: &Config, now: Now) -> BTreeSet<String> {
-        self.now = now;
-        let (ticket, batch) = bot.take_batch();
-        assert!(self.finish(batch, ticket));
-        let left = owed(bot, now);
+    /// Shows that the next process has what this one has left, and nothing else. The texts.
+    pub(crate) fn restart(&self, bot: &Bot, config: &Config) -> BTreeSet<String> {
+        let now = self.clock.now();
+        let left = pending(bot, now);
         let mut next = Bot::new(config, now.tick);
         let (_, recovery) = open(&self.disk, &mut next, now);
         // A write that failed half-way, and could not be undone, may have left something.
         let failures = self.journal.counts().failures;
         assert!(recovery.torn_bytes == 0 || failures > 0);
         assert_eq!(recovery.damages, 0);
-        assert_eq!(owed(&next, now), left);
+        assert_eq!(pending(&next, now), left);
         left
     }
 }
@@ -144,15 +126,18 @@ impl Store for Kept {
     fn submit(&mut self, batch: &mut Batch, ticket: Ticket, _: Tick) {
         self.waiting.append(batch);
         self.ticket = Some(ticket);
-        self.take(self.now);
+        self.take(self.clock.now());
     }
 
     fn poll(&mut self, now: Tick) -> Option<Event> {
+        if std::mem::take(&mut self.is_asked) {
+            return Some(Event::Leavable);
+        }
         let flight = self.flight.take_if(|flight| now >= flight.at);
-        self.take(self.now);
+        self.take(self.clock.now());
         let is_due = |at: Tick| at <= now;
         if self.flight.is_none() && self.journal.poll_timeout().is_some_and(is_due) {
-            let _ = self.journal.commit(&Batch::default(), self.now);
+            let _ = self.journal.commit(&Batch::default(), self.clock.now());
         }
         flight.map(|flight| flight.event)
     }
@@ -162,12 +147,14 @@ impl Store for Kept {
         self.flight.as_ref().is_none_or(is_in_time) && !self.journal.is_failing()
     }
 
-    fn begin_stop(&mut self) {}
+    fn begin_stop(&mut self) {
+        self.is_asked = true;
+    }
 
     fn finish(&mut self, batch: &mut Batch, _: Ticket) -> bool {
         self.waiting.append(batch);
         let last = std::mem::take(&mut self.waiting);
-        self.journal.finish(&last, self.now).is_ok()
+        self.journal.finish(&last, self.clock.now()).is_ok()
     }
 
     fn standing(&self, _: Tick) -> Option<Standing<'_>> {
@@ -182,9 +169,50 @@ fn open(disk: &SimulatedDisk, bot: &mut Bot, now: Now) -> (Journal<SimulatedDisk
     opened
 }
 
-/// The texts of all that is owed and not too old.
-fn owed(bot: &Bot, now: Now) -> BTreeSet<String> {
+/// The texts of all that is pending and not too old.
+fn pending(bot: &Bot, now: Now) -> BTreeSet<String> {
     let jobs = bot.pending_jobs().map(|(_, job)| job);
     let jobs = jobs.filter(|job| job.expires_at > now.tick);
     jobs.map(|job| job.text.to_owned()).collect()
+}
+
+/// What an engine is given: a journal that a test can look at, or none.
+#[derive(Clone)]
+pub(super) struct SimulatedStore(pub(super) Option<Rc<RefCell<Kept>>>);
+
+impl SimulatedStore {
+    /// Has a look.
+    pub(super) fn with<R>(&self, look: impl FnOnce(&mut Kept) -> R) -> Option<R> {
+        self.0.as_ref().map(|kept| look(&mut kept.borrow_mut()))
+    }
+}
+
+impl Store for SimulatedStore {
+    fn is_durable(&self) -> bool {
+        self.0.is_some()
+    }
+
+    fn submit(&mut self, batch: &mut Batch, ticket: Ticket, now: Tick) {
+        self.with(|kept| kept.submit(batch, ticket, now));
+    }
+
+    fn poll(&mut self, now: Tick) -> Option<Event> {
+        self.with(|kept| kept.poll(now)).flatten()
+    }
+
+    fn is_accepting(&self, now: Tick) -> bool {
+        self.with(|kept| kept.is_accepting(now)).unwrap_or(true)
+    }
+
+    fn begin_stop(&mut self) {
+        self.with(Kept::begin_stop);
+    }
+
+    fn finish(&mut self, batch: &mut Batch, ticket: Ticket) -> bool {
+        self.with(|kept| kept.finish(batch, ticket)).unwrap_or(true)
+    }
+
+    fn standing(&self, _: Tick) -> Option<Standing<'_>> {
+        None
+    }
 }

@@ -1,17 +1,23 @@
 //! A process that was stopped, or that has much to do, judges no client before it has read what that client sent.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use super::habits::Habits;
+use super::network::Network;
+use super::platform::Tells;
 use super::world::{GET, World};
 
 /// Longer than every wait.
 const LONG_MS: u64 = 700_000;
 
 /// A turn of a process that is stopped behind its poll: `then` happens, and a long time passes.
-fn stopped_turn(world: &mut World, then: impl FnOnce(&mut World)) {
-    let events = world.poll(true);
-    then(world);
-    world.advance(LONG_MS);
-    world.work(&events);
+fn stopped_turn(world: &mut World, then: impl FnOnce(&mut Network) + 'static) {
+    let (network, clock) = (world.network.clone(), world.clock.clone());
+    world.interrupted_turn(move || {
+        then(&mut network.borrow_mut());
+        clock.advance(LONG_MS);
+    });
 }
 
 fn deliver(world: &World, wire: usize, bytes: &[u8]) {
@@ -35,7 +41,8 @@ fn the_rest_of_a_request_that_has_come_is_read_before_its_time_is_judged() {
         for _ in 0..2 {
             world.turn(true);
         }
-        stopped_turn(&mut world, |world| deliver(world, wire, &request[cut..]));
+        let rest = request[cut..].to_vec();
+        stopped_turn(&mut world, move |network| network.deliver(wire, &rest));
         assert!(!world.network.borrow().wires[wire].closed, "cut at {cut}");
         world.turn(true);
         world.assert_answered(wire);
@@ -54,7 +61,7 @@ fn a_turn_that_has_heard_nothing_ends_nothing() {
     world.advance(LONG_MS);
     deliver(&world, half, &GET[10..]);
     deliver(&world, idle, GET);
-    world.work(&[]);
+    world.turn_that_hears(Tells::Nothing);
     world.turn(true);
     world.assert_answered(half);
     world.assert_answered(idle);
@@ -73,13 +80,14 @@ fn answers_that_were_read_are_followed_by_what_was_asked_for_behind_them() {
     for _ in 0..4 {
         world.turn(true);
     }
-    let mut wire_bytes = Vec::new();
-    stopped_turn(&mut world, |world| {
-        let taken = world.network.borrow_mut().take(wire, usize::MAX);
-        assert_eq!(taken.len(), ROOM, "it is blocked");
-        wire_bytes.extend(taken);
-        deliver(world, wire, GET);
+    let taken = Rc::new(RefCell::new(Vec::new()));
+    let reader = taken.clone();
+    stopped_turn(&mut world, move |network| {
+        *reader.borrow_mut() = network.take(wire, usize::MAX);
+        network.deliver(wire, GET);
     });
+    let mut wire_bytes = taken.take();
+    assert_eq!(wire_bytes.len(), ROOM, "it was blocked");
     for _ in 0..20 {
         world.turn(true);
         wire_bytes.extend(world.network.borrow_mut().take(wire, usize::MAX));

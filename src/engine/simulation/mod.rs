@@ -1,5 +1,5 @@
-//! The shell without a system: sessions, admission and bot go through the loop's phases on sockets that
-//! exist in memory, below a clock that a seeded generator turns, with faults at every edge.
+//! The engine without a system: the same turns on sockets, a disk and senders that exist in memory, below a clock that a
+//! seeded generator turns, with faults at every edge.
 //!
 //! A failure prints its seed; `TORRAP_SEED=7` runs that one again, `TORRAP_SEEDS=20000` so many.
 
@@ -14,6 +14,8 @@ mod holding;
 mod kept;
 mod late;
 mod network;
+mod platform;
+#[allow(clippy::disallowed_methods)] // it reads the seeds from the environment
 #[path = "../../../tests/shared/seeds.rs"]
 #[allow(unreachable_pub)]
 mod seeds;
@@ -61,7 +63,7 @@ fn every_complete_request_is_answered_and_all_is_given_back() {
         "replies left to the next process",
         "resets",
         "stops",
-        "turns without a poll",
+        "polls that told nothing",
     ] {
         assert!(
             seeds::replayed().is_some() || met.get(what).is_some_and(|count| *count > 0),
@@ -136,11 +138,12 @@ fn an_idle_session_with_a_request_at_the_door_keeps_its_place() {
     world.advance(1_000);
     let request = world.signed("c1");
     // It arrives after the events of this turn were taken, and so does somebody else.
-    let events = world.poll(true);
-    assert!(events.is_empty());
-    world.network.borrow_mut().deliver(wire, &request);
-    world.network.borrow_mut().connect(usize::MAX);
-    world.work(&events);
+    let network = world.network.clone();
+    world.interrupted_turn(move || {
+        network.borrow_mut().deliver(wire, &request);
+        network.borrow_mut().connect(usize::MAX);
+    });
+    world.turn(true);
     assert!(!world.network.borrow().wires[wire].closed, "it had to go");
     world.turn(true);
     world.assert_answered(wire);
@@ -164,8 +167,8 @@ fn a_shortage_of_places_is_slept_through() {
     }
     assert!(!world.has_work(), "it spins");
     let wakes_at = world.poll_timeout().unwrap();
-    assert!(wakes_at > world.now.tick);
-    world.advance(wakes_at.millis_since(world.now.tick));
+    assert!(wakes_at > world.clock.now().tick);
+    world.advance(wakes_at.millis_since(world.clock.now().tick));
     world.turn(true);
     assert!(!world.network.borrow().wires[0].closed, "it had no time");
     world.advance(100);
@@ -210,7 +213,7 @@ fn an_acknowledgement_goes_out_after_the_commit_and_all_else_before_it() {
     let (command, other) = (connect(), connect());
     world.turn(true);
     for (id, is_bad) in [("c1c", false), ("c2c", true), ("c3c", false)] {
-        let disk = world.kept.as_ref().unwrap().disk.clone();
+        let disk = world.store.with(|kept| kept.disk.clone()).unwrap();
         disk.fail(if is_bad { 100 } else { 0 });
         let request = world.signed(id);
         world.network.borrow_mut().deliver(command, &request);
@@ -256,7 +259,7 @@ fn a_slow_commit_holds_up_commands_alone_and_none_of_them_for_long() {
     };
     send(&world, first, "c1c");
     world.turn(true);
-    world.kept.as_mut().unwrap().delay(6_000);
+    world.store.with(|kept| kept.delay(6_000));
     world.advance(1_000);
     send(&world, second, "c2c");
     world.network.borrow_mut().deliver(other, GET);

@@ -4,12 +4,12 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
+use std::net::SocketAddr;
 use std::rc::Rc;
 
-use mio::Token;
-
 use super::Generator;
-use crate::endpoint::socket::{Accept, Readiness, Socket};
+use crate::endpoint::socket::{Listener, Readiness, Socket};
+use crate::endpoint::source::Source;
 
 const EMFILE: i32 = 24;
 const ENOSPC: i32 = 28;
@@ -18,7 +18,7 @@ const ENOSPC: i32 = 28;
 #[derive(Debug, Default)]
 pub(crate) struct Wire {
     /// What the server's end is watched as.
-    token: Option<Token>,
+    source: Option<Source>,
     /// What has arrived and is not read yet.
     inbound: VecDeque<u8>,
     /// What was written and the client has not taken yet, and how much of that the kernel keeps.
@@ -39,7 +39,7 @@ pub(crate) struct Wire {
 
 impl Wire {
     pub(crate) const fn is_seated(&self) -> bool {
-        self.token.is_some() && !self.closed
+        self.source.is_some() && !self.closed
     }
 
     pub(crate) fn is_unanswered(&self) -> bool {
@@ -48,7 +48,7 @@ impl Wire {
 
     /// Closed without ever having had a place.
     pub(crate) const fn is_turned_away(&self) -> bool {
-        self.closed && self.token.is_none()
+        self.closed && self.source.is_none()
     }
 
     /// Closed while the client does not read, and left to the kernel.
@@ -86,8 +86,9 @@ pub(crate) struct Network {
     pub(crate) fault_percent: u64,
     pub(crate) generator: Generator,
     pub(crate) bytes_read: usize,
-    /// How often there was no descriptor.
+    /// How often there was no descriptor, and how many events were for a socket that is closed.
     pub(crate) exhausted: u64,
+    pub(crate) stale: u64,
 }
 
 pub(crate) type Shared = Rc<RefCell<Network>>;
@@ -106,6 +107,7 @@ impl Network {
             generator,
             bytes_read: 0,
             exhausted: 0,
+            stale: 0,
         }))
     }
 
@@ -147,7 +149,7 @@ impl Network {
     }
 
     fn tell(&mut self, index: usize) {
-        if self.wires[index].token.is_some() {
+        if self.wires[index].source.is_some() {
             self.events.push(index);
         }
     }
@@ -173,7 +175,7 @@ impl Network {
     }
 
     /// Some of the events, or all, and a few that nobody has asked for.
-    pub(crate) fn poll(&mut self, all: bool) -> Vec<(Token, Readiness)> {
+    pub(crate) fn poll(&mut self, all: bool) -> Vec<(Source, Readiness)> {
         let mut told = Vec::new();
         for index in std::mem::take(&mut self.events) {
             if !all && self.generator.percent(30) {
@@ -182,7 +184,8 @@ impl Network {
             }
             // That of a closed socket was in the same batch as what led to its close.
             let wire = &self.wires[index];
-            told.extend(wire.token.map(|token| (token, wire.readiness())));
+            self.stale += u64::from(wire.closed);
+            told.extend(wire.source.map(|source| (source, wire.readiness())));
         }
         if !self.wires.is_empty() && self.generator.percent(self.fault_percent) {
             let wire = &self.wires[self.generator.index(self.wires.len())];
@@ -191,7 +194,7 @@ impl Network {
                 writable: self.generator.percent(50),
                 closed: false,
             };
-            told.extend(wire.token.map(|token| (token, idle)));
+            told.extend(wire.source.map(|source| (source, idle)));
         }
         for at in (1..told.len()).rev() {
             told.swap(at, self.generator.index(at + 1));
@@ -267,12 +270,12 @@ impl Write for SimulatedSocket {
 impl Socket for SimulatedSocket {
     type Registry = ();
 
-    fn watch(&mut self, (): &(), token: Token) -> io::Result<()> {
+    fn watch(&mut self, (): &(), source: Source) -> io::Result<()> {
         let mut network = self.network.borrow_mut();
         if network.is_watch_full {
             return Err(io::Error::from_raw_os_error(ENOSPC));
         }
-        network.wires[self.index].token = Some(token);
+        network.wires[self.index].source = Some(source);
         network.tell(self.index);
         Ok(())
     }
@@ -311,8 +314,12 @@ impl Drop for SimulatedSocket {
 
 pub(crate) struct SimulatedListener(pub(crate) Shared);
 
-impl Accept for SimulatedListener {
+impl Listener for SimulatedListener {
     type Socket = SimulatedSocket;
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Err(ErrorKind::Unsupported.into())
+    }
 
     fn accept(&self) -> io::Result<SimulatedSocket> {
         let mut network = self.0.borrow_mut();

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Generator;
 use crate::app::{Delivery, Report};
+use crate::engine::platform::Senders;
 use crate::jobs::{ATTEMPTS_MAX, Outcome};
 use crate::slab::Key;
 use crate::time::Tick;
@@ -14,8 +15,10 @@ const SENDERS: usize = 4;
 const LIMITED_MS: u64 = 1_000;
 
 /// What became of the replies, by the text that the person sees.
-#[derive(Default)]
-pub(crate) struct Senders {
+pub(crate) struct SimulatedSenders {
+    generator: Generator,
+    /// Deliveries of this turn.
+    batch: Vec<Delivery>,
     attempts: Vec<(Key, String, Outcome, Tick)>,
     /// Which reply a job is for: an apology does not say.
     ids: BTreeMap<u64, String>,
@@ -34,17 +37,29 @@ pub(crate) struct Senders {
     pub(crate) met: BTreeMap<&'static str, u64>,
 }
 
-impl Senders {
-    pub(crate) fn room(&self) -> usize {
-        SENDERS - self.attempts.len()
+impl SimulatedSenders {
+    pub(crate) fn new(generator: Generator) -> Self {
+        Self {
+            generator,
+            batch: Vec::new(),
+            attempts: Vec::new(),
+            ids: BTreeMap::new(),
+            settled: BTreeMap::new(),
+            apologies: BTreeSet::new(),
+            lost: BTreeMap::new(),
+            tried: BTreeMap::new(),
+            counted: BTreeMap::new(),
+            limited_until: Tick(0),
+            met: BTreeMap::new(),
+        }
     }
 
-    pub(crate) fn take(&mut self, delivery: &Delivery, now: Tick, generator: &mut Generator) {
+    fn take(&mut self, delivery: &Delivery, now: Tick) {
         let id = self.id(delivery);
         self.check(&id, now);
         let tried = self.tried.entry(id.clone()).or_default();
         *tried = tried.saturating_add(1);
-        let fate = generator.below(100);
+        let fate = self.generator.below(100);
         if fate < 4 {
             let how = ["senders that died", "outcomes that never came"][usize::from(fate < 2)];
             self.lost.insert(id, how);
@@ -64,7 +79,7 @@ impl Senders {
             },
             _ => Outcome::Delivered,
         };
-        let took_ms = generator.pick(&[0, 1, 70, 900, 10_000]);
+        let took_ms = self.generator.pick(&[0, 1, 70, 900, 10_000]);
         self.attempts
             .push((delivery.job, id, outcome, now.after(took_ms)));
     }
@@ -97,20 +112,9 @@ impl Senders {
         assert!(now >= self.limited_until, "{id}: sent before Retry-After");
     }
 
-    pub(crate) fn poll_timeout(&self) -> Option<Tick> {
+    /// When the next report comes.
+    pub(crate) fn report_at(&self) -> Option<Tick> {
         self.attempts.iter().map(|attempt| attempt.3).min()
-    }
-
-    pub(crate) fn poll_report(&mut self, now: Tick) -> Option<Report> {
-        let at = self.attempts.iter().position(|attempt| attempt.3 <= now)?;
-        let (job, id, outcome, _) = self.attempts.swap_remove(at);
-        self.settle(id, &outcome, now);
-        Some(Report {
-            job,
-            outcome,
-            took_ms: 0,
-            detail: String::new(),
-        })
     }
 
     fn settle(&mut self, id: String, outcome: &Outcome, now: Tick) {
@@ -136,5 +140,50 @@ impl Senders {
 
     fn meet(&mut self, what: &'static str) {
         *self.met.entry(what).or_default() += 1;
+    }
+}
+
+impl Senders for SimulatedSenders {
+    fn room(&self) -> usize {
+        SENDERS - self.attempts.len() - self.batch.len()
+    }
+
+    fn enqueue(&mut self, delivery: Delivery) {
+        self.batch.push(delivery);
+    }
+
+    fn submit(&mut self, now: Tick) {
+        for delivery in std::mem::take(&mut self.batch) {
+            self.take(&delivery, now);
+        }
+    }
+
+    fn poll_report(&mut self, now: Tick) -> Option<Report> {
+        let at = self.attempts.iter().position(|attempt| attempt.3 <= now)?;
+        let (job, id, outcome, _) = self.attempts.swap_remove(at);
+        self.settle(id, &outcome, now);
+        Some(Report {
+            job,
+            outcome,
+            took_ms: 0,
+            detail: String::new(),
+        })
+    }
+
+    /// A report wakes the loop.
+    fn poll_timeout(&self) -> Option<Tick> {
+        None
+    }
+
+    fn outstanding(&self) -> usize {
+        self.attempts.len()
+    }
+
+    fn threads(&self) -> (usize, usize) {
+        (SENDERS, SENDERS)
+    }
+
+    fn stop(&mut self) {
+        self.attempts.clear();
     }
 }

@@ -2,26 +2,23 @@
 
 mod ending;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-
-use mio::Token;
+use std::rc::Rc;
 
 use super::Generator;
 use super::client::Client;
 use super::habits::Habits;
-use super::kept::Kept;
-use super::network::{Network, Shared, SimulatedListener, SimulatedSocket, Wire};
-use super::senders::Senders;
+use super::kept::{Kept, SimulatedStore};
+use super::network::{Network, Shared, SimulatedListener, Wire};
+use super::platform::{SimulatedClock, SimulatedSystem, Tells};
+use super::senders::SimulatedSenders;
 use crate::app::Bot;
 use crate::config::{Config, Settings, SigningSecret};
-use crate::endpoint::admission::Admission;
-use crate::endpoint::sessions::Sessions;
-use crate::endpoint::socket::Readiness;
-use crate::endpoint::token::{Side, Source};
-use crate::engine::hearing::Hearing;
+use crate::engine::platform::Stop;
+use crate::engine::{Engine, Parts};
 use crate::http::Limits;
-use crate::platform::listener::Listener;
-use crate::time::{Now, Tick, UnixTime};
+use crate::time::Tick;
 use crate::tools::trial::command;
 
 const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
@@ -30,18 +27,13 @@ const LAST: &[u8] = b"GET /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 
 pub(crate) struct World {
     pub(crate) network: Shared,
-    pub(crate) now: Now,
-    pub(crate) hearing: Hearing,
-    sessions: Sessions<SimulatedSocket>,
-    admission: Admission<SimulatedListener>,
-    bot: Bot,
-    pub(crate) kept: Option<Kept>,
+    pub(super) clock: SimulatedClock,
+    pub(super) engine: Engine<SimulatedSystem>,
+    pub(super) store: SimulatedStore,
     config: Config,
-    senders: Senders,
     clients: Vec<Client>,
     generator: Generator,
     habits: Habits,
-    stopping: bool,
     /// When each command was complete at the earliest, and which were acknowledged.
     sent: BTreeMap<String, Tick>,
     acknowledged: BTreeSet<String>,
@@ -68,42 +60,46 @@ impl World {
 
     pub(crate) fn with(seed: u64, habits: Habits) -> Self {
         let mut generator = Generator::new(!seed);
-        let now = Now {
-            tick: Tick(generator.below(1 << 40)),
-            unix: UnixTime(1_700_000_000_000),
-        };
+        let clock = SimulatedClock::new(Tick(generator.below(1 << 40)));
         let secret = SigningSecret::new(SECRET).unwrap();
         let mut config = Config::from_settings(&Settings::default(), vec![secret]).unwrap();
         config.delay_ms = habits.delay_ms;
         config.tolerance_ms = 86_400_000;
         config.max_pending = generator.pick(&[3, 1_000]);
-        let limits = Limits {
+        config.limits = Limits {
             requests_per_turn_max: generator.pick(&[1, 3, 64]),
             ..Limits::default()
         };
         let network = Network::new(Generator::new(generator.number()), habits.fault_percent);
         network.borrow_mut().descriptors_max = habits.descriptors;
-        let listener = Listener::of(SimulatedListener(network.clone()));
-        let mut bot = Bot::new(&config, now.tick);
+        let mut bot = Bot::new(&config, clock.now().tick);
         let chance = Generator::new(generator.number());
-        let kept = habits
-            .disk_fault_percent
-            .map(|_| Kept::new(chance, habits.late_events, &mut bot, now));
-        Self {
-            sessions: Sessions::new(Side::Front, limits, habits.places, now.tick)
-                .with_turns_max(habits.turns_max),
-            admission: Admission::new("all places", vec![listener]),
+        let kept = habits.disk_fault_percent.map(|_| {
+            let kept = Kept::new(chance, habits.late_events, &mut bot, clock.clone());
+            Rc::new(RefCell::new(kept))
+        });
+        config.drain_ms = generator.pick(&[0, 40_000, 86_400_000]);
+        let store = SimulatedStore(kept);
+        let parts = Parts {
+            platform: SimulatedSystem::new(clock.clone(), network.clone()),
+            public: vec![SimulatedListener(network.clone())],
+            admin: Vec::new(),
+            registry: (),
             bot,
-            kept,
+            store: store.clone(),
+            senders: SimulatedSenders::new(Generator::new(generator.number())),
+            connections_max: habits.places,
+            turns_max: habits.turns_max,
+        };
+        Self {
+            engine: Engine::new(parts, &config),
+            store,
             config,
-            senders: Senders::default(),
             clients: Vec::new(),
             network,
-            now,
-            hearing: Hearing::new(now.tick),
+            clock,
             generator,
             habits,
-            stopping: false,
             sent: BTreeMap::new(),
             acknowledged: BTreeSet::new(),
             turned_down: BTreeSet::new(),
@@ -117,7 +113,11 @@ impl World {
 
     pub(crate) fn signed(&self, id: &str) -> Vec<u8> {
         let form = command::form("/torrap", id, "https://hooks.slack.com/commands/1");
-        command::request(SECRET.as_bytes(), self.now.unix.secs(), form.as_bytes())
+        command::request(
+            SECRET.as_bytes(),
+            self.clock.now().unix.secs(),
+            form.as_bytes(),
+        )
     }
 
     /// Somebody connects and sends this. Returns who.
@@ -134,8 +134,7 @@ impl World {
     }
 
     pub(crate) fn advance(&mut self, ms: u64) {
-        self.now.tick = self.now.tick.after(ms);
-        self.now.unix.0 += ms;
+        self.clock.advance(ms);
     }
 
     pub(crate) fn run(&mut self, steps: usize) {
@@ -145,8 +144,11 @@ impl World {
                 let all = !self.habits.late_events;
                 self.turn(all);
             } else if self.generator.percent(5) {
-                self.note("turns without a poll", 1);
-                self.work(&[]);
+                self.note("polls that told nothing", 1);
+                self.turn_that_hears(Tells::Nothing);
+            }
+            if self.engine.is_drained() {
+                break;
             }
         }
     }
@@ -183,7 +185,7 @@ impl World {
     }
 
     fn connect(&mut self) {
-        if self.clients.len() < 12 && !self.stopping {
+        if self.clients.len() < 12 && !self.is_stopping() {
             let capacity = self.generator.pick(&[1, 100, 1_000, 100_000]);
             let reads = !self.generator.percent(self.habits.silent_percent);
             let wire = self.network.borrow_mut().connect(capacity);
@@ -218,7 +220,7 @@ impl World {
         }
         let mut network = self.network.borrow_mut();
         for id in self.clients[index].carry(&mut network, &mut self.generator) {
-            self.sent.insert(id, self.now.tick);
+            self.sent.insert(id, self.clock.now().tick);
         }
     }
 
@@ -229,8 +231,8 @@ impl World {
         if client.reads {
             for (id, is_acknowledged) in client.read(&mut network, is_in_time) {
                 if is_acknowledged {
-                    let is_kept = |kept: &Kept| kept.disk.has_kept(&id);
-                    assert!(self.kept.as_ref().is_none_or(is_kept), "{id} is not kept");
+                    let is_kept = self.store.with(|kept| kept.disk.has_kept(&id));
+                    assert_ne!(is_kept, Some(false), "{id} is not kept");
                     self.acknowledged.insert(id);
                 } else {
                     self.turned_down.insert(id);
@@ -241,122 +243,86 @@ impl World {
 
     /// The journal's disk goes bad, or is good again.
     fn change_disk(&mut self) {
-        if let (Some(kept), Some(percent)) = (&self.kept, self.habits.disk_fault_percent) {
-            kept.disk.fail(self.generator.pick(&[0, percent]));
+        if let Some(percent) = self.habits.disk_fault_percent {
+            let percent = self.generator.pick(&[0, percent]);
+            self.store.with(|kept| kept.disk.fail(percent));
         }
     }
 
-    /// Whether what no sender has yet is left to the next process.
-    const fn leaves_rest(&self) -> bool {
-        self.kept.is_some() && self.stopping
+    const fn is_stopping(&self) -> bool {
+        self.engine.platform.stop.is_some()
+    }
+
+    /// Whether the engine has yet to hear of a stop, for which it would be woken.
+    const fn is_asked_to_stop(&self) -> bool {
+        self.is_stopping() && !self.engine.drain.has_begun()
     }
 
     fn stop(&mut self) {
-        if !self.stopping {
+        if !self.is_stopping() {
             self.note("stops", 1);
-            self.stopping = true;
-            self.admission.leave();
-            self.sessions.drain();
+            self.engine.platform.stop = Some(Stop::Graceful);
         }
     }
 
     /// Connections that the system had no room to watch.
-    pub(crate) const fn dropped(&self) -> u64 {
-        self.admission.counts().dropped
+    pub(crate) fn dropped(&self) -> u64 {
+        self.engine.public().counts().dropped
     }
 
     /// How many replies are pending.
     pub(crate) fn pending(&self) -> usize {
-        self.bot.pending()
+        self.engine.bot().pending()
     }
 
     pub(crate) fn has_work(&self) -> bool {
-        self.sessions.has_work()
-            || self.admission.has_work(&self.sessions)
-            || self.bot.has_delivery() && self.senders.room() > 0 && !self.leaves_rest()
+        self.engine.has_work()
     }
 
+    /// When something happens, if no client does anything.
     pub(crate) fn poll_timeout(&self) -> Option<Tick> {
         let deadlines = [
-            self.sessions.poll_timeout(),
-            self.bot.poll_timeout(),
-            self.admission.poll_timeout(),
-            self.senders.poll_timeout(),
-            self.kept.as_ref().and_then(Kept::poll_timeout),
+            self.engine.deadline(),
+            self.engine.senders.report_at(),
+            self.store.with(|kept| kept.answer_at()).flatten(),
         ];
         deadlines.into_iter().flatten().min()
     }
 
     /// A turn of the loop with all events there are, or some of them.
     pub(crate) fn turn(&mut self, all: bool) {
-        let events = self.poll(all);
-        self.work(&events);
+        self.turn_that_hears(if all { Tells::All } else { Tells::Some });
     }
 
-    /// What the kernel tells.
-    pub(crate) fn poll(&mut self, all: bool) -> Vec<(Token, Readiness)> {
-        self.hearing.begin_poll(self.now.tick);
-        let events = self.network.borrow_mut().poll(all);
-        if !self.network.borrow().has_untold() {
-            self.hearing.end_poll(events.len(), usize::MAX, usize::MAX);
-        }
-        events
-    }
-
-    pub(crate) fn work(&mut self, events: &[(Token, Readiness)]) {
-        self.sessions.begin_turn(self.now, self.hearing.until());
-        for (token, readiness) in events {
-            if let Source::Session(Side::Front, key) = Source::of(*token) {
-                let is_stale = !self.sessions.contains(key);
-                *self.met.entry("events for closed sessions").or_default() += u64::from(is_stale);
-                self.sessions.note(key, *readiness);
-            }
-        }
-        if std::mem::take(&mut self.network.borrow_mut().knocks) {
-            self.admission.note(0);
-        }
-        if let Some(kept) = &mut self.kept {
-            kept.take_stored(&mut self.sessions, &mut self.bot, self.now);
-        }
-        self.sessions.receive(&mut self.bot, self.now);
-        while let Some(report) = self.senders.poll_report(self.now.tick) {
-            self.bot.handle_outcome(&report, self.now);
-        }
-        self.sessions.expire(&mut self.bot, self.now, &mut 4096);
-        self.bot.handle_timeout(self.now, &mut 4096);
-        if let Some(kept) = &mut self.kept {
-            kept.submit(&mut self.bot, self.now);
-        }
-        self.sessions.transmit();
-        self.admission
-            .accept(&mut self.sessions, &mut self.bot, &(), self.now);
-        while self.senders.room() > 0 && !self.leaves_rest() {
-            let Some(delivery) = self.bot.poll_delivery(self.now) else {
-                break;
-            };
-            self.senders
-                .take(&delivery, self.now.tick, &mut self.generator);
-        }
+    pub(super) fn turn_that_hears(&mut self, tells: Tells) {
+        self.engine.platform.tells = tells;
+        self.engine.turn().unwrap();
         self.check();
     }
 
+    /// A turn in which this happens between the poll and what is made of it.
+    pub(super) fn interrupted_turn(&mut self, then: impl FnOnce() + 'static) {
+        self.engine.platform.interruption = Some(Box::new(then));
+        self.turn(true);
+    }
+
     fn check(&self) {
-        self.sessions.check();
+        let (bot, senders) = (self.engine.bot(), &self.engine.senders);
         let network = self.network.borrow();
         assert!(network.open <= self.habits.places + 1);
         assert!(!network.wires.iter().any(Wire::is_left_behind));
         drop(network);
-        assert_eq!(self.bot.undelivered().count(), self.bot.pending());
-        for (id, settled) in &self.senders.settled {
+        assert_eq!(bot.undelivered().count(), bot.pending());
+        for (id, settled) in &senders.settled {
             let due = self.sent[id].after(self.habits.delay_ms);
             assert!(*settled >= due, "{id} is early");
         }
-        let is_tried = |id: &&String| self.senders.tried.contains_key(*id);
+        let is_tried = |id: &&String| senders.tried.contains_key(*id);
         let wrong = self.turned_down.iter().find(is_tried);
         assert_eq!(wrong, None, "answered though the bot was busy");
-        for id in self.senders.tried.keys() {
-            let is_kept = |kept: &Kept| kept.disk.has_kept(id);
-            assert!(self.kept.as_ref().is_none_or(is_kept), "{id} is not kept");
+        for id in senders.tried.keys() {
+            let is_kept = self.store.with(|kept| kept.disk.has_kept(id));
+            assert_ne!(is_kept, Some(false), "{id} is not kept");
         }
     }
 }

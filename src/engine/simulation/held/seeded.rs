@@ -93,14 +93,14 @@ fn finish(world: &mut World, clients: &mut [Client]) {
         world.decided = Some((world.holder.ticket, true));
         world.turn(true);
         clients.iter_mut().for_each(|client| read(world, client));
-        if !world.sessions.has_work()
-            && !world.sessions.has_held()
+        if !world.endpoint.has_work()
+            && !world.endpoint.sessions.has_held()
             && !world.network.borrow().has_events()
         {
             break;
         }
     }
-    assert!(!world.sessions.has_held(), "held for ever");
+    assert!(!world.endpoint.sessions.has_held(), "held for ever");
     for (token, (wire, _)) in &world.holder.held {
         let network = world.network.borrow();
         let wire = &network.wires[*wire];

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::World;
 use crate::engine::simulation::client::Client;
+use crate::engine::simulation::kept::Kept;
 use crate::engine::simulation::network;
 use crate::jobs::{ATTEMPTS_MAX, LIFETIME_MS};
 
@@ -14,10 +15,13 @@ impl World {
             for index in 0..self.clients.len() {
                 self.read(index);
             }
-            let now = self.now;
-            let is_answered_next = self.kept.as_mut().is_some_and(|kept| kept.hurry(now));
-            if !(is_answered_next || self.has_work() || self.network.borrow().has_events()) {
+            let is_answered_next = self.store.with(Kept::hurry) == Some(true);
+            let is_woken = self.network.borrow().has_events() || self.is_asked_to_stop();
+            if !(is_answered_next || self.has_work() || is_woken) {
                 return self.check_rest();
+            }
+            if self.engine.is_drained() {
+                return;
             }
             self.turn(true);
         }
@@ -30,10 +34,14 @@ impl World {
         let network = self.network.borrow();
         let is_kept = |wire: &network::Wire| wire.is_seated() && wire.is_over();
         assert!(!network.wires.iter().any(is_kept), "nobody noticed a FIN");
-        if self.stopping {
+        if self.is_stopping() {
             let is_open = |wire: &&network::Wire| wire.is_seated() && !wire.server_fin;
             let open = network.wires.iter().filter(is_open).count();
-            assert_eq!(open, self.sessions.owed(), "an idle one outlives the stop");
+            assert_eq!(
+                open,
+                self.engine.public().sessions.owed(),
+                "an idle one outlives the stop"
+            );
         }
         for client in self.clients.iter().filter(|client| client.reads) {
             let wire: &network::Wire = &network.wires[client.wire];
@@ -41,7 +49,7 @@ impl World {
                 assert!(client.owed() == 0 || wire.server_fin, "a wake-up was lost");
             }
             // One that had to make room, or that did not read in time, may be gone.
-            let may_go = self.habits.is_crowded() || self.stopping || wire.was_blocked;
+            let may_go = self.habits.is_crowded() || self.is_stopping() || wire.was_blocked;
             assert!(
                 may_go || client.owed() == 0 || !wire.closed,
                 "closed unanswered: {client:?} {wire:?}"
@@ -49,12 +57,10 @@ impl World {
         }
     }
 
-    /// All clients go home, what is owed is settled, and everything is given back.
+    /// All clients go home, what is pending is settled or left, and everything is given back.
     pub(in super::super) fn finish(mut self) -> BTreeMap<&'static str, u64> {
         self.rest();
-        if let Some(kept) = &self.kept {
-            kept.disk.fail(0);
-        }
+        self.store.with(|kept| kept.disk.fail(0));
         if self.generator.percent(50) {
             self.stop();
         }
@@ -66,49 +72,85 @@ impl World {
         }
         for round in 0.. {
             self.rest();
+            if self.engine.is_drained() {
+                break;
+            }
             let Some(next) = self.poll_timeout() else {
                 break;
             };
-            self.advance(next.millis_since(self.now.tick));
+            self.advance(next.millis_since(self.clock.now().tick));
             self.turn(true);
             assert!(round < 10_000, "it never ends");
         }
-        self.sessions.check_empty();
+        let is_stopped = self.engine.is_drained();
+        assert_eq!(
+            is_stopped,
+            self.is_stopping(),
+            "a stop ends, and nothing else"
+        );
+        if !is_stopped {
+            self.check_all_given_back();
+        }
+        let pending = self.pending();
+        let undelivered = self.engine.end();
+        for index in 0..self.clients.len() {
+            self.read(index);
+        }
+        let left = self.restart();
+        let is_durable = left.is_some();
+        let expected = if is_durable { 0 } else { self.pending() };
+        assert_eq!(undelivered, expected);
+        let left = left.unwrap_or_else(|| self.undelivered());
+        for id in &self.acknowledged {
+            self.check_acknowledged(id, &left);
+        }
+        self.count(pending)
+    }
+
+    fn check_all_given_back(&self) {
+        self.engine.public().sessions.check_empty();
         let network = self.network.borrow();
         assert_eq!(network.open, 0, "a descriptor is left");
-        let is_waiting = network.is_anyone_at_the_door();
-        assert!(self.stopping || !is_waiting, "nobody opened");
+        assert!(!network.is_anyone_at_the_door(), "nobody opened");
         let is_turned_away = network.wires.iter().any(network::Wire::is_turned_away);
-        assert!(self.stopping || !is_turned_away, "turned away at the door");
-        drop(network);
-        let lost = self.senders.lost.len();
-        let left = self.bot.pending() - lost;
+        assert!(!is_turned_away, "turned away at the door");
+        let lost = self.engine.senders.lost.len();
+        assert_eq!(self.pending(), lost, "pending, but not with a dead sender");
+    }
+
+    /// Settled, given up by the rules, or found by the next process, or told to the operator at the end.
+    fn check_acknowledged(&self, id: &String, left: &BTreeSet<String>) {
+        let senders = &self.engine.senders;
+        let is_settled = senders.settled.contains_key(id) || senders.lost.contains_key(id);
+        let is_given_up = senders.counted.get(id) == Some(&ATTEMPTS_MAX)
+            || self.clock.now().tick >= self.sent[id].after(LIFETIME_MS / 2);
         assert!(
-            left == 0 || self.leaves_rest(),
-            "owed, but not with a dead sender"
+            is_settled || is_given_up || left.contains(id),
+            "{id} was acknowledged and is lost"
         );
-        let owed = self.restart();
-        for id in &self.acknowledged {
-            let is_settled =
-                self.senders.settled.contains_key(id) || self.senders.lost.contains_key(id);
-            let is_given_up = self.senders.counted.get(id) == Some(&ATTEMPTS_MAX)
-                || self.now.tick >= self.sent[id].after(LIFETIME_MS / 2);
-            assert!(
-                is_settled || is_given_up || owed.contains(id),
-                "{id} was acknowledged and is lost"
-            );
-        }
-        for (what, count) in std::mem::take(&mut self.senders.met) {
+    }
+
+    /// The texts of what a bot without a journal leaves undelivered.
+    fn undelivered(&self) -> BTreeSet<String> {
+        let jobs = self.engine.bot().pending_jobs();
+        jobs.map(|(_, job)| job.text.to_owned()).collect()
+    }
+
+    /// What was met.
+    fn count(mut self, left: usize) -> BTreeMap<&'static str, u64> {
+        for (what, count) in std::mem::take(&mut self.engine.senders.met) {
             self.note(what, count);
         }
-        let lost: Vec<_> = self.senders.lost.values().copied().collect();
+        let lost: Vec<_> = self.engine.senders.lost.values().copied().collect();
         lost.into_iter().for_each(|how| self.note(how, 1));
         self.note("replies left to the next process", left as u64);
-        let (accepted, settled) = (self.acknowledged.len(), self.senders.settled.len());
+        let (accepted, settled) = (self.acknowledged.len(), self.engine.senders.settled.len());
         self.note("accepted commands", accepted as u64);
         self.note("commands delivered", settled as u64);
         let exhausted = self.network.borrow().exhausted;
         self.note("descriptors ran out", exhausted);
+        let stale = self.network.borrow().stale;
+        self.note("events for closed sessions", stale);
         let answers = self.clients.iter().map(|client| client.answers).sum();
         self.note("answers", answers);
         let refused = |status| move |client: &&Client| client.refused == Some(status);
@@ -119,15 +161,13 @@ impl World {
         self.met
     }
 
-    /// What the next process owes, if there is a journal.
-    fn restart(&mut self) -> BTreeSet<String> {
-        let Some(mut kept) = self.kept.take() else {
-            return BTreeSet::new();
-        };
-        let counts = kept.counts();
+    /// What the next process finds, if there is a journal.
+    fn restart(&mut self) -> Option<BTreeSet<String>> {
+        let counts = self.store.with(|kept| kept.counts())?;
         self.note("commits", counts.writes);
         self.note("commits that failed", counts.failures);
         self.note("commands turned down", self.turned_down.len() as u64);
-        kept.restart(&mut self.bot, &self.config, self.now)
+        let (bot, config) = (self.engine.bot(), &self.config);
+        self.store.with(|kept| kept.restart(bot, config))
     }
 }

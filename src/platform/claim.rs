@@ -1,4 +1,4 @@
-//! The journal in the loop: opened before it, given batches, and asked for what came of them.
+//! The journal's directory before there is a loop: taken, and read into the bot.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,16 +7,13 @@ use std::time::Duration;
 use log::{info, warn};
 use mio::Waker;
 
-use super::Server;
+use super::clock::Clock;
+use super::directory::{Directory, Refused};
+use super::error::{Error, JournalError};
+use super::journal_thread::JournalThread;
 use crate::app::Bot;
 use crate::journal::Journal;
-use crate::platform::clock::Clock;
-use crate::platform::directory::{Directory, Refused};
-use crate::platform::error::{Error, JournalError};
-use crate::platform::journal_thread::JournalThread;
-use crate::store::{Event, PendingJob, Ticket};
-use crate::telemetry::health::Condition;
-use crate::time::Now;
+use crate::store::PendingJob;
 
 /// How long a process with a passed socket waits for the journal of an older one: for the operator to stop that
 /// process, and for its stop. Connections wait in the kernel meanwhile, at the socket that both have.
@@ -95,43 +92,5 @@ impl Claim {
             info!("journal: {bytes} bytes of unfinished writes, which were never acknowledged");
         }
         JournalThread::start(journal, place, clock, waker).map_err(Error::Loop)
-    }
-}
-
-impl Server {
-    /// Takes in what has come of the batches that the store was given, and releases the answers that waited for them.
-    pub(crate) fn take_stored(&mut self, now: Now) {
-        while let Some(event) = self.store.poll(now.tick) {
-            match event {
-                Event::Kept(ticket) => self.release(ticket, true, now),
-                Event::NotKept(ticket) => self.release(ticket, false, now),
-                Event::Leavable => self.is_leavable = true,
-                Event::GivenUp => self.give_up_journal(),
-            }
-        }
-        let is_accepting = self.store.is_accepting(now.tick);
-        self.bot.set_accepting(is_accepting);
-        if self.drain_until.is_none() {
-            self.bot.set_condition(match is_accepting {
-                true => Condition::Ready,
-                false => Condition::JournalFailing,
-            });
-        }
-    }
-
-    /// Gives the store what has collected.
-    pub(crate) fn submit(&mut self, now: Now) {
-        if self.bot.has_batch() {
-            let (ticket, batch) = self.bot.take_batch();
-            self.store.submit(batch, ticket, now.tick);
-        }
-    }
-
-    /// Answers all that waits for this ticket or for one before it.
-    pub(crate) fn release(&mut self, ticket: Ticket, is_kept: bool, now: Now) {
-        self.bot.handle_stored(ticket, is_kept, now);
-        self.sessions.release(ticket, is_kept, &mut self.bot, now);
-        // Before more is read of the same sessions: what closes one must be the last that is staged for it.
-        self.sessions.transmit();
     }
 }

@@ -1,67 +1,41 @@
-//! Listening sockets, and the connections that wait on them.
+//! The connections that wait at a listener.
 
 use std::io;
-use std::net::SocketAddr;
 
-use mio::net::TcpListener;
-use mio::{Interest, Registry, Token};
-use socket2::Socket;
-
-use super::bound::Bound;
-use super::error::Error;
-use crate::endpoint::socket::Accept;
+use super::socket::Listener;
 
 /// Connections that the kernel keeps for us until they are accepted; it lowers this to its own limit.
 pub(crate) const BACKLOG: i32 = 4096;
 
-/// A listening socket and whether connections may wait on it.
+/// A listener and whether connections may wait there.
 #[derive(Debug)]
-pub(crate) struct Listener<A> {
-    socket: A,
+pub(crate) struct Backlog<L> {
+    pub(crate) listener: L,
     /// Edge-triggered readiness is told once: it holds until accepting has found nothing.
     pub(crate) ready: bool,
 }
 
 /// What accepting came to.
 pub(crate) enum Accepted<S> {
-    Stream(S),
-    /// Nobody waits.
+    Socket(S),
+    /// None waits.
     Empty,
     /// Out of descriptors or memory, as a rule: to be tried again later.
     Exhausted(io::Error),
 }
 
-impl Listener<TcpListener> {
-    /// Listens on a socket that has its address, or listens already.
-    pub(crate) fn open(bound: Bound, registry: &Registry, token: Token) -> Result<Self, Error> {
-        let socket = bound.listen(BACKLOG)?;
-        Self::register(socket, registry, token).map_err(Error::Loop)
-    }
-
-    fn register(socket: Socket, registry: &Registry, token: Token) -> io::Result<Self> {
-        socket.set_nonblocking(true)?;
-        let mut socket = TcpListener::from_std(socket.into());
-        registry.register(&mut socket, token, Interest::READABLE)?;
-        Ok(Self::of(socket))
-    }
-
-    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
-    }
-}
-
-impl<A: Accept> Listener<A> {
-    pub(crate) const fn of(socket: A) -> Self {
+impl<L: Listener> Backlog<L> {
+    pub(crate) const fn of(listener: L) -> Self {
         Self {
-            socket,
+            listener,
             ready: false,
         }
     }
 
-    pub(crate) fn accept(&mut self) -> Accepted<A::Socket> {
+    pub(crate) fn accept(&mut self) -> Accepted<L::Socket> {
         loop {
-            match self.socket.accept() {
-                Ok(stream) => return Accepted::Stream(stream),
+            match self.listener.accept() {
+                Ok(socket) => return Accepted::Socket(socket),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.ready = false;
                     return Accepted::Empty;

@@ -1,0 +1,88 @@
+//! What the address for metrics serves: `/metrics` and the health checks.
+//!
+//! It has places of its own, so that a crowd at the public address keeps nobody from seeing it, and it stays open
+//! while the bot drains.
+
+use super::platform::{Platform, Senders};
+use crate::app::Bot;
+use crate::endpoint::session::Service;
+use crate::endpoint::source::Side;
+use crate::endpoint::{Endpoint, Settings};
+use crate::http::{self, Limits, Request, Response, Status};
+use crate::store;
+use crate::telemetry::health;
+use crate::telemetry::metrics::Standing;
+use crate::time::{Now, UnixTime};
+
+/// Connections at this address. A scraper keeps one, a probe opens one each time.
+pub(crate) const CONNECTIONS_MAX: usize = 16;
+/// Connections of this address that have a turn beside those of the public one: a page is several times the work of a
+/// command, and however many ask for it, a command waits for one or two of them.
+const SESSIONS_PER_TURN: usize = 1;
+/// Requests of each that are answered in one turn.
+const REQUESTS_PER_TURN: usize = 1;
+
+pub(super) fn settings(limits: Limits) -> Settings {
+    Settings {
+        side: Side::Admin,
+        places: "all places at --metrics-listen",
+        capacity: CONNECTIONS_MAX,
+        limits: Limits {
+            requests_per_turn_max: REQUESTS_PER_TURN,
+            ..limits
+        },
+        turns_max: SESSIONS_PER_TURN,
+    }
+}
+
+/// What is seen there.
+pub(super) struct View<'a, P: Platform> {
+    pub(super) bot: &'a Bot,
+    pub(super) public: &'a Endpoint<P::Listener>,
+    pub(super) senders: &'a P::Senders,
+    pub(super) store: Option<store::Standing<'a>>,
+    pub(super) started_at: UnixTime,
+}
+
+impl<P: Platform> Service for View<'_, P> {
+    fn handle_request(&mut self, request: &Request<'_>, now: Now) -> Response {
+        match (request.method, request.path) {
+            ("GET" | "HEAD", "/metrics") => {
+                let page = self.bot.metrics(self.standing(), now);
+                Response::text(page.into_bytes())
+            }
+            ("GET" | "HEAD", "/healthz") => health::alive(now),
+            ("GET" | "HEAD", "/readyz") => health::ready(self.bot.condition()),
+            (_, "/metrics" | "/healthz" | "/readyz") => {
+                Response::allowing(Status::MethodNotAllowed, "GET, HEAD")
+            }
+            _ => Response::empty(Status::NotFound),
+        }
+    }
+
+    fn note_fault(&mut self, error: http::Error, _: Now) {
+        log::debug!("refused one who watches: {error}");
+    }
+}
+
+impl<P: Platform> View<'_, P> {
+    /// What the engine knows of how things stand; the bot adds the rest.
+    fn standing(&self) -> Standing<'_> {
+        let counts = self.public.counts();
+        let (sender_threads, sender_threads_max) = self.senders.threads();
+        Standing {
+            started_at: self.started_at,
+            connections_open: self.public.sessions.len(),
+            connections_max: self.public.sessions.capacity(),
+            connections_accepted: counts.accepted,
+            connections_evicted: counts.evicted,
+            connections_dropped: counts.dropped,
+            accept_pauses: counts.pauses,
+            sender_threads,
+            sender_threads_max,
+            deliveries_outstanding: self.senders.outstanding(),
+            journal: self.store.map(|store| store.counters),
+            ..Standing::default()
+        }
+    }
+}

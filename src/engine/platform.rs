@@ -1,0 +1,89 @@
+//! What an engine needs of the world: the system in a running bot, a simulated one in tests.
+
+use std::io;
+
+use crate::app::{Delivery, Report};
+use crate::endpoint::socket::{Listener, Readiness};
+use crate::endpoint::source::Source;
+use crate::store::Store;
+use crate::time::{Now, Tick};
+
+/// Sockets and their readiness, the clock, a store and senders.
+pub(crate) trait Platform {
+    type Listener: Listener;
+    type Store: Store;
+    type Senders: Senders;
+
+    /// Both clocks.
+    fn now(&self) -> Now;
+
+    /// Sleeps until readiness, a call from outside, or for so many milliseconds; without a number for as long as it
+    /// takes.
+    ///
+    /// # Errors
+    /// Nothing can be served any more.
+    fn poll(&mut self, timeout_ms: Option<u64>) -> io::Result<Polled>;
+
+    /// What the last poll has told.
+    fn events(&self) -> impl Iterator<Item = (Source, Readiness)>;
+
+    /// Whether the bot was asked to stop.
+    fn stop(&self) -> Option<Stop>;
+
+    /// Commands are taken from now on.
+    fn tell_ready(&mut self, _now: Tick) {}
+
+    /// The bot stops, which may take so long.
+    fn tell_stopping(&mut self, _pending: usize, _patience_ms: u64) {}
+
+    /// The loop turns.
+    fn tell_alive(&mut self, _now: Tick) {}
+
+    /// When [`Self::tell_alive`] is due.
+    fn alive_timeout(&self) -> Option<Tick> {
+        None
+    }
+}
+
+/// How many events a poll has told, and how many it could have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Polled {
+    pub(crate) events: usize,
+    pub(crate) events_max: usize,
+}
+
+/// How the bot was asked to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// With all that is pending answered, or left to the next start.
+    Graceful,
+    /// Without waiting for anything.
+    AtOnce,
+}
+
+/// What posts replies, each once. None of its calls waits.
+pub(crate) trait Senders {
+    /// How many more deliveries it takes.
+    fn room(&self) -> usize;
+
+    /// Takes a delivery of this turn.
+    fn enqueue(&mut self, delivery: Delivery);
+
+    /// Hands over the deliveries of this turn.
+    fn submit(&mut self, now: Tick);
+
+    /// What has come of one of them, until `None`.
+    fn poll_report(&mut self, now: Tick) -> Option<Report>;
+
+    /// When [`Self::submit`] must be called next, with or without deliveries.
+    fn poll_timeout(&self) -> Option<Tick>;
+
+    /// Deliveries whose report is not in yet.
+    fn outstanding(&self) -> usize;
+
+    /// Threads that live, and how many may.
+    fn threads(&self) -> (usize, usize);
+
+    /// Interrupts what is being sent.
+    fn stop(&mut self);
+}

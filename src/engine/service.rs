@@ -1,0 +1,24 @@
+//! The bot as what answers at the public address.
+
+use crate::app::Bot;
+use crate::endpoint::session::Service;
+use crate::http::{self, Hold, Request, Response};
+use crate::time::Now;
+
+impl Service for Bot {
+    fn handle_request(&mut self, request: &Request<'_>, now: Now) -> Response {
+        Self::handle_request(self, request, now)
+    }
+
+    fn note_fault(&mut self, error: http::Error, now: Now) {
+        Self::note_fault(self, error, now);
+    }
+
+    fn answer_held(&mut self, hold: Hold, is_kept: bool, _: Now) -> Response {
+        Self::answer_held(self, hold, is_kept)
+    }
+
+    fn withdraw(&mut self, hold: Hold, now: Now) -> Response {
+        self.withdraw_held(hold, now)
+    }
+}

@@ -1,0 +1,116 @@
+//! The system that a simulated engine runs on.
+
+use std::cell::Cell;
+use std::io;
+use std::rc::Rc;
+
+use super::kept::SimulatedStore;
+use super::network::{Shared, SimulatedListener};
+use super::senders::SimulatedSenders;
+use crate::endpoint::socket::Readiness;
+use crate::endpoint::source::{Side, Source};
+use crate::engine::platform::{Platform, Polled, Stop};
+use crate::time::{Now, Tick, UnixTime};
+
+/// Both clocks, which stand still until a test turns them.
+#[derive(Clone)]
+pub(super) struct SimulatedClock(Rc<Cell<Now>>);
+
+impl SimulatedClock {
+    pub(super) fn new(tick: Tick) -> Self {
+        let unix = UnixTime(1_700_000_000_000);
+        Self(Rc::new(Cell::new(Now { tick, unix })))
+    }
+
+    pub(super) fn now(&self) -> Now {
+        self.0.get()
+    }
+
+    pub(super) fn advance(&self, ms: u64) {
+        let Now { tick, unix } = self.now();
+        self.0.set(Now {
+            tick: tick.after(ms),
+            unix: UnixTime(unix.0 + ms),
+        });
+    }
+}
+
+/// What happens once between a poll and what is made of it.
+type Interruption = Box<dyn FnOnce()>;
+
+pub(super) struct SimulatedSystem {
+    pub(super) clock: SimulatedClock,
+    network: Shared,
+    events: Vec<(Source, Readiness)>,
+    /// Whether a poll tells all events that there are, some, or none.
+    pub(super) tells: Tells,
+    pub(super) interruption: Option<Interruption>,
+    pub(super) stop: Option<Stop>,
+    /// For how long the engine would have slept.
+    pub(super) timeout_ms: Option<u64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tells {
+    All,
+    Some,
+    Nothing,
+}
+
+impl SimulatedSystem {
+    pub(super) const fn new(clock: SimulatedClock, network: Shared) -> Self {
+        Self {
+            clock,
+            network,
+            events: Vec::new(),
+            tells: Tells::All,
+            interruption: None,
+            stop: None,
+            timeout_ms: None,
+        }
+    }
+}
+
+impl Platform for SimulatedSystem {
+    type Listener = SimulatedListener;
+    type Store = SimulatedStore;
+    type Senders = SimulatedSenders;
+
+    fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    fn poll(&mut self, timeout_ms: Option<u64>) -> io::Result<Polled> {
+        self.timeout_ms = timeout_ms;
+        let mut network = self.network.borrow_mut();
+        self.events = match self.tells {
+            Tells::Nothing => Vec::new(),
+            tells => network.poll(tells == Tells::All),
+        };
+        if self.tells != Tells::Nothing && std::mem::take(&mut network.knocks) {
+            let waits = Readiness {
+                readable: true,
+                writable: false,
+                closed: false,
+            };
+            let listener = Source::Listener(Side::Public, 0);
+            self.events.push((listener, waits));
+        }
+        let has_untold = network.has_untold() || self.tells == Tells::Nothing;
+        drop(network);
+        self.interruption.take().into_iter().for_each(|then| then());
+        let events = self.events.len();
+        Ok(Polled {
+            events,
+            events_max: if has_untold { events } else { events + 1 },
+        })
+    }
+
+    fn events(&self) -> impl Iterator<Item = (Source, Readiness)> {
+        self.events.iter().copied()
+    }
+
+    fn stop(&self) -> Option<Stop> {
+        self.stop
+    }
+}

@@ -1,0 +1,120 @@
+//! The bot on the system: made from settings and passed sockets, and run.
+
+use std::io;
+use std::net::SocketAddr;
+
+use log::warn;
+
+use super::claim::Claim;
+use super::doors::Doors;
+use super::error::Error;
+use super::inherited::Inherited;
+use super::stopper::Stopper;
+use super::supervisor::Supervisor;
+use super::system::System;
+use crate::app::Bot;
+use crate::config::Config;
+use crate::delivery::agent::Agents;
+use crate::delivery::senders::Pool;
+use crate::endpoint::{Endpoint, SESSIONS_PER_TURN};
+use crate::engine::platform::Platform;
+use crate::engine::{Engine, Parts};
+use crate::store::{NoStore, Store};
+
+/// The bot with its sockets.
+pub struct Server(Engine<System>);
+
+impl Server {
+    /// Listens on all addresses, so that connections wait in the kernel until [`Self::run`].
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn bind(config: &Config) -> Result<Self, Error> {
+        Self::bind_or_inherit(config, Inherited::default())
+    }
+
+    /// The same with sockets that were passed to the process, which take the place of addresses.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn bind_or_inherit(config: &Config, inherited: Inherited) -> Result<Self, Error> {
+        let platform = System::new().map_err(Error::Loop)?;
+        let (clock, waker) = (platform.clock(), platform.stopper().waker());
+        let agents = Agents::new(config)?;
+        let has_passed_sockets = !inherited.is_empty();
+        let mut notices = Vec::new();
+        let doors = Doors::bind(config, inherited, &mut notices)?;
+        notices.iter().for_each(|notice| warn!("{notice}"));
+        let (connections_max, senders_max) = doors.admissible(config);
+        let claim = |path| Claim::make(path, has_passed_sockets);
+        let claim = config.journal.as_deref().map(claim).transpose()?;
+        // No client connects before it is known that it will be served.
+        let registry = platform.registry().map_err(Error::Loop)?;
+        let doors = doors.open(&registry)?;
+        let mut bot = Bot::new(config, platform.now().tick);
+        let store: Box<dyn Store + Send> = match claim {
+            Some(claim) => Box::new(claim.open(&mut bot, clock, waker.clone())?),
+            None => Box::new(NoStore),
+        };
+        let parts = Parts {
+            platform,
+            public: doors.front,
+            admin: doors.watch,
+            registry,
+            bot,
+            store,
+            senders: Pool::new(agents, senders_max, waker),
+            connections_max,
+            turns_max: SESSIONS_PER_TURN,
+        };
+        Ok(Self(Engine::new(parts, config)))
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn engine(&mut self) -> &mut Engine<System> {
+        &mut self.0
+    }
+
+    /// Tells this service manager from now on how things go.
+    pub fn supervise(&mut self, supervisor: Supervisor) {
+        self.0.platform.supervise(supervisor);
+    }
+
+    /// The addresses that the server listens on, with the ports that the system chose.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn local_addrs(&self) -> io::Result<Vec<SocketAddr>> {
+        self.0.public().local_addrs()
+    }
+
+    /// The addresses that serve `/metrics`, with the ports that the system chose.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn metrics_addrs(&self) -> io::Result<Vec<SocketAddr>> {
+        let admin = self.0.admin();
+        admin.map_or_else(|| Ok(Vec::new()), Endpoint::local_addrs)
+    }
+
+    /// What stops this server.
+    #[must_use]
+    pub fn stopper(&self) -> Stopper {
+        self.0.platform.stopper().clone()
+    }
+
+    /// Serves until it is stopped and nothing is pending, or the drain time is over. Returns how many
+    /// replies are left undelivered: see [`Self::undelivered`].
+    ///
+    /// # Errors
+    /// The poll itself failed: nothing can be served any more.
+    pub fn run(&mut self) -> io::Result<usize> {
+        self.0.run()
+    }
+
+    /// One line for each reply that [`Self::run`] left undelivered. There may be more of them than a
+    /// log takes at once: they are for the caller to log at its pace.
+    pub fn undelivered(&self) -> impl Iterator<Item = String> {
+        self.0.bot().undelivered()
+    }
+}

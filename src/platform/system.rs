@@ -1,0 +1,112 @@
+//! The system as an engine sees it: mio's poll, the clock, the service manager, and the requests to stop.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mio::net::TcpListener;
+use mio::{Events, Poll, Waker};
+
+use super::clock::Clock;
+use super::sockets::readiness;
+use super::stopper::Stopper;
+use super::supervisor::Supervisor;
+use super::token;
+use crate::delivery::senders::Pool;
+use crate::endpoint::socket::Readiness;
+use crate::endpoint::source::Source;
+use crate::engine::platform::{Platform, Polled, Stop};
+use crate::store::Store;
+use crate::time::{Now, Tick};
+
+/// Events taken from the kernel at once.
+const EVENTS_PER_TURN: usize = 1024;
+
+pub(crate) struct System {
+    poll: Poll,
+    events: Events,
+    clock: Clock,
+    supervisor: Supervisor,
+    stopper: Stopper,
+}
+
+impl System {
+    pub(crate) fn new() -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), token::of(Source::Waker))?;
+        Ok(Self {
+            poll,
+            events: Events::with_capacity(EVENTS_PER_TURN),
+            clock: Clock::start(),
+            supervisor: Supervisor::default(),
+            stopper: Stopper::new(waker),
+        })
+    }
+
+    pub(crate) const fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// What tells the kernel which sockets to watch.
+    pub(crate) fn registry(&self) -> io::Result<Arc<mio::Registry>> {
+        self.poll.registry().try_clone().map(Arc::new)
+    }
+
+    pub(crate) const fn stopper(&self) -> &Stopper {
+        &self.stopper
+    }
+
+    pub(crate) fn supervise(&mut self, supervisor: Supervisor) {
+        self.supervisor = supervisor;
+    }
+}
+
+impl Platform for System {
+    type Listener = TcpListener;
+    type Store = Box<dyn Store + Send>;
+    type Senders = Pool;
+
+    fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    fn poll(&mut self, timeout_ms: Option<u64>) -> io::Result<Polled> {
+        let timeout = timeout_ms.map(Duration::from_millis);
+        loop {
+            match self.poll.poll(&mut self.events, timeout) {
+                // A process that was stopped goes on here: what has arrived in the meantime comes first.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => break result?,
+            }
+        }
+        Ok(Polled {
+            events: self.events.iter().count(),
+            events_max: self.events.capacity(),
+        })
+    }
+
+    fn events(&self) -> impl Iterator<Item = (Source, Readiness)> {
+        let events = self.events.iter();
+        events.map(|event| (token::source(event.token()), readiness(event)))
+    }
+
+    fn stop(&self) -> Option<Stop> {
+        self.stopper.requested()
+    }
+
+    fn tell_ready(&mut self, now: Tick) {
+        self.supervisor.tell_ready(now);
+    }
+
+    fn tell_stopping(&mut self, pending: usize, patience_ms: u64) {
+        self.supervisor.tell_stopping(pending, patience_ms);
+    }
+
+    fn tell_alive(&mut self, now: Tick) {
+        self.supervisor.handle_timeout(now);
+    }
+
+    fn alive_timeout(&self) -> Option<Tick> {
+        self.supervisor.poll_timeout()
+    }
+}
