@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 use std::time::Instant;
 
 use crate::bot::{Bot, SECRET, SECRET_PATH, exchange, serve};
@@ -12,8 +13,14 @@ pub const FIRST: &str = "0000000001.log";
 pub const SECOND: &str = "0000000002.log";
 
 pub fn start(directory: &Scratch, delay: &str) -> Bot {
+    start_with(directory, delay, |_| {})
+}
+
+/// The same, with what `change` sets besides.
+pub fn start_with(directory: &Scratch, delay: &str, change: impl FnOnce(&mut Command)) -> Bot {
     Bot::start(|command| {
         command.args(["--journal", directory.path(), "--delay", delay]);
+        change(command);
     })
 }
 

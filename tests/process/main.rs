@@ -27,6 +27,8 @@ mod mounted;
 mod pasted;
 mod printing;
 mod secrecy;
+#[cfg(all(target_os = "linux", target_env = "gnu"))] // a static binary has no library before libc's
+mod slow_disk;
 mod stopping;
 mod story;
 mod supervised;
