@@ -5,10 +5,11 @@ use std::collections::VecDeque;
 use log::log;
 
 use super::{Bot, busy};
-use crate::app::refusals::Refusal;
+use crate::app::refusals::{Refusal, Withdrawal};
 use crate::http::{Hold, Response, Status};
 use crate::slab::Key;
 use crate::store::{Batch, COLLECTED_BYTES_MAX, Outcome, PendingJob, Ticket};
+use crate::telemetry::health::Condition;
 use crate::time::{Now, Tick};
 
 /// What a bot knows of its store.
@@ -112,7 +113,7 @@ impl Bot {
     pub fn handle_stored(&mut self, ticket: Ticket, is_kept: bool, now: Now) {
         while let Some(unkept) = self.pop_unkept(ticket) {
             if !is_kept {
-                self.withdraw(unkept.job, now);
+                self.withdraw(unkept.job, Withdrawal::NotKept, now);
             } else if self.jobs.keep(unkept.job, unkept.due.max(now.tick)) {
                 let waited_ms = now.tick.millis_since(unkept.since);
                 self.counters.note_kept(waited_ms);
@@ -148,7 +149,11 @@ impl Bot {
         if let Some(keeping) = &mut self.keeping {
             keeping.batch.withdraw(job);
         }
-        self.withdraw(job, now);
+        let why = match self.condition {
+            Condition::Draining => Withdrawal::Stop,
+            _ => Withdrawal::HeldTooLong,
+        };
+        self.withdraw(job, why, now);
         busy()
     }
 
@@ -159,11 +164,12 @@ impl Bot {
     }
 
     /// Takes back a job whose acknowledgement has not gone out, if that was not done before.
-    fn withdraw(&mut self, job: Key, now: Now) {
+    fn withdraw(&mut self, job: Key, why: Withdrawal, now: Now) {
         if self.jobs.get(job).is_none() {
             return;
         }
         self.jobs.withdraw(job);
+        self.counters.withdrawn[why as usize] += 1;
         let (refusal, number) = (Refusal::NotKept, job.generation());
         let level = self.note_refusal(refusal, now);
         log!(level, "command {number}: refused with {refusal}");

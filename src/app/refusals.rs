@@ -131,6 +131,24 @@ impl fmt::Display for Refusal {
     }
 }
 
+/// Why a command was taken back that had been accepted and not acknowledged yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Withdrawal {
+    /// The store failed to keep it.
+    NotKept,
+    /// The store did not answer in time.
+    HeldTooLong,
+    /// The bot is stopping, and does not wait for the store any more.
+    Stop,
+}
+
+impl Withdrawal {
+    /// How many there are.
+    pub const KINDS: usize = 3;
+    /// They as labels of a metric, in their order.
+    pub const LABELS: [&'static str; Self::KINDS] = ["not_kept", "held_too_long", "stop"];
+}
+
 /// The refusals of one period.
 #[derive(Debug)]
 pub struct Refusals(Tally<{ Refusal::KINDS }>);

@@ -249,6 +249,26 @@ fn what_a_store_does_not_keep_is_taken_back_once() {
 }
 
 #[test]
+fn what_is_taken_back_is_counted_by_its_reason_and_once() {
+    let (mut bot, _) = taken(false, true);
+    store(&mut bot, false, NOW);
+    assert_eq!(bot.counters.withdrawn, [1, 0, 0]);
+    for (condition, counted) in [
+        (Condition::Ready, [0, 1, 0]),
+        (Condition::JournalFailing, [0, 1, 0]),
+        (Condition::Draining, [0, 0, 1]),
+    ] {
+        let (mut bot, held) = taken(false, true);
+        bot.set_condition(condition);
+        let (ticket, batch) = bot.take_batch();
+        batch.clear();
+        bot.withdraw_held(held.hold.unwrap(), NOW);
+        bot.handle_stored(ticket, false, NOW);
+        assert_eq!(bot.counters.withdrawn, counted, "{condition:?}");
+    }
+}
+
+#[test]
 fn a_store_that_is_given_up_leaves_its_jobs_to_be_answered() {
     let (mut bot, _) = taken(false, true);
     bot.end_store(NOW.tick);

@@ -9,7 +9,7 @@ use crate::endpoint::session::Service;
 use crate::endpoint::source::Side;
 use crate::endpoint::{Endpoint, Settings};
 use crate::http::{self, Limits, Request, Response, Status};
-use crate::store;
+use crate::store::{self, Store};
 use crate::telemetry::health;
 use crate::telemetry::metrics::Standing;
 use crate::time::{Now, UnixTime};
@@ -40,7 +40,7 @@ pub(super) struct View<'a, P: Platform> {
     pub(super) bot: &'a Bot,
     pub(super) public: &'a Endpoint<P::Listener>,
     pub(super) senders: &'a P::Senders,
-    pub(super) store: Option<store::Standing<'a>>,
+    pub(super) store: &'a P::Store,
     pub(super) started_at: UnixTime,
 }
 
@@ -48,7 +48,8 @@ impl<P: Platform> Service for View<'_, P> {
     fn handle_request(&mut self, request: &Request<'_>, now: Now) -> Response {
         match (request.method, request.path) {
             ("GET" | "HEAD", "/metrics") => {
-                let page = self.bot.metrics(self.standing(), now);
+                let store = self.store.standing(now.tick);
+                let page = self.bot.metrics(self.standing(store.as_ref()), now);
                 Response::text(page.into_bytes())
             }
             ("GET" | "HEAD", "/healthz") => health::alive(now),
@@ -67,7 +68,7 @@ impl<P: Platform> Service for View<'_, P> {
 
 impl<P: Platform> View<'_, P> {
     /// What the engine knows of how things stand; the bot adds the rest.
-    fn standing(&self) -> Standing<'_> {
+    fn standing<'a>(&self, store: Option<&'a store::Standing>) -> Standing<'a> {
         let counts = self.public.counts();
         let (sender_threads, sender_threads_max) = self.senders.threads();
         Standing {
@@ -81,7 +82,10 @@ impl<P: Platform> View<'_, P> {
             sender_threads,
             sender_threads_max,
             deliveries_outstanding: self.senders.outstanding(),
-            journal: self.store.map(|store| store.counters),
+            journal: store.map(|store| &store.counters),
+            commit_age_ms: store.map_or(0, |store| store.commit_age_ms),
+            collected_bytes: store.map_or(0, |store| store.collected_bytes),
+            answers_held: self.public.sessions.answers_held(),
             ..Standing::default()
         }
     }

@@ -308,7 +308,7 @@ impl<P: Platform> Engine<P> {
             bot: &self.bot,
             public: &self.public,
             senders: &self.senders,
-            store: self.store.standing(now.tick),
+            store: &self.store,
             started_at: self.started_at,
         };
         let service = &mut view;

@@ -30,7 +30,6 @@ pub(crate) struct JournalThread {
     last: Ticket,
     collected_bytes: usize,
     is_failing: bool,
-    counters: JournalCounters,
 }
 
 struct Shared {
@@ -119,7 +118,6 @@ impl JournalThread {
             last: 0,
             collected_bytes: 0,
             is_failing: false,
-            counters: JournalCounters::default(),
         })
     }
 
@@ -169,7 +167,6 @@ impl Store for JournalThread {
         self.is_failing = desk.is_failing;
         self.collected_bytes = desk.batch.bytes();
         let event = desk.answers.pop_front()?;
-        self.counters.clone_from(&desk.counters);
         drop(desk);
         if let Event::Kept(ticket) | Event::NotKept(ticket) = event {
             self.waits_since = (ticket < self.last).then_some(now);
@@ -192,11 +189,12 @@ impl Store for JournalThread {
         self.finish_within(batch, ticket, Duration::from_millis(FINISH_MS))
     }
 
-    fn standing(&self, now: Tick) -> Option<Standing<'_>> {
+    fn standing(&self, now: Tick) -> Option<Standing> {
+        let desk = self.shared.desk();
         Some(Standing {
-            counters: &self.counters,
+            counters: desk.counters.clone(),
             commit_age_ms: self.age_ms(now),
-            collected_bytes: self.collected_bytes,
+            collected_bytes: desk.batch.bytes(),
         })
     }
 }
@@ -317,6 +315,7 @@ impl Writer {
         self.counters.syncs = counts.syncs;
         self.counters.bytes = counts.bytes;
         self.counters.failures = counts.failures;
+        self.counters.unreadable = counts.unreadable;
         let has_failed = counts.failures > before.failures;
         match &result {
             Err(failure) if has_failed && !self.is_failing => {

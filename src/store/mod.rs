@@ -43,10 +43,10 @@ pub enum Event {
 }
 
 /// How a store stands, for metrics.
-#[derive(Clone, Copy, Debug)]
-pub struct Standing<'a> {
-    /// What it has done.
-    pub counters: &'a JournalCounters,
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// What it has done, also by itself.
+    pub counters: JournalCounters,
     /// For how long the oldest batch that is not answered has been with it, ms.
     pub commit_age_ms: u64,
     /// Bytes of the batch that collects.
@@ -81,7 +81,7 @@ pub trait Store {
     fn finish(&mut self, batch: &mut Batch, ticket: Ticket) -> bool;
 
     /// How it stands.
-    fn standing(&self, now: Tick) -> Option<Standing<'_>>;
+    fn standing(&self, now: Tick) -> Option<Standing>;
 }
 
 /// Keeps nothing: what is accepted is pending in this process alone.
@@ -112,7 +112,7 @@ impl Store for NoStore {
         true
     }
 
-    fn standing(&self, _: Tick) -> Option<Standing<'_>> {
+    fn standing(&self, _: Tick) -> Option<Standing> {
         None
     }
 }
@@ -146,7 +146,7 @@ impl<T: Store + ?Sized> Store for Box<T> {
         (**self).finish(batch, ticket)
     }
 
-    fn standing(&self, now: Tick) -> Option<Standing<'_>> {
+    fn standing(&self, now: Tick) -> Option<Standing> {
         (**self).standing(now)
     }
 }

@@ -1,11 +1,13 @@
 //! The metrics as Prometheus' own tools judge them. Without `promtool` the strict reader among the
 //! socket tests must do; `.ci/run` installs it where it can.
 
+use std::fs;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 
 use crate::bot::{Bot, connect, exchange};
-use crate::support::Scratch;
+use crate::support::{Process, Scratch, poll_for};
 
 const GET: &str = "GET /metrics HTTP/1.1\r\nHost: torrap\r\n\r\n";
 
@@ -27,6 +29,46 @@ fn promtool(args: &[&str], input: &[u8]) -> Option<(bool, String)> {
     ))
 }
 
+/// The address of the metrics, whose line follows the one that [`Bot::start`] has read.
+pub fn watched(process: &mut Process) -> SocketAddr {
+    let line = process.read_until("metrics on http://");
+    let (_, rest) = line.split_once("http://").unwrap();
+    rest.strip_suffix("/metrics").unwrap().parse().unwrap()
+}
+
+/// The value of a sample now.
+pub fn sample(watched: SocketAddr, name: &str) -> f64 {
+    let page = exchange(&mut connect(watched), GET).content;
+    let page = String::from_utf8(page).unwrap();
+    let value = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok();
+    let value = page.lines().find_map(value);
+    value.unwrap_or_else(|| panic!("no {name} in {page}"))
+}
+
+/// The journal tries again by itself, and no command is answered by that.
+#[test]
+fn what_a_failing_journal_tries_by_itself_is_counted() {
+    let directory = Scratch::new("failures");
+    let mut bot = Bot::start(|command| {
+        command.args(["--metrics-listen", "127.0.0.1:0"]);
+        command.args(["--journal", directory.path()]);
+    });
+    let watched = watched(&mut bot.process);
+    fs::remove_dir_all(directory.path()).unwrap();
+    let busy = exchange(&mut bot.connect(), bot.signed("olleh"));
+    assert!(
+        String::from_utf8(busy.content)
+            .unwrap()
+            .contains("I am busy")
+    );
+    poll_for("more failures", || {
+        let failures = sample(watched, "torrap_journal_failures_total");
+        (failures >= 3.0).then_some(())
+    });
+    let reason = "torrap_commands_withdrawn_total{reason=\"not_kept\"}";
+    assert_eq!(sample(watched, reason), 1.0);
+}
+
 #[test]
 fn promtool_finds_nothing_to_say() {
     let directory = Scratch::new("metrics");
@@ -37,9 +79,7 @@ fn promtool_finds_nothing_to_say() {
                 command.args(["--journal", directory.path()]);
             }
         });
-        let line = bot.process.read_until("metrics on http://");
-        let (_, rest) = line.split_once("http://").unwrap();
-        let address = rest.strip_suffix("/metrics").unwrap().parse().unwrap();
+        let address = watched(&mut bot.process);
         bot.command("olleh");
         bot.posts(1);
         let page = exchange(&mut connect(address), GET).content;
@@ -52,6 +92,9 @@ fn promtool_finds_nothing_to_say() {
             "torrap_journal_syncs_total 1\n",
             "torrap_journal_sync_duration_seconds_count 1\n",
             "torrap_journal_failures_total 0\n",
+            "torrap_journal_unreadable_segments_total 0\n",
+            "torrap_answers_held 0\n",
+            "torrap_commands_withdrawn_total{reason=\"stop\"} 0\n",
         ] {
             assert_eq!(page.contains(sample), journal, "{sample}: {page}");
         }

@@ -9,12 +9,17 @@ use std::time::{Duration, Instant};
 
 use crate::bot::{Bot, connect, exchange};
 use crate::journal::{restart, shown, start_with, texts};
+use crate::metrics::{sample, watched};
 use crate::support::{PATIENCE, Scratch, poll_for};
 
 /// The library's source: its `fdatasync` waits for as long as a file says.
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers/fdatasync.c");
 /// Where programs can be run from, unlike some systems' folder of temporary files.
 const FOLDER: &str = env!("CARGO_TARGET_TMPDIR");
+
+const AGE: &str = "torrap_journal_commit_age_seconds";
+const COLLECTED: &str = "torrap_journal_collected_bytes";
+const WITHDRAWN: &str = "torrap_commands_withdrawn_total{reason=\"held_too_long\"}";
 
 const BUSY: &str = "I am busy, please try again in a moment.";
 
@@ -65,6 +70,7 @@ impl SlowDisk {
     fn start(&self, directory: &Scratch, delay: &str) -> Bot {
         start_with(directory, delay, |command| {
             command
+                .args(["--metrics-listen", "127.0.0.1:0"])
                 .env("LD_PRELOAD", self.library())
                 .env("SYNC_MICROSECONDS", self.micros());
         })
@@ -118,11 +124,15 @@ fn send_held(bot: &Bot, text: &str) -> thread::JoinHandle<(String, Duration)> {
 fn while_one_sync_takes_six_seconds_only_commands_notice() {
     let (disk, directory) = (SlowDisk::new("one-sync"), Scratch::new("one-sync"));
     let mut bot = disk.start(&directory, "2");
+    let watched = watched(&mut bot.process);
     bot.command("a");
+    assert_eq!(sample(watched, AGE), 0.0);
     disk.set(SYNC);
     let held = send_held(&bot, "b");
     wait_until_overdue(&bot);
     disk.set(Duration::ZERO); // the next ones are short again
+    let (age, held_answers) = (sample(watched, AGE), sample(watched, "torrap_answers_held"));
+    assert!(age >= 1.0 && held_answers <= 1.0, "{age} {held_answers}");
 
     let (status, took) = get(&bot, "/healthz");
     assert!(status == 200 && took < AT_ONCE, "{status} after {took:?}");
@@ -139,12 +149,16 @@ fn while_one_sync_takes_six_seconds_only_commands_notice() {
     assert!(took < HELD, "{took:?}");
     let (status, took) = get(&bot, "/healthz");
     assert!(status == 200 && took < AT_ONCE, "{status} after {took:?}");
+    assert_eq!(sample(watched, "torrap_answers_held"), 0.0);
+    let (collected, age) = (sample(watched, COLLECTED), sample(watched, AGE));
+    assert!(collected > 0.0 && age >= 2.0, "{collected} {age}");
     assert_sync_lasts(&bot);
 
     poll_for("readiness", || {
         (get(&bot, "/readyz").0 == 200).then_some(())
     });
     bot.command("d");
+    assert_eq!(sample(watched, WITHDRAWN), 1.0, "b alone has waited");
     let expected = ["a", "d"].map(|text| format!("{{\"text\": \"{text}\"}}"));
     assert_eq!(texts(&bot, 2), expected);
     assert_eq!(bot.process.stop(), Some(0));

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use torrap::app::refusals::Refusal;
+use torrap::app::refusals::{Refusal, Withdrawal};
 use torrap::cli;
 use torrap::jobs::Abandoned;
 use torrap::slack::signature;
@@ -123,7 +123,8 @@ fn the_metrics_are_those_of_the_code() {
     let (code, _) = source.split_once("#[cfg(test)]").unwrap();
     let written: BTreeSet<&str> = code.split('"').filter(is_metric).collect();
     assert_eq!(documented, written);
-    for reason in Refusal::labels().chain(Abandoned::LABELS.map(str::to_owned)) {
+    let labels = Abandoned::LABELS.into_iter().chain(Withdrawal::LABELS);
+    for reason in Refusal::labels().chain(labels.map(str::to_owned)) {
         assert!(section.contains(&format!("`{reason}`")), "{reason}");
     }
     // Those of the dashboard's queries, whose histograms have suffixes.

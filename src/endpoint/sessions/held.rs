@@ -40,6 +40,16 @@ impl Held {
         })
     }
 
+    /// How many answers wait.
+    fn waiting<S: Socket>(&self, sessions: &Slab<Session<S>>) -> usize {
+        let waits = |(ticket, key): &&(u64, Key)| {
+            let session = sessions.get(*key);
+            let hold = session.and_then(|session| session.connection.hold());
+            hold.is_some_and(|hold| hold.ticket == *ticket)
+        };
+        self.0.iter().filter(waits).count()
+    }
+
     #[cfg(any(test, debug_assertions))]
     pub(crate) fn iter(&self) -> impl Iterator<Item = &(u64, Key)> {
         self.0.iter()
@@ -50,6 +60,11 @@ impl<S: Socket> Sessions<S> {
     /// Whether an answer waits for a commit.
     pub(crate) fn has_held(&self) -> bool {
         !self.held.0.is_empty()
+    }
+
+    /// How many answers wait for a commit.
+    pub(crate) fn answers_held(&self) -> usize {
+        self.held.waiting(&self.slab)
     }
 
     /// What waits for this ticket, or for one before it, is kept now, or cannot be: answers all of it. What has come

@@ -53,6 +53,8 @@ impl<S: Socket> Sessions<S> {
         };
         let mut first = self.held.iter().take(1);
         assert!(first.all(|(ticket, key)| ticket_of(*key) == Some(*ticket)));
+        let held = self.slab.iter().filter(|(_, session)| session.is_held());
+        assert_eq!(self.answers_held(), held.count());
         let waiting: BTreeSet<u64> = self.held.iter().map(|(_, key)| key.to_u64()).collect();
         for (key, session) in self.slab.iter().filter(|(_, session)| session.is_held()) {
             assert!(waiting.contains(&key.to_u64()), "held for ever");

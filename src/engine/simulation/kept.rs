@@ -157,7 +157,7 @@ impl Store for Kept {
         self.journal.finish(&last, self.clock.now()).is_ok()
     }
 
-    fn standing(&self, _: Tick) -> Option<Standing<'_>> {
+    fn standing(&self, _: Tick) -> Option<Standing> {
         None
     }
 }
@@ -212,7 +212,7 @@ impl Store for SimulatedStore {
         self.with(|kept| kept.finish(batch, ticket)).unwrap_or(true)
     }
 
-    fn standing(&self, _: Tick) -> Option<Standing<'_>> {
+    fn standing(&self, _: Tick) -> Option<Standing> {
         None
     }
 }

@@ -20,7 +20,6 @@ fn stuck() -> JournalThread {
         last: 0,
         collected_bytes: 0,
         is_failing: false,
-        counters: JournalCounters::default(),
     }
 }
 

@@ -11,7 +11,7 @@ mod page;
 pub use histogram::Histogram;
 pub use page::{Standing, render};
 
-use crate::app::refusals::Refusal;
+use crate::app::refusals::{Refusal, Withdrawal};
 use crate::jobs::{Abandoned, Verdict};
 use crate::time::Tick;
 
@@ -35,6 +35,8 @@ pub struct Counters {
     pub usages_shown: u64,
     /// Requests refused, by [`Refusal::kind`].
     pub refused: [u64; Refusal::KINDS],
+    /// Commands taken back before their acknowledgement, by [`Withdrawal`].
+    pub withdrawn: [u64; Withdrawal::KINDS],
     /// Replies that the receiver took.
     pub replies_delivered: u64,
     /// Attempts that failed and were followed by another.
@@ -58,6 +60,7 @@ impl Default for Counters {
             commands_accepted: 0,
             usages_shown: 0,
             refused: [0; Refusal::KINDS],
+            withdrawn: [0; Withdrawal::KINDS],
             replies_delivered: 0,
             attempts_retried: 0,
             replies_abandoned: [0; Abandoned::KINDS],
@@ -128,6 +131,8 @@ pub struct JournalCounters {
     pub bytes: u64,
     /// Writes or syncs that failed.
     pub failures: u64,
+    /// Segments that could not be emptied, since a record in them cannot be read again.
+    pub unreadable: u64,
     /// How long the write and the sync of a group took together.
     pub sync: Histogram<{ SYNC_MS.len() }>,
 }
@@ -139,6 +144,7 @@ impl Default for JournalCounters {
             syncs: 0,
             bytes: 0,
             failures: 0,
+            unreadable: 0,
             sync: Histogram::new(SYNC_MS),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::exposition::Exposition;
 use super::{Counters, JournalCounters};
-use crate::app::refusals::Refusal;
+use crate::app::refusals::{Refusal, Withdrawal};
 use crate::jobs::Abandoned;
 use crate::time::{Seconds, UnixTime};
 
@@ -39,6 +39,12 @@ pub struct Standing<'a> {
     pub deliveries_outstanding: usize,
     /// What the journal has counted, if there is one.
     pub journal: Option<&'a JournalCounters>,
+    /// For how long a batch has been with the journal, ms.
+    pub commit_age_ms: u64,
+    /// Answers that wait for the journal.
+    pub answers_held: usize,
+    /// Bytes of the batch that is to follow.
+    pub collected_bytes: usize,
 }
 
 /// The page that Prometheus reads.
@@ -48,6 +54,7 @@ pub fn render(counters: &Counters, standing: &Standing<'_>) -> String {
     render_standing(standing, &mut page);
     render_counters(counters, &mut page);
     if let Some(journal) = standing.journal {
+        render_waits(standing, counters, &mut page);
         render_journal(journal, &mut page);
     }
     page.into_text()
@@ -203,6 +210,33 @@ fn render_counters(counters: &Counters, page: &mut Exposition) {
     );
 }
 
+/// What waits for the journal, and what has waited in vain.
+fn render_waits(standing: &Standing<'_>, counters: &Counters, page: &mut Exposition) {
+    page.gauge(
+        "torrap_journal_commit_age_seconds",
+        "Time since the batch that the journal is writing was given to it; 0 if there is none.",
+        Seconds {
+            ms: standing.commit_age_ms,
+        },
+    );
+    page.gauge(
+        "torrap_journal_collected_bytes",
+        "Size of the batch that collects while the journal writes the one before.",
+        standing.collected_bytes,
+    );
+    page.gauge(
+        "torrap_answers_held",
+        "Acknowledgements that wait for the journal.",
+        standing.answers_held,
+    );
+    page.counters(
+        "torrap_commands_withdrawn_total",
+        "Commands answered with busy after they had waited for the journal.",
+        "reason",
+        Withdrawal::LABELS.into_iter().zip(counters.withdrawn),
+    );
+}
+
 fn render_journal(journal: &JournalCounters, page: &mut Exposition) {
     let j = journal;
     let totals = [
@@ -225,6 +259,11 @@ fn render_journal(journal: &JournalCounters, page: &mut Exposition) {
             "torrap_journal_failures_total",
             "Writes or syncs of the journal that failed.",
             j.failures,
+        ),
+        (
+            "torrap_journal_unreadable_segments_total",
+            "Segments that stay because a record in them cannot be read again.",
+            j.unreadable,
         ),
     ];
     for (name, help, value) in totals {
