@@ -14,6 +14,7 @@ mod checking;
 mod directories;
 #[cfg(target_os = "linux")]
 mod disks;
+mod earlier;
 #[cfg(target_os = "linux")]
 mod idle;
 mod journal;

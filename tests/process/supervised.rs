@@ -21,15 +21,22 @@ const PASS: &str = "exec 3<&0 </dev/null; export LISTEN_PID=$$ LISTEN_FDS=1; exe
 const PASS_TWO: &str = "exec 3<&0 4<&1 </dev/null >/dev/null; export LISTEN_PID=$$ LISTEN_FDS=2; \
                         exec \"$0\" \"$@\"";
 
+const BINARY: &str = env!("CARGO_BIN_EXE_torrap");
+
 /// The bot with this descriptor passed to it.
 pub fn activated(passed: impl Into<OwnedFd>, origin: &str) -> Command {
-    activated_by(PASS, passed, origin)
+    activated_as(BINARY, passed, origin)
 }
 
-fn activated_by(script: &str, passed: impl Into<OwnedFd>, origin: &str) -> Command {
+/// The same with another binary of torrap.
+pub fn activated_as(binary: &str, passed: impl Into<OwnedFd>, origin: &str) -> Command {
+    activated_by(PASS, binary, passed, origin)
+}
+
+fn activated_by(script: &str, binary: &str, passed: impl Into<OwnedFd>, origin: &str) -> Command {
     let mut command = Command::new("sh");
     command
-        .args(["-c", script, env!("CARGO_BIN_EXE_torrap")])
+        .args(["-c", script, binary])
         .env_clear()
         .env("SLACK_SIGNING_SECRET", SECRET)
         .env("TORRAP_REPLY_ORIGINS", origin)
@@ -88,7 +95,7 @@ fn a_socket_called_metrics_is_for_those_who_watch() {
 fn several_sockets_go_to_their_doors_by_name() {
     let slack = SlackStandIn::start(|_| Answer::ok()).unwrap();
     let ((front, address), (watch, watched)) = (listener(), listener());
-    let mut command = activated_by(PASS_TWO, front, &slack.origin());
+    let mut command = activated_by(PASS_TWO, BINARY, front, &slack.origin());
     command.env("LISTEN_FDNAMES", "torrap.socket:metrics");
     let mut process = Process::start_onto(OwnedFd::from(watch), &mut command);
     let line = process.read_until("listening on http://");
@@ -134,7 +141,12 @@ fn a_number_of_descriptors_that_is_none_is_named() {
     for count in ["one", "-1", "1025", "2000000000", "1000000000000"] {
         let passed = passed.try_clone().unwrap();
         let script = PASS.replace("LISTEN_FDS=1", &format!("LISTEN_FDS={count}"));
-        let finished = finish(&mut activated_by(&script, passed, "http://127.0.0.1:1"));
+        let finished = finish(&mut activated_by(
+            &script,
+            BINARY,
+            passed,
+            "http://127.0.0.1:1",
+        ));
         let line = format!(
             "torrap: LISTEN_FDS: {count:?} is not a number of descriptors; unset it to listen on --listen\n"
         );

@@ -29,10 +29,10 @@ fn rest(client: usize) -> Duration {
     }
 }
 
-const LISTENING: &str = "listening on http://";
-const WAITING: &str = "journal: waiting up to 30 s for process ";
+pub const LISTENING: &str = "listening on http://";
+pub const WAITING: &str = "journal: waiting up to 30 s for process ";
 
-fn upgrades() -> usize {
+pub fn upgrades() -> usize {
     let given = std::env::var("TORRAP_UPGRADES").ok();
     given.map_or(3, |count| count.parse().expect("TORRAP_UPGRADES"))
 }
@@ -49,7 +49,7 @@ enum Takeover {
 }
 
 /// Clients that send commands until they are told to stop.
-struct Load {
+pub struct Load {
     stop: Arc<AtomicBool>,
     clients: Vec<JoinHandle<Promised>>,
 }
@@ -57,13 +57,13 @@ struct Load {
 /// The paths of all `response_url`s that an acknowledgement has promised a reply to, and how long the
 /// slowest acknowledgement took.
 #[derive(Default)]
-struct Promised {
-    paths: Vec<String>,
-    slowest: Duration,
+pub struct Promised {
+    pub paths: Vec<String>,
+    pub slowest: Duration,
 }
 
 impl Load {
-    fn start(address: SocketAddr, origin: &str) -> Self {
+    pub fn start(address: SocketAddr, origin: &str) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let clients = (0..CLIENTS).map(|client| {
             let (stop, origin) = (stop.clone(), origin.to_owned());
@@ -76,7 +76,7 @@ impl Load {
         }
     }
 
-    fn finish(self) -> Promised {
+    pub fn finish(self) -> Promised {
         self.stop.store(true, Ordering::Relaxed);
         let mut all = Promised::default();
         for client in self.clients {
