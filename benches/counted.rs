@@ -8,8 +8,8 @@ use torrap::app::{Bot, Report};
 use torrap::config::{Config, Settings, SigningSecret};
 use torrap::http::{Connection, Limits, Request, Staging};
 use torrap::jobs::Outcome;
+use torrap::slack::request;
 use torrap::time::{Now, Tick, UnixTime};
-use torrap::tools::trial::command;
 
 const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 const URL: &str =
@@ -46,8 +46,8 @@ fn accept(count: usize, secret: &str, delivers: bool) {
     let mut bot = bot(now);
     let mut connection = Connection::new(now.tick, &limits);
     let mut staging = Staging::default();
-    let content = command::form("/torrap", "sdrawkcab si siht", URL);
-    let request = command::request(secret.as_bytes(), SENT_SECS, content.as_bytes());
+    let content = request::form("/torrap", "sdrawkcab si siht", URL);
+    let request = request::signed(secret.as_bytes(), SENT_SECS, content.as_bytes());
     let mut buffer = request.clone();
     for number in 1..=count {
         staging.begin(now.unix);

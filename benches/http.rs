@@ -3,16 +3,16 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use torrap::http::{Connection, Limits, Request, Response, Staging, Status};
+use torrap::slack::request;
 use torrap::time::{Tick, UnixTime};
-use torrap::tools::trial::command;
 
 const URL: &str =
     "https://hooks.slack.com/commands/T1DC2JH3J/397700885554/96rGlfmibIGlgcZRskXaIFfN";
 
 fn http(c: &mut Criterion) {
     let limits = Limits::default();
-    let content = command::form("/torrap", "sdrawkcab si siht", URL);
-    let whole = command::request(b"secret", 0, content.as_bytes());
+    let content = request::form("/torrap", "sdrawkcab si siht", URL);
+    let whole = request::signed(b"secret", 0, content.as_bytes());
     let mut chunked =
         b"POST /slack HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
     for piece in content.as_bytes().chunks(64) {

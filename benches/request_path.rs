@@ -5,8 +5,8 @@ use std::hint::black_box;
 use torrap::app::Bot;
 use torrap::config::{Config, Settings, SigningSecret};
 use torrap::http::{Connection, Limits, Request, Staging};
+use torrap::slack::request;
 use torrap::time::{Now, Tick, UnixTime};
-use torrap::tools::trial::command;
 
 const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 const NOW: Now = Now {
@@ -25,8 +25,8 @@ fn bot() -> Bot {
 }
 
 fn signed(text: &str) -> Vec<u8> {
-    let content = command::form("/torrap", text, URL);
-    command::request(SECRET.as_bytes(), NOW.unix.secs(), content.as_bytes())
+    let content = request::form("/torrap", text, URL);
+    request::signed(SECRET.as_bytes(), NOW.unix.secs(), content.as_bytes())
 }
 
 fn request_path(c: &mut Criterion) {

@@ -2,7 +2,8 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
-use torrap::slack::signature::{Verifier, sign};
+use torrap::slack::request::sign;
+use torrap::slack::signature::Verifier;
 use torrap::time::UnixTime;
 
 const SECRET: &[u8] = b"8f742231b10e8888abcd99yyyzzz85a5";

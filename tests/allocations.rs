@@ -6,8 +6,8 @@ use torrap::app::{Bot, Report};
 use torrap::config::{Settings, SigningSecret};
 use torrap::http::{Connection, Limits, Request, Staging};
 use torrap::jobs::Outcome;
+use torrap::slack::request;
 use torrap::time::{Now, Tick, UnixTime};
-use torrap::tools::trial::command;
 
 const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 const URL: &str =
@@ -80,8 +80,8 @@ impl Server {
 }
 
 fn signed(text: &str) -> Vec<u8> {
-    let content = command::form("/torrap", text, URL);
-    command::request(SECRET.as_bytes(), 1_531_420_618, content.as_bytes())
+    let content = request::form("/torrap", text, URL);
+    request::signed(SECRET.as_bytes(), 1_531_420_618, content.as_bytes())
 }
 
 /// Allocations of so many requests, each in a turn of its own, after as many as it takes to warm up.

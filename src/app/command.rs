@@ -65,8 +65,8 @@ impl Bot {
                 .unique(name)
                 .map_err(|_| signature::Error::Malformed)
         };
-        let timestamp = field("x-slack-request-timestamp")?;
-        let signature = field("x-slack-signature")?;
+        let timestamp = field(signature::TIMESTAMP_FIELD)?;
+        let signature = field(signature::SIGNATURE_FIELD)?;
         if let Some(timestamp) = timestamp.filter(|_| log_enabled!(Level::Debug)) {
             debug!("timestamp: {}", String::from_utf8_lossy(timestamp));
         }

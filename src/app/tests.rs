@@ -4,9 +4,9 @@ use super::*;
 use crate::app::refusals::Refusal;
 use crate::config::{Settings, SigningSecret};
 use crate::http::{Connection, Limits, Staging};
+use crate::slack::request;
 use crate::store::Outcome;
 use crate::time::UnixTime;
-use crate::tools::trial::command;
 
 const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 const NOW: Now = Now {
@@ -79,8 +79,8 @@ fn head_gets_the_fields_of_get_alone() {
 
 #[test]
 fn a_signature_counts_for_one_request_and_not_for_its_connection() {
-    let form = command::form("/torrap", "help", "https://hooks.slack.com/commands/1");
-    let good = command::request(SECRET.as_bytes(), NOW.unix.secs(), form.as_bytes());
+    let form = request::form("/torrap", "help", "https://hooks.slack.com/commands/1");
+    let good = request::signed(SECRET.as_bytes(), NOW.unix.secs(), form.as_bytes());
     let length = form.len();
     let bad = format!("POST /slack HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{form}");
     let text = answers([&good[..], bad.as_bytes(), &good].concat());
@@ -127,8 +127,8 @@ fn content_of_any_answer_is_drained() {
 
 #[test]
 fn the_signature_covers_the_decoded_content_and_does_not_count_in_a_trailer() {
-    let form = command::form("/torrap", "help", "https://hooks.slack.com/commands/1");
-    let request = command::request(SECRET.as_bytes(), NOW.unix.secs(), form.as_bytes());
+    let form = request::form("/torrap", "help", "https://hooks.slack.com/commands/1");
+    let request = request::signed(SECRET.as_bytes(), NOW.unix.secs(), form.as_bytes());
     let request = String::from_utf8(request).unwrap();
     let (head, _) = request.split_once("\r\n\r\n").unwrap();
     let length = format!("Content-Length: {}", form.len());
@@ -153,8 +153,8 @@ fn taken(in_channel: bool, has_journal: bool) -> (Bot, Response) {
     if has_journal {
         bot.begin_store(1);
     }
-    let form = command::form("/torrap", "olleh", "https://hooks.slack.com/commands/1");
-    let mut wire = command::request(SECRET.as_bytes(), NOW.unix.secs(), form.as_bytes());
+    let form = request::form("/torrap", "olleh", "https://hooks.slack.com/commands/1");
+    let mut wire = request::signed(SECRET.as_bytes(), NOW.unix.secs(), form.as_bytes());
     let mut said = None;
     let limits = Limits::default();
     let mut staging = Staging::default();

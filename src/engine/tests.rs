@@ -8,8 +8,8 @@ use std::net::TcpStream;
 use super::*;
 use crate::Server;
 use crate::config::{Settings, SigningSecret};
+use crate::slack::request;
 use crate::slack::response_url::Origin;
-use crate::tools::trial::command;
 use crate::tools::trial::stand_in::{Answer, SlackStandIn};
 
 const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
@@ -26,9 +26,9 @@ fn config(origin: &str) -> Config {
 /// A client that has sent so many commands.
 fn client_with(server: &mut Server, origin: &str, commands: usize) -> TcpStream {
     let mut client = TcpStream::connect(server.local_addrs().unwrap()[0]).unwrap();
-    let content = command::form("/torrap", "abc", &format!("{origin}/commands/T1/1"));
+    let content = request::form("/torrap", "abc", &format!("{origin}/commands/T1/1"));
     let secs = server.engine().platform.now().unix.secs();
-    let request = command::request(SECRET.as_bytes(), secs, content.as_bytes());
+    let request = request::signed(SECRET.as_bytes(), secs, content.as_bytes());
     client.write_all(&request.repeat(commands)).unwrap();
     client
 }

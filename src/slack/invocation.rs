@@ -169,7 +169,8 @@ pub fn is_certificate_check(content: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::slack::signature::{Verifier, sign};
+    use crate::slack::request::sign;
+    use crate::slack::signature::Verifier;
     use crate::time::UnixTime;
 
     /// What an invocation says, owned.

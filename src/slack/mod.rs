@@ -2,12 +2,13 @@
 //!
 //! A slash command arrives as a [`form`] with a [`signature`]; verified, it is an [`invocation`], whose
 //! text is in Slack's [`markup`] and whose [`response_url`] says where the [`message`] that answers it
-//! goes.
+//! goes. How Slack writes and signs what arrives is [`request`].
 
 mod emoji;
 pub mod form;
 pub mod invocation;
 pub mod markup;
 pub mod message;
+pub mod request;
 pub mod response_url;
 pub mod signature;

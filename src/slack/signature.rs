@@ -9,6 +9,12 @@ use sha2::Sha256;
 
 use crate::time::UnixTime;
 
+/// The header field that says when a request was signed, in seconds since 1970.
+pub const TIMESTAMP_FIELD: &str = "X-Slack-Request-Timestamp";
+
+/// The header field that holds the signature.
+pub const SIGNATURE_FIELD: &str = "X-Slack-Signature";
+
 /// Content whose signature was right: there is no other way to make one.
 #[derive(Clone, Copy, Debug)]
 pub struct Verified<'a> {
@@ -126,22 +132,13 @@ impl Verifier {
     }
 }
 
-/// Signs content as Slack does: the value of `X-Slack-Signature`.
-#[must_use]
-pub fn sign(secret: &[u8], timestamp_secs: u64, content: &[u8]) -> String {
-    let mac = base_string(
-        &keyed(secret),
-        timestamp_secs.to_string().as_bytes(),
-        content,
-    );
-    format!("v0={}", hex::encode(mac.finalize().into_bytes()))
-}
-
-fn keyed(secret: &[u8]) -> Hmac<Sha256> {
+/// The state of HMAC after its key block.
+pub(super) fn keyed(secret: &[u8]) -> Hmac<Sha256> {
     Hmac::new_from_slice(secret).expect("HMAC takes a key of any length")
 }
 
-fn base_string(keyed: &Hmac<Sha256>, timestamp: &[u8], content: &[u8]) -> Hmac<Sha256> {
+/// The signature base string, hashed: `v0:<timestamp>:<content>`.
+pub(super) fn base_string(keyed: &Hmac<Sha256>, timestamp: &[u8], content: &[u8]) -> Hmac<Sha256> {
     let mut mac = keyed.clone();
     mac.update(b"v0:");
     mac.update(timestamp);
@@ -204,4 +201,4 @@ fn skew(now_secs: u64, timestamp_secs: u64) -> i64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -1,11 +1,12 @@
 //! A signed request that can be spoilt before it is sent.
 
-use torrap::slack::signature::sign;
+use torrap::slack::request;
+use torrap::slack::signature::{SIGNATURE_FIELD, TIMESTAMP_FIELD};
 
 use crate::support::{SECRET, unix_secs};
 
-pub const SIGNATURE: &str = "X-Slack-Signature";
-pub const TIMESTAMP: &str = "X-Slack-Request-Timestamp";
+pub const SIGNATURE: &str = SIGNATURE_FIELD;
+pub const TIMESTAMP: &str = TIMESTAMP_FIELD;
 
 /// A request that is not on the wire yet.
 #[derive(Clone)]
@@ -32,12 +33,11 @@ impl Draft {
     }
 
     pub fn signed_with(secret: &str, timestamp: u64, content: impl AsRef<[u8]>) -> Self {
-        let signature = sign(secret.as_bytes(), timestamp, content.as_ref());
-        Self::new("POST", "/slack")
-            .with("Content-Type", "application/x-www-form-urlencoded")
-            .with(TIMESTAMP, &timestamp.to_string())
-            .with(SIGNATURE, &signature)
-            .content(content)
+        let fields = request::fields(secret.as_bytes(), timestamp, content.as_ref());
+        let draft = Self::new("POST", "/slack").content(content);
+        fields
+            .iter()
+            .fold(draft, |draft, (name, value)| draft.with(name, value))
     }
 
     /// Another target for the same request.

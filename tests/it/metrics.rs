@@ -1,7 +1,8 @@
 //! What Prometheus is told, and the checks of readiness.
 
 use torrap::config::Config;
-use torrap::tools::trial::command::{self, Response};
+use torrap::slack::request;
+use torrap::tools::trial::command::Response;
 use torrap::tools::trial::stand_in::Answer;
 
 use crate::draft::Draft;
@@ -125,7 +126,7 @@ fn the_oldest_command_is_as_old_as_slacks_stamp() {
         },
     );
     let url = format!("{}/commands/1", torrap.slack.origin());
-    let form = command::form("/torrap", "olleh", &url);
+    let form = request::form("/torrap", "olleh", &url);
     let stamped = Draft::signed_with(SECRET, unix_secs() - 30, form);
     assert_eq!(torrap.connect().exchange(stamped.bytes()).status, 200);
     torrap.command("dlrow");

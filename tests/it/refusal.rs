@@ -1,6 +1,6 @@
 //! Commands that are refused, and Slack's certificate check, which is not a command.
 
-use torrap::tools::trial::command;
+use torrap::slack::request;
 use torrap::tools::trial::stand_in::Answer;
 
 use crate::draft::{Draft, SIGNATURE, TIMESTAMP};
@@ -9,7 +9,7 @@ use crate::support::{SECRET, Torrap, unix_secs};
 
 fn form(torrap: &Torrap) -> String {
     let url = format!("{}/commands/T0001/1/secret-path", torrap.slack.origin());
-    command::form("/torrap", "abc", &url)
+    request::form("/torrap", "abc", &url)
 }
 
 /// Requests that must not be believed, each with a word that the log has for it.
@@ -102,7 +102,7 @@ fn the_tolerance_is_a_setting() {
 fn a_signed_request_that_is_no_command_is_a_bad_request() {
     let torrap = Torrap::start();
     let good = form(&torrap);
-    let with_url = |url: &str| Draft::signed(command::form("/torrap", "abc", url));
+    let with_url = |url: &str| Draft::signed(request::form("/torrap", "abc", url));
     let address = torrap.slack.address();
     let without = |name: &str| {
         let pairs = form_urlencoded::parse(good.as_bytes()).filter(|(key, _)| key != name);

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use torrap::commands::Chosen;
 use torrap::config::SigningSecret;
+use torrap::slack::request;
 use torrap::slack::response_url::Origin;
-use torrap::tools::trial::command::{self, Response};
+use torrap::tools::trial::command::Response;
 use torrap::tools::trial::stand_in::{Answer, SlackStandIn};
 
 use crate::draft::Draft;
@@ -43,7 +44,7 @@ fn assert_acknowledged_for_all(response: &Response) {
 /// A signed request for any command.
 fn called(torrap: &Torrap, name: &str, text: &str) -> Draft {
     let url = format!("{}/commands/T0001/1/secret-path", torrap.slack.origin());
-    Draft::signed(command::form(name, text, &url))
+    Draft::signed(request::form(name, text, &url))
 }
 
 /// The bot with these commands.
@@ -158,7 +159,7 @@ fn any_of_several_secrets_serves() {
         },
     );
     let url = format!("{}/commands/1", torrap.slack.origin());
-    let content = command::form("/torrap", "abc", &url);
+    let content = request::form("/torrap", "abc", &url);
     for (secret, status) in [
         (secrets[0], 200),
         (secrets[1], 200),
@@ -279,7 +280,7 @@ fn the_form_may_be_written_in_other_ways() {
 fn a_command_by_any_other_name_is_answered_as_well() {
     let torrap = Torrap::start();
     let url = format!("{}/a?b=c%20d&e", torrap.slack.origin());
-    let content = command::form("/backwards", "abc", &url);
+    let content = request::form("/backwards", "abc", &url);
     assert_acknowledged(&torrap.connect().exchange(Draft::signed(content).bytes()));
     assert_eq!(torrap.posts(1)[0].path, "/a?b=c%20d&e");
 }

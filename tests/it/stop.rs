@@ -151,7 +151,7 @@ fn a_request_that_has_begun_is_still_answered() {
     let command = torrap.signed("abc");
     let chunked = {
         let url = format!("{}/commands/2", torrap.slack.origin());
-        let form = torrap::tools::trial::command::form("/torrap", "def", &url);
+        let form = torrap::slack::request::form("/torrap", "def", &url);
         Draft::signed(form).chunked(20)
     };
     let bad = Draft::new("GET", "/nowhere").bytes();

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::gate::Gate;
 use crate::log_lines::LogLines;
 use torrap::config::{Config, Settings, SigningSecret};
+use torrap::slack::request;
 use torrap::slack::response_url::Origin;
 use torrap::tools::trial::command::{self, Response};
 use torrap::tools::trial::stand_in::{Answer, Post, SlackStandIn};
@@ -166,8 +167,8 @@ impl Drop for Torrap {
 
 /// A signed request for `/torrap text` with this `response_url`.
 pub fn signed(text: &str, response_url: &str) -> Vec<u8> {
-    let content = command::form("/torrap", text, response_url);
-    command::request(SECRET.as_bytes(), unix_secs(), content.as_bytes())
+    let content = request::form("/torrap", text, response_url);
+    request::signed(SECRET.as_bytes(), unix_secs(), content.as_bytes())
 }
 
 pub fn unix_secs() -> u64 {

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use torrap::slack::request;
 use torrap::tools::trial::command::{self, Response};
 use torrap::tools::trial::stand_in::{Answer, Post, SlackStandIn};
 
@@ -156,8 +157,8 @@ pub fn serve_by(
 /// A signed request for `/torrap text` with this `response_url`.
 pub fn signed(secret: &str, text: &str, response_url: &str) -> Vec<u8> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let content = command::form("/torrap", text, response_url);
-    command::request(secret.as_bytes(), now.as_secs(), content.as_bytes())
+    let content = request::form("/torrap", text, response_url);
+    request::signed(secret.as_bytes(), now.as_secs(), content.as_bytes())
 }
 
 pub fn connect(address: SocketAddr) -> TcpStream {

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 #[cfg(target_os = "linux")]
-use torrap::tools::trial::command;
+use torrap::slack::request;
 
 use crate::bot::{Bot, SECRET, exchange};
 #[cfg(target_os = "linux")]
@@ -158,9 +158,9 @@ fn a_flood_of_busy_is_summed_up_where_its_lines_are() {
 fn who_has_no_secret_cannot_hide_a_warning() {
     let lines = warnings(|bot| {
         let url = format!("{}/commands/1", bot.slack.origin());
-        let form = command::form("/torrap", "olleh", &url);
+        let form = request::form("/torrap", "olleh", &url);
         let request =
-            |secret: &str, secs| command::request(secret.as_bytes(), secs, form.as_bytes());
+            |secret: &str, secs| request::signed(secret.as_bytes(), secs, form.as_bytes());
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let mut requests = vec![NOWHERE.into(); 30];
         requests.extend(vec![request("another", now.as_secs()); 30]);

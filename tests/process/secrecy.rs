@@ -3,8 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
 
-use torrap::slack::signature::sign;
-use torrap::tools::trial::command;
+use torrap::slack::request::{self, sign};
 use torrap::tools::trial::stand_in::{Answer, Post};
 
 use crate::bot::{Bot, SECRET, SECRET_PATH, exchange, signed};
@@ -28,7 +27,7 @@ fn provoke(bot: &mut Bot) -> Vec<String> {
     let foreign = format!("https://example.com{SECRET_PATH}");
     let good = signed(SECRET, HOSTILE, &format!("{origin}{SECRET_PATH}"));
     let forged = signed("another secret", HOSTILE, &format!("{origin}{SECRET_PATH}"));
-    let old = command::request(
+    let old = request::signed(
         SECRET.as_bytes(),
         1_600_000_000,
         b"token=gIkuvaNzQIHg97ATvDxqgjtO",
@@ -40,7 +39,7 @@ fn provoke(bot: &mut Bot) -> Vec<String> {
         (signed(SECRET, HOSTILE, &foreign), 400),
         (signed(SECRET, HOSTILE, SECRET_PATH), 400),
         (
-            command::request(
+            request::signed(
                 SECRET.as_bytes(),
                 timestamp(&good),
                 b"token=gIkuvaNzQIHg97ATvDxqgjtO",

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use torrap::tools::trial::command;
+use torrap::slack::request;
 use torrap::tools::trial::stand_in::{Answer, SlackStandIn};
 
 use super::kernel;
@@ -80,9 +80,9 @@ impl Server {
     /// A signed request whose reply goes to the stand-in.
     pub fn signed(&self, text: &str) -> String {
         let response_url = format!("{}/commands/T0001/1/secret-path", self.slack.origin());
-        let form = command::form("/torrap", text, &response_url);
+        let form = request::form("/torrap", text, &response_url);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        let request = command::request(SECRET.as_bytes(), now.as_secs(), form.as_bytes());
+        let request = request::signed(SECRET.as_bytes(), now.as_secs(), form.as_bytes());
         String::from_utf8(request).unwrap()
     }
 

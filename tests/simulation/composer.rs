@@ -1,9 +1,9 @@
 //! What clients think of: requests of every kind, most of them commands.
 
 use torrap::http::Limits;
-use torrap::slack::signature::sign;
+use torrap::slack::request::{self, sign};
+use torrap::slack::signature::{SIGNATURE_FIELD, TIMESTAMP_FIELD};
 use torrap::time::UnixTime;
-use torrap::tools::trial::command;
 
 use super::faults;
 use super::generator::Generator;
@@ -55,7 +55,7 @@ impl Composer {
             Kind::Help => {
                 let text = generator.pick(&["", " ", "help", "HELP ", "\u{200b}"]);
                 let signed_at = self.signed_at(now, generator);
-                let form = command::form("/torrap", text, ORIGINS[0]);
+                let form = request::form("/torrap", text, ORIGINS[0]);
                 Draft::signed(&form, signed_at).finish(What::Help { signed_at }, generator)
             }
             Kind::Unusable => {
@@ -104,7 +104,7 @@ impl Composer {
             generator.number()
         );
         let signed_at = self.signed_at(now, generator);
-        let draft = Draft::signed(&command::form("/torrap", &text, &url), signed_at);
+        let draft = Draft::signed(&request::form("/torrap", &text, &url), signed_at);
         let what = What::Command {
             signed_at,
             text,
@@ -128,22 +128,24 @@ impl Composer {
 }
 
 fn forged(now_secs: u64, generator: &mut Generator) -> Draft {
-    let form = command::form("/torrap", "forged", ORIGINS[0]);
+    let form = request::form("/torrap", "forged", ORIGINS[0]);
     let (now, right) = (
         now_secs.to_string(),
         sign(SECRET.as_bytes(), now_secs, form.as_bytes()),
     );
-    const TIMESTAMP: &str = "X-Slack-Request-Timestamp";
-    const SIGNATURE: &str = "X-Slack-Signature";
     let draft = Draft::post(&form);
     match generator.below(7) {
         0 => draft,
-        1 => draft.field(TIMESTAMP, &now),
-        2 => draft.field(SIGNATURE, &right),
-        3 => draft.field(TIMESTAMP, &now).field(SIGNATURE, &right[3..]),
+        1 => draft.field(TIMESTAMP_FIELD, &now),
+        2 => draft.field(SIGNATURE_FIELD, &right),
+        3 => draft
+            .field(TIMESTAMP_FIELD, &now)
+            .field(SIGNATURE_FIELD, &right[3..]),
         4 => {
-            let twice = draft.field(TIMESTAMP, &now).field(SIGNATURE, &right);
-            twice.field(SIGNATURE, &right)
+            let twice = draft
+                .field(TIMESTAMP_FIELD, &now)
+                .field(SIGNATURE_FIELD, &right);
+            twice.field(SIGNATURE_FIELD, &right)
         }
         5 => {
             let mut altered = Draft::signed(&form, now_secs);
@@ -153,13 +155,15 @@ fn forged(now_secs: u64, generator: &mut Generator) -> Draft {
         }
         _ => {
             let another = sign(b"another", now_secs, form.as_bytes());
-            draft.field(TIMESTAMP, &now).field(SIGNATURE, &another)
+            draft
+                .field(TIMESTAMP_FIELD, &now)
+                .field(SIGNATURE_FIELD, &another)
         }
     }
 }
 
 fn unusable(signed_at: u64, generator: &mut Generator) -> Draft {
-    let foreign = command::form("/torrap", "x", "https://hooks.slack.com.example/commands/1");
+    let foreign = request::form("/torrap", "x", "https://hooks.slack.com.example/commands/1");
     let content = generator.pick(&[
         foreign.as_str(),
         "",

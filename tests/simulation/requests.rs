@@ -1,7 +1,8 @@
 //! A request on its way: how it is put on the wire, and what the answer to it depends on.
 
 use torrap::http::{Error, Request};
-use torrap::slack::signature::sign;
+use torrap::slack::request::sign;
+use torrap::slack::signature::{SIGNATURE_FIELD, TIMESTAMP_FIELD};
 
 use super::generator::Generator;
 
@@ -116,9 +117,9 @@ impl Draft {
     /// A form with its signature.
     pub fn signed(content: &str, signed_at: u64) -> Self {
         Self::post(content)
-            .field("X-Slack-Request-Timestamp", &signed_at.to_string())
+            .field(TIMESTAMP_FIELD, &signed_at.to_string())
             .field(
-                "x-slack-signature",
+                &SIGNATURE_FIELD.to_lowercase(),
                 &sign(SECRET.as_bytes(), signed_at, content.as_bytes()),
             )
     }

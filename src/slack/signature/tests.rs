@@ -1,12 +1,13 @@
-//! Slack's own vector, others, and what must not pass.
+//! Slack's own example, and what must not pass.
 
 use super::*;
+use crate::slack::request::sign;
 
-const SECRET: &[u8] = b"8f742231b10e8888abcd99yyyzzz85a5";
-const TIMESTAMP: u64 = 1_531_420_618;
+pub(in crate::slack) const SECRET: &[u8] = b"8f742231b10e8888abcd99yyyzzz85a5";
+pub(in crate::slack) const TIMESTAMP: u64 = 1_531_420_618;
 /// The example on Slack's page.
-const OFFICIAL: &str = "token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow&channel_id=G8PSS9T3V&channel_name=foobar&user_id=U2CERLKJA&user_name=roadrunner&command=%2Fwebhook-collect&text=&response_url=https%3A%2F%2Fhooks.slack.com%2Fcommands%2FT1DC2JH3J%2F397700885554%2F96rGlfmibIGlgcZRskXaIFfN&trigger_id=398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c";
-const OFFICIAL_SIGNATURE: &str =
+pub(in crate::slack) const OFFICIAL: &str = "token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow&channel_id=G8PSS9T3V&channel_name=foobar&user_id=U2CERLKJA&user_name=roadrunner&command=%2Fwebhook-collect&text=&response_url=https%3A%2F%2Fhooks.slack.com%2Fcommands%2FT1DC2JH3J%2F397700885554%2F96rGlfmibIGlgcZRskXaIFfN&trigger_id=398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c";
+pub(in crate::slack) const OFFICIAL_SIGNATURE: &str =
     "v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503";
 
 fn verify_at(now_secs: u64, timestamp: &str, signature: &str) -> Result<(), Error> {
@@ -24,44 +25,6 @@ fn slacks_own_vector() {
         verify_at(TIMESTAMP, "1531420618", OFFICIAL_SIGNATURE),
         Ok(())
     );
-    assert_eq!(
-        sign(SECRET, TIMESTAMP, OFFICIAL.as_bytes()),
-        OFFICIAL_SIGNATURE
-    );
-}
-
-#[test]
-fn further_vectors() {
-    let other = b"fa2c05deeef5a4077494e89f54394de0".as_slice();
-    for (secret, content, digits) in [
-        (
-            SECRET,
-            b"".as_slice(),
-            "55f41ec73231010289b54e669149ea021fccab11b5524355523533ce930cb739",
-        ),
-        (
-            SECRET,
-            b"a=b",
-            "4ac7a9660a84a7c0a8e890c919b12194f1f98ba378f6b76cb3be639dfd4ee7b9",
-        ),
-        (
-            SECRET,
-            "text=é".as_bytes(),
-            "0d5137b67e56f3cd2a7991a5bfd9ea4dfa98dd4fb418a1af2ad30273ce091982",
-        ),
-        (
-            SECRET,
-            b"\xff\xfe",
-            "1e24759714b2509d3673aed07ee62e21470bff8e64776a1b26919606cbcaa164",
-        ),
-        (
-            other,
-            b"test-body",
-            "baa91ef62d346e56607bbdd278a8acd570b91226854f15a382f43d33be42f666",
-        ),
-    ] {
-        assert_eq!(sign(secret, TIMESTAMP, content), format!("v0={digits}"));
-    }
 }
 
 #[test]

@@ -20,6 +20,7 @@ use crate::config::{Config, SigningSecret};
 use crate::platform;
 use crate::slack::markup;
 use crate::slack::message::{Message, Visibility};
+use crate::slack::request;
 use crate::slack::response_url::Origin;
 use crate::time::{Seconds, millis};
 use crate::{Server, Stopper};
@@ -184,11 +185,11 @@ impl Story<'_> {
     ) -> io::Result<(Instant, Response)> {
         let url = format!("{}{PATH}", stand_in.origin());
         let name = &self.choice.name;
-        let content = command::form(name, text, &url);
+        let content = request::form(name, text, &url);
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
-        let request = command::request(secret.as_bytes(), now.as_secs(), content.as_bytes());
+        let request = request::signed(secret.as_bytes(), now.as_secs(), content.as_bytes());
         let bytes = request.len();
         self.tell(
             "Slack",

@@ -6,12 +6,12 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::command::PATIENCE;
 use super::stand_in::{Answer, SlackStandIn};
-use super::{Error, PATH, Story, choice, command};
+use super::{Error, PATH, Story, choice};
 use crate::commands;
 use crate::config::Config;
 use crate::delivery;
+use crate::slack::request;
 use crate::slack::response_url::Origin;
-use crate::slack::signature::sign;
 use crate::time::millis;
 
 /// The most that is read of an answer.
@@ -60,7 +60,7 @@ pub fn run(
     };
     let name = &choice(config).name;
     story.tell("Slack", &format!("sends {name} {text} to {url}"))?;
-    let content = command::form(name, text, &format!("{origin}{PATH}"));
+    let content = request::form(name, text, &format!("{origin}{PATH}"));
     let sent = Instant::now();
     let reached = match post(&agent, url, config, content) {
         Ok(reached) => reached,
@@ -131,11 +131,11 @@ fn post(
         .as_secs();
     let secret = config.signing_secrets.first();
     let secret = secret.map(|secret| secret.as_bytes()).unwrap_or_default();
-    let request = ureq::http::Request::post(url)
-        .header("Content-Type", "application/x-www-form-urlencoded")
-        .header("X-Slack-Request-Timestamp", now.to_string())
-        .header("X-Slack-Signature", sign(secret, now, content.as_bytes()))
-        .body(content)?;
+    let mut request = ureq::http::Request::post(url);
+    for (name, value) in request::fields(secret, now, content.as_bytes()) {
+        request = request.header(name, value);
+    }
+    let request = request.body(content)?;
     let begun = Instant::now();
     let mut response = agent.run(request)?;
     let status = response.status().as_u16();

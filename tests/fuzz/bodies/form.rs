@@ -2,8 +2,9 @@
 
 use torrap::slack::form;
 use torrap::slack::invocation::{Error, Invocation, Scratch, is_certificate_check};
+use torrap::slack::request::sign;
 use torrap::slack::response_url::{Origin, ResponseUrl};
-use torrap::slack::signature::{Verifier, sign};
+use torrap::slack::signature::Verifier;
 use torrap::time::UnixTime;
 
 /// The body: the content of a request.

@@ -10,10 +10,10 @@ use torrap::app::Bot;
 use torrap::config::{Config, Settings, SigningSecret};
 use torrap::http::{Connection, Limits, Staging};
 use torrap::journal::{Error, Journal, Recovery, inspect};
+use torrap::slack::request;
 use torrap::slack::response_url::Origin;
 use torrap::store::PendingJob;
 use torrap::time::{Now, Tick, UnixTime};
-use torrap::tools::trial::command;
 
 const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 const ORIGIN: &str = "https://hooks.slack.com";
@@ -181,8 +181,8 @@ impl Process {
 
     /// A turn with a command; whether it may be acknowledged.
     fn accept(&mut self) -> bool {
-        let content = command::form("/torrap", TEXT, &format!("{ORIGIN}/1"));
-        let mut request = command::request(SECRET.as_bytes(), NOW.unix.secs(), content.as_bytes());
+        let content = request::form("/torrap", TEXT, &format!("{ORIGIN}/1"));
+        let mut request = request::signed(SECRET.as_bytes(), NOW.unix.secs(), content.as_bytes());
         let (mut staging, limits) = (Staging::default(), Limits::default());
         staging.begin(NOW.unix);
         let mut connection = Connection::new(NOW.tick, &limits);

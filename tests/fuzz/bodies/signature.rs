@@ -1,5 +1,5 @@
 //! Nobody gets in whose signature is not right: the bot against HMAC and a strict reading of the
-//! two fields.
+//! two fields. [`judge`] computes the signature by itself, since signer and verifier share their code.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -8,7 +8,8 @@ use super::input::Input;
 use torrap::app::Bot;
 use torrap::config::{Config, Settings, SigningSecret};
 use torrap::http::{Fields, Request, Version};
-use torrap::slack::signature::{Error, Verifier, sign};
+use torrap::slack::request::sign;
+use torrap::slack::signature::{Error, Verifier};
 use torrap::time::{Now, Tick, UnixTime};
 
 const SECRETS: [&str; 2] = [

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
-use torrap::tools::trial::command;
+use torrap::slack::request;
 
 use crate::http::HEALTHZ;
 use crate::kernel;
@@ -136,8 +136,8 @@ impl Process {
 
     /// A signed command that needs no reply, so that nothing goes out: its answer's status.
     pub fn help(&self, client: &mut Client) -> u16 {
-        let form = command::form("/torrap", "help", "https://hooks.slack.com/x");
-        let request = command::request(SECRET.as_bytes(), unix_secs(), form.as_bytes());
+        let form = request::form("/torrap", "help", "https://hooks.slack.com/x");
+        let request = request::signed(SECRET.as_bytes(), unix_secs(), form.as_bytes());
         client.exchange(request).status
     }
 }

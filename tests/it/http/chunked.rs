@@ -1,6 +1,6 @@
 //! Chunked content: what the handler sees is the content, and what is no content has no effect.
 
-use torrap::tools::trial::command;
+use torrap::slack::request;
 
 use super::{HEALTHZ, assert_refused, assert_statuses, exchange, post};
 use crate::support::{SECRET, Torrap, signed, unix_secs};
@@ -127,8 +127,8 @@ fn sizes_that_overflow_do_not_come_round() {
 #[test]
 fn trailers_never_act_as_header_fields() {
     let torrap = Torrap::start();
-    let content = command::form("/torrap", "x", "http://x/");
-    let request = command::request(SECRET.as_bytes(), unix_secs(), content.as_bytes());
+    let content = request::form("/torrap", "x", "http://x/");
+    let request = request::signed(SECRET.as_bytes(), unix_secs(), content.as_bytes());
     let request = String::from_utf8(request).unwrap();
     let line = |name: &str| request.lines().find(|line| line.starts_with(name)).unwrap();
     let (signature, time) = (line("X-Slack-Signature"), line("X-Slack-Request-Timestamp"));

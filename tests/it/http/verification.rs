@@ -1,7 +1,6 @@
 //! Verified first, parsed afterwards: signatures, times and forms at their oddest.
 
-use torrap::slack::signature::sign;
-use torrap::tools::trial::command;
+use torrap::slack::request::{self, sign};
 
 use super::{HEALTHZ, assert_statuses, exchange};
 use crate::support::{SECRET, Torrap, unix_secs};
@@ -16,11 +15,11 @@ fn with_lines(lines: &[u8], content: &[u8]) -> Vec<u8> {
 }
 
 fn signed_content(content: &[u8]) -> Vec<u8> {
-    command::request(SECRET.as_bytes(), unix_secs(), content)
+    request::signed(SECRET.as_bytes(), unix_secs(), content)
 }
 
 fn form() -> String {
-    command::form("/torrap", "x", "http://127.0.0.1:9/x")
+    request::form("/torrap", "x", "http://127.0.0.1:9/x")
 }
 
 #[test]
@@ -130,7 +129,7 @@ fn times_at_the_ends_of_their_range_are_refused_even_when_signed() {
         1 << 63,
         u64::MAX / 1000,
     ] {
-        let request = command::request(SECRET.as_bytes(), time, form().as_bytes());
+        let request = request::signed(SECRET.as_bytes(), time, form().as_bytes());
         assert_statuses(&torrap, request, &[401]);
     }
 }
@@ -207,7 +206,7 @@ fn a_response_url_is_compared_by_its_parts() {
         format!("{origin}/\u{e9}"),
         format!("http:/127.0.0.1:{port}/x"),
     ] {
-        let request = signed_content(command::form("/torrap", "x", &url).as_bytes());
+        let request = signed_content(request::form("/torrap", "x", &url).as_bytes());
         let seen = exchange(&torrap, &request);
         assert_eq!(seen.statuses, [400], "{url:?}");
     }

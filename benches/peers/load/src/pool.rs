@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use torrap::tools::trial::command;
+use torrap::slack::request;
 
 /// Memory for requests; large ones are fewer and come round again sooner.
 const POOL_BYTES: usize = 64 * 1024 * 1024;
@@ -53,7 +53,7 @@ impl Pool {
             } else {
                 secret
             };
-            let request = command::request(key, now, content(index, shape).as_bytes());
+            let request = request::signed(key, now, content(index, shape).as_bytes());
             pool.bytes.extend_from_slice(&request);
             pool.ends.push(pool.bytes.len());
         }
@@ -87,7 +87,7 @@ fn content(index: usize, shape: &Shape) -> String {
         'x',
         shape.text_bytes.saturating_sub(text.len()),
     ));
-    let mut content = command::form("/torrap", &text, &url);
+    let mut content = request::form("/torrap", &text, &url);
     let missing = shape.content_bytes.saturating_sub(content.len());
     if missing > 0 {
         content.push_str("&padding=");
