@@ -1,16 +1,12 @@
 //! What a timer costs, and that it costs the same beside a million others.
 
-#[path = "../tests/shared/generator.rs"]
-#[allow(dead_code, unreachable_pub)] // the simulation uses all of it
-mod generator;
-
 use std::hint::black_box;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use torrap::time::Tick;
 use torrap::timing_wheel::{RANGE_MS, TimingWheel};
 
-use generator::Generator;
+use test_support::generator::Generator;
 
 const PENDING: [u64; 3] = [0, 100_000, 1_000_000];
 const BATCH: u64 = 256;

@@ -12,23 +12,14 @@ mod delivery;
 mod draft;
 mod exposition;
 mod gate;
-#[path = "../shared/generator.rs"]
-#[allow(dead_code)] // the simulation uses all of it
-mod generator;
 mod hostile;
 mod http;
-#[cfg(target_os = "linux")]
-#[path = "../shared/kernel.rs"]
-#[allow(dead_code)] // the siege uses all of it
-mod kernel;
 mod log_lines;
 mod metrics;
 mod proxy;
 mod refusal;
 mod resources;
 mod rfc9112;
-#[path = "../shared/rubbish.rs"]
-mod rubbish;
 mod senders;
 mod slash_command;
 mod stop;

@@ -11,15 +11,14 @@ mod command;
 mod crashes;
 mod disk;
 mod earlier;
-#[path = "../shared/generator.rs"]
-#[allow(dead_code)] // the simulation uses all of it
-mod generator;
 mod lineage;
 mod moving;
 mod process;
 mod restarts;
 mod rules;
 mod world;
+
+use test_support::generator;
 
 fn number(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;

@@ -5,8 +5,8 @@ use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 use super::besieger::{Besieger, is_open, reset, send_and_hear_out, send_without_end};
-use super::generator::Generator;
-use super::rubbish::rubbish;
+use test_support::garbage::garbage;
+use test_support::generator::Generator;
 
 pub struct Attack {
     pub name: &'static str,
@@ -271,7 +271,7 @@ fn other_protocols(besieger: &Besieger) -> String {
 fn random_bytes(besieger: &Besieger) -> String {
     let mut generator = Generator::new(1);
     let count = besieger.repeat(|_, stream| {
-        send_and_hear_out(stream, &rubbish(&mut generator));
+        send_and_hear_out(stream, &garbage(&mut generator));
     });
     format!("{count} connections")
 }

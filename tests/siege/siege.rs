@@ -17,16 +17,8 @@
 
 mod attacks;
 mod besieger;
-#[path = "../shared/generator.rs"]
-#[allow(dead_code)] // the simulation uses all of it
-mod generator;
 mod good_client;
-#[path = "../shared/kernel.rs"]
-#[allow(dead_code)] // the tests use all of it
-mod kernel;
 mod kernel_memory;
-#[path = "../shared/rubbish.rs"]
-mod rubbish;
 mod server;
 
 use std::net::SocketAddr;

@@ -6,8 +6,8 @@ use torrap::slack::signature::{SIGNATURE_FIELD, TIMESTAMP_FIELD};
 use torrap::time::UnixTime;
 
 use super::faults;
-use super::generator::Generator;
 use super::requests::{Draft, ORIGINS, SECRET, Sent, WORKSPACES, What};
+use test_support::generator::Generator;
 
 /// Makes requests, no two commands alike.
 pub struct Composer {

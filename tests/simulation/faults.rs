@@ -2,8 +2,8 @@
 
 use torrap::http::{Error, Limits};
 
-use super::generator::Generator;
 use super::requests::Sent;
+use test_support::generator::Generator;
 
 const POST: &str = "POST /slack HTTP/1.1\r\nHost: x\r\n";
 

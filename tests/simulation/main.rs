@@ -10,21 +10,17 @@ mod client;
 mod composer;
 mod driver;
 mod faults;
-#[path = "../shared/generator.rs"]
-mod generator;
 mod model;
 mod receiver;
 mod requests;
-#[path = "../shared/seeds.rs"]
-mod seeds;
 mod standing;
 mod tally;
 mod verdicts;
 mod wire;
 mod world;
 
-use seeds::Replay;
 use tally::Tally;
+use test_support::seeds::{self, Replay};
 use world::World;
 
 const SEEDS: u64 = 256;

@@ -7,7 +7,7 @@ use torrap::jobs::Outcome;
 use torrap::slab::Key;
 use torrap::time::{Now, Tick};
 
-use super::generator::Generator;
+use test_support::generator::Generator;
 
 /// What a receiver answers, if anything.
 #[derive(Clone, Copy, Debug)]

@@ -10,10 +10,10 @@ use torrap::time::{Now, Tick, UnixTime};
 
 use super::client::{Client, Turn};
 use super::composer::Composer;
-use super::generator::Generator;
 use super::model::Model;
 use super::receiver::Receiver;
 use super::requests::{ORIGINS, SECRET};
+use test_support::generator::Generator;
 
 pub struct World {
     pub generator: Generator,

@@ -5,7 +5,7 @@
 
 mod client;
 mod disk;
-#[path = "../../../tests/shared/generator.rs"]
+#[path = "../../../tests/support/generator.rs"]
 #[allow(dead_code, unreachable_pub)] // the other simulation uses all of it
 mod generator;
 mod habits;
@@ -16,7 +16,7 @@ mod late;
 mod network;
 mod platform;
 #[allow(clippy::disallowed_methods)] // it reads the seeds from the environment
-#[path = "../../../tests/shared/seeds.rs"]
+#[path = "../../../tests/support/seeds.rs"]
 #[allow(unreachable_pub)]
 mod seeds;
 mod senders;

@@ -278,7 +278,7 @@ fn clients_that_do_not_read_fill_no_large_buffers() {
     for client in &mut clients {
         flood(client, HEALTHZ.as_bytes());
     }
-    let looks = std::iter::repeat_with(|| crate::kernel::queued_at(torrap.address.port()));
+    let looks = std::iter::repeat_with(|| test_support::kernel::queued_at(torrap.address.port()));
     let mut looks = looks.take(1_000);
     let queued = looks.find(|queued| queued.len() == PLACES).unwrap();
     for bytes in queued {

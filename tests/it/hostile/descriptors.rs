@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use torrap::tools::trial::command;
 
 use super::process::Process;
-use crate::generator::Generator;
 use crate::http::HEALTHZ;
 use crate::http::pipelining::narrow;
 use crate::support::{Client, PATIENCE};
+use test_support::generator::Generator;
 
 #[test]
 fn no_descriptor_is_left_behind() {

@@ -13,10 +13,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::generator::Generator;
 use crate::http::{HEALTHZ, responses};
-use crate::rubbish::rubbish;
 use crate::support::{Client, PATIENCE, Torrap};
+use test_support::garbage::garbage;
+use test_support::generator::Generator;
 
 /// Sets a flag also when the test fails, so that nobody goes on for ever.
 struct Ending<'a>(&'a AtomicBool);
@@ -147,7 +147,7 @@ fn random_bytes() {
     besieged("random bytes", |torrap| {
         for seed in 1..=200 {
             let mut generator = Generator::new(seed);
-            let input = rubbish(&mut generator);
+            let input = garbage(&mut generator);
             let mut client = torrap.connect();
             let mut rest = input.as_slice();
             while !rest.is_empty() {

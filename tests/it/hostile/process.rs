@@ -10,8 +10,8 @@ use std::thread;
 use torrap::slack::request;
 
 use crate::http::HEALTHZ;
-use crate::kernel;
 use crate::support::{Client, PATIENCE, SECRET, unix_secs};
+use test_support::kernel;
 
 /// A running torrap; dropping it ends it.
 pub struct Process {

@@ -22,7 +22,7 @@ const WORDS: [&str; 16] = [
 ];
 
 /// Up to 200 words of HTTP, any bytes between them.
-pub fn rubbish(generator: &mut Generator) -> Vec<u8> {
+pub fn garbage(generator: &mut Generator) -> Vec<u8> {
     let mut bytes = Vec::new();
     for _ in 0..generator.below(200) {
         if generator.percent(10) {
