@@ -3,10 +3,9 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use test_support::generator::Generator;
 use torrap::time::Tick;
 use torrap::timing_wheel::{RANGE_MS, TimingWheel};
-
-use test_support::generator::Generator;
 
 const PENDING: [u64; 3] = [0, 100_000, 1_000_000];
 const BATCH: u64 = 256;

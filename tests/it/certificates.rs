@@ -11,9 +11,8 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::crypto::ring;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{HandshakeKind, ServerConfig, ServerConnection, StreamOwned};
+use test_support::PATIENCE;
 use torrap::tools::trial::stand_in::{Answer, Post, SlackStandIn, Stream};
-
-use crate::support::PATIENCE;
 
 /// An authority whose certificate lies in a file for as long as it lives.
 pub struct Authority {

@@ -5,11 +5,11 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
+use test_support::{Gate, PATIENCE, SECRET, Torrap, signed};
 use torrap::slack::response_url::Origin;
 use torrap::tools::trial::stand_in::{Answer, Post, SlackStandIn};
 
 use crate::slash_command::assert_acknowledged;
-use crate::support::{PATIENCE, Torrap, signed};
 
 /// The first attempt at each path is answered as `first` says, all others with `ok`.
 fn first_then_ok(
@@ -220,7 +220,7 @@ fn a_receiver_that_refuses_connections_is_tried_again() {
     let origin = late.origin();
     let nobody = SlackStandIn::start(|_| Answer::ok()).unwrap();
     let torrap = Torrap::posting_to(nobody, &origin, |_| {});
-    let request = signed("abc", &format!("{origin}/late"));
+    let request = signed(SECRET, "abc", &format!("{origin}/late"));
     assert_acknowledged(&torrap.connect().exchange(request));
     let line = torrap.log.wait_for("attempt failed", 1).remove(0);
     assert!(
@@ -238,7 +238,7 @@ fn a_receiver_that_refuses_connections_is_tried_again() {
 fn a_slow_answer_is_waited_for() {
     let torrap = Torrap::with(
         |_| {
-            crate::gate::Gate::default().wait_at_most(Duration::from_millis(300));
+            Gate::default().wait_at_most(Duration::from_millis(300));
             Answer::ok()
         },
         |_| {},
@@ -300,7 +300,7 @@ fn refused_connections_do_not_count_as_attempts() {
     let origin = never.origin();
     let nobody = SlackStandIn::start(|_| Answer::ok()).unwrap();
     let torrap = Torrap::posting_to(nobody, &origin, |config| config.drain_ms = 0);
-    let request = signed("abc", &format!("{origin}/late"));
+    let request = signed(SECRET, "abc", &format!("{origin}/late"));
     assert_acknowledged(&torrap.connect().exchange(request));
     torrap.log.wait_for("attempt failed", 2);
     assert_nothing_was_sent(torrap);

@@ -1,9 +1,8 @@
 //! A signed request that can be spoilt before it is sent.
 
+use test_support::{SECRET, unix_secs};
 use torrap::slack::request;
 use torrap::slack::signature::{SIGNATURE_FIELD, TIMESTAMP_FIELD};
-
-use crate::support::{SECRET, unix_secs};
 
 pub const SIGNATURE: &str = SIGNATURE_FIELD;
 pub const TIMESTAMP: &str = TIMESTAMP_FIELD;

@@ -11,10 +11,8 @@ mod certificates;
 mod delivery;
 mod draft;
 mod exposition;
-mod gate;
 mod hostile;
 mod http;
-mod log_lines;
 mod metrics;
 mod proxy;
 mod refusal;
@@ -25,6 +23,5 @@ mod slash_command;
 mod stop;
 #[cfg(target_os = "linux")] // /proc
 mod stopped;
-mod support;
 mod text;
 mod tls;

@@ -1,5 +1,6 @@
 //! What Prometheus is told, and the checks of readiness.
 
+use test_support::{Client, PATIENCE, SECRET, Torrap, unix_secs};
 use torrap::config::Config;
 use torrap::slack::request;
 use torrap::tools::trial::command::Response;
@@ -7,7 +8,6 @@ use torrap::tools::trial::stand_in::Answer;
 
 use crate::draft::Draft;
 use crate::exposition::Page;
-use crate::support::{Client, PATIENCE, SECRET, Torrap, unix_secs};
 
 fn watched(config: &mut Config) {
     config.metrics_listen = vec!["127.0.0.1:0".to_owned()];

@@ -5,13 +5,13 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use test_support::Torrap;
 use torrap::Server;
 use torrap::config::{Config, NoProxy, Proxy, Settings};
 
 use crate::certificates::Authority;
 use crate::delivery::assert_nothing_was_sent;
 use crate::slash_command::assert_acknowledged;
-use crate::support::Torrap;
 use crate::tls::origin;
 
 /// A proxy that takes CONNECT, and nobody at his word: whatever is asked for leads to `target`.

@@ -1,11 +1,11 @@
 //! Commands that are refused, and Slack's certificate check, which is not a command.
 
+use test_support::{SECRET, Torrap, unix_secs};
 use torrap::slack::request;
 use torrap::tools::trial::stand_in::Answer;
 
 use crate::draft::{Draft, SIGNATURE, TIMESTAMP};
 use crate::slash_command::{assert_acknowledged, undated};
-use crate::support::{SECRET, Torrap, unix_secs};
 
 fn form(torrap: &Torrap) -> String {
     let url = format!("{}/commands/T0001/1/secret-path", torrap.slack.origin());

@@ -1,10 +1,10 @@
 //! Every other resource: health, what is not there, what may not be done.
 
 use serde_json::Value;
+use test_support::{Torrap, unix_secs};
 
 use crate::draft::Draft;
 use crate::slash_command::undated;
-use crate::support::{Torrap, unix_secs};
 
 #[test]
 fn health_is_json_with_the_time() {

@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use test_support::{Gate, Torrap};
 use torrap::tools::trial::stand_in::{Answer, Post};
 
-use crate::gate::Gate;
 use crate::slash_command::assert_acknowledged;
-use crate::support::Torrap;
 
 /// How many posts there were, and over how many connections they came.
 fn posts_and_connections(posts: &[Post]) -> (usize, usize) {

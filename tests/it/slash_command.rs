@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use test_support::{PATIENCE, SECRET, Torrap, signed, unix_secs};
 use torrap::commands::Chosen;
 use torrap::config::SigningSecret;
 use torrap::slack::request;
@@ -11,7 +12,6 @@ use torrap::tools::trial::command::Response;
 use torrap::tools::trial::stand_in::{Answer, SlackStandIn};
 
 use crate::draft::Draft;
-use crate::support::{PATIENCE, Torrap, signed, unix_secs};
 
 /// A head without its Date, the only part that may differ between two answers.
 pub fn undated(response: &Response) -> String {
@@ -164,7 +164,7 @@ fn any_of_several_secrets_serves() {
         (secrets[0], 200),
         (secrets[1], 200),
         ("next-secret,secret-before", 401),
-        (crate::support::SECRET, 401),
+        (SECRET, 401),
     ] {
         let draft = Draft::signed_with(secret, unix_secs(), &content);
         let response = torrap.connect().exchange(draft.bytes());
@@ -228,13 +228,18 @@ fn slacks_own_example_is_understood() {
                 &command=%2Fwebhook-collect&text=&response_url=https%3A%2F%2Fhooks.slack.com\
                 %2Fcommands%2FT1DC2JH3J%2F397700885554%2F96rGlfmibIGlgcZRskXaIFfN\
                 &trigger_id=398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c";
+    let secret = "8f742231b10e8888abcd99yyyzzz85a5";
     let torrap = Torrap::with(
         |_| Answer::ok(),
-        |config| config.reply_origins = vec![Origin::parse("https://hooks.slack.com").unwrap()],
+        |config| {
+            config.signing_secrets = vec![SigningSecret::new(secret).unwrap()];
+            config.reply_origins = vec![Origin::parse("https://hooks.slack.com").unwrap()];
+        },
     );
     let mut client = torrap.connect();
-    assert_says(&client.exchange(Draft::signed(form).bytes()), "/torrap");
-    let old = Draft::signed_with(crate::support::SECRET, 1_531_420_618, form);
+    let new = Draft::signed_with(secret, unix_secs(), form);
+    assert_says(&client.exchange(new.bytes()), "/torrap");
+    let old = Draft::signed_with(secret, 1_531_420_618, form);
     let signature = "v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503";
     assert_eq!(old.value(crate::draft::SIGNATURE), signature);
     assert_eq!(client.exchange(old.bytes()).status, 401);
@@ -291,7 +296,7 @@ fn each_reply_goes_to_the_origin_that_it_was_asked_at() {
     let origin = Origin::parse(&second.origin()).unwrap();
     let torrap = Torrap::with(|_| Answer::ok(), |config| config.reply_origins.push(origin));
     let url = format!("{}/commands/2", second.origin());
-    assert_acknowledged(&torrap.connect().exchange(signed("second", &url)));
+    assert_acknowledged(&torrap.connect().exchange(signed(SECRET, "second", &url)));
     assert_acknowledged(&torrap.command("first"));
     assert_eq!(torrap.replies(1), ["tsrif"]);
     let posts = second.wait_for(1, PATIENCE);

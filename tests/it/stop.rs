@@ -4,12 +4,11 @@ use std::io::ErrorKind;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use test_support::{Client, Gate, PATIENCE, Torrap};
 use torrap::tools::trial::stand_in::Answer;
 
 use crate::draft::Draft;
-use crate::gate::Gate;
 use crate::slash_command::{assert_acknowledged, undated};
-use crate::support::{Client, PATIENCE, Torrap};
 
 /// A bot whose stop lasts until the gate opens.
 fn gated() -> (Torrap, Gate) {

@@ -6,11 +6,11 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use test_support::{Client, PATIENCE, SECRET};
 use torrap::config::{Config, Settings, SigningSecret};
 use torrap::{Server, http::Limits};
 
 use crate::http::HEALTHZ;
-use crate::support::{Client, PATIENCE, SECRET};
 
 /// Each wait of the server.
 const LIMIT_MS: u64 = 2_000;

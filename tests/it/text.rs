@@ -1,11 +1,11 @@
 //! What people type, and what comes back: over the wire, escaped and not.
 
 use serde_json::Value;
+use test_support::Torrap;
 use torrap::tools::trial::stand_in::Answer;
 
 use crate::draft::Draft;
 use crate::slash_command::assert_acknowledged;
-use crate::support::Torrap;
 
 /// A form whose text is exactly what Slack delivers, entities and tokens included.
 fn delivered(torrap: &Torrap, text: &str) -> Draft {

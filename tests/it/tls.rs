@@ -4,15 +4,14 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use rustls::HandshakeKind;
+use test_support::{Gate, Torrap};
 use torrap::Server;
 use torrap::config::{Config, Settings};
 use torrap::tools::trial::stand_in::{Answer, SlackStandIn};
 
 use crate::certificates::Authority;
 use crate::delivery::assert_nothing_was_sent;
-use crate::gate::Gate;
 use crate::slash_command::assert_acknowledged;
-use crate::support::Torrap;
 
 /// The origin of a stand-in by its name, which its certificate is for.
 pub fn origin(slack: &SlackStandIn) -> String {

@@ -4,9 +4,10 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
-use super::besieger::{Besieger, is_open, reset, send_and_hear_out, send_without_end};
 use test_support::garbage::garbage;
 use test_support::generator::Generator;
+
+use super::besieger::{Besieger, is_open, reset, send_and_hear_out, send_without_end};
 
 pub struct Attack {
     pub name: &'static str,

@@ -7,10 +7,9 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use test_support::kernel;
 use torrap::slack::request;
 use torrap::tools::trial::stand_in::{Answer, SlackStandIn};
-
-use test_support::kernel;
 
 const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 /// For what was opened to be given back: sender threads go after 10 s of idleness.

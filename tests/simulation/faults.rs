@@ -1,9 +1,9 @@
 //! Requests that break the protocol or a limit, after which nothing on their connection is answered.
 
+use test_support::generator::Generator;
 use torrap::http::{Error, Limits};
 
 use super::requests::Sent;
-use test_support::generator::Generator;
 
 const POST: &str = "POST /slack HTTP/1.1\r\nHost: x\r\n";
 

@@ -2,12 +2,11 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use test_support::generator::Generator;
 use torrap::app::Report;
 use torrap::jobs::Outcome;
 use torrap::slab::Key;
 use torrap::time::{Now, Tick};
-
-use test_support::generator::Generator;
 
 /// What a receiver answers, if anything.
 #[derive(Clone, Copy, Debug)]

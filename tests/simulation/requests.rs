@@ -1,10 +1,9 @@
 //! A request on its way: how it is put on the wire, and what the answer to it depends on.
 
+use test_support::generator::Generator;
 use torrap::http::{Error, Request};
 use torrap::slack::request::sign;
 use torrap::slack::signature::{SIGNATURE_FIELD, TIMESTAMP_FIELD};
-
-use test_support::generator::Generator;
 
 pub const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 pub const ORIGINS: [&str; 2] = ["https://hooks.slack.com", "https://hooks.slack-gov.com"];

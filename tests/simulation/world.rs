@@ -1,5 +1,6 @@
 //! All there is: the bot, its clients, its senders and both clocks.
 
+use test_support::generator::Generator;
 use torrap::Config;
 use torrap::app::{Bot, Report};
 use torrap::config::{Settings, SigningSecret};
@@ -13,7 +14,6 @@ use super::composer::Composer;
 use super::model::Model;
 use super::receiver::Receiver;
 use super::requests::{ORIGINS, SECRET};
-use test_support::generator::Generator;
 
 pub struct World {
     pub generator: Generator,

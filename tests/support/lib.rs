@@ -6,8 +6,41 @@
     clippy::disallowed_types
 )] // it is the outside world, and a test may fail
 
+mod client;
 pub mod garbage;
+mod gate;
 pub mod generator;
 #[cfg(target_os = "linux")]
 pub mod kernel;
+mod log_lines;
 pub mod seeds;
+mod server;
+
+pub use client::Client;
+pub use gate::Gate;
+pub use log_lines::LogLines;
+pub use server::Torrap;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use torrap::slack::request;
+
+/// A signing secret in the form of Slack's, and another one than that of its documentation, of which the bot warns.
+pub const SECRET: &str = "8f742231b10e8888abcd99feedface85";
+
+/// What nothing on one machine should ever take.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A request for `/torrap text` with this `response_url`, signed now.
+pub fn signed(secret: &str, text: &str, response_url: &str) -> Vec<u8> {
+    let content = request::form("/torrap", text, response_url);
+    request::signed(secret.as_bytes(), unix_secs(), content.as_bytes())
+}
+
+/// The time of day in seconds since 1970.
+pub fn unix_secs() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
+}

@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use test_support::{Client, PATIENCE, Torrap};
 use torrap::tools::trial::stand_in::Answer;
 
 use super::Ending;
 use crate::http::pipelining::{flood, narrow};
 use crate::http::{HEALTHZ, read_to_end, responses};
-use crate::support::{Client, PATIENCE, Torrap};
 
 const PLACES: usize = 8;
 /// A command without a reply.

@@ -4,13 +4,13 @@ use std::io::{ErrorKind, Write};
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
+use test_support::generator::Generator;
+use test_support::{Client, PATIENCE};
 use torrap::tools::trial::command;
 
 use super::process::Process;
 use crate::http::HEALTHZ;
 use crate::http::pipelining::narrow;
-use crate::support::{Client, PATIENCE};
-use test_support::generator::Generator;
 
 #[test]
 fn no_descriptor_is_left_behind() {

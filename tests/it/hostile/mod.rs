@@ -13,10 +13,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::http::{HEALTHZ, responses};
-use crate::support::{Client, PATIENCE, Torrap};
 use test_support::garbage::garbage;
 use test_support::generator::Generator;
+use test_support::{Client, PATIENCE, Torrap};
+
+use crate::http::{HEALTHZ, responses};
 
 /// Sets a flag also when the test fails, so that nobody goes on for ever.
 struct Ending<'a>(&'a AtomicBool);

@@ -7,11 +7,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
+use test_support::{Client, PATIENCE, SECRET, kernel, unix_secs};
 use torrap::slack::request;
 
 use crate::http::HEALTHZ;
-use crate::support::{Client, PATIENCE, SECRET, unix_secs};
-use test_support::kernel;
 
 /// A running torrap; dropping it ends it.
 pub struct Process {

@@ -1,9 +1,9 @@
 //! Chunked content: what the handler sees is the content, and what is no content has no effect.
 
+use test_support::{SECRET, Torrap, signed, unix_secs};
 use torrap::slack::request;
 
 use super::{HEALTHZ, assert_refused, assert_statuses, exchange, post};
-use crate::support::{SECRET, Torrap, signed, unix_secs};
 
 fn chunked(content: &str) -> String {
     post("Transfer-Encoding: chunked\r\n", content)
@@ -145,7 +145,7 @@ fn trailers_never_act_as_header_fields() {
 fn a_signed_request_is_the_same_command_in_any_cut() {
     let torrap = Torrap::start();
     let url = format!("{}/commands/T0001/1/secret-path", torrap.slack.origin());
-    let seen = exchange(&torrap, signed("tuc", &url));
+    let seen = exchange(&torrap, signed(SECRET, "tuc", &url));
     assert_eq!((seen.statuses, seen.closing), (vec![200], false));
     assert_eq!(torrap.replies(2), ["cut"; 2]);
 }

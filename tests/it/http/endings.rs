@@ -2,8 +2,9 @@
 
 use std::net::Shutdown;
 
+use test_support::{SECRET, Torrap, signed};
+
 use super::{HEALTHZ, answers, excerpt, exchange, post, read_to_end, responses};
-use crate::support::{Torrap, signed};
 
 #[test]
 fn a_fin_after_complete_requests_still_gets_every_answer() {
@@ -111,7 +112,7 @@ fn the_log_names_another_protocol_and_what_to_change() {
 #[test]
 fn a_reset_at_any_byte_leaves_a_server_that_serves() {
     let torrap = Torrap::start();
-    let request = signed("teser", &format!("{}/x", torrap.slack.origin()));
+    let request = signed(SECRET, "teser", &format!("{}/x", torrap.slack.origin()));
     for len in (0..=request.len()).step_by(3) {
         let mut client = torrap.connect();
         client.send(&request[..len]);

@@ -2,8 +2,9 @@
 
 use std::io::Read;
 
+use test_support::{Client, Torrap};
+
 use super::{HEALTHZ, answers, assert_refused, assert_statuses, responses};
-use crate::support::{Client, Torrap};
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 

@@ -1,8 +1,9 @@
 //! Where content ends: whatever could be read in two ways is refused, and nothing that belongs to one
 //! request is ever taken for the next.
 
+use test_support::Torrap;
+
 use super::{HEALTHZ, assert_refused, assert_statuses, exchange, get, post};
-use crate::support::Torrap;
 
 /// Content that would be answered with 200 if it were taken for a request.
 const SMUGGLED: &str = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";

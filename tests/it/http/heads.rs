@@ -1,7 +1,8 @@
 //! Request lines and header fields.
 
+use test_support::Torrap;
+
 use super::{HEALTHZ, answers, assert_refused, assert_statuses, exchange, get};
-use crate::support::Torrap;
 
 #[test]
 fn request_targets_in_all_four_forms() {

@@ -1,9 +1,9 @@
 //! Limits of size, at the byte, and that the refusal reaches a client that is still sending.
 
+use test_support::Torrap;
 use torrap::http::{FIELDS_MAX, Limits};
 
 use super::{HEALTHZ, assert_refused, assert_statuses, exchange_cut, get, post, read_to_end};
-use crate::support::Torrap;
 use torrap::tools::trial::stand_in::Answer;
 
 /// A server with limits so small that a case of one byte in each write stays quick.

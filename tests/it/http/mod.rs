@@ -17,9 +17,8 @@ mod verification;
 use std::io::Read;
 use std::net::{Shutdown, SocketAddr};
 
+use test_support::{Client, Torrap};
 use torrap::tools::trial::command::Response;
-
-use crate::support::{Client, Torrap};
 
 /// A request that is answered with 200; after another one, the proof that nothing of that was left.
 pub const HEALTHZ: &str = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";

@@ -1,7 +1,8 @@
 //! How long a connection lives: Connection lists, HTTP/1.0, nothing after the last answer.
 
+use test_support::Torrap;
+
 use super::{HEALTHZ, answers, assert_statuses, exchange, get, post};
-use crate::support::Torrap;
 
 #[test]
 fn connection_is_a_list_in_any_case_across_lines() {

@@ -5,8 +5,8 @@ use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
 
 use super::{HEALTHZ, answers, get, post, read_to_end, responses};
-use crate::support::{Client, PATIENCE, Torrap};
 use socket2::{Domain, Socket, Type};
+use test_support::{Client, PATIENCE, Torrap};
 
 /// More than the buffers of both kernels hold for a narrow client.
 const FLOOD_BYTES_MAX: usize = 16 << 20;

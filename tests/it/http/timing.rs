@@ -4,10 +4,10 @@
 use std::io::{ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
+use test_support::{Client, PATIENCE, Torrap};
 use torrap::tools::trial::stand_in::Answer;
 
 use super::{HEALTHZ, post};
-use crate::support::{Client, PATIENCE, Torrap};
 
 const SHORT_MS: u64 = 150;
 /// What a limit must have lasted at least; the server counts whole milliseconds.

@@ -1,9 +1,9 @@
 //! Verified first, parsed afterwards: signatures, times and forms at their oddest.
 
+use test_support::{SECRET, Torrap, unix_secs};
 use torrap::slack::request::{self, sign};
 
 use super::{HEALTHZ, assert_statuses, exchange};
-use crate::support::{SECRET, Torrap, unix_secs};
 
 /// A request with these lines, whose content is a good form.
 fn with_lines(lines: &[u8], content: &[u8]) -> Vec<u8> {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use crate::support::PATIENCE;
+use crate::PATIENCE;
 
 /// Closed until it is opened; a clone is the same gate.
 #[derive(Clone, Default)]

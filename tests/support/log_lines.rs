@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, Once};
 
 use log::{LevelFilter, Log, Metadata, Record};
 
-use crate::support::PATIENCE;
+use crate::PATIENCE;
 
 /// The lines so far; a clone sees the same ones.
 #[derive(Clone, Default)]

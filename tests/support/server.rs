@@ -1,23 +1,18 @@
-//! The bot on a thread with a stand-in for Slack, and a client that speaks to it byte by byte.
+//! The bot on a thread of this process, with a stand-in for Slack.
 
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io;
+use std::net::SocketAddr;
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::gate::Gate;
-use crate::log_lines::LogLines;
 use torrap::config::{Config, Settings, SigningSecret};
-use torrap::slack::request;
 use torrap::slack::response_url::Origin;
-use torrap::tools::trial::command::{self, Response};
+use torrap::tools::trial::command::Response;
 use torrap::tools::trial::stand_in::{Answer, Post, SlackStandIn};
 use torrap::{Server, Stopper};
 
-pub const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
-
-/// What nothing on one machine should ever take.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+use crate::gate::Gate;
+use crate::log_lines::LogLines;
+use crate::{Client, PATIENCE, SECRET, signed};
 
 /// The server on a thread of its own; dropping it stops it.
 pub struct Torrap {
@@ -107,7 +102,7 @@ impl Torrap {
 
     /// The same with a path of its own, by which its posts can be told from others.
     pub fn signed_to(&self, path: &str, text: &str) -> Vec<u8> {
-        signed(text, &format!("{}{path}", self.origin))
+        signed(SECRET, text, &format!("{}{path}", self.origin))
     }
 
     pub fn connect(&self) -> Client {
@@ -161,63 +156,6 @@ impl Drop for Torrap {
         self.stopper.stop();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
-        }
-    }
-}
-
-/// A signed request for `/torrap text` with this `response_url`.
-pub fn signed(text: &str, response_url: &str) -> Vec<u8> {
-    let content = request::form("/torrap", text, response_url);
-    request::signed(SECRET.as_bytes(), unix_secs(), content.as_bytes())
-}
-
-pub fn unix_secs() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap()
-        .as_secs()
-}
-
-/// A client that sends what it is told and reads what it gets.
-pub struct Client {
-    pub stream: TcpStream,
-}
-
-impl Client {
-    pub fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        stream.set_nodelay(true).unwrap();
-        Self { stream }
-    }
-
-    pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
-        self.stream.write_all(bytes.as_ref()).unwrap();
-        self
-    }
-
-    /// The next response.
-    pub fn receive(&mut self) -> Response {
-        command::receive(&mut self.stream).unwrap()
-    }
-
-    /// Ends the connection with a RST, as a crash or an impatient proxy does.
-    pub fn reset(self) {
-        let socket = socket2::SockRef::from(&self.stream);
-        socket.set_linger(Some(Duration::ZERO)).unwrap();
-    }
-
-    pub fn exchange(&mut self, request: impl AsRef<[u8]>) -> Response {
-        self.send(request).receive()
-    }
-
-    /// Everything up to the server's close; a reset counts as one.
-    pub fn rest(&mut self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        match self.stream.read_to_end(&mut bytes) {
-            Err(error) if error.kind() != io::ErrorKind::ConnectionReset => panic!("{error}"),
-            _ => bytes,
         }
     }
 }
