@@ -25,3 +25,6 @@ mod stop;
 mod stopped;
 mod text;
 mod tls;
+
+#[cfg(target_os = "linux")]
+const TORRAP: test_support::Binary<'static> = test_support::Binary(env!("CARGO_BIN_EXE_torrap"));

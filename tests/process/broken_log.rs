@@ -10,10 +10,10 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
 use std::thread;
 
+use test_support::{Bot, PATIENCE, Process, SECRET};
 use torrap::tools::trial::stand_in::{Answer, SlackStandIn};
 
-use crate::bot::{Bot, SECRET, serve};
-use crate::support::{PATIENCE, Process, torrap};
+use crate::TORRAP;
 
 /// Enough to fill a pipe at debug several times.
 const COMMANDS: usize = 1_000;
@@ -29,7 +29,7 @@ fn with_reader<T>(
 ) -> (Bot, T) {
     let slack = SlackStandIn::start(|_| Answer::ok()).unwrap();
     let (reader, writer) = std::io::pipe().unwrap();
-    let mut command = serve(&slack, change);
+    let mut command = TORRAP.serve(&slack, change);
     let process = Process::start_unread(command.stderr(writer));
     // The command holds a writer of its own.
     drop(command);
@@ -109,7 +109,7 @@ fn a_reader_that_goes_away_and_one_that_comes_after_it() {
     let first = thread::spawn(move || BufReader::new(File::open(opened).unwrap()));
     let writer = OpenOptions::new().write(true).open(&path).unwrap();
     let slack = SlackStandIn::start(|_| Answer::ok()).unwrap();
-    let process = Process::start_unread(serve(&slack, debug).stderr(writer));
+    let process = Process::start_unread(TORRAP.serve(&slack, debug).stderr(writer));
     let (first, address) = address_in(first.join().unwrap());
     drop(first);
     let mut bot = Bot {
@@ -149,7 +149,7 @@ fn non_blocking_pipe(name: &str) -> (File, File) {
 fn a_slow_reader_of_a_pipe_that_does_not_block() {
     let (reader, writer) = non_blocking_pipe("slow-log");
     let slack = SlackStandIn::start(|_| Answer::ok()).unwrap();
-    let mut command = serve(&slack, debug);
+    let mut command = TORRAP.serve(&slack, debug);
     let process = Process::start_unread(command.stderr(writer));
     drop(command);
     let (reader, address) = address_in(BufReader::with_capacity(64, reader));
@@ -217,7 +217,7 @@ fn a_full_disk() {
         let disk = OpenOptions::new().write(true).open("/dev/full");
         Process::start_unread(command.stderr(disk.unwrap()))
     };
-    assert_works(&mut Bot::start_silent(full, debug));
+    assert_works(&mut TORRAP.start_silent(full, debug));
 }
 
 #[cfg(target_os = "linux")]
@@ -235,7 +235,7 @@ fn no_standard_streams_at_all() {
         );
         Process::start_unread(&mut shell)
     };
-    assert_works(&mut Bot::start_silent(closed, debug));
+    assert_works(&mut TORRAP.start_silent(closed, debug));
 }
 
 #[test]
@@ -244,7 +244,7 @@ fn an_error_at_the_start_that_nobody_reads_is_an_exit_code_still() {
     let address = taken.local_addr().unwrap().to_string();
     for (listen, level, code) in [(address.as_str(), "trace", 1), ("nonsense", "off", 2)] {
         let (stderr, _unread, _) = full(level == "off");
-        let mut command = torrap();
+        let mut command = TORRAP.command();
         command
             .env("SLACK_SIGNING_SECRET", SECRET)
             .env("LOG_LEVEL", level);

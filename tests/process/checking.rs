@@ -4,11 +4,12 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::Command;
 
-use crate::bot::{Bot, SECRET};
-use crate::support::{Finished, Scratch, finish, torrap};
+use test_support::{Finished, SECRET, Scratch, finish};
+
+use crate::TORRAP;
 
 fn check(change: impl FnOnce(&mut Command)) -> Finished {
-    let mut command = torrap();
+    let mut command = TORRAP.command();
     command
         .arg("check")
         .env("SLACK_SIGNING_SECRET", SECRET)
@@ -26,7 +27,7 @@ fn free_address() -> String {
 #[test]
 fn a_check_finds_all_well() {
     // Any HTTP server is a receiver of replies, as far as a check can see.
-    let bot = Bot::start(|_| {});
+    let bot = TORRAP.start(|_| {});
     let origin = format!("http://{}", bot.address);
     let finished = check(|command| {
         command.args(["--reply-origin", &origin, "--metrics-listen", "127.0.0.1:0"]);
@@ -91,7 +92,7 @@ fn a_check_says_what_to_do() {
 
 #[test]
 fn a_check_beside_a_running_bot_knows_it() {
-    let bot = Bot::start(|_| {});
+    let bot = TORRAP.start(|_| {});
     let address = bot.address.to_string();
     let finished = check(|command| {
         let origin = format!("http://{address}");
@@ -127,7 +128,7 @@ fn a_check_says_whether_a_journal_could_be_kept() {
              give a directory of torrap's own"
         )
     );
-    let mut bot = Bot::start(|command| {
+    let mut bot = TORRAP.start(|command| {
         command.args(["--journal", path]);
     });
     let kept = "can be written and read";
@@ -154,7 +155,7 @@ fn a_check_says_whether_a_journal_could_be_kept() {
 }
 
 fn try_to(url: &str, change: impl FnOnce(&mut Command)) -> Finished {
-    let mut command = torrap();
+    let mut command = TORRAP.command();
     command
         .args(["try", "--to", url, "olleh"])
         .env("SLACK_SIGNING_SECRET", SECRET);
@@ -166,7 +167,7 @@ fn try_to(url: &str, change: impl FnOnce(&mut Command)) -> Finished {
 fn a_running_bot_is_asked_and_its_reply_looked_at() {
     let receiver = format!("http://{}", free_address());
     let origins = format!("https://hooks.slack.com,{receiver}");
-    let bot = Bot::start(|command| {
+    let bot = TORRAP.start(|command| {
         command.env("TORRAP_REPLY_ORIGINS", &origins);
     });
     let url = format!("http://{}", bot.address);
@@ -188,7 +189,7 @@ fn a_running_bot_is_asked_and_its_reply_looked_at() {
 
 #[test]
 fn without_a_receiver_here_only_the_usage_is_asked_for() {
-    let bot = Bot::start(|command| {
+    let bot = TORRAP.start(|command| {
         command.env_remove("TORRAP_REPLY_ORIGINS");
     });
     let url = format!("http://{}/", bot.address);
@@ -207,7 +208,7 @@ fn without_a_receiver_here_only_the_usage_is_asked_for() {
 
 #[test]
 fn what_keeps_a_command_from_being_answered_is_told() {
-    let bot = Bot::start(|_| {});
+    let bot = TORRAP.start(|_| {});
     let url = format!("http://{}", bot.address);
     let other = try_to(&url, |command| {
         command.env("SLACK_SIGNING_SECRET", "another");

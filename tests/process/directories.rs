@@ -4,13 +4,13 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
-use crate::bot::{Bot, exchange};
+use test_support::{Bot, Scratch, poll_for};
+
 use crate::journal::{SECOND, refused, restart, shown, start, texts};
-use crate::support::{Scratch, poll_for};
 
 /// Whether a command is acknowledged; otherwise it is answered "busy".
 fn is_acknowledged(bot: &Bot) -> bool {
-    let response = exchange(&mut bot.connect(), bot.signed("olleh"));
+    let response = bot.connect().exchange(bot.signed("olleh"));
     assert_eq!(response.status, 200);
     response.content.is_empty()
 }

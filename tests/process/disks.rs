@@ -4,15 +4,15 @@ use std::fs;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 
+use test_support::{Bot, Finished, Process, SECRET, finish, poll_for};
 use torrap::tools::trial::stand_in::{Answer, SlackStandIn};
 
-use crate::bot::{Bot, SECRET, exchange, serve};
+use crate::TORRAP;
 use crate::mounted::Mounted;
-use crate::support::{Finished, Process, finish, poll_for, torrap};
 
 /// A bot inside whose journal is there.
 fn start(disk: &Mounted, slack: SlackStandIn) -> Bot {
-    let command = serve(&slack, |command| {
+    let command = TORRAP.serve(&slack, |command| {
         command.args(["--journal", disk.path()]);
     });
     Bot::told(Process::start(&mut disk.inside(&command)), slack)
@@ -20,14 +20,14 @@ fn start(disk: &Mounted, slack: SlackStandIn) -> Bot {
 
 /// What a command gets: nothing is an acknowledgement.
 fn answer(bot: &Bot, text: &str) -> String {
-    let response = exchange(&mut bot.connect(), bot.signed(text));
+    let response = bot.connect().exchange(bot.signed(text));
     assert_eq!(response.status, 200);
     String::from_utf8(response.content).unwrap()
 }
 
 fn readiness(bot: &Bot) -> (u16, String) {
     let request = "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n";
-    let response = exchange(&mut bot.connect(), request);
+    let response = bot.connect().exchange(request);
     (
         response.status,
         String::from_utf8(response.content).unwrap(),
@@ -119,7 +119,7 @@ fn a_disk_that_becomes_read_only_makes_busy_and_what_is_owed_is_answered() {
 }
 
 fn shown(disk: &Mounted) -> Finished {
-    finish(&mut disk.inside(torrap().args(["journal", disk.path()])))
+    finish(&mut disk.inside(TORRAP.command().args(["journal", disk.path()])))
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn no_bot_starts_on_a_read_only_disk_and_its_journal_can_be_read() {
     disk.remount("ro");
     let missing = format!("{}/missing", disk.path());
     for path in [disk.path(), &missing] {
-        let mut command = torrap();
+        let mut command = TORRAP.command();
         command.env("SLACK_SIGNING_SECRET", SECRET);
         command.args(["--listen", "127.0.0.1:0", "--journal", path]);
         let finished = finish(&mut disk.inside(&command));
@@ -145,7 +145,7 @@ fn no_bot_starts_on_a_read_only_disk_and_its_journal_can_be_read() {
         );
         assert_eq!((finished.code, finished.stderr), (Some(2), line));
     }
-    let mut check = torrap();
+    let mut check = TORRAP.command();
     check.env("SLACK_SIGNING_SECRET", SECRET);
     check.args(["check", "--listen", "127.0.0.1:0", "--journal", disk.path()]);
     check.args(["--reply-origin", "http://127.0.0.1:9"]);

@@ -6,20 +6,17 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use torrap::tools::trial::command;
+use test_support::{Client, PATIENCE, Process, SECRET, Scratch, signed};
 use torrap::tools::trial::stand_in::{Answer, SlackStandIn};
 
-use crate::bot::{SECRET, connect, signed};
 use crate::journal::{FIRST, shown};
 use crate::supervised::{activated, activated_as};
-use crate::support::{PATIENCE, Process, Scratch};
 use crate::upgrade::{LISTENING, Load, WAITING, upgrades};
 
 /// Journals that 0.1.0 wrote, and the numbers in the paths of the replies that are pending in each.
@@ -140,11 +137,11 @@ fn queued_path(number: u64) -> String {
 }
 
 /// A client that has sent its command, though nobody reads it yet.
-fn queue(kept: &TcpListener, origin: &str, number: u64) -> TcpStream {
-    let mut stream = connect(kept.local_addr().unwrap());
+fn queue(kept: &TcpListener, origin: &str, number: u64) -> Client {
+    let mut client = Client::connect(kept.local_addr().unwrap());
     let url = format!("{origin}{}", queued_path(number));
-    stream.write_all(&signed(SECRET, "olleh", &url)).unwrap();
-    stream
+    client.send(signed(SECRET, "olleh", &url));
+    client
 }
 
 fn with_journal(mut command: Command, directory: &Scratch) -> Command {
@@ -180,12 +177,12 @@ fn what_0_1_0_left_and_what_waits_at_its_socket_is_answered_once() {
         fs::write(directory.join(FIRST), renewed(segment, &slack.origin())).unwrap();
         let kept = TcpListener::bind("127.0.0.1:0").unwrap();
         let clients = (0..QUEUED).map(|number| queue(&kept, &slack.origin(), number));
-        let clients: Vec<TcpStream> = clients.collect();
+        let clients: Vec<Client> = clients.collect();
 
         let mut command = new(&kept, &slack.origin(), &directory);
         let mut process = Process::start(command.args(["--commands", "/torrap,/shout"]));
         for mut client in clients {
-            let response = command::receive(&mut client).unwrap();
+            let response = client.receive();
             assert_eq!((response.status, response.content.len()), (200, 0));
         }
         let old = left

@@ -5,9 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::Instant;
 
-use crate::bot::{Bot, SECRET, SECRET_PATH, exchange, serve};
+use test_support::{Bot, Finished, Process, SECRET, SECRET_PATH, Scratch, finish};
+
+use crate::TORRAP;
 use crate::printing::{read_slowly, to_stdout};
-use crate::support::{Finished, Process, Scratch, finish, torrap};
 
 pub const FIRST: &str = "0000000001.log";
 pub const SECOND: &str = "0000000002.log";
@@ -18,7 +19,7 @@ pub fn start(directory: &Scratch, delay: &str) -> Bot {
 
 /// The same, with what `change` sets besides.
 pub fn start_with(directory: &Scratch, delay: &str, change: impl FnOnce(&mut Command)) -> Bot {
-    Bot::start(|command| {
+    TORRAP.start(|command| {
         command.args(["--journal", directory.path(), "--delay", delay]);
         change(command);
     })
@@ -28,7 +29,7 @@ pub fn start_with(directory: &Scratch, delay: &str, change: impl FnOnce(&mut Com
 pub fn restart(bot: Bot, directory: &Scratch, delay: &str) -> Bot {
     let Bot { process, slack, .. } = bot;
     drop(process);
-    let mut command = serve(&slack, |command| {
+    let mut command = TORRAP.serve(&slack, |command| {
         command.args(["--journal", directory.path(), "--delay", delay]);
     });
     Bot::told(Process::start(&mut command), slack)
@@ -46,11 +47,16 @@ pub fn texts(bot: &Bot, count: usize) -> Vec<String> {
 
 /// What `torrap journal` prints.
 pub fn shown(directory: &Scratch, more: &[&str]) -> Finished {
-    finish(torrap().args(["journal", directory.path()]).args(more))
+    finish(
+        TORRAP
+            .command()
+            .args(["journal", directory.path()])
+            .args(more),
+    )
 }
 
 pub fn refused(directory: &str) -> Finished {
-    let mut command = torrap();
+    let mut command = TORRAP.command();
     command.env("SLACK_SIGNING_SECRET", SECRET);
     finish(command.args(["--listen", "127.0.0.1:0", "--journal", directory]))
 }
@@ -92,7 +98,7 @@ fn nothing_is_promised_or_left_to_a_directory_that_was_removed() {
         if is_made_anew {
             fs::create_dir(directory.path()).unwrap();
         }
-        let busy = exchange(&mut bot.connect(), bot.signed("dlrow"));
+        let busy = bot.connect().exchange(bot.signed("dlrow"));
         let content = String::from_utf8(busy.content).unwrap();
         assert!(content.contains("I am busy"), "{content}");
         assert_eq!(bot.process.stop(), Some(0), "{:#?}", bot.process.log);
@@ -271,7 +277,7 @@ fn the_journal_is_shown_beside_a_running_bot_without_secrets() {
             .stdout
             .starts_with("in use: by nobody\nowed: 1\n")
     );
-    let nowhere = finish(torrap().args(["journal", "/nowhere"]));
+    let nowhere = finish(TORRAP.command().args(["journal", "/nowhere"]));
     assert_eq!((nowhere.code, nowhere.stdout.as_str()), (Some(2), ""));
     assert!(
         nowhere
@@ -286,7 +292,7 @@ fn a_slow_reader_sees_all_of_the_journal() {
     let mut bot = start(&directory, "1000");
     bot.commands("olleh", 1_000);
     assert_eq!(bot.process.stop(), Some(0));
-    let mut command = torrap();
+    let mut command = TORRAP.command();
     command.args(["journal", directory.path(), "--jobs"]);
     let (code, report) = read_slowly(&mut command, to_stdout);
     assert_eq!(code, Some(0));
@@ -307,7 +313,7 @@ fn a_slow_reader_sees_all_of_the_journal() {
 #[test]
 fn systemds_state_directory_is_the_journals() {
     let directory = Scratch::new("systemd");
-    let mut bot = Bot::start(|command| {
+    let mut bot = TORRAP.start(|command| {
         command.env("STATE_DIRECTORY", format!("{}:/nowhere", directory.path()));
     });
     bot.command("olleh");

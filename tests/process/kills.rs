@@ -10,11 +10,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use test_support::{Client, PATIENCE, Process, SECRET, Scratch, poll_for, signed};
 use torrap::tools::trial::command;
 use torrap::tools::trial::stand_in::{Answer, SlackStandIn};
 
-use crate::bot::{SECRET, connect, serve, signed};
-use crate::support::{PATIENCE, Process, Scratch, poll_for};
+use crate::TORRAP;
 
 const KILLS: u64 = 4;
 const CLIENTS: u64 = 4;
@@ -34,7 +34,7 @@ fn whatever_was_acknowledged_is_answered() {
         let bot = start(&slack, &directory, "0.05");
         let clients: Vec<_> = (0..CLIENTS)
             .map(|_| {
-                let (stream, origin) = (connect(bot.1), slack.origin());
+                let (stream, origin) = (Client::connect(bot.1).stream, slack.origin());
                 let (acknowledged, next) = (acknowledged.clone(), next.clone());
                 thread::spawn(move || send(stream, &origin, &acknowledged, &next))
             })
@@ -75,13 +75,12 @@ fn whatever_was_acknowledged_is_answered() {
 }
 
 fn start(slack: &SlackStandIn, directory: &Scratch, delay: &str) -> (Process, SocketAddr) {
-    let mut command = serve(slack, |command| {
+    let mut command = TORRAP.serve(slack, |command| {
         command.args(["--delay", delay, "--journal", directory.path()]);
         command.env("LOG_LEVEL", "info");
     });
     let mut process = Process::start(&mut command);
-    let line = process.read_until("listening on http://");
-    let address = line.split_once("http://").unwrap().1.parse().unwrap();
+    let address = process.read_address();
     (process, address)
 }
 

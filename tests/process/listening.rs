@@ -1,26 +1,23 @@
 //! Where the bot listens and where its secrets come from.
 
-use std::io::Write;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::process::Command;
 
 use socket2::{Domain, Socket, Type};
+use test_support::{Bot, Client, Process, SECRET, finish, signed};
+#[cfg(target_os = "linux")]
+use test_support::{PATIENCE, SECRET_PATH, Scratch};
 #[cfg(target_os = "linux")]
 use torrap::tools::trial::stand_in::{Answer, SlackStandIn};
 
-use crate::bot::{Bot, SECRET, connect, exchange, signed};
-#[cfg(target_os = "linux")]
-use crate::bot::{SECRET_PATH, serve};
-#[cfg(target_os = "linux")]
-use crate::support::{PATIENCE, Scratch};
-use crate::support::{Process, finish, torrap};
+use crate::TORRAP;
 
 const GET: &str = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
 
 /// All addresses that the log names; the stop afterwards makes sure that it named them all.
 fn addresses(mut bot: Bot) -> Vec<SocketAddr> {
     // Answered after all of them were told.
-    assert_eq!(exchange(&mut bot.connect(), GET).status, 200);
+    assert_eq!(bot.connect().exchange(GET).status, 200);
     bot.command("olleh");
     bot.process.read_until("answered");
     let told = bot.process.messages().into_iter();
@@ -28,7 +25,7 @@ fn addresses(mut bot: Bot) -> Vec<SocketAddr> {
     let addresses: Vec<SocketAddr> = told.map(|address| address.parse().unwrap()).collect();
     for address in &addresses {
         assert_eq!(
-            exchange(&mut connect(*address), GET).status,
+            Client::connect(*address).exchange(GET).status,
             200,
             "{address}"
         );
@@ -45,7 +42,7 @@ fn a_name_listens_on_every_address_that_it_has() {
         .unwrap()
         .filter(has)
         .collect();
-    let bot = Bot::start(|command| {
+    let bot = TORRAP.start(|command| {
         command.env("TORRAP_LISTEN", "localhost:0");
     });
     let mut addresses = addresses(bot);
@@ -63,7 +60,8 @@ fn one_address_cannot_be_both_doors() {
     let address = free.unwrap().to_string();
     for shared in ["no", "yes"] {
         let finished = finish(
-            torrap()
+            TORRAP
+                .command()
                 .env("SLACK_SIGNING_SECRET", SECRET)
                 .env("TORRAP_REUSE_PORT", shared)
                 .args(["--listen", &address, "--metrics-listen", &address]),
@@ -77,7 +75,7 @@ fn one_address_cannot_be_both_doors() {
 
 #[test]
 fn a_list_listens_on_each_of_its_entries() {
-    let bot = Bot::start(|command| {
+    let bot = TORRAP.start(|command| {
         command.env("TORRAP_LISTEN", "127.0.0.1:0, 127.0.0.1:0");
     });
     let addresses = addresses(bot);
@@ -87,7 +85,7 @@ fn a_list_listens_on_each_of_its_entries() {
 
 #[test]
 fn a_flag_beats_its_variable_and_the_last_flag_counts() {
-    let mut bot = Bot::start(|command| {
+    let mut bot = TORRAP.start(|command| {
         command
             .env("TORRAP_LISTEN", "no address")
             .env("TORRAP_DELAY", "1500");
@@ -107,7 +105,7 @@ fn a_flag_beats_its_variable_and_the_last_flag_counts() {
 
 #[test]
 fn empty_variables_count_as_unset() {
-    let mut bot = Bot::start(|command| {
+    let mut bot = TORRAP.start(|command| {
         for name in [
             "LOG_LEVEL",
             "TORRAP_DRAIN",
@@ -125,12 +123,12 @@ fn empty_variables_count_as_unset() {
 
 fn status(bot: &Bot, secret: &str) -> u16 {
     let url = format!("{}/x", bot.slack.origin());
-    exchange(&mut bot.connect(), signed(secret, "olleh", &url)).status
+    bot.connect().exchange(signed(secret, "olleh", &url)).status
 }
 
 #[test]
 fn each_of_several_secrets_counts() {
-    let bot = Bot::start(|command| {
+    let bot = TORRAP.start(|command| {
         command.env("SLACK_SIGNING_SECRET", " old-secret , new-secret");
     });
     assert_eq!(
@@ -144,7 +142,7 @@ fn each_of_several_secrets_counts() {
 fn a_file_holds_secrets_as_well() {
     let path = format!("{}/secrets", env!("CARGO_TARGET_TMPDIR"));
     std::fs::write(&path, "old-secret,new-secret\n").unwrap();
-    let bot = Bot::start(|command| {
+    let bot = TORRAP.start(|command| {
         command
             .env_remove("SLACK_SIGNING_SECRET")
             .env("SLACK_SIGNING_SECRET_FILE", &path);
@@ -159,7 +157,7 @@ fn a_file_holds_secrets_as_well() {
 fn an_empty_file_of_secrets_is_refused() {
     let path = format!("{}/no-secrets", env!("CARGO_TARGET_TMPDIR"));
     std::fs::write(&path, "\n").unwrap();
-    let finished = finish(torrap().env("SLACK_SIGNING_SECRET_FILE", &path));
+    let finished = finish(TORRAP.command().env("SLACK_SIGNING_SECRET_FILE", &path));
     assert_eq!(finished.code, Some(2));
     assert!(
         finished
@@ -190,7 +188,7 @@ fn an_address_that_is_named_twice_is_listened_on_once() {
         .unwrap()
         .local_addr()
         .unwrap();
-    let mut bot = Bot::start(|command| {
+    let mut bot = TORRAP.start(|command| {
         command.args(["--listen", &format!("{free},{free}")]);
     });
     assert_eq!(bot.process.stop(), Some(0));
@@ -205,7 +203,11 @@ fn an_address_that_is_named_twice_is_listened_on_once() {
 
 #[test]
 fn a_secret_file_without_end_is_refused() {
-    let finished = finish(torrap().env("SLACK_SIGNING_SECRET_FILE", "/dev/zero"));
+    let finished = finish(
+        TORRAP
+            .command()
+            .env("SLACK_SIGNING_SECRET_FILE", "/dev/zero"),
+    );
     assert_eq!(finished.code, Some(2));
     assert!(
         finished.stderr.contains("larger than 64 KiB"),
@@ -232,7 +234,7 @@ fn processes_that_share_an_address_serve_side_by_side_each_with_a_journal() {
     let slack = SlackStandIn::start(|_| Answer::ok()).unwrap();
     let directories = ["shared-1", "shared-2"].map(Scratch::new);
     let mut processes = directories.each_ref().map(|directory| {
-        Process::start(&mut serve(&slack, |command| {
+        Process::start(&mut TORRAP.serve(&slack, |command| {
             let command = command.env("TORRAP_LISTEN", address.to_string());
             command.args(["--reuse-port", "--journal", directory.path()]);
         }))
@@ -243,7 +245,7 @@ fn processes_that_share_an_address_serve_side_by_side_each_with_a_journal() {
     let command = signed(SECRET, "olleh", &format!("{}{SECRET_PATH}", slack.origin()));
     // The kernel tosses a coin for each connection.
     for _ in 0..64 {
-        assert_eq!(exchange(&mut connect(address), &command).status, 200);
+        assert_eq!(Client::connect(address).exchange(&command).status, 200);
     }
     assert_eq!(slack.wait_for(64, PATIENCE).len(), 64);
     for process in &mut processes {
@@ -256,22 +258,22 @@ fn processes_that_share_an_address_serve_side_by_side_each_with_a_journal() {
 #[test]
 fn a_stop_answers_the_connections_that_wait_at_a_shared_address() {
     let (_port, address) = shared_address();
-    let mut bot = Bot::start(|command| {
+    let mut bot = TORRAP.start(|command| {
         let command = command.env("TORRAP_LISTEN", address.to_string());
         command.arg("--reuse-port");
     });
     bot.process.signal("STOP");
     let clients: Vec<_> = (0..20)
         .map(|_| {
-            let mut client = connect(address);
-            client.write_all(GET.as_bytes()).unwrap();
+            let mut client = Client::connect(address);
+            client.send(GET);
             client
         })
         .collect();
     bot.process.signal("TERM");
     bot.process.signal("CONT");
     for mut client in clients {
-        assert_eq!(exchange(&mut client, "").status, 200);
+        assert_eq!(client.exchange("").status, 200);
     }
     assert_eq!(bot.process.wait(), Some(0), "{:#?}", bot.process.log);
 }

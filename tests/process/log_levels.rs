@@ -5,23 +5,23 @@ use std::io::{Read, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 #[cfg(target_os = "linux")]
+use test_support::Process;
+use test_support::{Bot, SECRET, finish};
+#[cfg(target_os = "linux")]
 use torrap::slack::request;
 
-use crate::bot::{Bot, SECRET, exchange};
-#[cfg(target_os = "linux")]
-use crate::support::Process;
-use crate::support::{finish, torrap};
+use crate::TORRAP;
 
 const NOWHERE: &str = "GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n";
 
 #[test]
 fn info_has_the_start_a_line_per_command_and_reply_refusals_and_the_stop() {
-    let mut bot = Bot::start(|command| {
+    let mut bot = TORRAP.start(|command| {
         command.env_remove("LOG_LEVEL");
     });
     bot.command("olleh");
     bot.process.read_until("answered");
-    assert_eq!(exchange(&mut bot.connect(), NOWHERE).status, 404);
+    assert_eq!(bot.connect().exchange(NOWHERE).status, 404);
     assert_eq!(bot.process.stop(), Some(0));
     let listening = format!("listening on http://{}", bot.address);
     let expected = [
@@ -40,12 +40,12 @@ fn info_has_the_start_a_line_per_command_and_reply_refusals_and_the_stop() {
 #[test]
 fn warn_and_error_are_quiet_while_all_is_well_and_off_is_silent() {
     for level in ["warn", "Error", "off", "OFF"] {
-        let mut bot = Bot::start_silent(Process::start, |command| {
+        let mut bot = TORRAP.start_silent(Process::start, |command| {
             command.env("LOG_LEVEL", level);
         });
         bot.command("olleh");
         bot.posts(1);
-        assert_eq!(exchange(&mut bot.connect(), NOWHERE).status, 404);
+        assert_eq!(bot.connect().exchange(NOWHERE).status, 404);
         assert_eq!(bot.process.stop(), Some(0));
         assert!(
             bot.process.log.is_empty(),
@@ -59,7 +59,7 @@ fn warn_and_error_are_quiet_while_all_is_well_and_off_is_silent() {
 #[test]
 fn undelivered_replies_are_warnings_and_their_number_is_an_error() {
     for (level, lines) in [("warn", 2), ("error", 1), ("off", 0)] {
-        let mut bot = Bot::start_silent(Process::start, |command| {
+        let mut bot = TORRAP.start_silent(Process::start, |command| {
             command.args(["--delay", "1000", "--drain", "0"]);
             command.env("LOG_LEVEL", level);
         });
@@ -77,7 +77,7 @@ fn undelivered_replies_are_warnings_and_their_number_is_an_error() {
 #[test]
 fn a_failed_start_is_told_at_every_level() {
     for level in ["off", "error", "info", "trace"] {
-        let mut command = torrap();
+        let mut command = TORRAP.command();
         command
             .env("SLACK_SIGNING_SECRET", SECRET)
             .env("LOG_LEVEL", level);
@@ -100,14 +100,16 @@ fn a_failed_start_is_told_at_every_level() {
 #[test]
 fn a_flood_of_refusals_is_summed_up() {
     const FLOOD: usize = 1_000;
-    let mut bot = Bot::start(|_| {});
-    let mut stream = bot.connect();
-    let length = exchange(&mut stream, NOWHERE).head.len();
+    let mut bot = TORRAP.start(|_| {});
+    let mut client = bot.connect();
+    let length = client.exchange(NOWHERE).head.len();
     // The answers are waited for too, so that none is left when the stop comes.
-    stream
+    client
+        .stream
         .write_all(NOWHERE.repeat(FLOOD - 1).as_bytes())
         .unwrap();
-    stream
+    client
+        .stream
         .read_exact(&mut vec![0; length * (FLOOD - 1)])
         .unwrap();
     bot.process.stop();
@@ -128,13 +130,13 @@ fn a_flood_of_refusals_is_summed_up() {
 /// The messages of a bot at `warn` that has got these requests, one answered before the next.
 #[cfg(target_os = "linux")]
 fn warnings(requests: impl Fn(&Bot) -> Vec<Vec<u8>>) -> Vec<String> {
-    let mut bot = Bot::start_silent(Process::start, |command| {
+    let mut bot = TORRAP.start_silent(Process::start, |command| {
         command.args(["--delay", "1000", "--drain", "0", "--max-pending", "1"]);
         command.env("LOG_LEVEL", "warn");
     });
-    let mut stream = bot.connect();
+    let mut client = bot.connect();
     for request in requests(&bot) {
-        exchange(&mut stream, request);
+        client.exchange(request);
     }
     bot.process.stop();
     let messages = bot.process.messages().into_iter();

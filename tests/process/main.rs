@@ -8,7 +8,6 @@
     unreachable_pub
 )] // it is the outside world
 
-mod bot;
 mod broken_log;
 mod checking;
 mod directories;
@@ -33,7 +32,10 @@ mod slow_disk;
 mod stopping;
 mod story;
 mod supervised;
-mod support;
 mod trial;
 mod undelivered;
 mod upgrade;
+
+use test_support::Binary;
+
+const TORRAP: Binary<'static> = Binary(env!("CARGO_BIN_EXE_torrap"));

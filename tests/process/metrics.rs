@@ -6,8 +6,9 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 
-use crate::bot::{Bot, connect, exchange};
-use crate::support::{Process, Scratch, poll_for};
+use test_support::{Client, Process, Scratch, poll_for};
+
+use crate::TORRAP;
 
 const GET: &str = "GET /metrics HTTP/1.1\r\nHost: torrap\r\n\r\n";
 
@@ -38,7 +39,7 @@ pub fn watched(process: &mut Process) -> SocketAddr {
 
 /// The value of a sample now.
 pub fn sample(watched: SocketAddr, name: &str) -> f64 {
-    let page = exchange(&mut connect(watched), GET).content;
+    let page = Client::connect(watched).exchange(GET).content;
     let page = String::from_utf8(page).unwrap();
     let value = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok();
     let value = page.lines().find_map(value);
@@ -49,13 +50,13 @@ pub fn sample(watched: SocketAddr, name: &str) -> f64 {
 #[test]
 fn what_a_failing_journal_tries_by_itself_is_counted() {
     let directory = Scratch::new("failures");
-    let mut bot = Bot::start(|command| {
+    let mut bot = TORRAP.start(|command| {
         command.args(["--metrics-listen", "127.0.0.1:0"]);
         command.args(["--journal", directory.path()]);
     });
     let watched = watched(&mut bot.process);
     fs::remove_dir_all(directory.path()).unwrap();
-    let busy = exchange(&mut bot.connect(), bot.signed("olleh"));
+    let busy = bot.connect().exchange(bot.signed("olleh"));
     assert!(
         String::from_utf8(busy.content)
             .unwrap()
@@ -73,7 +74,7 @@ fn what_a_failing_journal_tries_by_itself_is_counted() {
 fn promtool_finds_nothing_to_say() {
     let directory = Scratch::new("metrics");
     for journal in [false, true] {
-        let mut bot = Bot::start(|command| {
+        let mut bot = TORRAP.start(|command| {
             command.args(["--metrics-listen", "127.0.0.1:0"]);
             if journal {
                 command.args(["--journal", directory.path()]);
@@ -82,7 +83,7 @@ fn promtool_finds_nothing_to_say() {
         let address = watched(&mut bot.process);
         bot.command("olleh");
         bot.posts(1);
-        let page = exchange(&mut connect(address), GET).content;
+        let page = Client::connect(address).exchange(GET).content;
         match promtool(&["check", "metrics"], &page) {
             Some((is_good, said)) => assert!(is_good && said.is_empty(), "{said}"),
             None => eprintln!("skipped: there is no promtool here"),

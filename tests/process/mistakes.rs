@@ -2,8 +2,9 @@
 
 use std::process::Command;
 
-use crate::bot::SECRET;
-use crate::support::{Finished, finish, torrap};
+use test_support::{Finished, SECRET, finish};
+
+use crate::TORRAP;
 
 /// A line for exit code 2 with all these parts, and nothing else anywhere.
 fn assert_refused(command: &mut Command, parts: &[&str]) -> Finished {
@@ -24,7 +25,7 @@ fn assert_refused(command: &mut Command, parts: &[&str]) -> Finished {
 }
 
 fn with_secret() -> Command {
-    let mut command = torrap();
+    let mut command = TORRAP.command();
     command.env("SLACK_SIGNING_SECRET", SECRET);
     command
 }
@@ -143,7 +144,7 @@ fn a_name_that_does_not_resolve_is_named() {
 #[test]
 fn a_secret_that_is_missing_empty_or_blank_is_named_and_never_shown() {
     assert_refused(
-        &mut torrap(),
+        &mut TORRAP.command(),
         &[
             "SLACK_SIGNING_SECRET is not set",
             "api.slack.com/apps",
@@ -158,7 +159,7 @@ fn a_secret_that_is_missing_empty_or_blank_is_named_and_never_shown() {
         "first-secret, ,third",
         "first-secret\nsecond",
     ] {
-        let mut command = torrap();
+        let mut command = TORRAP.command();
         command.env("SLACK_SIGNING_SECRET", value);
         let finished = assert_refused(
             &mut command,
@@ -176,7 +177,7 @@ fn a_secret_that_is_missing_empty_or_blank_is_named_and_never_shown() {
         &mut command,
         &["SLACK_SIGNING_SECRET_FILE are both set; unset one"],
     );
-    let mut command = torrap();
+    let mut command = TORRAP.command();
     command.env("SLACK_SIGNING_SECRET_FILE", "/nowhere/sec\nret");
     assert_refused(
         &mut command,
@@ -187,7 +188,7 @@ fn a_secret_that_is_missing_empty_or_blank_is_named_and_never_shown() {
         ],
     );
     let finished = assert_refused(
-        torrap().arg("--secret=first-secret"),
+        TORRAP.command().arg("--secret=first-secret"),
         &["set SLACK_SIGNING_SECRET"],
     );
     assert!(
@@ -209,7 +210,7 @@ fn a_variable_that_was_meant_to_hold_the_secret_is_named_and_not_shown() {
             name,
             &format!("; rename it to {meant}\n"),
         ];
-        let finished = assert_refused(torrap().env(name, SECRET), &parts);
+        let finished = assert_refused(TORRAP.command().env(name, SECRET), &parts);
         assert!(!finished.stderr.contains(SECRET), "{}", finished.stderr);
     }
 }

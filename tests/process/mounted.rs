@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use crate::support::Scratch;
+use test_support::Scratch;
 
 /// It is there as long as this is: a shell that waits keeps the namespace alive.
 pub struct Mounted {

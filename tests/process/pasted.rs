@@ -5,12 +5,13 @@ use std::net::TcpListener;
 use std::os::unix::fs::{DirBuilderExt, chown};
 use std::process::Command;
 
-use crate::bot::{Bot, SECRET, exchange, signed};
-use crate::support::{Finished, Process, Scratch, finish, torrap};
+use test_support::{Finished, Process, SECRET, Scratch, finish, signed};
+
+use crate::TORRAP;
 
 /// What the start says at this level before it listens; then the bot is stopped.
 fn told(level: &str, change: impl FnOnce(&mut Command)) -> Vec<String> {
-    let mut command = torrap();
+    let mut command = TORRAP.command();
     command
         .args(["--listen", "127.0.0.1:0", "--delay", "0"])
         .env("SLACK_SIGNING_SECRET", SECRET);
@@ -25,7 +26,7 @@ fn told(level: &str, change: impl FnOnce(&mut Command)) -> Vec<String> {
 
 /// A check that asks no receiver in the outside world.
 fn check(change: impl FnOnce(&mut Command)) -> Finished {
-    let mut command = torrap();
+    let mut command = TORRAP.command();
     command
         .args(["check", "--listen", "127.0.0.1:0"])
         .env("SLACK_SIGNING_SECRET", SECRET)
@@ -65,7 +66,7 @@ fn what_is_pasted_along_with_a_secret_does_no_harm() {
     ] {
         std::fs::write(&path, &pasted).unwrap();
         for by_file in [false, true] {
-            let mut bot = Bot::start(|command| {
+            let mut bot = TORRAP.start(|command| {
                 if by_file {
                     command.env_remove("SLACK_SIGNING_SECRET");
                     command.env("SLACK_SIGNING_SECRET_FILE", format!(" \"{path}\"\n"));
@@ -74,7 +75,7 @@ fn what_is_pasted_along_with_a_secret_does_no_harm() {
                 }
             });
             let url = format!("{}/x", bot.slack.origin());
-            let response = exchange(&mut bot.connect(), signed(SECRET, "olleh", &url));
+            let response = bot.connect().exchange(signed(SECRET, "olleh", &url));
             assert_eq!(response.status, 200, "{pasted:?} {by_file}");
             bot.posts(1);
             assert_eq!(bot.process.stop(), Some(0));
@@ -87,7 +88,7 @@ fn what_is_pasted_along_with_a_secret_does_no_harm() {
 #[test]
 fn what_cannot_be_a_secret_gets_a_warning_that_does_not_show_it() {
     // Any HTTP server is a receiver of replies, as far as a check can see.
-    let bot = Bot::start(|_| {});
+    let bot = TORRAP.start(|_| {});
     let receiver = format!("http://{}", bot.address);
     for (secret, looks) in [
         ("xoxb-17653672481-hunter2", "looks like a token"),
@@ -214,7 +215,7 @@ fn a_journal_that_belongs_to_another_user_is_told() {
 #[test]
 fn a_short_address_is_enough() {
     let told = |listen: &str| {
-        let mut command = torrap();
+        let mut command = TORRAP.command();
         command
             .args(["--listen", listen, "--metrics-listen", listen])
             .env("SLACK_SIGNING_SECRET", SECRET);
@@ -245,7 +246,7 @@ fn a_port_that_another_server_has_in_one_family_serves_in_the_other_with_a_warni
     let other = TcpListener::bind("0.0.0.0:0").unwrap();
     let taken = other.local_addr().unwrap();
     let port = taken.port();
-    let mut command = torrap();
+    let mut command = TORRAP.command();
     command
         .env("SLACK_SIGNING_SECRET", SECRET)
         .args(["--listen", &format!(":{port}")]);
@@ -268,7 +269,11 @@ fn a_port_that_another_server_has_in_one_family_serves_in_the_other_with_a_warni
 
 #[test]
 fn a_url_may_be_pasted_into_the_manifest() {
-    let finished = finish(torrap().args(["manifest", " \"https://example.ngrok.app\"\n"]));
+    let finished = finish(
+        TORRAP
+            .command()
+            .args(["manifest", " \"https://example.ngrok.app\"\n"]),
+    );
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
     assert!(
         finished

@@ -3,13 +3,14 @@
 use std::io::Read;
 use std::process::{Command, Stdio};
 
+use test_support::{Finished, PATIENCE, finish, poll_for};
 use torrap::cli::OPTIONS;
 
+use crate::TORRAP;
 use crate::broken_log::full;
-use crate::support::{Finished, PATIENCE, finish, poll_for, torrap};
 
 fn printed(args: &[&str]) -> String {
-    let finished = finish(torrap().args(args));
+    let finished = finish(TORRAP.command().args(args));
     assert_eq!(
         (finished.code, finished.stderr.as_str()),
         (Some(0), ""),
@@ -61,7 +62,7 @@ fn the_examples_of_the_help_work() {
     let help = printed(&["--help"]);
     let (_, examples) = help.split_once("\nExamples:\n").unwrap();
     let mut lines = examples.lines().map(|line| line.split_whitespace().skip(1));
-    let mut next = || finish(torrap().args(lines.next().unwrap()));
+    let mut next = || finish(TORRAP.command().args(lines.next().unwrap()));
     let (trial, manifest) = (next(), next());
     assert!(
         trial.code == Some(0) && trial.stdout.contains("hello"),
@@ -109,7 +110,8 @@ fn a_reader_that_has_seen_enough_is_no_error() {
         // Closed before the first byte, which `| head` does not manage to be every time.
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        let output = torrap()
+        let output = TORRAP
+            .command()
             .args(args)
             .stdout(writer)
             .stderr(Stdio::piped())
@@ -227,16 +229,16 @@ fn a_slow_reader_of_a_stream_that_does_not_block_gets_everything() {
         &["--version"],
         &["manifest", "https://x.example"],
     ] {
-        let (code, text) = read_slowly(torrap().args(args), to_stdout);
+        let (code, text) = read_slowly(TORRAP.command().args(args), to_stdout);
         assert_eq!((code, text), (Some(0), printed(args)), "{args:?}");
     }
-    let (code, text) = read_slowly(torrap().args(["try", "--delay", "0"]), to_stdout);
+    let (code, text) = read_slowly(TORRAP.command().args(["try", "--delay", "0"]), to_stdout);
     assert!(code == Some(0) && text.contains("ok"), "{code:?} {text}");
-    let (code, text) = read_slowly(torrap().arg("check"), to_stdout);
-    let checked = finish(torrap().arg("check"));
+    let (code, text) = read_slowly(TORRAP.command().arg("check"), to_stdout);
+    let checked = finish(TORRAP.command().arg("check"));
     assert_eq!(code, checked.code);
     assert_eq!(text.lines().count(), checked.stdout.lines().count());
-    let (code, text) = read_slowly(torrap().arg("--nonsense"), to_stderr);
-    let nonsense = finish(torrap().arg("--nonsense"));
+    let (code, text) = read_slowly(TORRAP.command().arg("--nonsense"), to_stderr);
+    let nonsense = finish(TORRAP.command().arg("--nonsense"));
     assert_eq!((code, text), (nonsense.code, nonsense.stderr));
 }

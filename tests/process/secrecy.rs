@@ -3,10 +3,11 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
 
+use test_support::{Bot, SECRET, SECRET_PATH, signed};
 use torrap::slack::request::{self, sign};
 use torrap::tools::trial::stand_in::{Answer, Post};
 
-use crate::bot::{Bot, SECRET, SECRET_PATH, exchange, signed};
+use crate::TORRAP;
 
 /// Characters that move the cursor, end a line or turn the direction of what follows.
 const HOSTILE: &str =
@@ -61,7 +62,7 @@ fn provoke(bot: &mut Bot) -> Vec<String> {
     ];
     let mut signatures = Vec::new();
     for (request, status) in statuses {
-        let answer = exchange(&mut bot.connect(), &request);
+        let answer = bot.connect().exchange(&request);
         let shown = String::from_utf8_lossy(&request).into_owned();
         // How a path that is not ASCII is refused is no matter here.
         assert!(
@@ -138,7 +139,7 @@ fn assert_discreet(log: &[String], signatures: &[String]) {
 
 #[test]
 fn no_secret_and_no_raw_text_is_in_the_log_when_replies_arrive() {
-    let mut bot = Bot::start(everything);
+    let mut bot = TORRAP.start(everything);
     let signatures = provoke(&mut bot);
     bot.process.read_until("answered");
     assert_eq!(bot.process.stop(), Some(0));
@@ -159,7 +160,7 @@ fn no_secret_and_no_raw_text_is_in_the_log_when_replies_arrive() {
 #[test]
 fn nor_when_the_receiver_repeats_what_it_was_sent() {
     for status in [404, 503] {
-        let mut bot = Bot::answered_with(tactless(status), |command| {
+        let mut bot = TORRAP.answered_with(tactless(status), |command| {
             everything(command);
             command.args(["--drain", "0"]);
         });
@@ -179,13 +180,13 @@ fn nor_when_there_is_no_receiver() {
         .bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())
         .unwrap();
     let dead = socket.local_addr().unwrap().as_socket().unwrap();
-    let mut bot = Bot::start(|command| {
+    let mut bot = TORRAP.start(|command| {
         everything(command);
         command.args(["--drain", "0", "--reply-origin", &format!("http://{dead}")]);
     });
     let url = format!("http://{dead}{SECRET_PATH}");
     assert_eq!(
-        exchange(&mut bot.connect(), signed(SECRET, "olleh", &url)).status,
+        bot.connect().exchange(signed(SECRET, "olleh", &url)).status,
         200
     );
     bot.process.read_until("attempt failed");
@@ -216,7 +217,7 @@ fn a_secret_from_a_file_is_not_kept_in_memory_as_text() {
     let path = format!("{}/wiped-secret", env!("CARGO_TARGET_TMPDIR"));
     std::fs::write(&path, format!(" \"{SECRET}\"\n")).unwrap();
     let has_secret = |change: &dyn Fn(&mut Command)| {
-        let mut bot = Bot::start(change);
+        let mut bot = TORRAP.start(change);
         bot.command("olleh");
         bot.posts(1);
         let memory = writable_memory(bot.process.pid());

@@ -7,10 +7,10 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::bot::{Bot, connect, exchange};
+use test_support::{Bot, Client, PATIENCE, Scratch, poll_for};
+
 use crate::journal::{restart, shown, start_with, texts};
 use crate::metrics::{sample, watched};
-use crate::support::{PATIENCE, Scratch, poll_for};
 
 /// The library's source: its `fdatasync` waits for as long as a file says.
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers/fdatasync.c");
@@ -86,7 +86,7 @@ impl Drop for SlowDisk {
 /// What is answered, and how long it took.
 fn ask(bot: &Bot, request: Vec<u8>) -> (u16, String, Duration) {
     let begun = Instant::now();
-    let response = exchange(&mut connect(bot.address), request);
+    let response = Client::connect(bot.address).exchange(request);
     let content = String::from_utf8(response.content).unwrap();
     (response.status, content, begun.elapsed())
 }
@@ -113,7 +113,7 @@ fn send_held(bot: &Bot, text: &str) -> thread::JoinHandle<(String, Duration)> {
     let (mut stream, request) = (bot.connect(), bot.signed(text));
     thread::spawn(move || {
         let begun = Instant::now();
-        let response = exchange(&mut stream, request);
+        let response = stream.exchange(request);
         assert_eq!(response.status, 200);
         let content = String::from_utf8(response.content).unwrap();
         (content, begun.elapsed())

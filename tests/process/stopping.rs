@@ -3,15 +3,15 @@
 use std::net::TcpListener;
 use std::process::Command;
 
+use test_support::{Bot, Process, SECRET, Scratch, finish, poll_for};
 use torrap::tools::trial::stand_in::{Answer, SlackStandIn};
 
-use crate::bot::{Bot, SECRET, exchange, serve, serve_by};
-use crate::support::{Process, Scratch, finish, poll_for, torrap};
+use crate::TORRAP;
 
 #[test]
 fn each_signal_that_asks_for_an_end_is_a_graceful_stop() {
     for name in ["INT", "TERM", "HUP"] {
-        let mut bot = Bot::start(|_| {});
+        let mut bot = TORRAP.start(|_| {});
         // The address is told last: a signal that comes now finds everything in its place.
         bot.process.signal(name);
         assert_eq!(
@@ -31,7 +31,7 @@ fn each_signal_that_asks_for_an_end_is_a_graceful_stop() {
 
 #[test]
 fn a_reply_that_is_owed_is_sent_before_the_exit() {
-    let mut bot = Bot::start(|command| {
+    let mut bot = TORRAP.start(|command| {
         command.env("TORRAP_DELAY", "0.7");
     });
     bot.command("olleh");
@@ -47,7 +47,7 @@ fn a_reply_that_is_owed_is_sent_before_the_exit() {
 
 #[test]
 fn what_the_drain_time_leaves_undelivered_is_told_line_by_line() {
-    let mut bot = Bot::start(|command| {
+    let mut bot = TORRAP.start(|command| {
         command.args(["--delay", "1000", "--drain", "0.3"]);
     });
     bot.commands("olleh", 3);
@@ -65,7 +65,7 @@ fn what_the_drain_time_leaves_undelivered_is_told_line_by_line() {
 #[test]
 fn one_stop_that_arrives_several_times_is_one() {
     for names in ["TERM HUP", "INT INT INT", "HUP TERM INT"] {
-        let mut bot = Bot::start(|command| {
+        let mut bot = TORRAP.start(|command| {
             command.env("TORRAP_DELAY", "0.7");
         });
         bot.command("olleh");
@@ -83,7 +83,7 @@ fn one_stop_that_arrives_several_times_is_one() {
 #[test]
 fn a_second_stop_ends_it_at_once_and_tells_what_it_leaves() {
     for (first, second) in [("TERM", "INT"), ("INT", "INT")] {
-        let mut bot = Bot::start(|command| {
+        let mut bot = TORRAP.start(|command| {
             command.args(["--delay", "1000"]);
         });
         bot.commands("olleh", 3);
@@ -107,7 +107,7 @@ fn a_second_stop_ends_it_at_once_and_tells_what_it_leaves() {
 #[test]
 fn on_a_terminal_the_first_stop_says_what_the_second_does() {
     let slack = SlackStandIn::start(|_| Answer::ok()).unwrap();
-    let mut command = serve(&slack, |command| {
+    let mut command = TORRAP.serve(&slack, |command| {
         command.args(["--delay", "1000"]);
     });
     let mut bot = Bot::told(Process::start_on_terminal(&mut command), slack);
@@ -126,12 +126,12 @@ fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
     let script: &[&str] = &["sh", "-c", "trap '' INT; exec \"$0\" \"$@\""];
     let both: &[&str] = &["env", "--block-signal=HUP", "--ignore-signal=HUP"];
     for (name, number, wrapper) in [("HUP", 1, nohup), ("INT", 2, script), ("HUP", 1, both)] {
-        let mut bot = Bot::start_by(wrapper, |_| {});
+        let mut bot = TORRAP.start_by(wrapper, |_| {});
         bot.process.signal(name);
         bot.command("olleh");
         bot.posts(1);
         let ready = "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n";
-        assert_eq!(exchange(&mut bot.connect(), ready).status, 200, "{name}");
+        assert_eq!(bot.connect().exchange(ready).status, 200, "{name}");
         // Otherwise it might still be on its way.
         assert!(is_pending(&bot.process, number), "{name}");
         assert_eq!(bot.process.stop(), Some(0), "{:#?}", bot.process.log);
@@ -160,7 +160,7 @@ fn where_it_is_not_known_what_was_ignored_a_line_says_that_all_signals_stop_it()
         return;
     }
     let wrapper = [&namespace[..], &[hidden]].concat();
-    let mut bot = Bot::start_by(&wrapper, |_| {});
+    let mut bot = TORRAP.start_by(&wrapper, |_| {});
     let warning = "a signal was ignored when the bot was started, and this system does not tell which: \
                    SIGINT, SIGTERM and SIGHUP all stop it";
     assert!(
@@ -177,7 +177,7 @@ fn where_it_is_not_known_what_was_ignored_a_line_says_that_all_signals_stop_it()
 #[cfg(target_os = "linux")] // for coreutils
 fn a_signal_that_was_blocked_at_the_start_is_heard() {
     for name in ["INT", "TERM", "HUP"] {
-        let mut bot = Bot::start_by(&["env", "--block-signal"], |_| {});
+        let mut bot = TORRAP.start_by(&["env", "--block-signal"], |_| {});
         bot.process.signal(name);
         assert_eq!(bot.process.wait(), Some(0), "{name}");
     }
@@ -192,7 +192,7 @@ fn a_limit_of_file_sizes_is_a_full_disk_and_kills_nobody() {
     // POSIX counts in blocks of 512 bytes; bash, where it is the shell, in those of 1024.
     let limited = ["sh", "-c", "ulimit -f 32; exec \"$0\" \"$@\""];
     let journal = scratch.join("journal");
-    let mut command = serve_by(&limited, &slack, |command| {
+    let mut command = TORRAP.serve_by(&limited, &slack, |command| {
         command.arg("--journal").arg(&journal);
         command.env("LOG_LEVEL", "debug");
     });
@@ -209,14 +209,14 @@ fn a_limit_of_file_sizes_is_a_full_disk_and_kills_nobody() {
     };
     let busy = b"I am busy, please try again in a moment.";
     let is_busy = (0..100).any(|_| {
-        let answer = exchange(&mut bot.connect(), bot.signed(&"x".repeat(1_000)));
+        let answer = bot.connect().exchange(bot.signed(&"x".repeat(1_000)));
         assert_eq!(answer.status, 200);
         answer.content.windows(busy.len()).any(|part| part == busy)
     });
     assert!(is_busy, "the journal has met the limit");
     poll_for("a full log", || {
         let get = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
-        assert_eq!(exchange(&mut bot.connect(), get).status, 200);
+        assert_eq!(bot.connect().exchange(get).status, 200);
         let len = std::fs::metadata(&log).unwrap().len();
         [32 * 512, 32 * 1024].contains(&len).then_some(())
     });
@@ -245,7 +245,7 @@ fn signal_at_once(pid: u32, names: &str) {
 fn a_taken_port_is_one_line_that_says_what_to_do() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let mut command = torrap();
+    let mut command = TORRAP.command();
     command.env("SLACK_SIGNING_SECRET", SECRET);
     let finished = finish(command.args(["--listen", &address]));
     assert_eq!(finished.code, Some(1));

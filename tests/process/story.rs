@@ -1,6 +1,6 @@
 //! The log as a story: what it tells, and in which order.
 
-use crate::bot::Bot;
+use crate::TORRAP;
 
 /// From a start to a stop with one command in between: beginnings of all messages.
 const STORY: [&str; 17] = [
@@ -26,7 +26,7 @@ const STORY: [&str; 17] = [
 #[test]
 fn debug_tells_the_whole_story_in_its_order() {
     // In capitals, as a level may be given in any case.
-    let mut bot = Bot::start(|command| {
+    let mut bot = TORRAP.start(|command| {
         command.env("LOG_LEVEL", "DEBUG");
     });
     bot.command("sdrawkcab si siht");
@@ -41,7 +41,7 @@ fn debug_tells_the_whole_story_in_its_order() {
 
 #[test]
 fn every_line_has_its_time_its_level_and_its_place() {
-    let mut bot = Bot::start(|command| {
+    let mut bot = TORRAP.start(|command| {
         command.env("LOG_LEVEL", "trace");
     });
     bot.command("olleh");

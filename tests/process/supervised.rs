@@ -7,11 +7,11 @@ use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use test_support::{Client, PATIENCE, Process, SECRET, SECRET_PATH, Scratch, finish, signed};
 use torrap::tools::trial::command;
 use torrap::tools::trial::stand_in::{Answer, SlackStandIn};
 
-use crate::bot::{Bot, SECRET, SECRET_PATH, connect, exchange, signed};
-use crate::support::{PATIENCE, Process, Scratch, finish};
+use crate::TORRAP;
 
 /// What a service manager does between its fork and the program: the socket becomes descriptor 3, and
 /// the variables say so.
@@ -61,14 +61,14 @@ fn a_restart_on_a_passed_socket_refuses_no_connection() {
     let mut first = start();
     let line = first.read_until("listening on http://");
     assert!(line.ends_with(&address.to_string()), "{line}");
-    assert_eq!(exchange(&mut connect(address), request()).status, 200);
+    assert_eq!(Client::connect(address).exchange(request()).status, 200);
     assert_eq!(slack.wait_for(1, PATIENCE).len(), 1);
     assert_eq!(first.stop(), Some(0));
 
     // Nobody runs: whoever comes now waits in the kernel for the next one.
-    let mut waiting = connect(address);
+    let mut waiting = Client::connect(address);
     let mut second = start();
-    assert_eq!(exchange(&mut waiting, request()).status, 200);
+    assert_eq!(waiting.exchange(request()).status, 200);
     assert_eq!(slack.wait_for(2, PATIENCE).len(), 2);
     assert_eq!(second.stop(), Some(0));
 }
@@ -87,7 +87,7 @@ fn a_socket_called_metrics_is_for_those_who_watch() {
         "{line}"
     );
     let get = "GET /metrics HTTP/1.1\r\nHost: torrap\r\n\r\n";
-    assert_eq!(exchange(&mut connect(address), get).status, 200);
+    assert_eq!(Client::connect(address).exchange(get).status, 200);
     assert_eq!(process.stop(), Some(0));
 }
 
@@ -102,11 +102,11 @@ fn several_sockets_go_to_their_doors_by_name() {
     assert!(line.ends_with(&address.to_string()), "{line}");
     process.read_until(&format!("metrics on http://{watched}/metrics"));
     let request = signed(SECRET, "olleh", &format!("{}{SECRET_PATH}", slack.origin()));
-    assert_eq!(exchange(&mut connect(address), request).status, 200);
+    assert_eq!(Client::connect(address).exchange(request).status, 200);
     assert_eq!(slack.wait_for(1, PATIENCE).len(), 1);
     let get = "GET /metrics HTTP/1.1\r\nHost: torrap\r\n\r\n";
-    assert_eq!(exchange(&mut connect(watched), get).status, 200);
-    assert_eq!(exchange(&mut connect(address), get).status, 404);
+    assert_eq!(Client::connect(watched).exchange(get).status, 200);
+    assert_eq!(Client::connect(address).exchange(get).status, 404);
     assert_eq!(process.stop(), Some(0));
 }
 
@@ -163,7 +163,7 @@ fn descriptors_for_another_process_or_for_nobody_are_left_alone() {
         (Some(""), "2000000000"),
         (Some("x"), "soon"),
     ] {
-        let mut bot = Bot::start(|command| {
+        let mut bot = TORRAP.start(|command| {
             command.env("LISTEN_FDS", fds);
             command.envs(pid.map(|pid| ("LISTEN_PID", pid)));
         });
@@ -203,7 +203,7 @@ impl Drop for Manager {
 #[test]
 fn a_service_manager_is_told_what_happens() {
     let manager = Manager::start("notify");
-    let mut bot = Bot::start(|command| {
+    let mut bot = TORRAP.start(|command| {
         command
             .env("NOTIFY_SOCKET", &manager.path)
             .env("WATCHDOG_USEC", "50000")
@@ -211,11 +211,9 @@ fn a_service_manager_is_told_what_happens() {
     });
     assert_eq!(manager.hear(), "READY=1\nSTATUS=taking commands\n");
     assert_eq!(
-        exchange(
-            &mut bot.connect(),
-            "GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n"
-        )
-        .status,
+        bot.connect()
+            .exchange("GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n")
+            .status,
         200,
         "who is ready takes requests"
     );
@@ -254,7 +252,7 @@ fn what_is_left_over_of_a_service_manager_is_one_warning() {
         stream.to_str().unwrap(),
     ];
     for path in paths {
-        let mut bot = Bot::start(|command| {
+        let mut bot = TORRAP.start(|command| {
             command
                 .env("NOTIFY_SOCKET", path)
                 .env("WATCHDOG_USEC", "100000");
@@ -275,7 +273,7 @@ fn what_is_left_over_of_a_service_manager_is_one_warning() {
 #[test]
 fn a_watchdog_that_asks_for_nonsense_is_one_warning() {
     let manager = Manager::start("nonsense");
-    let mut bot = Bot::start(|command| {
+    let mut bot = TORRAP.start(|command| {
         command
             .env("NOTIFY_SOCKET", &manager.path)
             .env("WATCHDOG_USEC", "soon");

@@ -2,7 +2,9 @@
 
 use std::process::Command;
 
-use crate::support::{Finished, finish, torrap};
+use test_support::{Finished, finish};
+
+use crate::TORRAP;
 
 fn run(command: &mut Command) -> Vec<String> {
     let Finished {
@@ -16,7 +18,7 @@ fn run(command: &mut Command) -> Vec<String> {
 
 #[test]
 fn it_tells_each_step_with_its_time() {
-    let lines = run(torrap().args(["try", "--delay", "0"]));
+    let lines = run(TORRAP.command().args(["try", "--delay", "0"]));
     let steps = [
         ("torrap", "listens on http://127.0.0.1:"),
         ("Slack", "sends /torrap sdrawkcab si siht"),
@@ -48,11 +50,11 @@ fn it_takes_any_text() {
         (&["👍🏽 é"], "é 👍🏽"),
         (&[">lennahc!<"], "&lt;!channel&gt;"),
     ] {
-        let lines = run(torrap().args(["try", "--delay=0"]).args(words));
+        let lines = run(TORRAP.command().args(["try", "--delay=0"]).args(words));
         let posted = format!("posts {{\"text\": \"{reply}\"}} to");
         assert!(lines[4].contains(&posted), "{words:?}: {lines:#?}");
     }
-    let lines = run(torrap().args(["try", "--delay=0", "help"]));
+    let lines = run(TORRAP.command().args(["try", "--delay=0", "help"]));
     assert!(
         lines.iter().any(|line| line.contains("ephemeral")),
         "{lines:#?}"
@@ -75,7 +77,7 @@ fn it_tries_the_first_of_the_commands_under_its_name() {
             for_all("hello"),
         ),
     ] {
-        let lines = run(torrap().args(["try", "--delay=0"]).args(args));
+        let lines = run(TORRAP.command().args(["try", "--delay=0"]).args(args));
         assert!(lines[1].contains(sends), "{lines:#?}");
         assert!(lines[2].ends_with(", 30 bytes of content"), "{lines:#?}");
         assert!(lines[4].contains(&posts), "{lines:#?}");
@@ -84,7 +86,8 @@ fn it_tries_the_first_of_the_commands_under_its_name() {
             "{lines:#?}"
         );
     }
-    let lines = run(torrap()
+    let lines = run(TORRAP
+        .command()
         .args(["try", "--delay=0", "help"])
         .env("TORRAP_COMMANDS", "/shout=/yell"));
     assert!(
@@ -95,7 +98,7 @@ fn it_tries_the_first_of_the_commands_under_its_name() {
 
 #[test]
 fn the_bots_own_surroundings_do_not_matter() {
-    let mut command = torrap();
+    let mut command = TORRAP.command();
     for (name, value) in [
         ("TORRAP_LISTEN", "bad"),
         ("TORRAP_REPLY_ORIGINS", "bad"),
@@ -114,7 +117,8 @@ fn the_bots_own_surroundings_do_not_matter() {
 #[test]
 fn the_log_is_there_for_who_asks_for_it() {
     let finished = finish(
-        torrap()
+        TORRAP
+            .command()
             .args(["try", "--delay=0"])
             .env("LOG_LEVEL", "debug"),
     );

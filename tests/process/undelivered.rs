@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
+use test_support::{Bot, Process};
 use torrap::tools::trial::stand_in::{Answer, SlackStandIn};
 
-use crate::bot::{Bot, serve};
-use crate::support::Process;
+use crate::TORRAP;
 
 /// More than twice what waits in the queue.
 const COUNT: usize = 20_000;
@@ -19,7 +19,7 @@ fn thinking_for_long(command: &mut Command) {
 #[test]
 fn each_of_many_has_a_line_of_its_own() {
     let slack = SlackStandIn::start(|_| Answer::ok()).unwrap();
-    let process = Process::start_read_slowly(&mut serve(&slack, thinking_for_long));
+    let process = Process::start_read_slowly(&mut TORRAP.serve(&slack, thinking_for_long));
     let mut bot = Bot::told(process, slack);
     bot.commands("olleh", COUNT);
     assert_eq!(bot.process.stop(), Some(1));

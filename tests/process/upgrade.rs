@@ -3,7 +3,7 @@
 //! Three upgrades each in the ordinary run; `TORRAP_UPGRADES=10` makes it ten.
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::process::Command;
 use std::sync::Arc;
@@ -11,11 +11,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use test_support::{Client, PATIENCE, Process, SECRET, Scratch, finish, signed};
 use torrap::tools::trial::stand_in::{Answer, SlackStandIn};
 
-use crate::bot::{SECRET, connect, exchange, serve, signed};
+use crate::TORRAP;
 use crate::supervised::activated;
-use crate::support::{PATIENCE, Process, Scratch, finish};
 
 /// Half of the clients open a connection for each command, the others keep theirs.
 const CLIENTS: usize = 12;
@@ -97,18 +97,18 @@ fn send_until(
     keeps: bool,
 ) -> Promised {
     let mut promised = Promised::default();
-    let mut kept: Option<TcpStream> = None;
+    let mut kept: Option<Client> = None;
     while !stop.load(Ordering::Relaxed) {
         let path = format!("/commands/T0001/{client}/{}", promised.paths.len());
         let begun = Instant::now();
-        let mut stream = kept.take().unwrap_or_else(|| connect(address));
+        let mut connection = kept.take().unwrap_or_else(|| Client::connect(address));
         let request = signed(SECRET, "olleh", &format!("{origin}{path}"));
-        let response = exchange(&mut stream, request);
+        let response = connection.exchange(request);
         assert_eq!((response.status, response.content.len()), (200, 0));
         promised.slowest = promised.slowest.max(begun.elapsed());
         promised.paths.push(path);
         if keeps && !response.head.contains("Connection: close") {
-            kept = Some(stream);
+            kept = Some(connection);
         }
         thread::park_timeout(rest(client));
     }
@@ -229,10 +229,10 @@ fn connections_wait_in_a_passed_socket_until_the_next_process_has_the_journal() 
     new.read_until(WAITING);
     new.signal("STOP");
     assert_eq!(old.stop(), Some(0), "{:#?}", old.log);
-    let mut waiting = connect(address);
+    let mut waiting = Client::connect(address);
     new.signal("CONT");
     let get = "GET /readyz HTTP/1.1\r\nHost: torrap\r\n\r\n";
-    assert_eq!(exchange(&mut waiting, get).status, 200);
+    assert_eq!(waiting.exchange(get).status, 200);
     new.read_until(LISTENING);
     assert_eq!(new.stop(), Some(0));
 }
@@ -248,7 +248,7 @@ fn a_process_waits_for_a_journal_only_with_a_passed_socket() {
     let waiting = format!("{WAITING}{}, which uses it, to stop", first.pid());
     second.read_until(&waiting);
     for shares in ["no", "yes"] {
-        let third = finish(&mut serve(&slack, |command| {
+        let third = finish(&mut TORRAP.serve(&slack, |command| {
             let command = command.env("TORRAP_REUSE_PORT", shares);
             command.args(["--journal", directory.path()]);
         }));

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-/// What it may hold for each connection: the two buffers that `src/server/bound.rs` asks for, doubled as Linux
+/// What it may hold for each connection: the two buffers that `src/platform/bound.rs` asks for, doubled as Linux
 /// does, and one packet more, since it compares before it adds.
 const KIB_EACH_MAX: f64 = 64.0 + 32.0 + 64.0;
 const PERIOD: Duration = Duration::from_millis(200);

@@ -1,17 +1,12 @@
 //! The bot as a process, the stand-in for Slack that it replies to, and what the kernel knows about it.
 
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use test_support::kernel;
-use torrap::slack::request;
-use torrap::tools::trial::stand_in::{Answer, SlackStandIn};
+use test_support::{Binary, Bot, kernel};
 
-const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 /// For what was opened to be given back: sender threads go after 10 s of idleness.
 const PATIENCE: Duration = Duration::from_secs(25);
 /// What may stay: the allocator keeps some, and so do tables that have grown.
@@ -21,8 +16,7 @@ const KEPT_MIB_MAX: f64 = 32.0;
 const KEPT_MIB_MAX_AFTER_UPLOADS: f64 = 80.0;
 
 pub struct Server {
-    child: Child,
-    slack: SlackStandIn,
+    bot: Bot,
     pub address: SocketAddr,
 }
 
@@ -43,53 +37,23 @@ impl Server {
             "no {}: cargo build --release",
             binary.display()
         );
-        let slack = SlackStandIn::start(|_| Answer::ok()).unwrap();
-        let script = format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"");
-        let mut child = Command::new("sh")
-            .args(["-c", &script])
-            .arg(binary)
-            .args([
-                "--listen",
-                "127.0.0.1:0",
-                "--delay",
-                "0",
-                "--reply-origin",
-                &slack.origin(),
-            ])
-            .env_clear()
-            .env("SLACK_SIGNING_SECRET", SECRET)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
-        let listening = |line: &String| line.contains("listening on http://");
-        let line = log.by_ref().map_while(Result::ok).find(listening).unwrap();
-        let address = line.rsplit_once("http://").unwrap().1.parse().unwrap();
-        // Read on: a log that stalls would be another test.
-        thread::spawn(move || log.for_each(drop));
+        let bot = Binary(binary.to_str().unwrap()).start_limited(descriptors, |_| {});
         Self {
-            child,
-            slack,
-            address,
+            address: bot.address,
+            bot,
         }
     }
 
     /// A signed request whose reply goes to the stand-in.
     pub fn signed(&self, text: &str) -> String {
-        let response_url = format!("{}/commands/T0001/1/secret-path", self.slack.origin());
-        let form = request::form("/torrap", text, &response_url);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        let request = request::signed(SECRET.as_bytes(), now.as_secs(), form.as_bytes());
-        String::from_utf8(request).unwrap()
+        String::from_utf8(self.bot.signed(text)).unwrap()
     }
 
     /// How many replies to the good client's commands are missing.
     pub fn lost_replies(&self, commands: usize) -> Option<String> {
         let is_reply = br#"{"text": "ping"}"#;
         let count = || {
-            let posts = self.slack.posts();
+            let posts = self.bot.slack.posts();
             posts.iter().filter(|post| post.content == is_reply).count()
         };
         let deadline = Instant::now() + PATIENCE;
@@ -101,7 +65,7 @@ impl Server {
     }
 
     pub fn usage(&self) -> Usage {
-        let pid = self.child.id();
+        let pid = self.bot.process.pid();
         Usage {
             descriptors: kernel::descriptors(pid),
             resident_mib: mib(kernel::resident_kib(pid)),
@@ -110,7 +74,7 @@ impl Server {
 
     /// The most memory it ever had.
     pub fn peak_mib(&self) -> f64 {
-        mib(kernel::peak_kib(self.child.id()))
+        mib(kernel::peak_kib(self.bot.process.pid()))
     }
 
     /// Waits until it has no more descriptors than before.
@@ -123,13 +87,6 @@ impl Server {
             }
             thread::sleep(Duration::from_millis(20));
         }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -1,11 +1,27 @@
 //! What Linux tells of a process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use crate::process::poll_for;
 
 /// How many descriptors it has open.
 pub fn descriptors(pid: u32) -> usize {
     fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
+}
+
+/// The number that its next descriptor will get.
+pub fn lowest_free_descriptor(pid: u32) -> u64 {
+    let taken = |number: &u64| fs::exists(format!("/proc/{pid}/fd/{number}")).unwrap();
+    (0..).find(|number| !taken(number)).unwrap()
+}
+
+/// The processor time it has used, in hundredths of a second.
+pub fn cpu_ticks(pid: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
 }
 
 /// Its memory now, in KiB.
@@ -32,6 +48,35 @@ pub fn queued_at(port: u16) -> Vec<usize> {
         Some((remote, bytes(out) + bytes(in_)))
     });
     BTreeMap::from_iter(queued).into_values().collect()
+}
+
+/// Where a process listens, for those whose log does not tell it.
+pub fn listening_address(pid: u32) -> SocketAddr {
+    poll_for("a listening socket", || {
+        let sockets = sockets(pid);
+        let table = fs::read_to_string(format!("/proc/{pid}/net/tcp")).unwrap();
+        table.lines().skip(1).find_map(|line| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let (_, port) = fields[1].split_once(':').unwrap();
+            let port = u16::from_str_radix(port, 16).unwrap();
+            // 0A is LISTEN; the tenth field is the socket's inode.
+            (fields[3] == "0A" && sockets.contains(fields[9]))
+                .then(|| (Ipv4Addr::LOCALHOST, port).into())
+        })
+    })
+}
+
+/// The inodes of its sockets.
+pub fn sockets(pid: u32) -> BTreeSet<String> {
+    // Descriptors come and go while they are listed.
+    let links = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+    let targets = links.filter_map(|link| fs::read_link(link.path()).ok());
+    targets
+        .filter_map(|target| {
+            let inode = target.to_str()?.strip_prefix("socket:[")?;
+            Some(inode.strip_suffix(']')?.to_owned())
+        })
+        .collect()
 }
 
 fn status_kib(pid: u32, field: &str) -> usize {

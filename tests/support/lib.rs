@@ -6,6 +6,7 @@
     clippy::disallowed_types
 )] // it is the outside world, and a test may fail
 
+mod bot;
 mod client;
 pub mod garbage;
 mod gate;
@@ -13,12 +14,17 @@ pub mod generator;
 #[cfg(target_os = "linux")]
 pub mod kernel;
 mod log_lines;
+mod process;
+mod scratch;
 pub mod seeds;
 mod server;
 
+pub use bot::{Binary, Bot};
 pub use client::Client;
 pub use gate::Gate;
 pub use log_lines::LogLines;
+pub use process::{Finished, Process, finish, poll_for, signal};
+pub use scratch::Scratch;
 pub use server::Torrap;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -27,6 +33,9 @@ use torrap::slack::request;
 
 /// A signing secret in the form of Slack's, and another one than that of its documentation, of which the bot warns.
 pub const SECRET: &str = "8f742231b10e8888abcd99feedface85";
+
+/// The secret part of every `response_url`.
+pub const SECRET_PATH: &str = "/commands/T0001/1/secret-path";
 
 /// What nothing on one machine should ever take.
 pub const PATIENCE: Duration = Duration::from_secs(20);

@@ -12,7 +12,7 @@ use torrap::{Server, Stopper};
 
 use crate::gate::Gate;
 use crate::log_lines::LogLines;
-use crate::{Client, PATIENCE, SECRET, signed};
+use crate::{Client, PATIENCE, SECRET, SECRET_PATH, signed};
 
 /// The server on a thread of its own; dropping it stops it.
 pub struct Torrap {
@@ -97,7 +97,7 @@ impl Torrap {
 
     /// A signed request whose reply goes to the stand-in.
     pub fn signed(&self, text: &str) -> Vec<u8> {
-        self.signed_to("/commands/T0001/1/secret-path", text)
+        self.signed_to(SECRET_PATH, text)
     }
 
     /// The same with a path of its own, by which its posts can be told from others.

@@ -4,8 +4,6 @@
 mod crowded;
 #[cfg(target_os = "linux")] // which has /proc to look at
 mod descriptors;
-#[cfg(target_os = "linux")]
-mod process;
 
 use std::io::{Read, Write};
 use std::net::Shutdown;

@@ -1,25 +1,18 @@
-//! The binary as a process of its own, with nothing of the developer's environment.
+//! A process that runs beside the test: what it writes, signals to it, and its end.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What nothing on one machine should ever take.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+use crate::PATIENCE;
 
 /// What an exit may take: whoever stops a process waits for it.
-pub const EXIT_PATIENCE: Duration = Duration::from_secs(8);
-
-/// The binary with an empty environment.
-pub fn torrap() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_torrap"));
-    command.env_clear().stdin(Stdio::null());
-    command
-}
+const EXIT_PATIENCE: Duration = Duration::from_secs(8);
 
 /// What a process that ended by itself came to.
 #[derive(Debug)]
@@ -48,31 +41,6 @@ pub fn finish(command: &mut Command) -> Finished {
     }
 }
 
-/// A directory that is gone with the test.
-pub struct Scratch(PathBuf);
-
-impl Scratch {
-    /// The path of one that is not there yet.
-    pub fn new(name: &str) -> Self {
-        let name = format!("torrap-test-{}-{name}", std::process::id());
-        Self(std::env::temp_dir().join(name))
-    }
-
-    pub fn path(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-
-    pub fn join(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 /// Sends a signal by the shell, whose `kill` every system has.
 pub fn signal(pid: u32, name: &str) {
     let pid = pid.to_string();
@@ -98,8 +66,9 @@ pub fn poll_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 /// A process that runs. Dropping it kills it.
 pub struct Process {
     child: Child,
-    /// What is written to standard error, if that is a pipe.
-    lines: Option<Receiver<String>>,
+    /// What is written to standard error, if that is a pipe. The lock makes a process shareable between threads; those
+    /// that read have it alone.
+    lines: Option<Mutex<Receiver<String>>>,
     /// Lines that were read so far.
     pub log: Vec<String>,
 }
@@ -169,9 +138,26 @@ impl Process {
         }
     }
 
+    /// Reads up to the line that tells where the bot listens.
+    pub fn read_address(&mut self) -> SocketAddr {
+        let line = self.read_until("listening on http://");
+        let (_, address) = line.split_once("http://").unwrap();
+        address.trim_end().parse().unwrap()
+    }
+
+    /// Reads what is there already; how many of these lines have this in them.
+    pub fn count_unread(&mut self, part: &str) -> usize {
+        let known = self.log.len();
+        if let Some(lines) = &mut self.lines {
+            self.log.extend(lines.get_mut().unwrap().try_iter());
+        }
+        let new = self.log[known..].iter();
+        new.filter(|line| line.contains(part)).count()
+    }
+
     fn next_line(&mut self, deadline: Instant) -> Option<String> {
         let left = deadline.saturating_duration_since(Instant::now());
-        match self.lines.as_ref()?.recv_timeout(left) {
+        match self.lines.as_mut()?.get_mut().unwrap().recv_timeout(left) {
             Ok(line) => {
                 self.log.push(line.clone());
                 Some(line)
@@ -243,7 +229,7 @@ impl Drop for Process {
     }
 }
 
-fn lines_of(stream: impl BufRead + Send + 'static) -> Receiver<String> {
+fn lines_of(stream: impl BufRead + Send + 'static) -> Mutex<Receiver<String>> {
     let (sender, lines) = channel();
     thread::spawn(move || {
         for line in stream.split(b'\n') {
@@ -255,5 +241,5 @@ fn lines_of(stream: impl BufRead + Send + 'static) -> Receiver<String> {
             }
         }
     });
-    lines
+    Mutex::new(lines)
 }
