@@ -1,6 +1,7 @@
 //! What a request costs in heap allocations, from its bytes to the bytes of its answer.
 
 use allocation_counter::measure;
+use test_support::SECRET;
 use torrap::Config;
 use torrap::app::{Bot, Report};
 use torrap::config::{Settings, SigningSecret};
@@ -9,7 +10,6 @@ use torrap::jobs::Outcome;
 use torrap::slack::request;
 use torrap::time::{Now, Tick, UnixTime};
 
-const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 const URL: &str =
     "https://hooks.slack.com/commands/T1DC2JH3J/397700885554/96rGlfmibIGlgcZRskXaIFfN";
 const WARM_UP: u64 = 1_000;

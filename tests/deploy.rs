@@ -3,14 +3,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
 
+use test_support::repository::root;
 use torrap::cli;
 use torrap::telemetry::metrics::{self, Counters, JournalCounters, Standing};
 
 /// All files but the guide, which `readme.rs` reads.
 fn folder() -> Vec<(String, String)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
+    let folder = root().join("deploy");
     let files = fs::read_dir(folder).unwrap().map(|file| {
         let path = file.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();

@@ -3,53 +3,18 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
+use test_support::repository::{read, root, rust_files};
 
-/// Every file below `folder`, relative to the root, build products left out.
-fn files_below(folder: &str) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    let mut folders = vec![root().join(folder)];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir()
-                && !matches!(
-                    path.file_name().unwrap().to_str(),
-                    Some("target" | "corpus" | "artifacts" | "node_modules")
-                )
-            {
-                folders.push(path);
-            } else if path.is_file() {
-                files.push(path.strip_prefix(root()).unwrap().to_owned());
-            }
-        }
-    }
-    files.sort();
-    files
-}
-
-fn sources() -> Vec<PathBuf> {
-    let all = ["src", "tests", "benches"]
-        .iter()
-        .flat_map(|folder| files_below(folder));
-    all.filter(|path| is_rust(path)).collect()
-}
-
-fn is_rust(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "rs")
-}
-
-fn read(path: &Path) -> String {
-    fs::read_to_string(root().join(path)).unwrap()
+fn sources() -> impl Iterator<Item = PathBuf> {
+    let all = ["src", "tests", "benches"];
+    all.into_iter().flat_map(rust_files)
 }
 
 #[test]
 fn the_changes_begin_with_this_version() {
-    let changes = read(Path::new(".github/CHANGELOG.md"));
+    let changes = read(".github/CHANGELOG.md");
     let newest = changes.lines().find_map(|line| line.strip_prefix("## "));
     let (version, _) = newest.unwrap().split_once(',').unwrap();
     assert_eq!(version, env!("CARGO_PKG_VERSION"));

@@ -1,31 +1,18 @@
 //! The tables of requirements name tests that exist.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-fn sources_below(folder: &Path, sources: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() && !path.ends_with("target") {
-            sources_below(&path, sources);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            sources.push(path);
-        }
-    }
-}
+use test_support::repository::{read, rust_files};
 
 #[test]
 fn every_test_that_the_tables_name_exists() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut sources = Vec::new();
-    sources_below(&root.join("src"), &mut sources);
-    sources_below(&root.join("tests"), &mut sources);
-    let words = |path: &PathBuf| {
-        let text = fs::read_to_string(path).unwrap();
+    let words = |path: PathBuf| {
+        let text = read(path);
         text.split_whitespace().collect::<Vec<_>>().join(" ")
     };
-    let texts: Vec<String> = sources.iter().map(words).collect();
-    let table = fs::read_to_string(root.join("tests/it/RFC9112.md")).unwrap();
+    let sources = ["src", "tests"].into_iter().flat_map(rust_files);
+    let texts: Vec<String> = sources.map(words).collect();
+    let table = read("tests/it/RFC9112.md");
     let rows = table
         .lines()
         .filter(|line| line.starts_with("| ") && !line.starts_with("| §"));

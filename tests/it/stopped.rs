@@ -4,9 +4,9 @@
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use test_support::{Client, PATIENCE, SECRET};
+use test_support::{Client, SECRET, poll_for, signal};
 use torrap::config::{Config, Settings, SigningSecret};
 use torrap::{Server, http::Limits};
 
@@ -69,20 +69,17 @@ impl Process {
     }
 
     fn signal(&self, name: &str) {
-        let id = self.child.id();
-        let script = format!("kill -{name} {id}");
-        let sent = Command::new("sh").args(["-c", &script]).status().unwrap();
-        assert!(sent.success());
+        signal(self.child.id(), name);
     }
 
     /// Stops the process, and continues it when `meanwhile` is done and every wait of its is over.
     fn pause(&self, meanwhile: impl FnOnce()) {
         self.signal("STOP");
-        let begin = Instant::now();
         let state = format!("/proc/{}/stat", self.child.id());
-        while !std::fs::read_to_string(&state).unwrap().contains(") T ") {
-            assert!(begin.elapsed() < PATIENCE, "it goes on");
-        }
+        poll_for("its stop", || {
+            let state = std::fs::read_to_string(&state).unwrap();
+            state.contains(") T ").then_some(())
+        });
         meanwhile();
         std::thread::sleep(Duration::from_millis(LIMIT_MS + 100));
         self.signal("CONT");
@@ -91,10 +88,7 @@ impl Process {
     /// Asks for a graceful stop, and waits until it has begun.
     fn begin_stop(&mut self) {
         drop(self.child.stdin.take());
-        let begin = Instant::now();
-        while TcpStream::connect(self.front).is_ok() {
-            assert!(begin.elapsed() < PATIENCE, "it does not stop");
-        }
+        poll_for("the drain", || TcpStream::connect(self.front).err());
     }
 }
 

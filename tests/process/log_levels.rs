@@ -1,12 +1,10 @@
 //! How much each level tells.
 
 use std::io::{Read, Write};
-#[cfg(target_os = "linux")]
-use std::time::{SystemTime, UNIX_EPOCH};
 
-#[cfg(target_os = "linux")]
-use test_support::Process;
 use test_support::{Bot, SECRET, finish};
+#[cfg(target_os = "linux")]
+use test_support::{Process, unix_secs};
 #[cfg(target_os = "linux")]
 use torrap::slack::request;
 
@@ -163,9 +161,8 @@ fn who_has_no_secret_cannot_hide_a_warning() {
         let form = request::form("/torrap", "olleh", &url);
         let request =
             |secret: &str, secs| request::signed(secret.as_bytes(), secs, form.as_bytes());
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let mut requests = vec![NOWHERE.into(); 30];
-        requests.extend(vec![request("another", now.as_secs()); 30]);
+        requests.extend(vec![request("another", unix_secs()); 30]);
         // Whether signed or not, they are old; only the last one is so by Slack's own word.
         requests.extend(vec![request("another", 1); 30]);
         requests.push(request(SECRET, 1));

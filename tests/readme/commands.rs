@@ -5,9 +5,10 @@ use std::ffi::OsString;
 use std::io;
 use std::process::Command;
 
+use test_support::repository::{read, root, rust_files};
 use torrap::cli::{self, Invocation, Surroundings};
 
-use crate::{GUIDES, README, code_spans, is_module, read, root, rust_files, split};
+use crate::{GUIDES, README, code_spans, is_module, split};
 
 /// The commands of a document, one a line: those of its `sh` blocks, and what stands in backticks and
 /// begins as a command.

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use test_support::repository::{read, root, rust_files};
 use torrap::cli;
 
-use crate::{GUIDES, OPERATORS, README, TABLES, code_spans, read, root, rust_files, split};
+use crate::{GUIDES, OPERATORS, README, TABLES, code_spans, split};
 
 /// The anchors of a document's headings, as GitHub makes them.
 fn anchors(document: &Path) -> BTreeSet<String> {

@@ -6,8 +6,9 @@ mod commands;
 mod links;
 mod tables;
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use test_support::repository::read;
 
 const README: &str = "README.md";
 const OPERATORS: &str = "deploy/README.md";
@@ -27,32 +28,6 @@ const TABLES: [&str; 2] = [
     "tests/fuzz/differential/DIFFERENCES.md",
 ];
 const README_LINES_MAX: usize = 250;
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn read(path: impl AsRef<Path>) -> String {
-    let path = root().join(path);
-    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-/// Every Rust file below `folder`, relative to the root.
-fn rust_files(folder: &str) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    let mut folders = vec![root().join(folder)];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() && !path.ends_with("target") {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                files.push(path.strip_prefix(root()).unwrap().to_owned());
-            }
-        }
-    }
-    files
-}
 
 /// A document's lines outside its fenced blocks, and the blocks with their languages.
 fn split(text: &str) -> (String, Vec<(String, String)>) {

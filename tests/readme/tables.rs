@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use test_support::repository::{read, rust_files};
 use torrap::app::refusals::{Refusal, Withdrawal};
 use torrap::cli;
 use torrap::jobs::Abandoned;
 use torrap::slack::signature;
 
-use crate::{OPERATORS, README, code_spans, is_module, read, rust_files};
+use crate::{OPERATORS, README, code_spans, is_module};
 
 /// The rows of all tables of a document whose head ends with these cells; head and rule left out.
 fn tables(document: &str, head: &str) -> Vec<Vec<String>> {

@@ -1,5 +1,6 @@
 //! What clients think of: requests of every kind, most of them commands.
 
+use test_support::SECRET;
 use test_support::generator::Generator;
 use torrap::http::Limits;
 use torrap::slack::request::{self, sign};
@@ -7,7 +8,7 @@ use torrap::slack::signature::{SIGNATURE_FIELD, TIMESTAMP_FIELD};
 use torrap::time::UnixTime;
 
 use super::faults;
-use super::requests::{Draft, ORIGINS, SECRET, Sent, WORKSPACES, What};
+use super::requests::{Draft, ORIGINS, Sent, WORKSPACES, What};
 
 /// Makes requests, no two commands alike.
 pub struct Composer {

@@ -1,11 +1,11 @@
 //! A request on its way: how it is put on the wire, and what the answer to it depends on.
 
+use test_support::SECRET;
 use test_support::generator::Generator;
 use torrap::http::{Error, Request};
 use torrap::slack::request::sign;
 use torrap::slack::signature::{SIGNATURE_FIELD, TIMESTAMP_FIELD};
 
-pub const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 pub const ORIGINS: [&str; 2] = ["https://hooks.slack.com", "https://hooks.slack-gov.com"];
 /// Most commands come from one of them.
 pub const WORKSPACES: [&str; 4] = ["T0001", "T0001", "T0001", "T0002"];

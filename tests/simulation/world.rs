@@ -1,5 +1,6 @@
 //! All there is: the bot, its clients, its senders and both clocks.
 
+use test_support::SECRET;
 use test_support::generator::Generator;
 use torrap::Config;
 use torrap::app::{Bot, Report};
@@ -13,7 +14,7 @@ use super::client::{Client, Turn};
 use super::composer::Composer;
 use super::model::Model;
 use super::receiver::Receiver;
-use super::requests::{ORIGINS, SECRET};
+use super::requests::ORIGINS;
 
 pub struct World {
     pub generator: Generator,

@@ -15,6 +15,7 @@ pub mod generator;
 pub mod kernel;
 mod log_lines;
 mod process;
+pub mod repository;
 mod scratch;
 pub mod seeds;
 mod server;
