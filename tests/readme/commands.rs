@@ -5,10 +5,13 @@ use std::ffi::OsString;
 use std::io;
 use std::process::Command;
 
+use test_support::Binary;
 use test_support::repository::{read, root, rust_files};
 use torrap::cli::{self, Invocation, Surroundings};
 
 use crate::{GUIDES, README, code_spans, is_module, split};
+
+const TORRAP: Binary<'static> = Binary(env!("CARGO_BIN_EXE_torrap"));
 
 /// The commands of a document, one a line: those of its `sh` blocks, and what stands in backticks and
 /// begins as a command.
@@ -125,11 +128,7 @@ fn run(args: &[&str], command: &str) {
         Ok(_) => return,
         Err(error) => panic!("{command}: {error}"),
     };
-    let output = Command::new(env!("CARGO_BIN_EXE_torrap"))
-        .args(args)
-        .args(extra)
-        .output()
-        .unwrap();
+    let output = TORRAP.command().args(args).args(extra).output().unwrap();
     assert!(output.status.success(), "{command}: {output:?}");
 }
 
@@ -151,9 +150,9 @@ fn the_picture_of_a_trial_is_what_it_prints() {
         .unwrap();
     let (command, shown) = picture.split_once('\n').unwrap();
     assert_eq!(command, "$ cargo run --release -- try");
-    let output = Command::new(env!("CARGO_BIN_EXE_torrap"))
+    let output = TORRAP
+        .command()
         .args(["try", "--delay", "0.001"])
-        .env_remove("LOG_LEVEL")
         .output()
         .unwrap();
     let printed = String::from_utf8(output.stdout).unwrap();

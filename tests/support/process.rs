@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::PATIENCE;
 
-/// What an exit may take: whoever stops a process waits for it.
+/// What an exit may take: the program that stops a process waits for it.
 const EXIT_PATIENCE: Duration = Duration::from_secs(8);
 
 /// What a process that ended by itself came to.
