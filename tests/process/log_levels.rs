@@ -2,9 +2,9 @@
 
 use std::io::{Read, Write};
 
-use test_support::{Bot, SECRET, finish};
 #[cfg(target_os = "linux")]
-use test_support::{Process, unix_secs};
+use test_support::{Bot, Process, unix_secs};
+use test_support::{SECRET, finish};
 #[cfg(target_os = "linux")]
 use torrap::slack::request;
 

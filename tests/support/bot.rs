@@ -7,7 +7,6 @@ use std::thread;
 
 use torrap::tools::trial::stand_in::{Answer, Post, SlackStandIn};
 
-#[cfg(target_os = "linux")]
 use crate::kernel;
 use crate::process::Process;
 use crate::{Client, PATIENCE, SECRET, SECRET_PATH, signed};
@@ -84,7 +83,6 @@ impl Binary<'_> {
     }
 
     /// The bot, where the log cannot tell the address.
-    #[cfg(target_os = "linux")]
     pub fn start_silent(
         self,
         start: fn(&mut Command) -> Process,

@@ -11,7 +11,6 @@ mod client;
 pub mod garbage;
 mod gate;
 pub mod generator;
-#[cfg(target_os = "linux")]
 pub mod kernel;
 mod log_lines;
 mod process;
