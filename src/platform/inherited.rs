@@ -91,6 +91,6 @@ fn is_listening(listener: &TcpListener) -> bool {
 #[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
 fn is_listening(listener: &TcpListener) -> bool {
     SockRef::from(listener)
-        .listen(super::listener::BACKLOG)
+        .listen(crate::endpoint::backlog::BACKLOG)
         .is_ok()
 }
