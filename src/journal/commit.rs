@@ -1,26 +1,43 @@
 //! A batch as records: written, synced if anything was accepted, and booked.
+//!
+//! # Checkpoints
+//!
+//! What an earlier process has written, and what stands in a segment of which a sync has failed, is not known to be
+//! durable, and no sync could prove it (<https://wiki.postgresql.org/wiki/Fsync_Errors>). So after a start and after a
+//! failed sync a checkpoint replaces all segments that there are: the mover copies what is pending into new segments, a
+//! part with each batch or on its own, and a segment is deleted when the copies of all that is pending in it are synced,
+//! the oldest first. What was settled or withdrawn is not copied, so that no record of it is relied on either. At the end
+//! a new segment begins, whose header says that all segments before the checkpoint count no more, whatever a power cut
+//! brings back. Until then the next process finds the old segments, the copies, or both.
+//!
+//! A checkpoint with nothing pending copies nothing, and leaves a segment with the next number and the time. It is made
+//! at a stop and after a minute of rest as well, so that what was delivered does not stay on the disk.
 
 use super::clock::JournalClock;
+use super::header::HEADER_BYTES;
 use super::ledger::Ledger;
-use super::log::{Failure, Log, Written};
+use super::log::{Failure, Log, Standing, Written};
 use super::mover::Mover;
 use super::outgoing::{BATCH_BYTES_KEPT, Outgoing};
-use super::record::Record;
+use super::record::{BATCH_RECORD_BYTES, Record};
+use super::withdrawn::Withdrawn;
 use super::{Disk, LOG_PER_LIVE_MAX, Sizes};
 use crate::slab::Key;
 use crate::store::{Batch, Outcome};
 use crate::time::{Now, Tick};
 
 /// After a failure the disk is left alone for so long, and every command is answered "busy": a disk that
-/// takes long to fail must not hold up the loop at each turn.
+/// takes long to fail must not hold up the outcomes of each turn.
 const RETRY_MS: u64 = 1_000;
+
+/// When nothing is pending, and nothing was written for so long, the log is emptied.
+const REST_MS: u64 = 60_000;
 
 /// A batch moves at most twice its own size of old jobs, and this part of a segment besides: 64 KiB.
 const MOVED_PER_SEGMENT: u64 = 64;
 
-/// Outcomes that are written and not synced, as a part of a segment, before a batch of nothing else is
-/// synced as well: 1 MiB.
-const UNSYNCED_PER_SEGMENT: u64 = 4;
+/// What a segment has in which nothing is said but the next number and the time.
+const EMPTY_BYTES: u64 = (HEADER_BYTES + BATCH_RECORD_BYTES) as u64;
 
 /// A journal that is open.
 pub struct Journal<D: Disk> {
@@ -28,20 +45,20 @@ pub struct Journal<D: Disk> {
     pub(super) ledger: Ledger,
     pub(super) clock: JournalClock,
     /// The highest number that a job has had.
-    pub(super) newest_job: u64,
+    newest_job: u64,
     /// Records of jobs that were settled, or whose attempt failed, and that are not written yet.
-    pub(super) outcomes: Vec<u8>,
-    /// Jobs that were withdrawn and may stand in the log nevertheless, if this is not written: the first
-    /// and the last one.
-    withdrawn: Option<(u64, u64)>,
-    /// Such records that are written and not synced.
-    unsynced: Vec<u8>,
-    /// Whether they are to be synced though nothing was accepted.
-    owes_sync: bool,
+    outcomes: Vec<u8>,
+    /// Jobs that were answered "busy" and may stand in the log nevertheless, if this is not written.
+    withdrawn: Withdrawn,
     outgoing: Outgoing,
     mover: Mover,
+    /// A checkpoint is to replace the segments up to this one. None of them is written to any more, unless nothing is
+    /// pending: then the next batch ends it.
+    pub(super) checkpoint: Option<u32>,
     /// After a failure, when the disk is tried again.
     retry_at: Option<Tick>,
+    /// When the log is emptied if nothing happens until then.
+    rest_at: Tick,
     sizes: Sizes,
     /// What was done so far.
     counts: Counts,
@@ -62,8 +79,10 @@ pub struct Counts {
     pub failures: u64,
     /// Records written anew to free the segments they stood in.
     pub moved: u64,
-    /// Segments that stay until their jobs are settled, since a record in them could not be read again.
+    /// Jobs whose record could not be read again to be written anew.
     pub unreadable: u64,
+    /// Checkpoints that have ended.
+    pub checkpoints: u64,
     /// Bytes that the log has had at most.
     pub peak_bytes: u64,
 }
@@ -82,12 +101,12 @@ impl<D: Disk> Journal<D> {
             clock,
             newest_job,
             outcomes: Vec::new(),
-            withdrawn: None,
-            unsynced: Vec::new(),
-            owes_sync: false,
+            withdrawn: Withdrawn::new(newest_job),
             outgoing: Outgoing::default(),
             mover: Mover::default(),
+            checkpoint: None,
             retry_at: None,
+            rest_at: Tick::default(),
             sizes,
             counts: Counts::default(),
         }
@@ -102,64 +121,33 @@ impl<D: Disk> Journal<D> {
     pub fn commit(&mut self, batch: &Batch, now: Now) -> Result<(), Failure> {
         self.stage(batch, now);
         let accepted = self.outgoing.jobs();
-        let is_late = self.retry_at.is_some_and(|at| now.tick < at);
-        if !is_late {
-            self.stage_moves(now.tick);
+        if self.retry_at.is_some_and(|at| now.tick < at) {
+            let is_over = accepted == 0;
+            return is_over.then_some(()).ok_or_else(Failure::again_soon);
         }
-        if self.outgoing.jobs() == 0 && (is_late || !self.has_work(now.tick)) {
+        if self.is_at_rest() && now.tick >= self.rest_at {
+            self.checkpoint = Some(self.log.newest());
+        }
+        self.stage_moves(now.tick);
+        let has_work = self.has_records() || self.is_failing() || self.ends_checkpoint();
+        if self.outgoing.jobs() == 0 && !has_work {
             return Ok(());
         }
-        if is_late {
-            return Err(Failure {
-                what: "cannot write the journal",
-                error: std::io::Error::other("it has just failed; trying again within a second"),
-                is_segment_lost: false,
-            });
-        }
-        let result = self.write(now);
-        if result.is_ok() {
-            self.counts.accepted += accepted as u64;
-            self.counts.moved += (self.outgoing.jobs() - accepted) as u64;
-        } else {
-            self.withdraw(batch);
-        }
-        result
-    }
-
-    /// What was written of these jobs may be found at the next start: the disk may have more of it than anybody was
-    /// told. For as long as none is accepted, the numbers of all that were taken back are one range.
-    fn withdraw(&mut self, batch: &Batch) {
-        for (job, _) in batch.accepted() {
-            let number = self.number(job);
-            let (first, last) = self.withdrawn.unwrap_or((number, number));
-            self.withdrawn = Some((first.min(number), last.max(number)));
-        }
-    }
-
-    /// See [`Log::sync_left`].
-    pub(super) fn sync_left(&mut self) {
-        match self.log.sync_left() {
-            Ok(()) => self.counts.syncs += 1,
-            Err(failure) => ::log::warn!("journal: {failure}"),
-        }
-    }
-
-    /// Writes and syncs what was found at the start and is in doubt. If that fails, it is tried again like
-    /// any other batch.
-    pub(super) fn make_good(&mut self, now: Now) {
-        self.owes_sync = !self.outcomes.is_empty();
-        if let Err(failure) = self.commit(&Batch::default(), now) {
-            ::log::warn!("journal: {failure}");
-        }
+        self.write(batch, now, self.outgoing.jobs() > 0)
     }
 
     /// When [`Self::commit`] must be called though there is nothing to tell.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Tick> {
-        if self.has_records() || self.is_failing() {
-            return Some(self.retry_at.unwrap_or_default());
+        if self.is_failing() {
+            self.retry_at
+        } else if self.has_records() || self.ends_checkpoint() {
+            Some(Tick::default())
+        } else if self.movable().is_some() {
+            Some(self.mover.next_at())
+        } else {
+            self.is_at_rest().then_some(self.rest_at)
         }
-        self.is_oversized().then_some(self.mover.next_at())
     }
 
     /// The numbers of jobs that are accepted from now on begin here.
@@ -168,19 +156,25 @@ impl<D: Disk> Journal<D> {
         self.newest_job.saturating_add(1)
     }
 
-    /// Writes and syncs what is left and the last batch, before an end.
+    /// Writes and syncs what is left and the last batch, before an end, and empties the log if nothing is pending.
     ///
     /// # Errors
     /// Replies that were just posted may be posted again by the next process.
     pub fn finish(&mut self, batch: &Batch, now: Now) -> Result<(), Failure> {
         self.retry_at = None;
-        self.owes_sync = true;
-        self.commit(batch, now)?;
-        if self.log.is_begun() {
+        self.stage(batch, now);
+        if self.outgoing.jobs() > 0 || self.has_records() || self.log.is_begun() {
+            self.write(batch, now, true)?;
+        }
+        if self.ledger.live() == 0 && self.ledger.bytes() > EMPTY_BYTES {
+            self.checkpoint = Some(self.log.newest());
+            if let Err(failure) = self.commit(&Batch::default(), now) {
+                ::log::warn!("journal: {failure}; what was delivered stays on the disk");
+            }
+        } else if self.log.is_begun() {
             // An empty batch tells the next process that all this was synced.
-            self.owes_sync = false;
             self.stage(&Batch::default(), now);
-            self.write(now)?;
+            self.write(&Batch::default(), now, false)?;
         }
         Ok(())
     }
@@ -195,12 +189,12 @@ impl<D: Disk> Journal<D> {
     #[must_use]
     pub const fn counts(&self) -> Counts {
         Counts {
-            unreadable: self.mover.unreadables,
+            unreadable: self.mover.unreadable,
             ..self.counts
         }
     }
 
-    /// Bytes of the log, and of what in it is owed.
+    /// Bytes of the log, and of the records of all pending jobs in it.
     #[must_use]
     pub const fn bytes(&self) -> (u64, u64) {
         (self.ledger.bytes(), self.ledger.live())
@@ -225,9 +219,13 @@ impl<D: Disk> Journal<D> {
                     };
                     failed.append(&mut self.outcomes);
                 }
-                Outcome::Settled { job } | Outcome::Withdrawn { job } => {
+                Outcome::Settled { job } => {
                     self.ledger.remove(job.index());
                     Record::Settled(self.number(job)).append(&mut self.outcomes);
+                }
+                Outcome::Withdrawn { job } => {
+                    self.ledger.remove(job.index());
+                    self.withdrawn.add(self.number(job));
                 }
             }
         }
@@ -240,94 +238,100 @@ impl<D: Disk> Journal<D> {
         }
     }
 
-    /// While the log is too large, adds jobs of its oldest segment to the batch.
+    /// Adds old jobs to the batch, as many as are due and allowed.
     fn stage_moves(&mut self, now: Tick) {
-        if self.is_move_due(now) {
-            let budget = (self.sizes.segment / MOVED_PER_SEGMENT) as usize;
-            let end = self.outgoing.records.len() * 3 + budget;
-            let (disk, outgoing) = (self.log.disk(), &mut self.outgoing);
-            self.mover.stage(disk, &self.ledger, outgoing, end, now);
-        }
+        let Some(segment) = self.movable().filter(|_| now >= self.mover.next_at()) else {
+            return;
+        };
+        let budget = (self.sizes.segment / MOVED_PER_SEGMENT) as usize;
+        let end = self.outgoing.records.len() * 3 + budget;
+        let (disk, ledger, outgoing) = (self.log.disk(), &mut self.ledger, &mut self.outgoing);
+        self.mover.stage(disk, ledger, segment, outgoing, end, now);
     }
 
-    fn write(&mut self, now: Now) -> Result<(), Failure> {
-        if let Some((first, last)) = self.withdrawn {
-            Record::Withdrawn { first, last }.append(&mut self.outgoing.records);
-        }
-        let end = self.outgoing.records.len();
+    /// Writes what is staged, and books it.
+    fn write(&mut self, batch: &Batch, now: Now, is_durable: bool) -> Result<(), Failure> {
+        self.withdrawn.append_to(&mut self.outgoing.records);
         self.outgoing.records.extend_from_slice(&self.outcomes);
-        let mut durable = self.outgoing.jobs() > 0
-            || self.owes_sync
-            || self.unsynced.len() as u64 > self.sizes.segment / UNSYNCED_PER_SEGMENT
-            || self.is_move_due(now.tick)
-            || self.is_failing();
-        let next_job = self.next_job();
-        let mut result = self
-            .log
-            .commit(&mut self.outgoing.records, next_job, durable);
-        if let Err(failure) = &result
-            && failure.is_segment_lost
-        {
+        let is_durable = is_durable || self.is_failing();
+        let result = self.append(is_durable).or_else(|failure| {
+            if !failure.is_segment_lost {
+                return Err(failure);
+            }
             if !self.is_failing() {
                 ::log::warn!("journal: {failure}; going on in a new segment");
             }
-            self.ledger.set_newest(self.log.newest());
             // Never a second sync of the same file: everything that it may have lost goes to a new one.
-            self.outgoing
-                .records
-                .splice(end..end, self.unsynced.iter().copied());
-            self.unsynced.append(&mut self.outcomes);
-            std::mem::swap(&mut self.unsynced, &mut self.outcomes);
-            durable = true;
-            result = self
-                .log
-                .commit(&mut self.outgoing.records, next_job, durable);
-        }
-        self.ledger.set_newest(self.log.newest());
+            self.checkpoint = Some(self.log.newest());
+            self.append(true)
+        });
         match result {
             Ok(written) => {
-                self.note_written(written, durable);
+                self.book(batch, written, now.tick);
                 Ok(())
             }
             Err(failure) => {
                 self.counts.failures += 1;
                 self.retry_at = Some(now.tick.after(RETRY_MS));
+                // What was written of these jobs may be found at the next start: the disk may have more of it than
+                // was told.
+                for (job, _) in batch.accepted() {
+                    self.withdrawn.add(self.number(job));
+                }
                 Err(failure)
             }
         }
     }
 
-    fn note_written(&mut self, written: Written, durable: bool) {
+    fn append(&mut self, is_durable: bool) -> Result<Written, Failure> {
+        let ends_checkpoint = self.ends_checkpoint();
+        if ends_checkpoint {
+            self.log.close()?;
+        }
+        let is_durable = is_durable || ends_checkpoint;
+        let standing = Standing {
+            next_job: self.next_job(),
+            oldest: self.ledger.oldest_live(),
+        };
+        let records = &mut self.outgoing.records;
+        let result = self.log.commit(records, standing, is_durable);
+        self.ledger.set_newest(self.log.newest());
+        if result.is_ok() {
+            if ends_checkpoint {
+                self.checkpoint = None;
+                self.counts.checkpoints += 1;
+            }
+            self.counts.syncs += u64::from(is_durable);
+        }
+        result
+    }
+
+    fn book(&mut self, batch: &Batch, written: Written, now: Tick) {
         self.retry_at = None;
+        self.rest_at = now.after(REST_MS);
         self.ledger.grow(written.bytes);
         for (slot, place) in self.outgoing.places(written) {
             self.ledger.put(slot, place);
         }
-        if durable {
-            self.owes_sync = false;
-            self.unsynced.clear();
-            self.outcomes.clear();
-            self.withdrawn = None;
-        } else {
-            if let Some((first, last)) = self.withdrawn.take() {
-                Record::Withdrawn { first, last }.append(&mut self.unsynced);
-            }
-            self.unsynced.append(&mut self.outcomes);
+        self.outcomes.clear();
+        self.outcomes.shrink_to(BATCH_BYTES_KEPT);
+        self.withdrawn.clear();
+        for (job, _) in batch.accepted() {
+            self.withdrawn.keep(self.number(job));
         }
-        for records in [&mut self.outcomes, &mut self.unsynced] {
-            records.shrink_to(BATCH_BYTES_KEPT);
-        }
+        let accepted = batch.accepted().len();
+        self.counts.accepted += accepted as u64;
+        self.counts.moved += (self.outgoing.jobs() - accepted) as u64;
         self.counts.writes += 1;
-        self.counts.syncs += u64::from(durable);
         self.counts.bytes += written.bytes;
         self.counts.peak_bytes = self.counts.peak_bytes.max(self.ledger.bytes());
         self.delete_dead();
     }
 
-    /// Deletes what nothing owed stands in. One that cannot be deleted is found at the next start.
+    /// Deletes segments in which nothing pending stands. One that cannot be deleted is found at the next start.
     ///
     /// Not before the newest segment's name is synced: a power cut may bring back some of what was
-    /// deleted, and it is by the gap in front of a newer one that this is noticed.
+    /// deleted, and it is by the newest header, or by the gap in front of a newer segment, that this is noticed.
     fn delete_dead(&mut self) {
         if !self.log.is_linked() {
             return;
@@ -340,30 +344,38 @@ impl<D: Disk> Journal<D> {
         self.ledger.shrink();
     }
 
-    /// While it fails there always is: a batch, be it empty, shows whether the disk works again, and
-    /// nobody need send a command to find that out.
-    fn has_work(&self, now: Tick) -> bool {
-        self.has_records() || self.is_failing() || self.is_move_due(now)
+    /// Whether there are records to be written though nothing was accepted.
+    const fn has_records(&self) -> bool {
+        !self.outcomes.is_empty() || !self.withdrawn.is_empty()
     }
 
-    /// Whether there are records to be written or synced though nothing was accepted.
-    fn has_records(&self) -> bool {
-        let is_unsynced = self.owes_sync && !self.unsynced.is_empty();
-        !self.outcomes.is_empty() || self.withdrawn.is_some() || is_unsynced
+    /// Whether nothing pending stands in the segments that a checkpoint is to replace: the next batch ends it.
+    fn ends_checkpoint(&self) -> bool {
+        self.checkpoint
+            .is_some_and(|last| self.ledger.oldest_live().is_none_or(|oldest| oldest > last))
     }
 
-    fn is_move_due(&self, now: Tick) -> bool {
-        self.is_oversized() && now >= self.mover.next_at()
+    /// The segment from which jobs are to be moved, if there is one.
+    fn movable(&self) -> Option<u32> {
+        let oldest = self.ledger.oldest_live()?;
+        let is_replaced = self.checkpoint.is_some_and(|last| oldest <= last);
+        let is_old = is_replaced || oldest < self.log.newest() && self.is_oversized();
+        is_old.then_some(oldest)
     }
 
     /// Whether there is anything to be gained from moving jobs, and reason to. That is before the log
-    /// is as large as it may be: if the oldest segments are full of what is owed, room is gained only when
+    /// is as large as it may be: if the oldest segments are full of pending jobs, room is gained only when
     /// all that has been moved, and half as much is accepted meanwhile.
     fn is_oversized(&self) -> bool {
         let live = self.ledger.live();
         let bound = self.sizes.log_min.max(live * LOG_PER_LIVE_MAX);
         let begin = bound - live / 2 - self.sizes.segment;
-        self.ledger.old_segment().is_some() && self.ledger.bytes() > begin
+        self.ledger.bytes() > begin
+    }
+
+    /// Whether the log is to be emptied when nothing happens for a while.
+    const fn is_at_rest(&self) -> bool {
+        self.checkpoint.is_none() && self.ledger.live() == 0 && self.ledger.bytes() > EMPTY_BYTES
     }
 
     /// The number of a job: its key's generation is the lower half, and the upper one is that which comes

@@ -5,17 +5,21 @@
 //! | magic | 6 | `torrap` |
 //! | version | 2 | of the format; all that stands behind it may be different in another one |
 //! | complement | 2 | of the version: a damaged version must not pass for an unknown one |
-//! | synced | 2 | whether the segment before was synced up to there: 0 not known, 1 yes, 2 by a later process |
+//! | synced | 2 | whether the segment before was synced up to its end: 0 not known, 1 yes |
 //! | segment | 4 | its number, which is also its name |
 //! | previous end | 8 | how much of the segment before counts: what follows was never acknowledged |
 //! | next job | 8 | numbers from here on were not given out |
+//! | oldest | 4 | the oldest segment that counts. Format 1, which torrap 0.1.0 wrote, does not have it |
 //! | checksum | 4 | CRC-32 of all this |
 
-/// The version that is written, and the only one that is read.
-pub(super) const VERSION: u16 = 1;
+/// The version that is written. Version 1 is read as well.
+pub(super) const VERSION: u16 = 2;
 
-/// How long a header is.
-pub(super) const HEADER_BYTES: usize = 36;
+/// How long a header is that is written.
+pub(super) const HEADER_BYTES: usize = 40;
+
+/// How long a header of format 1 is.
+const HEADER_BYTES_1: usize = 36;
 
 const MAGIC: &[u8; 6] = b"torrap";
 const SUFFIX: &str = ".log";
@@ -28,28 +32,18 @@ pub(super) struct Header {
     /// Where the segment before it ends for whoever reads it.
     pub(super) previous_end: u64,
     /// Whether it was synced up to there: what is no record is damage then.
-    pub(super) previous_sync: Synced,
+    pub(super) is_previous_synced: bool,
     /// The first job number that no earlier segment has.
     pub(super) next_job: u64,
-}
-
-/// What is known of a sync.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Synced {
-    /// Nothing.
-    Unknown = 0,
-    /// Whoever wrote it has synced it.
-    Yes = 1,
-    /// A later process has. That proves less: a sync before may have failed, and who tries it again is
-    /// told that all is well.
-    Late = 2,
+    /// Nothing in the segments before this one counts any more. 0 if nothing is said of it.
+    pub(super) oldest: u32,
 }
 
 /// What the beginning of a file turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reading {
-    /// A header of ours.
-    Intact(Header),
+    /// A header of ours, and how long it is.
+    Intact(Header, usize),
     /// A header of a format that is not known here.
     Unknown(u16),
     /// No header, or not this segment's.
@@ -62,43 +56,48 @@ impl Header {
         bytes[..6].copy_from_slice(MAGIC);
         bytes[6..8].copy_from_slice(&VERSION.to_le_bytes());
         bytes[8..10].copy_from_slice(&(!VERSION).to_le_bytes());
-        bytes[10] = self.previous_sync as u8;
+        bytes[10] = u8::from(self.is_previous_synced);
         bytes[12..16].copy_from_slice(&self.segment.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.previous_end.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.next_job.to_le_bytes());
-        let checksum = crc32fast::hash(&bytes[..32]);
-        bytes[32..].copy_from_slice(&checksum.to_le_bytes());
+        bytes[32..36].copy_from_slice(&self.oldest.to_le_bytes());
+        let checksum = crc32fast::hash(&bytes[..36]);
+        bytes[36..].copy_from_slice(&checksum.to_le_bytes());
         bytes
     }
 
     /// Reads the beginning of the file of this segment.
     pub(super) fn read(bytes: &[u8], segment: u32) -> Reading {
-        let Some(bytes) = bytes.first_chunk::<HEADER_BYTES>() else {
+        let Some((fixed, _)) = bytes.split_first_chunk::<10>() else {
             return Reading::Damaged;
         };
-        let short = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
-        if bytes[..6] != *MAGIC || short(8) != !short(6) {
+        let [.., low, high, not_low, not_high] = *fixed;
+        if fixed[..6] != *MAGIC || (not_low, not_high) != (!low, !high) {
             return Reading::Damaged;
         }
-        if short(6) != VERSION {
-            return Reading::Unknown(short(6));
-        }
+        let len = match u16::from_le_bytes([low, high]) {
+            1 => HEADER_BYTES_1,
+            VERSION => HEADER_BYTES,
+            version => return Reading::Unknown(version),
+        };
+        let Some(bytes) = bytes.get(..len) else {
+            return Reading::Damaged;
+        };
+        let short = |at: usize| u32::from_le_bytes(std::array::from_fn(|i| bytes[at + i]));
         let long = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| bytes[at + i]));
+        let is_intact = crc32fast::hash(&bytes[..len - 4]) == short(len - 4);
+        if !is_intact || short(12) != segment {
+            return Reading::Damaged;
+        }
         let header = Self {
             segment,
             previous_end: long(16),
-            previous_sync: match bytes[10] {
-                1 => Synced::Yes,
-                2 => Synced::Late,
-                _ => Synced::Unknown,
-            },
+            // 0.1.0 wrote 2 if not it but the process after it had synced the segment.
+            is_previous_synced: bytes[10] != 0,
             next_job: long(24),
+            oldest: if len == HEADER_BYTES { short(32) } else { 0 },
         };
-        if header.to_bytes() == *bytes {
-            Reading::Intact(header)
-        } else {
-            Reading::Damaged
-        }
+        Reading::Intact(header, len)
     }
 }
 
@@ -121,24 +120,37 @@ mod tests {
     const HEADER: Header = Header {
         segment: 7,
         previous_end: 4_194_304,
-        previous_sync: Synced::Yes,
+        is_previous_synced: true,
         next_job: 1 << 40,
+        oldest: 5,
     };
 
     #[test]
     fn a_header_is_read_as_it_was_written() {
-        for previous_sync in [Synced::Unknown, Synced::Late] {
+        for is_previous_synced in [false, true] {
             let header = Header {
-                previous_sync,
+                is_previous_synced,
                 ..HEADER
             };
             let reading = Header::read(&header.to_bytes(), 7);
-            assert_eq!(reading, Reading::Intact(header));
+            assert_eq!(reading, Reading::Intact(header, HEADER_BYTES));
         }
         let bytes = HEADER.to_bytes();
-        assert_eq!(Header::read(&bytes, 7), Reading::Intact(HEADER));
         assert_eq!(Header::read(&bytes, 8), Reading::Damaged, "misplaced");
-        assert_eq!(Header::read(&bytes[..35], 7), Reading::Damaged);
+        assert_eq!(Header::read(&bytes[..39], 7), Reading::Damaged);
+    }
+
+    #[test]
+    fn a_header_of_format_1_is_read() {
+        let written: &[u8] = include_bytes!("../../tests/journal/fixtures/0.1.0/pending.log");
+        let header = Header {
+            segment: 1,
+            previous_end: 0,
+            is_previous_synced: false,
+            next_job: 2,
+            oldest: 0,
+        };
+        assert_eq!(Header::read(written, 1), Reading::Intact(header, 36));
     }
 
     #[test]
@@ -154,8 +166,9 @@ mod tests {
     #[test]
     fn another_version_is_told_whatever_stands_behind_it() {
         let mut bytes = [0xff; HEADER_BYTES];
-        bytes[..10].copy_from_slice(b"torrap\x02\x00\xfd\xff");
-        assert_eq!(Header::read(&bytes, 7), Reading::Unknown(2));
+        bytes[..10].copy_from_slice(b"torrap\x03\x00\xfc\xff");
+        assert_eq!(Header::read(&bytes, 7), Reading::Unknown(3));
+        assert_eq!(Header::read(&bytes[..10], 7), Reading::Unknown(3));
     }
 
     #[test]

@@ -48,8 +48,9 @@ struct Segment {
     bytes: u64,
     /// Bytes of the accepted records in it whose jobs are owed.
     live: u64,
-    /// The first of those jobs.
+    /// The first and the last of those jobs, in the order in which they were put there.
     first: u32,
+    last: u32,
 }
 
 /// All segments, and all owed jobs in lists by segment. 32 bytes a job.
@@ -84,6 +85,7 @@ impl Ledger {
                 bytes: 0,
                 live: 0,
                 first: NONE,
+                last: NONE,
             });
         }
         while self.next_segment() > u64::from(newest) + 1
@@ -102,9 +104,10 @@ impl Ledger {
         u64::from(self.oldest) + self.segments.len() as u64
     }
 
-    /// The number of the oldest segment, unless it is the newest as well.
-    pub(super) fn old_segment(&self) -> Option<u32> {
-        (self.segments.len() > 1).then_some(self.oldest)
+    /// The number of the oldest segment in which the record of a pending job stands.
+    pub(super) fn oldest_live(&self) -> Option<u32> {
+        let index = self.segments.iter().position(|segment| segment.live > 0)?;
+        Some(self.oldest + index as u32)
     }
 
     /// The newest segment has grown.
@@ -125,16 +128,17 @@ impl Ledger {
             return;
         };
         let home = &mut self.segments[index];
-        let next = std::mem::replace(&mut home.first, slot);
+        let previous = std::mem::replace(&mut home.last, slot);
         home.live += u64::from(place.bytes);
         self.live += u64::from(place.bytes);
         self.slots[slot as usize] = Slot {
             place,
-            previous: NONE,
-            next,
+            previous,
+            next: NONE,
         };
-        if next != NONE {
-            self.slots[next as usize].previous = slot;
+        match previous {
+            NONE => home.first = slot,
+            previous => self.slots[previous as usize].next = slot,
         }
     }
 
@@ -155,6 +159,9 @@ impl Ledger {
             if home.first == slot {
                 home.first = next;
             }
+            if home.last == slot {
+                home.last = previous;
+            }
         }
         if previous != NONE {
             self.slots[previous as usize].next = next;
@@ -171,9 +178,12 @@ impl Ledger {
         }
     }
 
-    /// The jobs of the oldest segment, and where their records stand.
-    pub(super) fn oldest_jobs(&self) -> impl Iterator<Item = (u32, Place)> {
-        let mut next = self.segments.front().map_or(NONE, |segment| segment.first);
+    /// The jobs of a segment, and where their records stand.
+    pub(super) fn jobs_of(&self, segment: u32) -> impl Iterator<Item = (u32, Place)> {
+        let segment = self
+            .index(segment)
+            .and_then(|index| self.segments.get(index));
+        let mut next = segment.map_or(NONE, |segment| segment.first);
         std::iter::from_fn(move || {
             let slot = next;
             let at = self.slots.get(slot as usize)?;
@@ -262,13 +272,13 @@ mod tests {
         ledger.put(1, place(1, 100));
         ledger.set_newest(2);
         ledger.postpone(0, 3, JournalTime(9));
-        let oldest: Vec<(u32, Place)> = ledger.oldest_jobs().collect();
+        let oldest: Vec<(u32, Place)> = ledger.jobs_of(1).collect();
         let later = Place {
             attempts: 3,
             due: JournalTime(9),
             ..place(1, 100)
         };
-        assert_eq!(oldest, [(1, place(1, 100)), (0, later)]);
+        assert_eq!(oldest, [(0, later), (1, place(1, 100))]);
         for (slot, _) in oldest {
             ledger.put(slot, place(2, 150));
         }
@@ -344,8 +354,10 @@ mod tests {
                 }
                 prop_assert_eq!(ledger.live(), model.values().map(|(_, bytes)| bytes).sum::<u64>());
                 let oldest = ledger.oldest;
-                let mut jobs: Vec<u32> = ledger.oldest_jobs().map(|(slot, _)| slot).collect();
+                let mut jobs: Vec<u32> = ledger.jobs_of(oldest).map(|(slot, _)| slot).collect();
                 jobs.sort_unstable();
+                let oldest_live = model.values().map(|(segment, _)| *segment).min();
+                prop_assert_eq!(ledger.oldest_live(), oldest_live);
                 let expected: Vec<u32> = model
                     .iter()
                     .filter(|(_, (segment, _))| *segment == oldest)

@@ -1,51 +1,47 @@
 //! Which of the files that are called like segments are the log.
 
+use super::header::Header;
+
+/// A segment's number, and its header with its length if that is intact.
+pub(super) type File = (u32, Option<(Header, usize)>);
+
 /// The files that are called like segments, by what they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Lineage<H> {
-    /// Segments in front of a gap: they were deleted, and a power cut has brought them back, or one that
-    /// followed them has been lost.
+pub(super) struct Lineage {
+    /// Segments that were deleted, and that a power cut has brought back: those that the newest header no longer counts,
+    /// and those in front of a gap.
     pub(super) stale: Vec<u32>,
-    /// The segments that count, each with its header if that is intact; the oldest first.
-    pub(super) log: Vec<(u32, Option<H>)>,
+    /// The segments that count, the oldest first.
+    pub(super) log: Vec<File>,
     /// What lies behind a gap and proves in no way to be a segment.
     pub(super) foreign: Vec<u32>,
 }
 
-impl<H> Lineage<H> {
+impl Lineage {
     /// Of files by their numbers, the lowest first.
     ///
     /// Only the oldest segments are ever deleted, so that the log is an unbroken run of numbers; what lies
     /// in front of a gap had gone before what lies behind it was made. But only an intact header, which
     /// has its number in it, proves that a segment was made: a file that came under its name in
     /// another way must not take the place of the log.
-    pub(super) fn of(files: Vec<(u32, Option<H>)>) -> Self {
-        let mut runs: Vec<Vec<(u32, Option<H>)>> = Vec::new();
-        for file in files {
-            match runs.last_mut() {
-                Some(run) if run.last().is_some_and(|last| file.0 - last.0 == 1) => run.push(file),
-                _ => runs.push(vec![file]),
-            }
-        }
-        let is_proven =
-            |run: &Vec<(u32, Option<H>)>| run.iter().any(|(_, header)| header.is_some());
+    pub(super) fn of(files: Vec<File>) -> Self {
+        let runs: Vec<&[File]> = files.chunk_by(|a, b| b.0 - a.0 == 1).collect();
+        let is_proven = |run: &&[File]| run.iter().any(|(_, header)| header.is_some());
         // If nothing is proven, the oldest run is read for what there may be.
         let chosen = runs.iter().rposition(is_proven).unwrap_or(0);
-        let mut lineage = Self {
-            stale: Vec::new(),
-            log: Vec::new(),
-            foreign: Vec::new(),
+        let log = runs.get(chosen).copied().unwrap_or_default();
+        let newest = log.iter().rev().find_map(|(_, header)| header.as_ref());
+        let oldest = newest.map_or(0, |(header, _)| header.oldest.min(header.segment));
+        let (first, last) = match (log.first(), log.last()) {
+            (Some((first, _)), Some((last, _))) => (oldest.max(*first), *last),
+            _ => (0, 0),
         };
-        for (index, run) in runs.into_iter().enumerate() {
-            if index == chosen {
-                lineage.log = run;
-                continue;
-            }
-            let numbers = run.into_iter().map(|(number, _)| number);
-            if index < chosen {
-                lineage.stale.extend(numbers);
-            } else {
-                lineage.foreign.extend(numbers);
+        let mut lineage = Self::default();
+        for file in files {
+            match file.0 {
+                number if number < first => lineage.stale.push(number),
+                number if number <= last => lineage.log.push(file),
+                number => lineage.foreign.push(number),
             }
         }
         lineage
@@ -56,10 +52,20 @@ impl<H> Lineage<H> {
 mod tests {
     use super::*;
 
-    /// What becomes of files, of which some have an intact header.
-    fn split(numbers: &[u32], intact: &[u32]) -> (Vec<u32>, Vec<u32>, Vec<u32>) {
-        let header = |number: &u32| (*number, intact.contains(number).then_some(()));
-        let lineage = Lineage::of(numbers.iter().map(header).collect());
+    /// What becomes of files, of which some have an intact header, and what the newest says of the oldest.
+    fn split(numbers: &[u32], intact: &[u32], oldest: u32) -> (Vec<u32>, Vec<u32>, Vec<u32>) {
+        let header = |segment: u32| Header {
+            segment,
+            previous_end: 0,
+            is_previous_synced: true,
+            next_job: 1,
+            oldest,
+        };
+        let file = |number: &u32| {
+            let is_intact = intact.contains(number);
+            (*number, is_intact.then(|| (header(*number), 40)))
+        };
+        let lineage = Lineage::of(numbers.iter().map(file).collect());
         let log = lineage.log.into_iter().map(|(number, _)| number).collect();
         (lineage.stale, log, lineage.foreign)
     }
@@ -78,11 +84,21 @@ mod tests {
             (vec![7], vec![], none(), vec![7], none()),
             (vec![2, 7], vec![], none(), vec![2], vec![7]),
         ] {
-            assert_eq!(
-                split(&numbers, &intact),
-                (stale, log, foreign),
-                "{numbers:?}"
-            );
+            let expected = (stale, log, foreign);
+            assert_eq!(split(&numbers, &intact, 0), expected, "{numbers:?}");
+        }
+    }
+
+    #[test]
+    fn the_newest_intact_header_tells_the_oldest_segment() {
+        for (numbers, intact, oldest, stale, log) in [
+            (vec![3, 4, 5], vec![3, 4, 5], 4, vec![3], vec![4, 5]),
+            (vec![3, 4, 5], vec![4], 9, vec![3], vec![4, 5]),
+            (vec![1, 3, 4, 5], vec![4], 4, vec![1, 3], vec![4, 5]),
+            (vec![3, 4], vec![3, 4], 1, vec![], vec![3, 4]),
+        ] {
+            let expected = (stale, log, Vec::new());
+            assert_eq!(split(&numbers, &intact, oldest), expected, "{numbers:?}");
         }
     }
 }

@@ -3,7 +3,7 @@
 //! | failed | then |
 //! | --- | --- |
 //! | write | the file is cut back to where it ended, and the next batch goes there; if that fails, too, the segment is given up |
-//! | sync | nobody knows what is on the disk, and no second sync would tell: the segment is given up, and the batch goes to a new one |
+//! | sync | what is on the disk is not known, and no second sync would tell: the segment is given up, and the batch goes to a new one |
 //!
 //! A segment that is given up stays as it is; the header of the next one says how much of it counts. If its
 //! file was deleted while it was written to, there is nothing left of it, and the next one gets its number. No
@@ -12,7 +12,7 @@
 use std::{fmt, io};
 
 use super::Disk;
-use super::header::{self, HEADER_BYTES, Header, Synced};
+use super::header::{self, HEADER_BYTES, Header};
 use super::record::{seal, set_synced};
 
 /// What could not be done, and why.
@@ -22,8 +22,8 @@ pub struct Failure {
     pub what: &'static str,
     /// What the system says.
     pub error: io::Error,
-    /// Whether what was written before, and not synced yet, may be lost as well: the segment that it
-    /// stands in was given up.
+    /// Whether a segment was given up that has something that counts, so that what was written to it and
+    /// not synced may be lost.
     pub(super) is_segment_lost: bool,
 }
 
@@ -36,11 +36,10 @@ impl Failure {
         }
     }
 
-    fn with_segment(self) -> Self {
-        Self {
-            is_segment_lost: true,
-            ..self
-        }
+    /// It has failed a moment ago.
+    pub(super) fn again_soon() -> Self {
+        let error = "it has just failed; trying again within a second";
+        Self::of("cannot write the journal")(io::Error::other(error))
     }
 }
 
@@ -60,7 +59,7 @@ pub(super) struct Log<D: Disk> {
     /// whether that was synced.
     newest: u32,
     end: u64,
-    end_sync: Synced,
+    is_end_synced: bool,
     /// A segment that has grown to this is followed by another one.
     segment_bytes: u64,
     /// Whether the names of all segments have been synced.
@@ -73,6 +72,15 @@ struct Current<F> {
     end: u64,
     /// How much of it is synced.
     synced: u64,
+}
+
+/// What the header of a new segment says of the log.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Standing {
+    /// Job numbers from here on were not given out.
+    pub(super) next_job: u64,
+    /// The oldest segment that counts; `None`: the new one.
+    pub(super) oldest: Option<u32>,
 }
 
 /// Where a batch went.
@@ -97,20 +105,10 @@ impl<D: Disk> Log<D> {
             current: None,
             newest,
             end,
-            end_sync: Synced::Unknown,
+            is_end_synced: false,
             segment_bytes,
             is_linked: false,
         }
-    }
-
-    /// Syncs the newest segment that an earlier process has left, in which all is intact, so that what
-    /// is not afterwards is known to be damaged. Nothing else relies on it.
-    pub(super) fn sync_left(&mut self) -> Result<(), Failure> {
-        let file = self.disk.open(&header::name(self.newest));
-        file.and_then(|mut file| self.disk.sync(&mut file))
-            .map_err(Failure::of("cannot sync what an earlier process has left"))?;
-        self.end_sync = Synced::Late;
-        Ok(())
     }
 
     /// The number of the newest segment.
@@ -136,28 +134,23 @@ impl<D: Disk> Log<D> {
     pub(super) fn commit(
         &mut self,
         batch: &mut [u8],
-        next_job: u64,
+        standing: Standing,
         durable: bool,
     ) -> Result<Written, Failure> {
-        let written = self.write(batch, next_job)?;
+        let is_full = |current: &Current<_>| current.end >= self.segment_bytes;
+        if self.current.as_ref().is_none_or(is_full) {
+            self.roll()?;
+        }
+        let written = self.write(batch, standing)?;
         if durable {
-            self.sync().map_err(|failure| {
-                self.give_up(written.bytes, is_gone(&failure.error));
-                failure.with_segment()
-            })?;
+            let synced = self.sync();
+            synced.map_err(|failure| self.give_up(written.bytes, failure))?;
         }
         Ok(written)
     }
 
-    fn write(&mut self, batch: &mut [u8], next_job: u64) -> Result<Written, Failure> {
-        if self
-            .current
-            .as_ref()
-            .is_none_or(|current| current.end >= self.segment_bytes)
-        {
-            self.roll()?;
-        }
-        let current = self.current.as_mut().expect("a segment was just made");
+    fn write(&mut self, batch: &mut [u8], standing: Standing) -> Result<Written, Failure> {
+        let current = self.current.as_mut().expect("a segment was made");
         let records = &mut batch[HEADER_BYTES..];
         set_synced(records, current.synced);
         seal(records, self.newest);
@@ -165,8 +158,9 @@ impl<D: Disk> Log<D> {
             let header = Header {
                 segment: self.newest,
                 previous_end: self.end,
-                previous_sync: self.end_sync,
-                next_job,
+                is_previous_synced: self.is_end_synced,
+                next_job: standing.next_job,
+                oldest: standing.oldest.unwrap_or(self.newest),
             };
             batch[..HEADER_BYTES].copy_from_slice(&header.to_bytes());
             &*batch
@@ -175,11 +169,12 @@ impl<D: Disk> Log<D> {
         };
         if let Err(error) = self.disk.write(&mut current.file, current.end, bytes) {
             let failure = Failure::of("cannot write the journal")(error);
-            if self.disk.truncate(&mut current.file, current.end).is_err() {
-                self.give_up(0, false);
-                return Err(failure.with_segment());
-            }
-            return Err(failure);
+            return Err(
+                match self.disk.truncate(&mut current.file, current.end).is_ok() {
+                    true => failure,
+                    false => self.give_up(0, failure),
+                },
+            );
         }
         let offset = current.end.max(HEADER_BYTES as u64);
         current.end += bytes.len() as u64;
@@ -190,15 +185,25 @@ impl<D: Disk> Log<D> {
         })
     }
 
-    /// Makes the next segment. The one before is synced as a whole first: only the newest can have holes.
-    fn roll(&mut self) -> Result<(), Failure> {
-        if let Some(current) = &mut self.current
-            && current.synced < current.end
+    /// Ends the current segment, so that the next batch goes to another one. It is synced as a whole first: only the
+    /// newest can have holes.
+    pub(super) fn close(&mut self) -> Result<(), Failure> {
+        let Some(current) = self.current.as_mut().filter(|current| current.end > 0) else {
+            return Ok(());
+        };
+        if current.synced < current.end
             && let Err(error) = self.disk.sync(&mut current.file)
         {
-            self.give_up(0, is_gone(&error));
-            return Err(Failure::of("cannot sync the journal")(error).with_segment());
+            return Err(self.give_up(0, Failure::of("cannot sync the journal")(error)));
         }
+        (self.end, self.is_end_synced) = (current.end, true);
+        self.current = None;
+        Ok(())
+    }
+
+    /// Makes the next segment.
+    fn roll(&mut self) -> Result<(), Failure> {
+        self.close()?;
         if !self.is_linked {
             self.link()?;
         }
@@ -210,9 +215,6 @@ impl<D: Disk> Log<D> {
             None => Err(io::Error::other("there is no number left")),
         };
         let (number, file) = made.map_err(Failure::of("cannot make a segment of the journal"))?;
-        if let Some(full) = &self.current {
-            (self.end, self.end_sync) = (full.end, Synced::Yes);
-        }
         self.newest = number;
         self.is_linked = false;
         self.current = Some(Current {
@@ -244,25 +246,26 @@ impl<D: Disk> Log<D> {
         Ok(())
     }
 
-    /// Leaves the current segment for good, without the last bytes that were written to it. If nothing
-    /// of it counts, or it `is_gone`, its file goes, and its number to the next one: a disk that fails for a
+    /// Leaves the current segment for good, without the last bytes that were written to it, because of this failure. If
+    /// nothing of it counts, or it was deleted, its file goes, and its number to the next one: a disk that fails for a
     /// day must not be littered with empty files, and the numbers must have no gap.
-    fn give_up(&mut self, retracted: u64, is_gone: bool) {
+    fn give_up(&mut self, retracted: u64, failure: Failure) -> Failure {
         let Some(mut current) = self.current.take() else {
-            return;
+            return failure;
         };
         let end = current.end - retracted;
+        let is_gone = failure.error.kind() == io::ErrorKind::NotFound;
         if (end == 0 || is_gone) && self.remove(self.newest).is_ok() {
             self.newest -= 1;
-            return;
+        } else {
+            (self.end, self.is_end_synced) = (end, current.synced >= end);
+            // Only for the sake of people who look at it: the next header says where it ends.
+            let _ = self.disk.truncate(&mut current.file, end);
         }
-        self.end = end;
-        self.end_sync = match current.synced >= end {
-            true => Synced::Yes,
-            false => Synced::Unknown,
-        };
-        // Only for the sake of whoever looks: the next header says where it ends.
-        let _ = self.disk.truncate(&mut current.file, end);
+        Failure {
+            is_segment_lost: end > 0,
+            ..failure
+        }
     }
 
     /// Deletes a segment.
@@ -274,9 +277,4 @@ impl<D: Disk> Log<D> {
             _ => Ok(()),
         }
     }
-}
-
-/// Whether a sync has failed because the file has no name any more.
-fn is_gone(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::NotFound
 }

@@ -13,15 +13,16 @@
 //!
 //! A segment whose jobs are all settled is deleted once it is the oldest. So that one late job does not
 //! keep all that came after it, records of the oldest segment are read and written anew when the log has grown beyond
-//! [`LOG_BYTES_MIN`] and three times what is owed.
+//! [`LOG_BYTES_MIN`] and three times what is pending. A start does the same with all that it has found, while the bot is
+//! running: a checkpoint (`commit.rs`).
 //!
 //! The journal knows jobs by their keys and where their records stand, and no bot: it is told of them in batches.
 //!
 //! Files are behind [`Disk`]; nothing here touches one.
 
+mod aside;
 mod clock;
 mod commit;
-mod doubts;
 mod header;
 mod ledger;
 mod lineage;
@@ -33,6 +34,7 @@ mod record;
 mod replay;
 mod report;
 mod scan;
+mod withdrawn;
 
 use std::io::{self, Read};
 use std::{error, fmt};
@@ -149,7 +151,7 @@ impl fmt::Display for Error {
         match self {
             Self::Version { name, version } => write!(
                 f,
-                "{name} is of format {version}, and this torrap knows only format {}; \
+                "{name} is of format {version}, and this torrap knows no format after {}; \
                  run the version that wrote it, or give another directory",
                 header::VERSION
             ),

@@ -1,30 +1,36 @@
-//! Reads records of the oldest segment again, to be written anew so that it can be deleted.
+//! Reads records of old segments again, to be written anew so that the segments can be deleted.
 
 use std::io;
 
-use super::Disk;
-use super::header;
-use super::ledger::Ledger;
+use super::aside::keep_aside;
+use super::ledger::{Ledger, Place};
 use super::outgoing::Outgoing;
 use super::record::{Entry, Record, is_intact};
+use super::{Disk, header};
 use crate::time::Tick;
 
-/// After a record could not be read, nothing is moved for so long.
+/// After a segment could not be read, nothing is moved for so long.
 const REST_MS: u64 = 1_000;
+
+/// A segment of which something cannot be read is tried so often. Not all errors are for good, and damage is.
+const TRIES_MAX: u32 = 5;
+
+/// So many records that cannot be read are passed over at once: a failing disk may take seconds for each.
+const UNREADABLE_AT_ONCE_MAX: usize = 16;
 
 /// What it takes to read records again.
 ///
-/// One that cannot be read is not lost, for its job is in the bot's memory; but nothing else has its texts. Its
-/// segment stays until the job is settled, and is tried again now and then: not all errors are for good.
+/// A job whose record cannot be read is not lost, for the bot has it in memory; but nothing else has its texts. Its
+/// segment is kept aside for people, and the log does not wait for the job any more.
 #[derive(Debug, Default)]
 pub(super) struct Mover {
     record: Vec<u8>,
-    /// After a record could not be read, when moving goes on.
+    /// When moving goes on.
     next_at: Tick,
-    /// The last segment that had one.
-    unreadable: Option<u32>,
-    /// Segments that had one.
-    pub(super) unreadables: u64,
+    /// The segment that could not be read, and how often that was.
+    failed: (u32, u32),
+    /// Jobs whose record could not be read.
+    pub(super) unreadable: u64,
 }
 
 impl Mover {
@@ -33,58 +39,110 @@ impl Mover {
         self.next_at
     }
 
-    /// Adds jobs of the oldest segment to a batch, until that is so long.
+    /// Adds jobs of a segment to a batch, until that is so long.
     pub(super) fn stage<D: Disk>(
         &mut self,
         disk: &mut D,
-        ledger: &Ledger,
+        ledger: &mut Ledger,
+        segment: u32,
         outgoing: &mut Outgoing,
         end: usize,
         now: Tick,
     ) {
-        let Some(segment) = ledger.old_segment() else {
-            return;
+        let name = header::name(segment);
+        let file = match disk.open(&name) {
+            Ok(file) => Some(file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                // It says nothing about the file: the process may have too many.
+                ::log::debug!("journal: cannot open {name}: {error}");
+                self.next_at = now.after(REST_MS);
+                return;
+            }
         };
-        let Err(error) = self.copy(disk, segment, ledger, outgoing, end) else {
-            return;
-        };
-        self.next_at = now.after(REST_MS);
-        if self.unreadable.replace(segment) != Some(segment) {
-            self.unreadables += 1;
-            let name = header::name(segment);
-            ::log::warn!(
-                "journal: {name} cannot be emptied, a record cannot be read again: {error}; it stays until all that is owed in it is answered"
-            );
+        let (failed, tries) = self.failed;
+        let tries = if failed == segment { tries } else { 0 };
+        let before = outgoing.jobs();
+        let copied = self.copy(
+            disk,
+            file,
+            segment,
+            ledger,
+            outgoing,
+            end,
+            tries >= TRIES_MAX,
+        );
+        let has_moved = outgoing.jobs() > before;
+        let tries = if has_moved { 0 } else { tries };
+        self.failed = (segment, tries + u32::from(copied.is_err()));
+        match copied {
+            Ok(unreadable) if unreadable.is_empty() => {}
+            Ok(unreadable) => {
+                let count = unreadable.len();
+                ::log::warn!(
+                    "journal: {count} records in {name} cannot be read again: their replies are posted, unless this process dies before"
+                );
+                unreadable.into_iter().for_each(|slot| ledger.remove(slot));
+                self.unreadable += count as u64;
+                keep_aside(disk, &name);
+            }
+            Err(error) => {
+                ::log::debug!("journal: cannot read {name}: {error}");
+                self.next_at = now.after(REST_MS);
+            }
         }
     }
 
+    /// The slots of the jobs whose records cannot be read, and will not be tried again.
+    #[allow(clippy::too_many_arguments)]
     fn copy<D: Disk>(
         &mut self,
         disk: &mut D,
+        file: Option<D::File>,
         segment: u32,
         ledger: &Ledger,
         outgoing: &mut Outgoing,
         end: usize,
-    ) -> io::Result<()> {
-        let mut file = disk.open(&header::name(segment))?;
-        for (slot, place) in ledger.oldest_jobs() {
-            if outgoing.records.len() >= end {
+        is_last_try: bool,
+    ) -> io::Result<Vec<u32>> {
+        let Some(mut file) = file else {
+            let slots = ledger.jobs_of(segment).map(|(slot, _)| slot);
+            let slots = is_last_try.then(|| slots.collect());
+            return slots.ok_or_else(|| io::ErrorKind::NotFound.into());
+        };
+        let mut unreadable = Vec::new();
+        for (slot, place) in ledger.jobs_of(segment) {
+            if outgoing.records.len() >= end || unreadable.len() >= UNREADABLE_AT_ONCE_MAX {
                 break;
             }
-            self.record.resize(place.bytes as usize, 0);
-            disk.read_at(&mut file, u64::from(place.offset), &mut self.record)?;
-            let record = Record::read(&self.record).filter(|_| is_intact(&self.record, segment));
-            let Some(Record::Accepted(number, entry)) = record else {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "it is damaged"));
-            };
-            // With what has changed since it was written.
-            let entry = Entry {
-                attempts: place.attempts,
-                due: place.due,
-                ..entry
-            };
-            outgoing.accept(slot, number, entry);
+            match self.read(disk, &mut file, segment, place) {
+                Ok(Some((number, entry))) => outgoing.accept(slot, number, entry),
+                Err(error) if !is_last_try => return Err(error),
+                Ok(None) | Err(_) => unreadable.push(slot),
+            }
         }
-        Ok(())
+        Ok(unreadable)
+    }
+
+    /// The job whose record stands there, with what has changed since it was written; `None` if that is damaged.
+    fn read<D: Disk>(
+        &mut self,
+        disk: &mut D,
+        file: &mut D::File,
+        segment: u32,
+        place: Place,
+    ) -> io::Result<Option<(u64, Entry<'_>)>> {
+        self.record.resize(place.bytes as usize, 0);
+        disk.read_at(file, u64::from(place.offset), &mut self.record)?;
+        let record = Record::read(&self.record).filter(|_| is_intact(&self.record, segment));
+        let Some(Record::Accepted(number, entry)) = record else {
+            return Ok(None);
+        };
+        let entry = Entry {
+            attempts: place.attempts,
+            due: place.due,
+            ..entry
+        };
+        Ok(Some((number, entry)))
     }
 }

@@ -1,15 +1,15 @@
-//! The beginning: what an earlier process has left becomes owed again.
+//! The start: what an earlier process has left is pending again.
 
 use std::fmt;
 
+use super::aside::keep_aside;
 use super::clock::JournalClock;
 use super::commit::Journal;
 use super::header;
 use super::ledger::{Ledger, Place};
 use super::log::Log;
-use super::record::Record;
-use super::replay::{Replay, io_error};
-use super::{ASIDE_SUFFIX, Disk, Error, KEPT_ASIDE_MAX, Sizes};
+use super::replay::Replay;
+use super::{Disk, Error, Sizes};
 use crate::slab::Key;
 use crate::store::PendingJob;
 use crate::time::Now;
@@ -47,8 +47,10 @@ impl fmt::Display for Recovery {
 }
 
 impl<D: Disk> Journal<D> {
-    /// Reads the log, tells `restore` of each job that is owed, and goes on behind it. `restore` gives the key by which
-    /// batches will name the job; a job without a key is settled. The directory must be nobody else's by now.
+    /// Reads the log, tells `restore` of each pending job, and goes on behind it. `restore` gives the key by which
+    /// batches will name the job; a job without a key is settled. No other process may use the directory.
+    ///
+    /// Nothing is written: the first commits copy what is pending, and [`Self::poll_timeout`] asks for them.
     ///
     /// # Errors
     /// See [`Error`]. Damage is none: it is told of in the [`Recovery`].
@@ -73,7 +75,7 @@ impl<D: Disk> Journal<D> {
         let replay = Replay::of(&mut disk)?;
         let mut recovery = Recovery::default();
         remove_stale(&mut disk, &replay.stale);
-        keep_aside(&mut disk, &replay, &mut recovery)?;
+        keep_damaged(&mut disk, &replay, &mut recovery);
         let mut ledger = Ledger::new(replay.segments.first().map_or(1, |first| first.number));
         for found in &replay.segments {
             recovery.damages += found.damages;
@@ -89,14 +91,8 @@ impl<D: Disk> Journal<D> {
         let clock = JournalClock::start(replay.time, now);
         let log = Log::new(disk, sizes.segment, newest, end);
         let mut journal = Self::new(log, ledger, clock, replay.newest_job, sizes);
-        let newest = replay.segments.last();
-        if newest.is_some_and(|newest| newest.torn_bytes + newest.damaged_bytes == 0) {
-            journal.sync_left();
-        }
-        let failed = |number| replay.failed(number);
-        replay.doubts.append_to(&mut journal.outcomes, failed);
+        journal.checkpoint = replay.segments.last().map(|last| last.number);
         journal.restore(&replay, restore, &mut recovery)?;
-        journal.make_good(now);
         Ok((journal, recovery))
     }
 
@@ -107,11 +103,7 @@ impl<D: Disk> Journal<D> {
         recovery: &mut Recovery,
     ) -> Result<(), Error> {
         let Self {
-            log,
-            ledger,
-            outcomes,
-            clock,
-            ..
+            log, ledger, clock, ..
         } = self;
         let left = replay.read_pending(log.disk(), &mut |pending| {
             let (number, entry) = (pending.number, &pending.entry);
@@ -124,10 +116,8 @@ impl<D: Disk> Journal<D> {
                 recovery.foreign += usize::from(key.is_none());
                 key
             };
-            let Some(key) = key else {
-                Record::Settled(number).append(outcomes);
-                return;
-            };
+            // Without a key it is not copied, and goes with its segment.
+            let Some(key) = key else { return };
             recovery.pending += 1;
             let place = Place {
                 due: entry.due,
@@ -147,59 +137,36 @@ impl<D: Disk> Journal<D> {
     }
 }
 
-/// Deletes segments that were deleted before, as far as the log can know.
+/// Deletes segments that were deleted before.
 fn remove_stale<D: Disk>(disk: &mut D, stale: &[u32]) {
     for number in stale {
         let name = header::name(*number);
         match disk.remove(&name) {
-            Ok(()) => ::log::warn!("journal: {name} stands in front of a gap, and is deleted"),
-            // It is in front of the gap at the next start as well.
-            Err(error) => ::log::warn!("journal: {name} stands in front of a gap: {error}"),
+            Ok(()) => ::log::info!("journal: {name} is older than the log; it is deleted"),
+            // It is so at the next start as well.
+            Err(error) => ::log::warn!("journal: cannot delete {name}: {error}"),
         }
     }
 }
 
-/// Gives damaged segments a second name, as many as are allowed, and files that are no segments no other.
-fn keep_aside<D: Disk>(
-    disk: &mut D,
-    replay: &Replay,
-    recovery: &mut Recovery,
-) -> Result<(), Error> {
-    let names = disk.names().map_err(io_error("list the directory"))?;
-    let is_aside = |name: &&String| name.ends_with(ASIDE_SUFFIX);
-    let mut left = KEPT_ASIDE_MAX.saturating_sub(names.iter().filter(is_aside).count());
-    let mut keep = |disk: &mut D, name: &str| {
-        let aside = format!("{name}{ASIDE_SUFFIX}");
-        if names.contains(&aside) || left == 0 {
-            return false;
-        }
-        match disk.keep_aside(name, &aside) {
-            Ok(()) => {
-                left -= 1;
-                recovery.kept_aside.push(aside);
-                true
-            }
-            Err(error) => {
-                ::log::warn!("journal: cannot keep {name} aside: {error}");
-                false
-            }
-        }
-    };
+/// Keeps damaged segments aside, and files that are no segments of the log.
+fn keep_damaged<D: Disk>(disk: &mut D, replay: &Replay, recovery: &mut Recovery) {
     for found in replay.segments.iter().filter(|found| found.damages > 0) {
         let name = header::name(found.number);
         let (places, bytes) = (found.damages, found.damaged_bytes);
         ::log::warn!("journal: {name} is damaged in {places} places, {bytes} bytes are lost");
-        keep(disk, &name);
+        recovery.kept_aside.extend(keep_aside(disk, &name));
     }
     for number in &replay.foreign {
         let name = header::name(*number);
         ::log::warn!("journal: {name} is no segment of this log, and is not read");
+        let Some(aside) = keep_aside(disk, &name) else {
+            continue;
+        };
+        recovery.kept_aside.push(aside);
         // Out of the way of one that will have its name.
-        if keep(disk, &name)
-            && let Err(error) = disk.remove(&name)
-        {
+        if let Err(error) = disk.remove(&name) {
             ::log::warn!("journal: cannot delete {name}: {error}");
         }
     }
-    Ok(())
 }

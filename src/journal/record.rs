@@ -4,9 +4,12 @@
 //! | --- | --- | --- |
 //! | length | 4 | of the payload |
 //! | checksum | 4 | CRC-32 of the length and of all that follows, begun with the segment's number |
-//! | kind | 1 | 1 accepted, 2 settled, 3 attempt failed, 4 a batch begins, 5 withdrawn |
+//! | kind | 1 | 2 settled, 3 attempt failed, 4 a batch begins, 5 withdrawn, 6 accepted; 1 is what 0.1.0 wrote for accepted |
 //! | number | 8 | of the job, or the first one; where a batch begins, journal time |
 //! | payload | | by kind |
+//!
+//! An accepted job has two times, the count of its attempts, three lengths, three texts, and behind these fields that may be
+//! there or not: a tag of one byte, a length of two, and so many bytes. A reader skips tags that it does not know.
 //!
 //! Numbers are little-endian. The checksum is begun with the segment's number so that a record in another
 //! segment than its own, left over or misplaced, never checks. No kind is 0: zeros are no record.
@@ -17,13 +20,21 @@ use crate::time::UnixTime;
 /// What stands before the payload.
 pub(super) const HEAD_BYTES: usize = 17;
 
-/// What a job's entry has before its texts: two times, a count, and three lengths.
-const ENTRY_NUMBERS_BYTES: usize = 2 * 8 + 1 + 3 * 2;
+/// What a job's entry has before its lengths: two times and a count.
+const ENTRY_TIMES_BYTES: usize = 2 * 8 + 1;
+/// The lengths: of origin, path and text; in format 1, of command, origin and path.
+const ENTRY_LENGTHS_BYTES: usize = 2 + 2 + 4;
+const ENTRY_LENGTHS_BYTES_1: usize = 3 * 2;
+/// The tag of the command's built-in name.
+const COMMAND: u8 = 1;
 
 /// What the other kinds have for a payload.
 const FAILED_BYTES: usize = 1 + 8;
 const BATCH_BYTES: usize = 2 * 8;
 const WITHDRAWN_BYTES: usize = 8;
+
+/// How long the record is that a batch begins with.
+pub(super) const BATCH_RECORD_BYTES: usize = HEAD_BYTES + BATCH_BYTES;
 
 /// Longest record: the longest content that HTTP lets through has a quarter of this.
 pub(super) const RECORD_BYTES_MAX: usize = 1024 * 1024;
@@ -50,9 +61,9 @@ pub struct Entry<'a> {
 /// What a record says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Record<'a> {
-    /// A job is owed. Said once more by compaction; the last one counts.
+    /// A job is pending. A copy of the record says the same with the attempts that were made meanwhile.
     Accepted(u64, Entry<'a>),
-    /// A job is owed no more.
+    /// A job is pending no more.
     Settled(u64),
     /// An attempt has failed, and there is to be another.
     Failed {
@@ -67,16 +78,17 @@ pub(super) enum Record<'a> {
         unix: UnixTime,
         synced: u64,
     },
-    /// The jobs of batches that could not be written, from the first to the last. No other job has a
-    /// number between these. What was answered "busy" is owed no more, wherever it stands.
+    /// The jobs from the first to the last are pending no more: they were answered "busy". No job that is kept has a number
+    /// between these.
     Withdrawn { first: u64, last: u64 },
 }
 
-const ACCEPTED: u8 = 1;
+const ACCEPTED_1: u8 = 1;
 const SETTLED: u8 = 2;
 const FAILED: u8 = 3;
 const BATCH: u8 = 4;
 const WITHDRAWN: u8 = 5;
+const ACCEPTED: u8 = 6;
 
 impl Record<'_> {
     /// Appends the record without its checksum, which [`seal`] fills in. Returns how long it is.
@@ -124,6 +136,7 @@ impl<'a> Record<'a> {
         let mut reader = Reader(payload);
         let record = match head[8] {
             ACCEPTED => return Some(Self::Accepted(number, Entry::read(reader)?)),
+            ACCEPTED_1 => return Some(Self::Accepted(number, Entry::read_1(reader)?)),
             SETTLED => Self::Settled(number),
             FAILED => Self::Failed {
                 number,
@@ -162,27 +175,54 @@ impl<'a> Entry<'a> {
         out.extend_from_slice(&self.due.0.to_le_bytes());
         out.extend_from_slice(&self.expires.0.to_le_bytes());
         out.push(self.attempts);
-        for text in [self.command, self.origin, self.path] {
+        for text in [self.origin, self.path] {
             out.extend_from_slice(&short(text).to_le_bytes());
         }
-        for text in [self.command, self.origin, self.path, self.text] {
+        out.extend_from_slice(&(self.text.len() as u32).to_le_bytes());
+        for text in [self.origin, self.path, self.text] {
             out.extend_from_slice(text.as_bytes());
         }
+        out.push(COMMAND);
+        out.extend_from_slice(&short(self.command).to_le_bytes());
+        out.extend_from_slice(self.command.as_bytes());
     }
 
     fn read(mut reader: Reader<'a>) -> Option<Self> {
-        let due = JournalTime(reader.number()?);
-        let expires = JournalTime(reader.number()?);
-        let attempts = reader.byte()?;
+        let mut entry = Self::read_times(&mut reader)?;
+        let [origin, path] = [reader.short()?, reader.short()?];
+        let text = reader.length()?;
+        entry.origin = reader.text(origin)?;
+        entry.path = reader.text(path)?;
+        entry.text = reader.text(text)?;
+        while !reader.0.is_empty() {
+            let (tag, len) = (reader.byte()?, reader.short()?);
+            let field = reader.bytes(len)?;
+            if tag == COMMAND {
+                entry.command = std::str::from_utf8(field).ok()?;
+            }
+        }
+        Some(entry)
+    }
+
+    fn read_1(mut reader: Reader<'a>) -> Option<Self> {
+        let mut entry = Self::read_times(&mut reader)?;
         let [command, origin, path] = [reader.short()?, reader.short()?, reader.short()?];
+        entry.command = reader.text(command)?;
+        entry.origin = reader.text(origin)?;
+        entry.path = reader.text(path)?;
+        entry.text = std::str::from_utf8(reader.0).ok()?;
+        Some(entry)
+    }
+
+    fn read_times(reader: &mut Reader<'_>) -> Option<Self> {
         Some(Self {
-            due,
-            expires,
-            attempts,
-            command: reader.text(command)?,
-            origin: reader.text(origin)?,
-            path: reader.text(path)?,
-            text: std::str::from_utf8(reader.0).ok()?,
+            due: JournalTime(reader.number()?),
+            expires: JournalTime(reader.number()?),
+            attempts: reader.byte()?,
+            command: "",
+            origin: "",
+            path: "",
+            text: "",
         })
     }
 }
@@ -205,14 +245,22 @@ impl<'a> Reader<'a> {
         self.take().map(u16::from_le_bytes).map(usize::from)
     }
 
+    fn length(&mut self) -> Option<usize> {
+        self.take().map(u32::from_le_bytes).map(|len| len as usize)
+    }
+
     fn number(&mut self) -> Option<u64> {
         self.take().map(u64::from_le_bytes)
     }
 
-    fn text(&mut self, len: usize) -> Option<&'a str> {
-        let (text, rest) = self.0.split_at_checked(len)?;
+    fn bytes(&mut self, len: usize) -> Option<&'a [u8]> {
+        let (bytes, rest) = self.0.split_at_checked(len)?;
         self.0 = rest;
-        std::str::from_utf8(text).ok()
+        Some(bytes)
+    }
+
+    fn text(&mut self, len: usize) -> Option<&'a str> {
+        std::str::from_utf8(self.bytes(len)?).ok()
     }
 }
 
@@ -239,8 +287,12 @@ pub(super) fn set_synced(batch: &mut [u8], synced: u64) {
 pub(super) fn claimed_len(bytes: &[u8]) -> Option<usize> {
     let kind = *bytes.get(8)?;
     let payload = u32::from_le_bytes(*bytes.first_chunk()?) as usize;
+    let is_entry = |lengths: usize| {
+        (ENTRY_TIMES_BYTES + lengths..=RECORD_BYTES_MAX - HEAD_BYTES).contains(&payload)
+    };
     let is_possible = match kind {
-        ACCEPTED => (ENTRY_NUMBERS_BYTES..=RECORD_BYTES_MAX - HEAD_BYTES).contains(&payload),
+        ACCEPTED => is_entry(ENTRY_LENGTHS_BYTES),
+        ACCEPTED_1 => is_entry(ENTRY_LENGTHS_BYTES_1),
         SETTLED => payload == 0,
         FAILED => payload == FAILED_BYTES,
         BATCH => payload == BATCH_BYTES,
@@ -252,19 +304,24 @@ pub(super) fn claimed_len(bytes: &[u8]) -> Option<usize> {
 
 /// A look at a few bytes of what may be a whole record: whether its `response_url` has a path where it says.
 pub(super) fn is_plausible(record: &[u8]) -> bool {
-    if record.get(8) != Some(&ACCEPTED) {
-        return true;
+    match record.get(8) {
+        Some(&(ACCEPTED | ACCEPTED_1)) => path_start(record) == Some(b'/'),
+        _ => true,
     }
-    let Some((_, entry)) = record.split_at_checked(HEAD_BYTES + 17) else {
-        return false;
-    };
-    let mut reader = Reader(entry);
-    let lens = [reader.short(), reader.short(), reader.short()];
-    let [Some(command), Some(origin), Some(path)] = lens else {
-        return false;
-    };
-    let path = reader.0.get(command + origin..command + origin + path);
-    path.is_some_and(|path| path.first() == Some(&b'/'))
+}
+
+/// The first byte of the path that the record of an accepted job claims to have.
+fn path_start(record: &[u8]) -> Option<u8> {
+    let mut reader = Reader(record.get(HEAD_BYTES + ENTRY_TIMES_BYTES..)?);
+    let mut start = reader.short()?;
+    let mut path = reader.short()?;
+    if record[8] == ACCEPTED_1 {
+        start += path;
+        path = reader.short()?;
+    } else {
+        reader.length()?;
+    }
+    reader.0.get(start..start + path)?.first().copied()
 }
 
 /// Whether these bytes are one whole record of this segment.

@@ -1,22 +1,27 @@
-//! Reads a log from its oldest segment to its newest: what is owed, and what is damaged.
+//! Reads a log from its oldest segment to its newest: what is pending, and what is damaged.
 //!
-//! It is read twice, so that no more is in memory than what becomes of it: first where the records of owed jobs
+//! It is read twice, so that no more is in memory than what becomes of it: first where the records of pending jobs
 //! stand, 20 bytes each, then these.
+//!
+//! Nothing that is read is known to be durable: it may be in the system's memory alone, even for good if a sync has
+//! failed. So the process that has read it copies what is pending before it deletes anything (see [`super::commit`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Take};
 
-use super::doubts::{Doubt, Doubts};
-use super::header::{self, HEADER_BYTES, Header, Reading, Synced};
-use super::lineage::Lineage;
+use super::header::{self, HEADER_BYTES, Header, Reading};
+use super::lineage::{File, Lineage};
 use super::record::{Entry, Record};
 use super::scan::{Piece, Scanner};
 use super::{Disk, Error, JournalTime};
 use crate::time::UnixTime;
 
-/// Where the accepted record of an owed job stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Place {
+/// Where the first accepted record of a pending job stands.
+///
+/// A later one is a copy. The process that made it may not have synced it, and has deleted the first one if it has: as
+/// long as there is a first one, no other is relied on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
     segment: u32,
     /// How many accepted records stand before it in that segment.
     index: u32,
@@ -29,7 +34,7 @@ pub(super) struct Pending<'a> {
     pub(super) number: u64,
     /// The job as it stands after all that was recorded.
     pub(super) entry: Entry<'a>,
-    /// The segment of its newest accepted record that is not in doubt, where in it that begins, and how long it is.
+    /// The segment of its first accepted record, where in it that begins, and how long it is.
     pub(super) segment: u32,
     pub(super) offset: u64,
     pub(super) bytes: usize,
@@ -41,7 +46,8 @@ pub(super) struct Found {
     pub(super) number: u32,
     /// How much of it counts.
     pub(super) bytes: u64,
-    /// How much of its file is read.
+    /// Where its first record begins, and how much of its file is read.
+    begin: u64,
     limit: u64,
     /// Places where something is that is no record, and how many bytes that is in all.
     pub(super) damages: u64,
@@ -59,12 +65,10 @@ pub(super) struct Replay {
     failed: BTreeMap<u64, (u8, JournalTime)>,
     /// The segments that count, the oldest first.
     pub(super) segments: Vec<Found>,
-    /// Segments in front of a gap.
+    /// Segments that were deleted before.
     pub(super) stale: Vec<u32>,
     /// Files behind the log that are called like segments and are none.
     pub(super) foreign: Vec<u32>,
-    /// What of all this a power cut may take back.
-    pub(super) doubts: Doubts,
     /// The highest number that a job has had.
     pub(super) newest_job: u64,
     /// The last time that was recorded, by both clocks.
@@ -86,20 +90,11 @@ impl Replay {
             files.push((number, read_header(disk, number)?));
         }
         let lineage = Lineage::of(files);
-        for (index, (number, header)) in lineage.log.iter().enumerate() {
+        for (index, file) in lineage.log.iter().enumerate() {
             let next = lineage.log.get(index + 1).and_then(|(_, next)| *next);
-            replay.read_segment(disk, *number, *header, next)?;
+            replay.read_segment(disk, *file, next.map(|(header, _)| header))?;
         }
         (replay.stale, replay.foreign) = (lineage.stale, lineage.foreign);
-        // What a later record contradicts is not said again: it would end what is owed.
-        let Self { doubts, places, .. } = &mut replay;
-        doubts.retain(|doubt| match *doubt {
-            Doubt::Settled(number) => !places.contains_key(&number),
-            Doubt::Withdrawn { first, last } => {
-                first > last || places.range(first..=last).next().is_none()
-            }
-            Doubt::Failed(_) | Doubt::Moved(..) => true,
-        });
         Ok(replay)
     }
 
@@ -107,41 +102,36 @@ impl Replay {
     fn read_segment<D: Disk>(
         &mut self,
         disk: &mut D,
-        number: u32,
-        header: Option<Header>,
+        (number, header): File,
         next: Option<Header>,
     ) -> Result<(), Error> {
+        let begin = header.map_or(0, |(_, len)| len as u64);
+        let limit = next.map_or(u64::MAX, |next| next.previous_end);
         let mut found = Found {
             number,
             bytes: 0,
-            limit: next.map_or(u64::MAX, |next| next.previous_end),
+            begin,
+            limit,
             damages: 0,
             damaged_bytes: 0,
             torn_bytes: 0,
         };
-        let (mut scanner, front_bytes) = scan(disk, number, found.limit)?;
-        let mut index = 0;
-        let mut gaps = Gaps::default();
-        match header {
-            Some(header) => {
-                self.newest_job = self.newest_job.max(header.next_job.saturating_sub(1))
-            }
-            None => gaps.add(0, front_bytes),
+        if let Some((header, _)) = header {
+            self.newest_job = self.newest_job.max(header.next_job.saturating_sub(1));
         }
+        let mut scanner = scan(disk, &found)?;
+        let mut gaps = Gaps::default();
+        let mut index = 0;
         loop {
             let at = scanner.offset();
             match scanner.next() {
                 Some(Piece::Record(record, len)) => {
                     if let Record::Batch { synced, .. } = record {
                         gaps.know_synced(synced);
-                        self.know_synced(number, synced);
                     }
                     found.bytes = at + len as u64;
-                    if let Record::Accepted(job, entry) = record {
-                        self.accept(number, at, index, job, &entry);
+                    if self.take(number, index, record) {
                         index += 1;
-                    } else {
-                        self.take(number, at, record);
                     }
                 }
                 Some(Piece::Damage(bytes) | Piece::Tail(bytes)) => gaps.add(at, bytes),
@@ -154,18 +144,13 @@ impl Replay {
                 gaps.add(end, next.previous_end - end);
             }
             found.bytes = next.previous_end.min(end);
-            if next.previous_sync != Synced::Unknown {
+            if next.is_previous_synced {
                 gaps.know_synced(u64::MAX);
-            }
-            if next.previous_sync == Synced::Yes {
-                self.know_synced(number, next.previous_end);
             }
         }
         if let Some(error) = scanner.into_error() {
-            ::log::warn!(
-                "journal: cannot read on in {}: {error}",
-                header::name(number)
-            );
+            let name = header::name(number);
+            ::log::warn!("journal: cannot read on in {name}: {error}");
             found.damages += 1;
         }
         found.damages += gaps.damages;
@@ -175,56 +160,52 @@ impl Replay {
         Ok(())
     }
 
-    fn take(&mut self, segment: u32, at: u64, record: Record<'_>) {
-        let doubt = match record {
-            Record::Accepted(..) => return, // see `accept`
-            Record::Settled(number) => {
-                self.forget(number, number);
-                Doubt::Settled(number)
+    /// Takes in what a record says; whether it is one of an accepted job, before which so many others stand in the
+    /// segment.
+    fn take(&mut self, segment: u32, index: u32, record: Record<'_>) -> bool {
+        match record {
+            Record::Accepted(number, entry) => {
+                let job = entry.checksum();
+                let place = Place {
+                    segment,
+                    index,
+                    job,
+                };
+                self.accept(number, place, &entry);
+                return true;
             }
-            Record::Withdrawn { first, last } => {
-                self.forget(first, last);
-                Doubt::Withdrawn { first, last }
-            }
-            Record::Failed { number, .. } if !self.places.contains_key(&number) => return,
+            Record::Settled(number) => self.forget(number, number),
+            Record::Withdrawn { first, last } => self.forget(first, last),
             Record::Failed {
                 number,
                 attempts,
                 due,
             } => {
-                self.failed.insert(number, (attempts, due));
-                Doubt::Failed(number)
+                if self.places.contains_key(&number) {
+                    self.failed.insert(number, (attempts, due));
+                }
             }
-            Record::Batch { journal, unix, .. } => {
-                self.time = Some((journal, unix));
-                return;
-            }
-        };
-        self.doubts.add(segment, at, doubt);
+            Record::Batch { journal, unix, .. } => self.time = Some((journal, unix)),
+        }
+        false
     }
 
-    fn accept(&mut self, segment: u32, at: u64, index: u32, number: u64, entry: &Entry<'_>) {
+    fn accept(&mut self, number: u64, place: Place, entry: &Entry<'_>) {
         self.newest_job = self.newest_job.max(number);
-        let job = entry.checksum();
-        let place = Place {
-            segment,
-            index,
-            job,
-        };
-        // A number may have been given out again if the only records that had it were never acknowledged
-        // and could not be found then; those count no more.
-        if self.places.get(&number).is_some_and(|old| old.job == job) {
+        let first = self.places.get(&number);
+        if first.is_some_and(|first| first.job == place.job) {
             if entry.attempts > 0 {
                 self.failed.insert(number, (entry.attempts, entry.due));
             }
-            self.doubts.add(segment, at, Doubt::Moved(number, place));
         } else {
+            // A number may have been given out again if the only records that had it were never acknowledged
+            // and could not be found then; those count no more.
             self.places.insert(number, place);
             self.failed.remove(&number);
         }
     }
 
-    /// None of these is owed.
+    /// None of these is pending.
     fn forget(&mut self, first: u64, last: u64) {
         self.newest_job = self.newest_job.max(last);
         while let Some((&number, _)) = self.places.range(first..).next()
@@ -233,25 +214,6 @@ impl Replay {
             self.places.remove(&number);
             self.failed.remove(&number);
         }
-    }
-
-    fn know_synced(&mut self, segment: u32, synced: u64) {
-        for doubt in self.doubts.know_synced(segment, synced) {
-            // Of one elsewhere that is settled by not being relied on.
-            if let Doubt::Moved(number, place) = doubt
-                && place.segment == segment
-                && let Some(old) = self.places.get_mut(&number)
-                && old.job == place.job
-            {
-                *old = place;
-            }
-        }
-    }
-
-    /// How many failed attempts at an owed job there were, and when the next one is due; `None` if there
-    /// were none.
-    pub(super) fn failed(&self, number: u64) -> Option<(u8, JournalTime)> {
-        self.failed.get(&number).copied()
     }
 
     /// Reads the owed jobs, in the order of the log. Returns how many could not be read again.
@@ -278,7 +240,7 @@ impl Replay {
         each: &mut dyn FnMut(&Pending<'_>),
     ) -> Result<usize, Error> {
         let segment = found.number;
-        let (mut scanner, _) = scan(disk, segment, found.limit)?;
+        let mut scanner = scan(disk, found)?;
         let (mut index, mut count) = (0, 0);
         loop {
             let offset = scanner.offset();
@@ -296,8 +258,8 @@ impl Replay {
             };
             index += 1;
             if self.places.get(&number) == Some(&place) {
-                if let Some((attempts, due)) = self.failed(number) {
-                    (entry.attempts, entry.due) = (attempts, due);
+                if let Some(failed) = self.failed.get(&number) {
+                    (entry.attempts, entry.due) = *failed;
                 }
                 each(&Pending {
                     number,
@@ -315,15 +277,12 @@ impl Replay {
 /// The file of a segment, as far as it counts.
 type Segment<'a> = Take<Box<dyn Read + 'a>>;
 
-/// Reads a segment's records, behind so many bytes at its beginning.
-fn scan<D: Disk>(
-    disk: &mut D,
-    number: u32,
-    limit: u64,
-) -> Result<(Scanner<Segment<'_>>, u64), Error> {
-    let mut file = open(disk, number)?.take(limit);
-    let front_bytes = read_front(&mut file, &mut [0; HEADER_BYTES]) as u64;
-    Ok((Scanner::new(file, number, front_bytes), front_bytes))
+/// Reads a segment's records.
+fn scan<'a, D: Disk>(disk: &'a mut D, found: &Found) -> Result<Scanner<Segment<'a>>, Error> {
+    let mut file = open(disk, found.number)?.take(found.limit);
+    let mut front = [0; HEADER_BYTES];
+    let begin = read_front(&mut file, &mut front[..found.begin as usize]) as u64;
+    Ok(Scanner::new(file, found.number, begin))
 }
 
 /// The places of a segment where something is that is no record.
@@ -358,11 +317,11 @@ impl Gaps {
     }
 }
 
-fn read_header<D: Disk>(disk: &mut D, number: u32) -> Result<Option<Header>, Error> {
+fn read_header<D: Disk>(disk: &mut D, number: u32) -> Result<Option<(Header, usize)>, Error> {
     let mut front = [0; HEADER_BYTES];
     let len = read_front(&mut open(disk, number)?, &mut front);
     match Header::read(&front[..len], number) {
-        Reading::Intact(header) => Ok(Some(header)),
+        Reading::Intact(header, len) => Ok(Some((header, len))),
         Reading::Damaged => Ok(None),
         Reading::Unknown(version) => Err(Error::Version {
             name: header::name(number),
@@ -372,7 +331,7 @@ fn read_header<D: Disk>(disk: &mut D, number: u32) -> Result<Option<Header>, Err
 }
 
 /// Fills `front` as far as there is anything that can be read.
-fn read_front(file: &mut impl Read, front: &mut [u8; HEADER_BYTES]) -> usize {
+fn read_front(file: &mut impl Read, front: &mut [u8]) -> usize {
     let mut filled = 0;
     while filled < front.len() {
         match file.read(&mut front[filled..]) {

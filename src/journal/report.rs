@@ -183,7 +183,7 @@ impl fmt::Display for Report {
             let name = super::header::name(*number);
             writeln!(
                 f,
-                "in front of a gap: {name}, to be deleted by the next start"
+                "older than the log: {name}, to be deleted by the next start"
             )?;
         }
         for number in &self.replay.foreign {

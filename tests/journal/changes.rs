@@ -39,3 +39,24 @@ pub fn place(content: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
     }
     content[offset..end].copy_from_slice(bytes);
 }
+
+/// A file as processes see it, and as it is on the platter.
+#[derive(Default)]
+pub struct File {
+    pub name: String,
+    pub seen: Vec<u8>,
+    pub durable: Vec<u8>,
+    pub unsynced: Vec<Change>,
+    /// A sync has failed: not all that is seen will ever be durable, whatever later syncs say.
+    pub is_lossy: bool,
+}
+
+impl File {
+    /// What is seen is read from the platter again.
+    pub fn drop_cached(&mut self) {
+        self.seen.clone_from(&self.durable);
+        for change in &self.unsynced {
+            change.apply(&mut self.seen);
+        }
+    }
+}

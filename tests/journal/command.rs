@@ -3,6 +3,7 @@
 //! What the journal promises is said here, and no less: whatever it has made [`Known::Durable`] holds for good, what
 //! it has [`Known::Written`] holds unless the power is cut, or the system has failed to sync it, and
 //! then may have dropped it from memory as well. All else is not known, and then the reply may come once more.
+//! What stands in files of an earlier process, or in one that has failed, becomes durable with the next checkpoint.
 
 use torrap::jobs::ATTEMPTS_MAX;
 
@@ -12,8 +13,12 @@ pub enum Known {
     /// Not at all: nobody has told a process yet.
     #[default]
     No,
-    /// A process was told.
+    /// A process was told, and has not written it.
     Told,
+    /// It was written to a file that has failed since: a process that is killed may leave nothing of it.
+    Doubted,
+    /// It was found in the files of an earlier process: only a power cut takes it away.
+    Read,
     /// It has written it, and no sync has failed since.
     Written,
     /// And it was synced.
@@ -54,6 +59,22 @@ struct Failed {
     told: u64,
     written: u64,
     durable: u64,
+    /// So many stand in files of an earlier process, or in one that has failed, and nowhere else.
+    old: u64,
+}
+
+impl Failed {
+    fn advance(&mut self, done: Done) {
+        if done.sync_failed {
+            self.old = self.old.max(self.written);
+            self.written = self.durable;
+        }
+        if done.checkpointed || done.synced && self.told > self.old {
+            (self.written, self.durable) = (self.told, self.told);
+        } else if done.written && self.told > self.old {
+            self.written = self.told;
+        }
+    }
 }
 
 /// What a commit has done.
@@ -63,14 +84,19 @@ pub struct Done {
     pub synced: bool,
     /// A sync has failed, so that what was written before may be gone.
     pub sync_failed: bool,
+    /// A checkpoint has ended.
+    pub checkpointed: bool,
 }
 
 impl Known {
     fn advance(&mut self, done: Done) {
         *self = match *self {
-            Self::Told | Self::Written if done.synced => Self::Durable,
+            Self::No => Self::No,
+            _ if done.checkpointed => Self::Durable,
+            Self::Told if done.synced => Self::Durable,
             Self::Told if done.written => Self::Written,
-            Self::Written if done.sync_failed => Self::Told,
+            Self::Written if done.sync_failed => Self::Doubted,
+            Self::Written if done.synced => Self::Durable,
             known => known,
         };
     }
@@ -126,14 +152,7 @@ impl Command {
         if let Some(busy) = &mut self.busy {
             busy.advance(done);
         }
-        let failed = &mut self.failed;
-        if done.synced {
-            (failed.written, failed.durable) = (failed.told, failed.told);
-        } else if done.written {
-            failed.written = failed.told;
-        } else if done.sync_failed {
-            failed.written = failed.durable;
-        }
+        self.failed.advance(done);
     }
 
     /// The process or the machine stops, and what is not known so well may be forgotten.
@@ -182,11 +201,11 @@ impl Command {
     /// What is known of failed attempts was read from files, and is so sure now.
     fn read_again(&mut self, sure: Known) {
         let failed = &mut self.failed;
-        match sure {
-            Known::No | Known::Told => failed.written = failed.durable,
-            Known::Written => failed.written = failed.told,
-            Known::Durable => (failed.written, failed.durable) = (failed.told, failed.told),
-        }
+        failed.old = failed.told;
+        failed.written = match sure {
+            Known::Read => failed.told,
+            _ => failed.durable,
+        };
     }
 
     /// At the end of all.

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use torrap::journal::Disk;
 
-use crate::changes::{Change, NameChange, place};
+use crate::changes::{Change, File, NameChange, place};
 use crate::generator::Generator;
 
 /// Writes reach the platter in pieces of this size, each on its own.
@@ -31,6 +31,7 @@ pub struct State {
     pub steps: u64,
     pub crash_at: Option<u64>,
     pub crashed: bool,
+    /// Syncs that have failed, and truncations: what was written to their files may be lost.
     pub failed_syncs: u64,
     /// In percent, for each kind of call.
     pub write_faults: u64,
@@ -38,18 +39,10 @@ pub struct State {
     pub other_faults: u64,
     /// A read changes nothing, and is no step; whether it fails is a chance of its own.
     read_random: Generator,
+    /// How many have failed one after the other: a file that cannot be read for long is given up.
+    failed_reads: u64,
     /// Bytes that fit.
     pub capacity: u64,
-}
-
-#[derive(Default)]
-struct File {
-    name: String,
-    seen: Vec<u8>,
-    durable: Vec<u8>,
-    unsynced: Vec<Change>,
-    /// A sync has failed: not all that is seen will ever be durable, whatever later syncs say.
-    is_lossy: bool,
 }
 
 impl FakeDisk {
@@ -69,6 +62,7 @@ impl FakeDisk {
             sync_faults: 0,
             other_faults: 0,
             read_random: Generator::new(!seed),
+            failed_reads: 0,
             capacity: u64::MAX,
         })))
     }
@@ -95,6 +89,14 @@ impl FakeDisk {
 
     pub fn content(&self, name: &str) -> Vec<u8> {
         self.with(|state| state.files[state.names[name]].seen.clone())
+    }
+
+    /// What stands in all files.
+    pub fn all_contents(&self) -> Vec<Vec<u8>> {
+        self.with(|state| {
+            let files = state.names.values();
+            files.map(|file| state.files[*file].seen.clone()).collect()
+        })
     }
 
     /// Overwrites a file's content, as a fault of the disk or a person would.
@@ -275,16 +277,6 @@ impl State {
     }
 }
 
-impl File {
-    /// What is seen is read from the platter again.
-    fn drop_cached(&mut self) {
-        self.seen.clone_from(&self.durable);
-        for change in &self.unsynced {
-            change.apply(&mut self.seen);
-        }
-    }
-}
-
 impl Disk for FakeDisk {
     type File = usize;
 
@@ -321,9 +313,13 @@ impl Disk for FakeDisk {
 
     fn read_at(&mut self, file: &mut usize, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         self.with(|state| {
-            if state.crashed || state.read_random.percent(state.other_faults) {
+            let is_failing =
+                state.failed_reads < 2 && state.read_random.percent(state.other_faults);
+            if state.crashed || is_failing {
+                state.failed_reads += 1;
                 return Err(io::Error::other("Input/output error"));
             }
+            state.failed_reads = 0;
             let content = state.files[*file].seen.get(offset as usize..);
             content
                 .ok_or(io::ErrorKind::UnexpectedEof)?
@@ -343,9 +339,12 @@ impl Disk for FakeDisk {
         self.with(|state| {
             let line = format!("truncate {} to {len}", state.files[*file].name);
             state.trace.push(line);
-            state.fails(state.other_faults)?;
-            state.change(*file, Change::Truncate(len as usize));
-            Ok(())
+            let result = state.fails(state.other_faults);
+            match result.is_ok() {
+                true => state.change(*file, Change::Truncate(len as usize)),
+                false => state.failed_syncs += 1,
+            }
+            result
         })
     }
 

@@ -7,10 +7,12 @@
 #![allow(unreachable_pub)] // nobody else reaches into a test
 
 mod changes;
+mod checkpoints;
 mod command;
 mod crashes;
 mod disk;
 mod earlier;
+mod failures;
 mod lineage;
 mod moving;
 mod process;

@@ -39,38 +39,58 @@ fn assert_at_rest(process: &mut Process, disk: &FakeDisk, unix: u64) {
     for ms in 0..5000 {
         let now = process.at(unix + ms);
         assert!(process.commit(now));
-        let next = process.journal.poll_timeout().unwrap();
-        assert!(next > now.tick, "it is called again at once");
+        let next = process.journal.poll_timeout();
+        assert!(
+            next.is_none_or(|next| next > now.tick),
+            "it is called again at once"
+        );
     }
     assert_eq!(disk.take_trace(), [""; 0]);
 }
 
 #[test]
-fn what_is_damaged_keeps_its_segment_until_its_job_is_settled() {
+fn what_is_damaged_is_kept_aside_and_its_job_answered() {
     let disk = FakeDisk::new(1);
     let (mut process, deliveries) = three_pending(&disk);
     let mut content = disk.content(FIRST);
     let second = content.windows(5).position(|at| at == b"/T1/1").unwrap();
     content[second + 4] ^= 4;
-    disk.set_content(FIRST, content);
+    disk.set_content(FIRST, content.clone());
     let mut unix = START + 2000;
     go_on(&mut process, &mut unix);
     assert_at_rest(&mut process, &disk, unix);
     unix += 5000;
     let counts = process.journal.counts();
-    assert_eq!((counts.moved, counts.unreadable), (1, 1), "the third");
-    assert!(disk.segments().contains(&FIRST.to_owned()));
-    let is_second = |delivery: &&Delivery| delivery.url.ends_with("/1");
-    let second = deliveries.iter().find(is_second).unwrap();
-    process.settle(&report(second.job, Outcome::Delivered), process.at(unix));
-    go_on(&mut process, &mut unix);
+    assert!(counts.moved >= 2 && counts.unreadable == 1, "{counts:?}");
     assert!(!disk.segments().contains(&FIRST.to_owned()));
     assert!(process.journal.bytes().0 <= SMALL.log_min);
-    assert!(process.journal.counts().moved >= 2);
+    assert!(disk.content("0000000001.log.damaged").starts_with(&content));
+    let is_second = |delivery: &&Delivery| delivery.url.ends_with("/1");
+    let second = deliveries.iter().find(is_second).unwrap();
+    assert_eq!(process.bot.pending(), 3, "the second is in memory");
+    process.settle(&report(second.job, Outcome::Delivered), process.at(unix));
+    go_on(&mut process, &mut unix);
     drop(process);
     let mut left = owed(&disk, unix);
     left.sort_unstable();
     assert_eq!(left, [0, 2]);
+}
+
+/// Takes commands until the first segment is to be emptied and is not found.
+fn await_first_try(process: &mut Process, disk: &FakeDisk, unix: &mut u64) {
+    while disk.segments().len() == 1 {
+        process.turn(9..10, *unix);
+    }
+    disk.rename(FIRST, "elsewhere");
+    let has_failed = |process: &Process, unix| {
+        let next = process.journal.poll_timeout();
+        next.is_some_and(|next| next > process.at(unix).tick)
+    };
+    while !has_failed(process, *unix) {
+        process.turn(9..10, *unix);
+        *unix += 100;
+        process.deliver(*unix);
+    }
 }
 
 #[test]
@@ -78,23 +98,37 @@ fn a_file_that_is_away_for_a_while_is_emptied_when_it_is_back() {
     let disk = FakeDisk::new(1);
     let (mut process, _) = three_pending(&disk);
     let mut unix = START + 2000;
-    while disk.segments().len() == 1 {
-        process.turn(9..10, unix);
+    await_first_try(&mut process, &disk, &mut unix);
+    for _ in 0..3 {
+        unix += 1000;
+        process.deliver(unix);
     }
-    disk.rename(FIRST, "elsewhere");
-    go_on(&mut process, &mut unix);
-    assert_at_rest(&mut process, &disk, unix);
-    unix += 5000;
     assert_eq!(process.journal.counts().moved, 0);
     disk.rename("elsewhere", FIRST);
     go_on(&mut process, &mut unix);
     let counts = process.journal.counts();
-    assert!(counts.moved >= 3 && counts.unreadable == 1, "{counts:?}");
+    assert!(counts.moved >= 3 && counts.unreadable == 0, "{counts:?}");
     assert!(!disk.segments().contains(&FIRST.to_owned()));
     drop(process);
     let mut left = owed(&disk, unix);
     left.sort_unstable();
     assert_eq!(left, [0, 1, 2]);
+}
+
+#[test]
+fn a_file_that_is_away_for_good_is_not_waited_for() {
+    let disk = FakeDisk::new(1);
+    let (mut process, deliveries) = three_pending(&disk);
+    let mut unix = START + 2000;
+    await_first_try(&mut process, &disk, &mut unix);
+    unix += 10_000;
+    go_on(&mut process, &mut unix);
+    assert!(process.journal.counts().unreadable >= 3);
+    assert!(process.journal.bytes().0 <= SMALL.log_min);
+    for Delivery { job, .. } in deliveries {
+        process.settle(&report(job, Outcome::Delivered), process.at(unix));
+    }
+    assert_eq!(process.bot.pending(), 0, "answered from memory");
 }
 
 /// The next file gets the number of one that was deleted, and other jobs stand where its jobs stood.

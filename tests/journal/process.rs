@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use torrap::app::{Bot, Delivery, Report};
 use torrap::config::{Config, Settings, SigningSecret};
-use torrap::http::{Connection, Limits, Staging};
-use torrap::journal::{Error, Journal, Recovery, Sizes};
+use torrap::http::{Connection, Limits, Response, Staging};
+use torrap::journal::{Error, Failure, Journal, Recovery, Sizes};
 use torrap::slack::response_url::Origin;
 use torrap::store::PendingJob;
 use torrap::time::{Now, Tick, UnixTime};
@@ -34,6 +34,14 @@ pub struct Process {
 struct Client {
     connection: Connection,
     wire: Vec<u8>,
+}
+
+impl Client {
+    fn release(&mut self, answer: &Response, now: Now, limits: &Limits, staging: &mut Staging) {
+        let start = staging.len();
+        self.connection.release(answer, now.tick, limits, staging);
+        self.wire.extend_from_slice(&staging.bytes()[start..]);
+    }
 }
 
 /// A job that an earlier process has left.
@@ -156,32 +164,38 @@ impl Process {
 
     /// Makes ready what is due, and commits.
     pub fn commit(&mut self, now: Now) -> bool {
+        self.commit_late(now, || false)
+    }
+
+    /// The same on a disk so slow that some commands are answered "busy" before they are kept.
+    pub fn commit_late(&mut self, now: Now, mut is_late: impl FnMut() -> bool) -> bool {
         self.bot.handle_timeout(now, &mut 10_000);
         let (ticket, batch) = self.bot.take_batch();
         let is_kept = self.journal.commit(batch, now).is_ok();
         batch.clear();
+        for client in self.clients.iter_mut().flatten() {
+            if let Some(hold) = client.connection.hold().filter(|_| is_late()) {
+                let answer = self.bot.withdraw_held(hold, now);
+                client.release(&answer, now, &self.limits, &mut self.staging);
+            }
+        }
         self.bot.handle_stored(ticket, is_kept, now);
         for client in self.clients.iter_mut().flatten() {
             let Some(hold) = client.connection.hold() else {
                 continue;
             };
-            let (limits, start) = (&self.limits, self.staging.len());
             let answer = self.bot.answer_held(hold, is_kept);
-            client
-                .connection
-                .release(&answer, now.tick, limits, &mut self.staging);
-            client
-                .wire
-                .extend_from_slice(&self.staging.bytes()[start..]);
+            client.release(&answer, now, &self.limits, &mut self.staging);
         }
         is_kept
     }
 
     /// Makes the last outcomes durable.
-    pub fn finish(&mut self, now: Now) {
+    pub fn finish(&mut self, now: Now) -> Result<(), Failure> {
         let (_, batch) = self.bot.take_batch();
-        self.journal.finish(batch, now).unwrap();
+        let result = self.journal.finish(batch, now);
         batch.clear();
+        result
     }
 
     /// What the connections got, in the order of their calls of `receive`.

@@ -205,7 +205,7 @@ fn what_was_answered_before_a_graceful_end_is_not_owed_after_a_power_cut() {
         process.turn(0..5, START);
         assert_eq!(process.deliver(START + 1500), 5);
         let now = process.at(START + 1500);
-        process.finish(now);
+        process.finish(now).unwrap();
         drop(process);
         disk.cut_power();
         assert_eq!(owed(&disk, START), [0; 0], "seed {seed}");

@@ -1,12 +1,12 @@
 //! The rules that the log is made by, each on its own.
 
-use torrap::journal::{Error, LOG_BYTES_MIN, SEGMENT_BYTES};
+use torrap::journal::{Error, LOG_BYTES_MIN, SEGMENT_BYTES, Sizes};
 
 use crate::disk::FakeDisk;
 use crate::process::{Answer, Process, config, signed};
 
 pub const START: u64 = 1_600_000_000_000;
-const FIRST: &str = "0000000001.log";
+pub const FIRST: &str = "0000000001.log";
 
 pub fn start(disk: &FakeDisk) -> Process {
     start_at(disk, START)
@@ -14,6 +14,21 @@ pub fn start(disk: &FakeDisk) -> Process {
 
 pub fn start_at(disk: &FakeDisk, unix: u64) -> Process {
     Process::start(disk, &config(1000), unix).unwrap().0
+}
+
+/// A journal of so many segments, each with a job of its own.
+pub fn segments(count: u64) -> FakeDisk {
+    let disk = FakeDisk::new(1);
+    let sizes = Sizes {
+        segment: 1,
+        ..Sizes::default()
+    };
+    let (mut process, _) = Process::start_with(&disk, sizes, &config(1000), START).unwrap();
+    for number in 0..count {
+        process.turn(number..number + 1, START);
+    }
+    assert_eq!(disk.segments().len() as u64, count);
+    disk
 }
 
 /// The paths of the replies that are owed, in the order in which they become due.
@@ -106,11 +121,7 @@ fn accept(process: &mut Process, number: u64, text: &str, unix: u64) {
 /// Rule 4: what stands in front of a gap was deleted once, and is deleted again.
 #[test]
 fn segments_in_front_of_a_gap_are_stale() {
-    let disk = FakeDisk::new(1);
-    for life in 0..4 {
-        start(&disk).turn(life..life + 1, START);
-    }
-    assert_eq!(disk.segments().len(), 4);
+    let disk = segments(4);
     disk.delete("0000000002.log");
     assert_eq!(owed(&disk, START), [2, 3]);
     assert_eq!(disk.segments(), ["0000000003.log", "0000000004.log"]);
@@ -173,133 +184,6 @@ fn hold(process: &mut Process, unix: u64) {
     while process.dispatch(now).is_some() {}
 }
 
-/// Rule 6: after a failed write the next one goes to the same place.
-#[test]
-fn a_full_disk_makes_busy_and_nothing_else() {
-    let disk = FakeDisk::new(1);
-    let mut process = start(&disk);
-    process.turn(0..3, START);
-    let end = disk.content(FIRST).len();
-    disk.with(|disk| disk.capacity = disk.used() + 100);
-    assert_eq!(process.turn(3..9, START + 1), [Answer::Busy; 6]);
-    assert_eq!(
-        process.turn(9..11, START + 2),
-        [Answer::Busy; 2],
-        "the disk has its rest"
-    );
-    assert_eq!(process.deliver(START + 3000), 3, "what is owed is answered");
-    disk.with(|disk| disk.capacity = u64::MAX);
-    disk.take_trace();
-    assert_eq!(
-        process.turn(11..12, START + 5000),
-        [Answer::Acknowledged],
-        "by itself"
-    );
-    let trace = disk.take_trace();
-    assert!(trace[0].starts_with("write 0000000001.log"), "{trace:?}");
-    assert!(disk.content(FIRST).len() > end);
-    drop(process);
-    assert_eq!(owed(&disk, START + 5000), [11]);
-}
-
-/// Who looks at the metrics sees them refused, and not accepted.
-#[test]
-fn what_was_answered_busy_does_not_count_as_accepted() {
-    let disk = FakeDisk::new(1);
-    let mut process = start(&disk);
-    process.turn(0..3, START);
-    disk.with(|disk| disk.write_faults = 100);
-    assert_eq!(process.turn(3..9, START + 1), [Answer::Busy; 6]);
-    assert_eq!(process.bot.counters_mut().commands_accepted, 3);
-    let refused = process.bot.counters_mut().refused;
-    assert_eq!(refused.iter().sum::<u64>(), 6);
-}
-
-/// Rule 6: a sync that has failed is never tried again on that file.
-#[test]
-fn a_failed_sync_is_the_end_of_its_segment() {
-    let disk = FakeDisk::new(3);
-    let mut process = start(&disk);
-    process.turn(0..3, START);
-    disk.take_trace();
-    disk.with(|disk| disk.sync_faults = 100);
-    assert_eq!(process.turn(3..5, START + 1), [Answer::Busy; 2]);
-    let trace = disk.take_trace();
-    let syncs = |name: &str| {
-        trace
-            .iter()
-            .filter(|line| **line == format!("sync {name}"))
-            .count()
-    };
-    assert_eq!((syncs(FIRST), syncs("0000000002.log")), (1, 1), "{trace:?}");
-    disk.with(|disk| disk.sync_faults = 0);
-    assert_eq!(process.turn(5..6, START + 2000), [Answer::Acknowledged]);
-    let trace = disk.take_trace();
-    assert!(trace.iter().all(|line| !line.contains(FIRST)), "{trace:?}");
-    drop(process);
-    disk.cut_power();
-    assert_eq!(owed(&disk, START + 2000), [0, 1, 2, 5]);
-}
-
-#[test]
-fn one_failed_sync_is_made_good_on_a_new_segment_at_once() {
-    for seed in 0..20 {
-        let disk = FakeDisk::new(seed);
-        let mut process = start(&disk);
-        process.turn(0..3, START);
-        disk.with(|disk| disk.sync_faults = 50);
-        let is_acknowledged = process.turn(3..4, START + 1) == [Answer::Acknowledged];
-        drop(process);
-        disk.cut_power();
-        disk.with(|disk| disk.sync_faults = 0);
-        assert!(
-            !is_acknowledged || owed(&disk, START + 2000).contains(&3),
-            "seed {seed}"
-        );
-    }
-}
-
-/// What a start has found settled is not relied on before it is durable, though its file cannot be synced.
-#[test]
-fn what_is_found_settled_stays_settled() {
-    for seed in 0..20 {
-        let disk = FakeDisk::new(seed);
-        let mut process = start(&disk);
-        process.turn(0..3, START);
-        assert_eq!(process.deliver(START + 1500), 3);
-        drop(process);
-        disk.with(|disk| disk.sync_faults = 100);
-        let mut process = start_at(&disk, START + 2000);
-        assert!(process.journal.is_failing(), "it cannot be sure");
-        disk.with(|disk| disk.sync_faults = 0);
-        assert!(process.commit(process.at(START + 4000)));
-        assert!(!process.journal.is_failing());
-        drop(process);
-        disk.cut_power();
-        assert_eq!(owed(&disk, START + 5000), [0; 0], "seed {seed}");
-    }
-}
-
-/// A disk that fails for a day costs no memory: all that was answered "busy" is one record.
-#[test]
-fn what_was_answered_busy_is_forgotten_in_one_record() {
-    let disk = FakeDisk::new(1);
-    let mut process = start(&disk);
-    process.turn(0..1, START);
-    disk.with(|disk| disk.write_faults = 100);
-    for second in 1..100 {
-        let answers = process.turn(1..11, START + second * 2000);
-        assert_eq!(answers, [Answer::Busy; 10]);
-    }
-    disk.with(|disk| disk.write_faults = 0);
-    process.journal.disk().take_trace();
-    let before = process.journal.counts().bytes;
-    process.turn(11..11, START + 300_000);
-    assert!(process.journal.counts().bytes - before < 200);
-    drop(process);
-    assert_eq!(owed(&disk, START + 300_000), [0]);
-}
-
 /// Rule 7: only what is damaged is lost, wherever it is, and it is kept for a look.
 #[test]
 fn damage_loses_what_it_hits() {
@@ -349,10 +233,8 @@ fn files_of_rubbish_never_keep_it_from_starting() {
         (5000, 0xff),
         (100_000, 4),
     ] {
-        let disk = FakeDisk::new(1);
-        start(&disk).turn(0..2, START);
-        start(&disk).turn(2..3, START);
-        disk.set_content("0000000002.log", vec![fill; length]);
+        let disk = segments(3);
+        disk.set_content("0000000003.log", vec![fill; length]);
         assert_eq!(owed(&disk, START), [0, 1], "{length} times {fill}");
     }
 }
@@ -362,34 +244,14 @@ fn an_unknown_format_is_refused_and_left_alone() {
     let disk = FakeDisk::new(1);
     start(&disk).turn(0..2, START);
     let mut content = disk.content(FIRST);
-    content[6..10].copy_from_slice(&[2, 0, 0xfd, 0xff]);
+    content[6..10].copy_from_slice(&[3, 0, 0xfc, 0xff]);
     disk.set_content(FIRST, content.clone());
     disk.take_trace();
     let error = Process::start(&disk, &config(1000), START).err().unwrap();
     assert!(
-        matches!(error, Error::Version { version: 2, .. }),
+        matches!(error, Error::Version { version: 3, .. }),
         "{error}"
     );
     assert_eq!(disk.take_trace(), [""; 0]);
     assert_eq!(disk.content(FIRST), content);
-}
-
-/// A disk that fails for long is not littered, and what was acknowledged before stays.
-#[test]
-fn a_disk_that_fails_for_long_keeps_few_files() {
-    let disk = FakeDisk::new(5);
-    let mut process = start(&disk);
-    process.turn(0..3, START);
-    disk.with(|disk| disk.sync_faults = 100);
-    for second in 1..500 {
-        let unix = START + second * 2000;
-        assert_eq!(process.turn(9..10, unix), [Answer::Busy]);
-    }
-    assert!(disk.segments().len() <= 2, "{:?}", disk.segments());
-    disk.with(|disk| disk.sync_faults = 0);
-    let unix = START + 1_100_000;
-    assert_eq!(process.turn(10..11, unix), [Answer::Acknowledged]);
-    drop(process);
-    disk.cut_power();
-    assert_eq!(owed(&disk, unix), [0, 1, 2, 10]);
 }

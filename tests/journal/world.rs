@@ -72,7 +72,7 @@ impl World {
         let mut turns = self.plan.turns;
         while turns > 0 {
             let _ = self.live(&mut turns);
-            self.crash(); // the last process is not stopped gracefully either
+            self.crash(); // after a graceful end as well: the power may be cut
         }
         self.disk.with(|disk| {
             disk.crash_at = None;
@@ -90,7 +90,21 @@ impl World {
             *turns -= 1;
             self.change_faults();
             self.turn(&mut process, true)?;
+            if self.random.percent(2) {
+                return self.finish(process);
+            }
         }
+        Ok(())
+    }
+
+    /// A graceful end.
+    fn finish(&mut self, mut process: Process) -> Result<(), Crash> {
+        let now = process.at(self.unix);
+        self.collect(&mut process);
+        let before = process.journal.counts();
+        let _ = process.finish(now); // if that fails, it is like a kill
+        self.step()?;
+        self.book(&process, before);
         Ok(())
     }
 
@@ -120,10 +134,9 @@ impl World {
 
     /// What a new process owes, and what it should.
     fn compare(&mut self, process: &Process) {
-        let sure = match (process.journal.is_failing(), self.disk.is_lossy()) {
-            (false, _) => Known::Durable, // what it has found in doubt is written again
-            (true, false) => Known::Written,
-            (true, true) => Known::Told,
+        let sure = match self.disk.is_lossy() {
+            false => Known::Read,
+            true => Known::Doubted,
         };
         let mut owed = BTreeMap::new();
         for found in &process.found {
@@ -171,7 +184,8 @@ impl World {
         self.step()?;
         self.collect(process);
         let before = process.journal.counts();
-        process.commit(now);
+        let random = &mut self.random;
+        process.commit_late(now, || random.percent(5));
         self.step()?;
         self.book(process, before);
         for (numbers, answers) in sent.into_iter().zip(process.transmit()) {
@@ -190,6 +204,7 @@ impl World {
             written: counts.writes > before.writes,
             synced: counts.syncs > before.syncs,
             sync_failed: failed_syncs > self.failed_syncs,
+            checkpointed: counts.checkpoints > before.checkpoints,
         };
         self.failed_syncs = failed_syncs;
         for command in self.commands.values_mut() {
@@ -308,7 +323,7 @@ impl World {
         let sync_failed = self.disk.with(|disk| disk.failed_syncs) > self.failed_syncs;
         let enough = match is_power_cut || sync_failed {
             true => Known::Durable,
-            false => Known::Written,
+            false => Known::Read,
         };
         for command in self.commands.values_mut() {
             command.crash(enough);
@@ -349,7 +364,7 @@ impl World {
         assert_eq!(process.bot.pending(), 0, "all is settled in the end");
         let now = process.at(self.unix);
         let before = process.journal.counts();
-        process.finish(now);
+        process.finish(now).unwrap();
         self.book(&process, before);
         drop(process);
         for command in self.commands.values_mut() {

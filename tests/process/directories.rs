@@ -6,7 +6,7 @@ use std::process::Command;
 
 use test_support::{Bot, Scratch, poll_for};
 
-use crate::journal::{SECOND, refused, restart, shown, start, texts};
+use crate::journal::{SECOND, THIRD, refused, restart, shown, start, texts};
 
 /// Whether a command is acknowledged; otherwise it is answered "busy".
 fn is_acknowledged(bot: &Bot) -> bool {
@@ -64,8 +64,12 @@ fn a_file_that_was_deleted_is_followed_by_another_at_once() {
     bot.command("a");
     bot.process.signal("KILL");
     let mut bot = restart(bot, &directory, "1000");
+    // It copies the first command into the second file and goes on in a third one.
+    poll_for("the end of the checkpoint", || {
+        fs::exists(directory.join(THIRD)).unwrap().then_some(())
+    });
     bot.command("b");
-    fs::remove_file(directory.join(SECOND)).unwrap();
+    fs::remove_file(directory.join(THIRD)).unwrap();
     bot.command("c");
     bot.process
         .read_until("the file was deleted; going on in a new segment");

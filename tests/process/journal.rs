@@ -12,6 +12,7 @@ use crate::printing::{read_slowly, to_stdout};
 
 pub const FIRST: &str = "0000000001.log";
 pub const SECOND: &str = "0000000002.log";
+pub const THIRD: &str = "0000000003.log";
 
 pub fn start(directory: &Scratch, delay: &str) -> Bot {
     start_with(directory, delay, |_| {})
@@ -169,11 +170,11 @@ fn what_is_no_directory_is_refused_with_its_name() {
 fn an_unknown_format_is_refused_and_left_alone() {
     let directory = Scratch::new("format");
     fs::create_dir(directory.path()).unwrap();
-    let content = b"torrap\x02\x00\xfd\xff and whatever a later version has here, in whatever form";
+    let content = b"torrap\x03\x00\xfc\xff and whatever a later version has here, in whatever form";
     fs::write(directory.join(FIRST), content).unwrap();
     let finished = refused(directory.path());
     assert_eq!(finished.code, Some(2));
-    let says = "0000000001.log is of format 2, and this torrap knows only format 1; ";
+    let says = "0000000001.log is of format 3, and this torrap knows no format after 2; ";
     assert!(finished.stderr.contains(says), "{}", finished.stderr);
     assert_eq!(fs::read(directory.join(FIRST)).unwrap(), content);
     let shown = shown(&directory, &[]);
@@ -242,7 +243,7 @@ fn a_torn_tail_loses_nothing_that_was_acknowledged() {
     );
     assert!(!log.contains("damaged"), "{log}");
     assert_eq!(bot.process.stop(), Some(0));
-    assert!(fs::exists(directory.join(SECOND)).unwrap());
+    assert!(!fs::exists(directory.join(FIRST)).unwrap());
 }
 
 #[test]
@@ -319,5 +320,6 @@ fn systemds_state_directory_is_the_journals() {
     bot.command("olleh");
     bot.posts(1);
     assert_eq!(bot.process.stop(), Some(0));
-    assert!(fs::exists(directory.join(FIRST)).unwrap());
+    // With nothing pending, a stop leaves an empty segment.
+    assert!(fs::exists(directory.join(SECOND)).unwrap());
 }

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::files::Files;
 use super::input::Input;
-use super::segments::{self, Said};
+use super::segments::{self, Header, Said};
 use torrap::app::Bot;
 use torrap::config::{Config, Settings, SigningSecret};
 use torrap::http::{Connection, Limits, Staging};
 use torrap::journal::{Error, Journal, Recovery, inspect};
 use torrap::slack::request;
 use torrap::slack::response_url::Origin;
-use torrap::store::PendingJob;
+use torrap::store::{Batch, PendingJob};
 use torrap::time::{Now, Tick, UnixTime};
 
 const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
@@ -55,14 +55,30 @@ pub fn check(bytes: &[u8]) {
     }
 }
 
-/// One more command: it is owed with the others when the next process starts.
+/// One more command: it is owed with the others when the next process starts, and so it is when the journal has
+/// copied all that is pending and deleted the old segments.
 fn goes_on(mut process: Process, mut expected: Vec<String>) {
-    let owed = process.owed.len();
+    let mut all = process.owed.clone();
+    let owed = all.len();
     let is_kept = process.accept();
     if is_kept {
         expected.push(TEXT.to_owned());
     }
     let files = process.journal.disk().clone();
+    if is_kept {
+        all.push(TEXT.to_owned());
+    }
+    // Unless the numbers of segments come to their end.
+    if is_kept && *files.0.keys().max().expect("a segment") < segments::name(u32::MAX - 8) {
+        process.tend();
+        let files = process.journal.disk().clone();
+        let (process, recovery) = Process::start(files).expect("its own journal");
+        let mut copied = process.owed;
+        copied.sort_unstable();
+        all.sort_unstable();
+        assert_eq!(copied, all, "a checkpoint changes nothing");
+        assert_eq!((recovery.damages, recovery.torn_bytes), (0, 0));
+    }
     let is_full = files.0.contains_key(&segments::name(u32::MAX));
     assert!(is_kept || is_full, "a disk that works takes a command");
     let (process, _) = Process::start(files).expect("its own journal");
@@ -77,18 +93,24 @@ fn is_part(few: &[String], all: &[String]) -> bool {
     few.iter().all(|text| count(few, text) <= count(all, text))
 }
 
-/// The segments that count: the last run of numbers in which a header is intact. `None` if there is no such
-/// header.
+/// The segments that count: the last run of numbers in which a header is intact, from the oldest on of which the newest
+/// such header says so. `None` if there is no intact header.
 fn proven(files: &Files) -> Option<Vec<u32>> {
     let names = files.0.keys();
     let numbers: Vec<u32> = names.filter_map(|name| name[..10].parse().ok()).collect();
-    let is_intact = |number: &u32| {
-        let bytes = &files.0[&segments::name(*number)];
-        segments::previous_end(bytes, *number).is_some()
-    };
+    let is_intact = |number: &u32| header(files, *number).is_some();
     let mut runs: Vec<&[u32]> = numbers.chunk_by(|a, b| b - a == 1).collect();
     runs.retain(|run| run.iter().any(is_intact));
-    runs.pop().map(<[u32]>::to_vec)
+    let mut run = runs.pop()?.to_vec();
+    let newest = *run.iter().rfind(|number| is_intact(number))?;
+    let oldest = header(files, newest)?.oldest.min(newest);
+    run.retain(|number| *number >= oldest);
+    Some(run)
+}
+
+/// The header of this segment, if there is one.
+fn header(files: &Files, segment: u32) -> Option<Header> {
+    Header::read(files.0.get(&segments::name(segment))?, segment)
 }
 
 /// The texts of jobs that are owed whatever else the files say; `None` if nothing is sure, since a time in
@@ -99,10 +121,9 @@ fn surely_owed(files: &Files) -> Option<Vec<String>> {
     let mut withdrawn = Vec::new();
     for number in &numbers {
         let bytes = &files.0[&segments::name(*number)];
-        let next = number
-            .checked_add(1)
-            .and_then(|next| segments::previous_end(files.0.get(&segments::name(next))?, next));
-        let end = next.map_or(bytes.len(), |end| bytes.len().min(end as usize));
+        let next = number.checked_add(1).and_then(|next| header(files, next));
+        let end = next.map_or(u64::MAX, |next| next.previous_end);
+        let end = bytes.len().min(end as usize);
         for said in segments::said(&bytes[..end], *number) {
             match said {
                 Said::Accepted(number, job) => _ = accepted.insert(number, job),
@@ -197,16 +218,37 @@ impl Process {
     }
 }
 
+impl Process {
+    /// Does what the journal asks for until there is nothing left.
+    fn tend(&mut self) {
+        for _ in 0..1_000 {
+            if self.journal.poll_timeout().is_none_or(|at| at > NOW.tick) {
+                return;
+            }
+            let result = self.journal.commit(&Batch::default(), NOW);
+            result.expect("a disk that works");
+        }
+        panic!("it does not come to an end");
+    }
+}
+
 /// Segments as a bot leaves them, and what becomes of such.
 pub fn seeds() -> Vec<Vec<u8>> {
-    let job = |number: u8, text: &[u8]| {
+    let job_of = |kind: u8, number: u8, text: &[u8]| {
         let front = [
-            &[5, number][..],
+            &[kind, number][..],
             &[0; 8],
             &[0, 0, 0, text.len() as u8],
             text,
         ];
-        [front.concat(), vec![0]].concat()
+        [front.concat(), vec![0, 0]].concat()
+    };
+    let job = |number: u8, text: &[u8]| job_of(7, number, text);
+    // In format 1, which has nothing behind the attempts.
+    let job_1 = |number: u8, text: &[u8]| {
+        let mut job = job_of(6, number, text);
+        job.pop();
+        job
     };
     let batch = || vec![2, 0, 0, 0, 0, 0, 3, 1];
     let settled = |number: u8| vec![0, number];
@@ -224,6 +266,14 @@ pub fn seeds() -> Vec<Vec<u8>> {
         all(5, &[&first, &second]),
         all(4, &[&first, &second, &first, &second, &first, &second]),
     ];
+    // Segments of format 1, alone and before one of format 2, and a header that says that they count no more.
+    let format_1 = &[48, 4, 0][..];
+    let earlier = segment(format_1, &[batch(), job_1(1, b"one"), job_1(2, b"two")]);
+    let copy = segment(intact, &[batch(), job(2, b"two"), job(3, b"three")]);
+    let checkpoint = segment(&[3, 4, 0], &[batch(), job(2, b"two")]);
+    seeds.push(all(0, &[&earlier]));
+    seeds.push(all(0, &[&earlier, &copy]));
+    seeds.push(all(0, &[&earlier, &copy, &checkpoint]));
     // The header of the second: cut, rubbish, a flipped bit, another's, an unknown version; its end.
     let bad = [
         [7, 4, 0],
@@ -242,9 +292,10 @@ pub fn seeds() -> Vec<Vec<u8>> {
     }
     // Records that are damaged, cut or doubled, and what stands between them.
     for piece in [
-        [vec![13], job(1, b"x")[1..].to_vec(), vec![7, 3]].concat(),
-        [vec![21], job(1, b"x")[1..].to_vec(), vec![40]].concat(),
-        [vec![29], job(1, b"x")[1..].to_vec()].concat(),
+        [vec![15], job(1, b"x")[1..].to_vec(), vec![7, 3]].concat(),
+        [vec![23], job(1, b"x")[1..].to_vec(), vec![40]].concat(),
+        [vec![31], job(1, b"x")[1..].to_vec()].concat(),
+        vec![5, 1, 1],
         vec![3, 0, 12, 40, 0, 0, 0, 9, 9, 9, 9, 1, 9, 9, 9],
         vec![4, 0, 200],
         vec![0, 255, 255, 255, 255, 255, 255, 255, 255, 255],

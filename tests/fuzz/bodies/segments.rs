@@ -5,38 +5,68 @@ use std::collections::BTreeMap;
 use super::files::Files;
 use super::input::Input;
 
-pub const HEADER_BYTES: usize = 36;
+/// How long a header is, by the version of its format.
+const HEADER_BYTES: [usize; 3] = [0, 36, 40];
 const HEAD_BYTES: usize = 17;
-const ENTRY_BYTES: usize = 23;
+/// What an accepted job has before its texts, by the version of its format.
+const ENTRY_BYTES: [usize; 3] = [0, 23, 25];
 const RECORD_BYTES_MAX: usize = 1 << 20;
 
 pub fn name(segment: u32) -> String {
     format!("{segment:010}.log")
 }
 
-/// A header of this segment with all its fields.
-pub fn header(segment: u32, version: u16, synced: u8, end: u64, next_job: u64) -> Vec<u8> {
-    let mut bytes = b"torrap".to_vec();
-    bytes.extend_from_slice(&version.to_le_bytes());
-    bytes.extend_from_slice(&(!version).to_le_bytes());
-    bytes.extend_from_slice(&[synced, 0]);
-    bytes.extend_from_slice(&segment.to_le_bytes());
-    bytes.extend_from_slice(&end.to_le_bytes());
-    bytes.extend_from_slice(&next_job.to_le_bytes());
-    bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
-    bytes
+/// What a header says.
+#[derive(Clone, Copy)]
+pub struct Header {
+    pub version: u16,
+    pub synced: u8,
+    pub previous_end: u64,
+    pub next_job: u64,
+    /// Format 1 does not have it.
+    pub oldest: u32,
+}
+
+impl Header {
+    fn to_bytes(self, segment: u32) -> Vec<u8> {
+        let mut bytes = b"torrap".to_vec();
+        bytes.extend_from_slice(&self.version.to_le_bytes());
+        bytes.extend_from_slice(&(!self.version).to_le_bytes());
+        bytes.extend_from_slice(&[self.synced, 0]);
+        bytes.extend_from_slice(&segment.to_le_bytes());
+        bytes.extend_from_slice(&self.previous_end.to_le_bytes());
+        bytes.extend_from_slice(&self.next_job.to_le_bytes());
+        if self.version > 1 {
+            bytes.extend_from_slice(&self.oldest.to_le_bytes());
+        }
+        bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
+        bytes
+    }
+
+    /// The header that a segment begins with, if it is intact.
+    pub fn read(bytes: &[u8], segment: u32) -> Option<Self> {
+        let version = u16::from_le_bytes([*bytes.get(6)?, *bytes.get(7)?]);
+        let front = bytes.get(..*HEADER_BYTES.get(usize::from(version))?)?;
+        let header = Self {
+            version,
+            synced: *front.get(10)?,
+            previous_end: long(front, 16),
+            next_job: long(front, 24),
+            oldest: match version {
+                1 => 0,
+                _ => (long(front, 28) >> 32) as u32,
+            },
+        };
+        (header.to_bytes(segment) == front).then_some(header)
+    }
+
+    fn len(self) -> usize {
+        HEADER_BYTES[usize::from(self.version)]
+    }
 }
 
 fn long(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(std::array::from_fn(|index| bytes[at + index]))
-}
-
-/// The end of the segment before, by a header that is intact.
-pub fn previous_end(bytes: &[u8], segment: u32) -> Option<u64> {
-    let front = bytes.get(..HEADER_BYTES)?;
-    let (end, next_job) = (long(front, 16), long(front, 24));
-    let again = header(segment, 1, front[10], end, next_job);
-    (front[10] <= 2 && again == front).then_some(end)
 }
 
 /// A record of this segment.
@@ -51,15 +81,35 @@ pub fn record(segment: u32, kind: u8, number: u64, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The payload of an accepted job.
-pub fn accepted(due: u64, expires: u64, attempts: u8, texts: [&[u8]; 4]) -> Vec<u8> {
-    let mut payload = due.to_le_bytes().to_vec();
-    payload.extend_from_slice(&expires.to_le_bytes());
-    payload.push(attempts);
+/// The payload of an accepted job in format 1, of command, origin, path and text.
+fn accepted_1(due: u64, expires: u64, attempts: u8, texts: [&[u8]; 4]) -> Vec<u8> {
+    let mut payload = times(due, expires, attempts);
     for text in &texts[..3] {
         payload.extend_from_slice(&(text.len() as u16).to_le_bytes());
     }
     payload.extend_from_slice(&texts.concat());
+    payload
+}
+
+/// The same in format 2, with these fields behind it.
+fn accepted_2(due: u64, expires: u64, attempts: u8, texts: [&[u8]; 4], fields: &[u8]) -> Vec<u8> {
+    let [command, origin, path, text] = texts;
+    let mut payload = times(due, expires, attempts);
+    payload.extend_from_slice(&(origin.len() as u16).to_le_bytes());
+    payload.extend_from_slice(&(path.len() as u16).to_le_bytes());
+    payload.extend_from_slice(&(text.len() as u32).to_le_bytes());
+    payload.extend_from_slice(&[origin, path, text].concat());
+    payload.push(1);
+    payload.extend_from_slice(&(command.len() as u16).to_le_bytes());
+    payload.extend_from_slice(command);
+    payload.extend_from_slice(fields);
+    payload
+}
+
+fn times(due: u64, expires: u64, attempts: u8) -> Vec<u8> {
+    let mut payload = due.to_le_bytes().to_vec();
+    payload.extend_from_slice(&expires.to_le_bytes());
+    payload.push(attempts);
     payload
 }
 
@@ -93,11 +143,12 @@ pub enum Said {
 
 /// The records that a segment has behind its header, in the order in which they are found.
 pub fn said(bytes: &[u8], segment: u32) -> Vec<Said> {
-    let places: BTreeMap<usize, (usize, Said)> = (HEADER_BYTES..bytes.len())
+    let begin = Header::read(bytes, segment).map_or(0, Header::len);
+    let places: BTreeMap<usize, (usize, Said)> = (begin..bytes.len())
         .filter_map(|at| Some((at, read(&bytes[at..], segment)?)))
         .collect();
     let mut found = Vec::new();
-    let mut at = HEADER_BYTES;
+    let mut at = begin;
     while at < bytes.len() {
         at = match places.get(&at) {
             Some((len, said)) => {
@@ -120,7 +171,8 @@ pub fn said(bytes: &[u8], segment: u32) -> Vec<Said> {
 fn claim(bytes: &[u8]) -> Option<usize> {
     let payload = u32::from_le_bytes(*bytes.first_chunk()?) as usize;
     let is_possible = match bytes.get(8)? {
-        1 => (ENTRY_BYTES..=RECORD_BYTES_MAX - HEAD_BYTES).contains(&payload),
+        1 => (ENTRY_BYTES[1]..=RECORD_BYTES_MAX - HEAD_BYTES).contains(&payload),
+        6 => (ENTRY_BYTES[2]..=RECORD_BYTES_MAX - HEAD_BYTES).contains(&payload),
         2 => payload == 0,
         3 => payload == 9,
         4 => payload == 16,
@@ -137,7 +189,8 @@ fn read(bytes: &[u8], segment: u32) -> Option<(usize, Said)> {
         return None;
     }
     let said = match record[8] {
-        1 => entry(long(record, 9), &record[HEAD_BYTES..])?,
+        1 => entry_1(long(record, 9), &record[HEAD_BYTES..])?,
+        6 => entry_2(long(record, 9), &record[HEAD_BYTES..])?,
         2 => Said::Settled(long(record, 9)),
         3 => Said::Failed,
         5 => Said::Withdrawn(long(record, 9), long(record, HEAD_BYTES)),
@@ -146,25 +199,53 @@ fn read(bytes: &[u8], segment: u32) -> Option<(usize, Said)> {
     Some((len, said))
 }
 
-fn entry(number: u64, payload: &[u8]) -> Option<Said> {
-    let short = |at: usize| usize::from(u16::from_le_bytes([payload[at], payload[at + 1]]));
-    let mut rest = &payload[ENTRY_BYTES..];
-    let mut next = |len: usize| {
-        let (text, further) = rest.split_at_checked(len)?;
-        rest = further;
-        std::str::from_utf8(text).ok().map(str::to_owned)
-    };
-    next(short(17))?;
-    let (origin, path) = (next(short(19))?, next(short(21))?);
+/// Takes a text of this length from the beginning.
+fn text<'a>(rest: &mut &'a [u8], len: usize) -> Option<&'a str> {
+    let (text, further) = rest.split_at_checked(len)?;
+    *rest = further;
+    std::str::from_utf8(text).ok()
+}
+
+fn short(bytes: &[u8], at: usize) -> usize {
+    usize::from(u16::from_le_bytes([bytes[at], bytes[at + 1]]))
+}
+
+fn job(number: u64, expires: u64, [origin, path, text]: [&str; 3]) -> Option<Said> {
     let job = Job {
-        expires: long(payload, 8),
-        origin,
-        path,
-        text: std::str::from_utf8(rest).ok()?.to_owned(),
+        expires,
+        origin: origin.to_owned(),
+        path: path.to_owned(),
+        text: text.to_owned(),
     };
-    job.path
-        .starts_with('/')
-        .then_some(Said::Accepted(number, job))
+    path.starts_with('/').then_some(Said::Accepted(number, job))
+}
+
+fn entry_1(number: u64, payload: &[u8]) -> Option<Said> {
+    let mut rest = &payload[ENTRY_BYTES[1]..];
+    text(&mut rest, short(payload, 17))?;
+    let origin = text(&mut rest, short(payload, 19))?;
+    let path = text(&mut rest, short(payload, 21))?;
+    let len = rest.len();
+    let text = text(&mut rest, len)?;
+    job(number, long(payload, 8), [origin, path, text])
+}
+
+fn entry_2(number: u64, payload: &[u8]) -> Option<Said> {
+    let mut rest = &payload[ENTRY_BYTES[2]..];
+    let origin = text(&mut rest, short(payload, 17))?;
+    let path = text(&mut rest, short(payload, 19))?;
+    let len = short(payload, 21) | short(payload, 23) << 16;
+    let typed = text(&mut rest, len)?;
+    while let Some((tag, further)) = rest.split_first() {
+        let len = further.first_chunk().map(|len| u16::from_le_bytes(*len))?;
+        rest = &further[2..];
+        let (field, further) = rest.split_at_checked(usize::from(len))?;
+        rest = further;
+        if *tag == 1 {
+            std::str::from_utf8(field).ok()?;
+        }
+    }
+    job(number, long(payload, 8), [origin, path, typed])
 }
 
 /// A few segments, whose numbers follow each other but for a gap now and then. The numbers of their jobs
@@ -202,14 +283,29 @@ fn segment_of(
         _ => end,
     };
     let next_job = input.of(&[0, 1, 9, 1 << 32, 1 << 63]) & numbers;
-    let version = if kind == 255 { 2 } else { 1 };
-    let synced = [1, 0, 1, 2][usize::from(kind) % 4];
-    let mut bytes = header(segment, version, synced, told_end, next_job);
+    let version = match kind {
+        255 => 3,
+        kind => [2, 2, 2, 1][usize::from(kind / 16) % 4],
+    };
+    let oldest = match kind % 16 {
+        3 => segment,
+        5 => segment.saturating_add(1),
+        10 => segment.saturating_sub(1),
+        _ => 1,
+    };
+    let header = Header {
+        version,
+        synced: [1, 0, 1, 2][usize::from(kind) % 4],
+        previous_end: told_end,
+        next_job,
+        oldest,
+    };
+    let mut bytes = header.to_bytes(segment);
     match kind % 16 {
         7 => bytes.truncate(usize::from(input.byte())),
         9 => bytes = input.some().to_vec(),
         11 => bytes[20] ^= 1,
-        13 => bytes = header(segment ^ 1, version, 0, told_end, next_job),
+        13 => bytes = header.to_bytes(segment ^ 1),
         _ => {}
     }
     for _ in 0..input.byte() % 16 {
@@ -258,12 +354,21 @@ fn piece(input: &mut Input<'_>, segment: u32, numbers: u64, origin: &str, bytes:
                 path.as_bytes(),
                 input.some(),
             ];
-            record(
-                segment,
-                1,
-                number,
-                &accepted(due, expires, input.byte(), texts),
-            )
+            let attempts = input.byte();
+            match kind % 8 {
+                6 => record(
+                    segment,
+                    1,
+                    number,
+                    &accepted_1(due, expires, attempts, texts),
+                ),
+                _ => {
+                    let fields =
+                        input.of(&[&[][..], &[], &[9, 1, 0, 7], &[9, 1, 0], &[1, 1, 0, 255]]);
+                    let payload = accepted_2(due, expires, attempts, texts, fields);
+                    record(segment, 6, number, &payload)
+                }
+            }
         }
     };
     match kind / 8 {
