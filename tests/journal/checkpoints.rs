@@ -5,7 +5,7 @@ use torrap::time::Tick;
 
 use crate::disk::FakeDisk;
 use crate::process::{Answer, Process, config, signed};
-use crate::rules::{START, owed, segments, start, start_at};
+use crate::rules::{ONE_BATCH, START, owed, segments, segments_on, start, start_at};
 
 /// What the journal's thread does while no batch comes: all that the journal asks for, and how often.
 fn tend(process: &mut Process, unix: u64) -> usize {
@@ -98,6 +98,43 @@ fn it_is_copied_in_parts_between_the_batches() {
     let counts = process.journal.counts();
     assert_eq!((counts.moved, counts.checkpoints), (400, 1));
     assert!(counts.peak_bytes < 3 * SEGMENT_BYTES);
+}
+
+/// A process is killed at any step of a checkpoint, and the power is cut at any moment of the next one's: what stood in
+/// the system's memory alone when that began must not have been relied on.
+#[test]
+fn a_checkpoint_that_was_killed_is_begun_anew() {
+    for (seed, step, commits) in (0..15)
+        .flat_map(|seed| (1..40).map(move |step| (seed, step)))
+        .flat_map(|(seed, step)| (0..5).map(move |commits| (seed, step, commits)))
+    {
+        let disk = segments_on(FakeDisk::new(seed), 3);
+        let again = || {
+            Process::start_with(&disk, ONE_BATCH, &config(1000), START)
+                .unwrap()
+                .0
+        };
+        let mut first = again();
+        disk.with(|disk| disk.crash_at = Some(disk.steps + step));
+        for _ in 0..8 {
+            first.commit(first.at(START));
+        }
+        drop(first);
+        disk.with(|disk| disk.crash_at = None);
+        disk.kill();
+        let mut second = again();
+        for _ in 0..commits {
+            assert!(second.commit(second.at(START)));
+        }
+        drop(second);
+        disk.cut_power();
+        let left = sorted(owed(&disk, START));
+        assert_eq!(
+            left,
+            [0, 1, 2],
+            "seed {seed}, step {step}, commits {commits}"
+        );
+    }
 }
 
 #[test]

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use torrap::journal::Sizes;
 use torrap::slack::response_url::Origin;
 
 use crate::disk::FakeDisk;
 use crate::process::{Process, config};
+use crate::world::SMALL;
 
 /// When the fixtures were written: 2026-11-27 01:29:00 UTC.
 const WRITTEN: u64 = 1_795_742_940_000;
@@ -17,11 +19,19 @@ const ATTEMPTED: &[u8] = include_bytes!("fixtures/0.1.0/attempted.log");
 const STOPPED: &[u8] = include_bytes!("fixtures/0.1.0/stopped.log");
 
 fn start(segment: &[u8]) -> Process {
+    start_on(&disk_with(segment), Sizes::default())
+}
+
+fn disk_with(segment: &[u8]) -> FakeDisk {
     let disk = FakeDisk::new(1);
     disk.set_content_of_new("0000000001.log", segment.to_vec());
+    disk
+}
+
+fn start_on(disk: &FakeDisk, sizes: Sizes) -> Process {
     let mut config = config(5000);
     config.reply_origins = vec![Origin::parse("http://127.0.0.1:9000").unwrap()];
-    let (process, recovery) = Process::start(&disk, &config, WRITTEN + 60_000).unwrap();
+    let (process, recovery) = Process::start_with(disk, sizes, &config, WRITTEN + 60_000).unwrap();
     assert_eq!(recovery.damages, 0);
     process
 }
@@ -77,4 +87,36 @@ fn what_0_1_0_left_at_a_stop_is_answered() {
     let replies = replies(&mut process, ALL_DUE);
     let numbers: Vec<u64> = replies.iter().map(|(number, _)| *number).collect();
     assert_eq!(numbers, Vec::from_iter(0..6));
+}
+
+/// It is killed, or the power is cut, after each part of the checkpoint that copies them into segments of format 2.
+#[test]
+fn nothing_is_lost_on_the_way_to_format_2() {
+    let expected = replies(&mut start(PENDING), ALL_DUE);
+    let is_of = |disk: &FakeDisk, version: u8| {
+        let contents = disk.all_contents();
+        contents
+            .iter()
+            .any(|content| content.get(6) == Some(&version))
+    };
+    let mut mixed = 0;
+    for parts in 0..24 {
+        for is_power_cut in [false, true] {
+            let disk = disk_with(PENDING);
+            let mut process = start_on(&disk, SMALL);
+            for _ in 0..parts {
+                assert!(process.commit(process.at(WRITTEN + 60_000)));
+            }
+            let is_done = process.journal.counts().checkpoints == 1;
+            drop(process);
+            if is_power_cut {
+                disk.cut_power();
+            }
+            assert!(!is_done || is_power_cut || !is_of(&disk, 1), "{parts}");
+            mixed += u32::from(is_of(&disk, 1) && is_of(&disk, 2));
+            let mut process = start_on(&disk, SMALL);
+            assert_eq!(replies(&mut process, ALL_DUE), expected, "{parts}");
+        }
+    }
+    assert!(mixed > 5, "{mixed}");
 }

@@ -18,12 +18,17 @@ pub fn start_at(disk: &FakeDisk, unix: u64) -> Process {
 
 /// A journal of so many segments, each with a job of its own.
 pub fn segments(count: u64) -> FakeDisk {
-    let disk = FakeDisk::new(1);
-    let sizes = Sizes {
-        segment: 1,
-        ..Sizes::default()
-    };
-    let (mut process, _) = Process::start_with(&disk, sizes, &config(1000), START).unwrap();
+    segments_on(FakeDisk::new(1), count)
+}
+
+/// Each batch goes to a segment of its own.
+pub const ONE_BATCH: Sizes = Sizes {
+    segment: 1,
+    log_min: LOG_BYTES_MIN,
+};
+
+pub fn segments_on(disk: FakeDisk, count: u64) -> FakeDisk {
+    let (mut process, _) = Process::start_with(&disk, ONE_BATCH, &config(1000), START).unwrap();
     for number in 0..count {
         process.turn(number..number + 1, START);
     }
