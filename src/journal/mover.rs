@@ -62,18 +62,12 @@ impl Mover {
         };
         let (failed, tries) = self.failed;
         let tries = if failed == segment { tries } else { 0 };
-        let before = outgoing.jobs();
-        let copied = self.copy(
-            disk,
-            file,
-            segment,
-            ledger,
-            outgoing,
-            end,
-            tries >= TRIES_MAX,
-        );
-        let has_moved = outgoing.jobs() > before;
-        let tries = if has_moved { 0 } else { tries };
+        let (jobs, before) = (ledger.jobs_of(segment), outgoing.jobs());
+        let copied = self.copy(disk, file, jobs, outgoing, end, tries >= TRIES_MAX);
+        let tries = match outgoing.jobs() > before {
+            true => 0,
+            false => tries,
+        };
         self.failed = (segment, tries + u32::from(copied.is_err()));
         match copied {
             Ok(unreadable) if unreadable.is_empty() => {}
@@ -94,28 +88,25 @@ impl Mover {
     }
 
     /// The slots of the jobs whose records cannot be read, and will not be tried again.
-    #[allow(clippy::too_many_arguments)]
     fn copy<D: Disk>(
         &mut self,
         disk: &mut D,
         file: Option<D::File>,
-        segment: u32,
-        ledger: &Ledger,
+        jobs: impl Iterator<Item = (u32, Place)>,
         outgoing: &mut Outgoing,
         end: usize,
         is_last_try: bool,
     ) -> io::Result<Vec<u32>> {
         let Some(mut file) = file else {
-            let slots = ledger.jobs_of(segment).map(|(slot, _)| slot);
-            let slots = is_last_try.then(|| slots.collect());
+            let slots = is_last_try.then(|| jobs.map(|(slot, _)| slot).collect());
             return slots.ok_or_else(|| io::ErrorKind::NotFound.into());
         };
         let mut unreadable = Vec::new();
-        for (slot, place) in ledger.jobs_of(segment) {
+        for (slot, place) in jobs {
             if outgoing.records.len() >= end || unreadable.len() >= UNREADABLE_AT_ONCE_MAX {
                 break;
             }
-            match self.read(disk, &mut file, segment, place) {
+            match self.read(disk, &mut file, place) {
                 Ok(Some((number, entry))) => outgoing.accept(slot, number, entry),
                 Err(error) if !is_last_try => return Err(error),
                 Ok(None) | Err(_) => unreadable.push(slot),
@@ -129,12 +120,11 @@ impl Mover {
         &mut self,
         disk: &mut D,
         file: &mut D::File,
-        segment: u32,
         place: Place,
     ) -> io::Result<Option<(u64, Entry<'_>)>> {
         self.record.resize(place.bytes as usize, 0);
         disk.read_at(file, u64::from(place.offset), &mut self.record)?;
-        let record = Record::read(&self.record).filter(|_| is_intact(&self.record, segment));
+        let record = Record::read(&self.record).filter(|_| is_intact(&self.record, place.segment));
         let Some(Record::Accepted(number, entry)) = record else {
             return Ok(None);
         };

@@ -1,7 +1,7 @@
 //! Disks that are full or fail: rule 6, and what was answered "busy".
 
 use crate::disk::FakeDisk;
-use crate::process::Answer;
+use crate::process::{Answer, signed};
 use crate::rules::{FIRST, START, owed, start, start_at};
 
 /// Rule 6: after a failed write the next one goes to the same place.
@@ -153,4 +153,35 @@ fn a_disk_that_fails_for_long_keeps_few_files() {
     drop(process);
     disk.cut_power();
     assert_eq!(owed(&disk, unix), [0, 1, 2, 10]);
+}
+
+/// Between commands that were answered "busy" while their batch was with the journal there are some that are kept.
+#[test]
+fn what_took_too_long_is_forgotten_in_runs() {
+    let disk = FakeDisk::new(1);
+    let mut process = start(&disk);
+    let now = process.at(START);
+    process.begin(now);
+    let requests = (0..10).map(|number| signed(number, "olleh", START));
+    process.receive(requests.collect(), now);
+    let late = [3, 4, 5, 8];
+    let mut number = 0..10;
+    assert!(process.commit_late(now, || late.contains(&number.next().unwrap())));
+    let answers = process.transmit().remove(0);
+    for (number, answer) in answers.iter().enumerate() {
+        let expected = match late.contains(&number) {
+            true => Answer::Busy,
+            false => Answer::Acknowledged,
+        };
+        assert_eq!(*answer, expected, "{number}");
+    }
+    let before = process.journal.counts().bytes;
+    assert!(process.commit(process.at(START + 1)));
+    let (batch, run) = (33, 25);
+    let written = process.journal.counts().bytes - before;
+    assert_eq!(written, batch + 2 * run, "3 to 5, and 8");
+    process.finish(process.at(START + 2)).unwrap();
+    drop(process);
+    disk.cut_power();
+    assert_eq!(owed(&disk, START), [0, 1, 2, 6, 7, 9]);
 }
