@@ -273,8 +273,8 @@ impl<D: Disk> Journal<D> {
             Err(failure) => {
                 self.counts.failures += 1;
                 self.retry_at = Some(now.tick.after(RETRY_MS));
-                // What was written of these jobs may be found at the next start: the disk may have more of it than
-                // was told.
+                // What was written of these jobs may be found later. The next header tells where its segment ends, but
+                // that segment may fail, too, and then nothing tells where the one before it ends.
                 for (job, _) in batch.accepted() {
                     self.withdrawn.add(self.number(job));
                 }

@@ -260,3 +260,27 @@ fn an_unknown_format_is_refused_and_left_alone() {
     assert_eq!(disk.take_trace(), [""; 0]);
     assert_eq!(disk.content(FIRST), content);
 }
+
+/// Only the newest segment is not synced as a whole, and nothing is deleted before its name is.
+#[test]
+fn a_segment_is_synced_before_the_next_and_others_are_deleted_afterwards() {
+    let disk = FakeDisk::new(1);
+    let (mut process, _) = Process::start_with(&disk, ONE_BATCH, &config(1000), START).unwrap();
+    process.turn(0..1, START);
+    disk.take_trace();
+    assert_eq!(process.deliver(START + 1500), 1);
+    let outcome = ["create 0000000002.log", "write 0000000002.log at 0"];
+    assert_eq!(disk.take_trace(), outcome, "without a sync");
+    process.turn(1..2, START + 2000);
+    let next = [
+        "sync 0000000002.log",
+        "sync names",
+        "create 0000000003.log",
+        "write 0000000003.log at 0",
+        "sync 0000000003.log",
+        "sync names",
+        "remove 0000000001.log",
+        "remove 0000000002.log",
+    ];
+    assert_eq!(disk.take_trace(), next);
+}
