@@ -3,8 +3,7 @@
 use std::fmt;
 
 use super::Command;
-use super::nearest::nearest;
-use super::options::{self, OPTIONS, Opt};
+use super::options::{self, OPTIONS, Opt, nearest};
 use crate::config::{self, Setting, Shown};
 
 /// A command line or a setting that is wrong: exit code 2.

@@ -2,8 +2,7 @@
 
 use std::ffi::OsStr;
 
-use super::nearest::nearest;
-use super::options::{OPTIONS, Opt};
+use super::options::{OPTIONS, Opt, nearest};
 use super::{Error, Surroundings};
 use crate::config::{self, Notice, Setting, Shown};
 

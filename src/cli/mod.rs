@@ -4,7 +4,6 @@ mod error;
 mod help;
 mod line;
 mod misspelt;
-mod nearest;
 mod options;
 #[cfg(test)]
 mod tests;

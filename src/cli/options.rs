@@ -1,6 +1,11 @@
 //! The one table of settings: it feeds the parser, the help and the README.
 
+use strsim::osa_distance;
+
 use crate::config::{Setting, default};
+
+/// Longest word that is compared with names, in characters.
+const WORD_CHARS_MAX: usize = 32;
 
 /// One setting as users know it.
 #[derive(Debug)]
@@ -208,6 +213,24 @@ pub(super) fn without_flag(name: &str) -> Option<&'static Opt> {
     })
 }
 
+/// The one of `candidates` that `word` was probably meant to be: at most two edits away, and fewer than half of
+/// its own length.
+pub(super) fn nearest<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    // The cost grows with the product of both lengths, and no candidate is this long.
+    if word.chars().nth(WORD_CHARS_MAX).is_some() {
+        return None;
+    }
+    let near = candidates
+        .into_iter()
+        .map(|candidate| (osa_distance(word, candidate), candidate));
+    near.filter(|(edits, candidate)| *edits <= 2 && edits * 2 < candidate.len())
+        .min_by_key(|(edits, _)| *edits)
+        .map(|(_, candidate)| candidate)
+}
+
 /// The table as the README shows it: flag, variable, default, meaning.
 pub fn rows() -> impl Iterator<Item = [&'static str; 4]> {
     OPTIONS
@@ -250,6 +273,18 @@ mod tests {
                 .iter()
                 .all(|name| without_flag(name).is_none())
         );
+    }
+
+    #[test]
+    fn only_a_near_word_is_suggested() {
+        let words = ["serve", "try", "manifest"];
+        assert_eq!(nearest("manifset", words), Some("manifest"));
+        assert_eq!(nearest("servr", words), Some("serve"));
+        assert_eq!(nearest("tyr", words), Some("try"));
+        assert_eq!(nearest("tri", words), Some("try"));
+        assert_eq!(nearest("foo", words), None);
+        assert_eq!(nearest("", words), None);
+        assert_eq!(nearest(&"manifest".repeat(1_000_000), words), None);
     }
 
     #[test]
