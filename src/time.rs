@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use ::time::UtcDateTime;
+
 /// Milliseconds since the server was set up, from a clock that never goes back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tick(pub u64);
@@ -39,28 +41,18 @@ impl UnixTime {
     }
 }
 
-/// As logs have it: `2026-11-24T07:05:01Z`.
+/// As RFC 3339 has it: `2026-11-24T07:05:01Z`.
 impl std::fmt::Display for UnixTime {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (days, secs) = (self.secs() / 86_400, self.secs() % 86_400);
-        // Years begin in March here, so that the day of a leap year is their last; 146,097 days are
-        // 400 of them (Howard Hinnant, "chrono-compatible low-level date algorithms").
-        let since = days + 719_468;
-        let (era, day) = (since / 146_097, since % 146_097);
-        let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-        let day = day - (365 * year + year / 4 - year / 100);
-        let month = (5 * day + 2) / 153;
-        let date = day - (153 * month + 2) / 5 + 1;
-        let (month, next) = if month < 10 {
-            (month + 3, 0)
-        } else {
-            (month - 9, 1)
-        };
-        let year = era * 400 + year + next;
-        let (hour, minute, sec) = (secs / 3600, secs / 60 % 60, secs % 60);
+        // The type ends with the year 9999, and a journal that is read may name any time.
+        let secs = i64::try_from(self.secs()).unwrap_or(i64::MAX);
+        let at = UtcDateTime::from_unix_timestamp(secs).unwrap_or(UtcDateTime::MAX);
+        let (year, month, day) = at.to_calendar_date();
+        let (hour, minute, second) = at.as_hms();
         write!(
             f,
-            "{year:04}-{month:02}-{date:02}T{hour:02}:{minute:02}:{sec:02}Z"
+            "{year:04}-{:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z",
+            u8::from(month)
         )
     }
 }
@@ -118,8 +110,12 @@ mod tests {
             (951_868_800, "2000-03-01T00:00:00Z"),
             (1_798_761_599, "2026-12-31T23:59:59Z"),
             (4_107_542_400, "2100-03-01T00:00:00Z"),
+            (253_402_300_799, "9999-12-31T23:59:59Z"),
         ] {
             assert_eq!(UnixTime(secs * 1000 + 999).to_string(), shown);
+        }
+        for later in [UnixTime(253_402_300_800_000), UnixTime(u64::MAX)] {
+            assert_eq!(later.to_string(), "9999-12-31T23:59:59Z");
         }
     }
 
