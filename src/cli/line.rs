@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use super::options::{OPTIONS, Opt};
 use super::{Command, Error, Invocation, Surroundings, TRIAL_TEXT, misspelt};
 use crate::commands::is_blank;
-use crate::config::{Config, Proxy, Setting, Settings, SigningSecret, clean};
+use crate::config::{Config, Proxy, Setting, Settings, clean};
 
 /// What `torrap try` logs unless `LOG_LEVEL` says otherwise: it tells its story by itself.
 const TRIAL_LOG_LEVEL: &str = "warn";
@@ -86,7 +86,7 @@ impl Line {
         {
             settings.give(Setting::Journal, STATE_DIRECTORY, directory);
         }
-        let secrets = SigningSecret::from_settings(&settings, surroundings.read_file);
+        let secrets = settings.signing_secrets(surroundings.read_file);
         let secrets = secrets.map_err(|error| misspelt::explain(error, surroundings))?;
         let mut config = Config::from_settings(&settings, secrets)?;
         config.proxy = Proxy::from_variables(surroundings.variable);

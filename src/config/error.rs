@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use super::address::AddressError;
+use super::bounds::ENTRIES_MAX;
 use super::signing_secret::SecretError;
-use super::value::AddressError;
 use crate::commands::ChoiceError;
 use crate::slack::response_url::OriginError;
 
@@ -38,7 +39,7 @@ pub enum Error {
         /// Flag or variable.
         name: &'static str,
     },
-    /// A list has more than [`super::ENTRIES_MAX`] entries.
+    /// A list has more than [`ENTRIES_MAX`] entries.
     TooManyEntries {
         /// Flag or variable.
         name: &'static str,
@@ -113,10 +114,9 @@ impl fmt::Display for Error {
                 write!(f, "{name}: the value is not valid UTF-8; give plain text")
             }
             Self::TooManyEntries { name } => {
-                let max = super::ENTRIES_MAX;
                 write!(
                     f,
-                    "{name}: the list has more than {max} entries; give fewer"
+                    "{name}: the list has more than {ENTRIES_MAX} entries; give fewer"
                 )
             }
             Self::Invalid {

@@ -3,6 +3,9 @@
 //! Nothing here reads the environment or a file: [`Settings`] holds what was given, and
 //! `cli` is where that comes from.
 
+mod address;
+mod bounds;
+pub mod default;
 mod error;
 mod likeness;
 mod no_proxy;
@@ -13,6 +16,8 @@ mod settings;
 mod signing_secret;
 mod value;
 
+pub use address::AddressError;
+pub use bounds::{DELAY_MS_MAX, ENTRIES_MAX};
 pub(crate) use error::Shown;
 pub use error::{Error, Expected};
 pub use no_proxy::NoProxy;
@@ -21,7 +26,6 @@ pub(crate) use pasted::clean;
 pub use proxy::Proxy;
 pub use settings::{Setting, Settings};
 pub use signing_secret::{SecretError, SigningSecret};
-pub use value::AddressError;
 
 use std::path::PathBuf;
 
@@ -30,53 +34,12 @@ use log::LevelFilter;
 use crate::commands::Chosen;
 use crate::http::Limits;
 use crate::slack::response_url::Origin;
-
-const DAY_MS: u64 = 24 * 60 * 60 * 1000;
-
-/// Longest delay before a reply, in milliseconds: a `response_url` lives for 30 minutes, and five
-/// of them are left for attempts.
-pub const DELAY_MS_MAX: u64 = 25 * 60 * 1000;
-/// Least tolerance, in milliseconds: Slack's timestamps are whole seconds.
-const TOLERANCE_MS_MIN: u64 = 1000;
-/// Greatest tolerance, in milliseconds.
-const TOLERANCE_MS_MAX: u64 = DAY_MS;
-/// Most sender threads.
-const SENDERS_MAX: usize = 1024;
-/// Most jobs accepted and not settled.
-const PENDING_MAX: usize = 10_000_000;
-/// Most open client connections.
-const CONNECTIONS_MAX: usize = 1_000_000;
-/// Longest drain time, in milliseconds.
-const DRAIN_MS_MAX: u64 = DAY_MS;
-/// Most entries of a list.
-pub const ENTRIES_MAX: usize = 16;
+use bounds::{
+    CONNECTIONS_MAX, DRAIN_MS_MAX, PENDING_MAX, SENDERS_MAX, TOLERANCE_MS_MAX, TOLERANCE_MS_MIN,
+};
 
 /// How much longer than the delay a graceful stop waits by default, in milliseconds.
 const DRAIN_BEYOND_DELAY_MS: u64 = 30_000;
-
-/// Defaults in the form in which a user would give them, so that the help cannot differ from them.
-pub mod default {
-    /// Of `LOG_LEVEL`.
-    pub const LOG_LEVEL: &str = "info";
-    /// Of `--listen`.
-    pub const LISTEN: &str = "localhost:8000";
-    /// Of `--commands`.
-    pub const COMMANDS: &str = "/torrap";
-    /// Of every switch.
-    pub const NO: &str = "no";
-    /// Of `--delay`, in seconds.
-    pub const DELAY: &str = "5";
-    /// Of `--tolerance`, in seconds.
-    pub const TOLERANCE: &str = "60";
-    /// Of `--reply-origin`: Slack and GovSlack.
-    pub const REPLY_ORIGINS: &str = "https://hooks.slack.com,https://hooks.slack-gov.com";
-    /// Of `--senders`.
-    pub const SENDERS: &str = "64";
-    /// Of `--max-pending`.
-    pub const MAX_PENDING: &str = "100000";
-    /// Of `--max-connections`.
-    pub const MAX_CONNECTIONS: &str = "8192";
-}
 
 /// What the bot runs with.
 #[derive(Clone, Debug)]
@@ -124,7 +87,7 @@ pub struct Config {
 impl Config {
     /// Judges what was given and fills in the defaults.
     ///
-    /// The secrets come on their own, from [`SigningSecret::from_settings`], and so does the proxy,
+    /// The secrets come on their own, from [`Settings::signing_secrets`], and so does the proxy,
     /// since a trial runs without the operator's.
     ///
     /// # Errors

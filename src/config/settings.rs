@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::default;
 use super::error::{Error, Expected};
 use super::pasted::clean;
-use super::value::Value;
+use super::signing_secret::SigningSecret;
+use super::value::{Value, entries};
 use crate::commands::Chosen;
 
 /// A thing that can be set.
@@ -103,6 +105,35 @@ impl Settings {
         self.value(Setting::Commands, default::COMMANDS)?.commands()
     }
 
+    /// The secrets that `SLACK_SIGNING_SECRET` holds, or else the file that
+    /// `SLACK_SIGNING_SECRET_FILE` names, which `read_file` reads.
+    ///
+    /// # Errors
+    /// If neither is set or both are, if the file cannot be read, or if an entry is no secret.
+    pub fn signing_secrets(
+        &self,
+        read_file: &dyn Fn(&Path) -> io::Result<Vec<u8>>,
+    ) -> Result<Vec<SigningSecret>, Error> {
+        let text = self.given(Setting::SigningSecrets)?;
+        let path = self.path(Setting::SigningSecretsFile, Expected::File)?;
+        match (text, path) {
+            (None, None) => Err(Error::SecretMissing),
+            (Some(_), Some(_)) => Err(Error::SecretTwice),
+            (Some(list), None) => secrets(list.name, list.text),
+            (None, Some(path)) => {
+                let name = self.name(Setting::SigningSecretsFile).unwrap_or_default();
+                let content = read_file(&path).map_err(|error| Error::SecretFile {
+                    name,
+                    path: path.display().to_string(),
+                    error: error.to_string(),
+                })?;
+                let content = Zeroizing::new(content);
+                let text = str::from_utf8(&content).map_err(|_| Error::NotUtf8 { name })?;
+                secrets(name, clean(text))
+            }
+        }
+    }
+
     /// A path may be any text that the system takes, not only UTF-8; what is, may be pasted like other values.
     pub(super) fn path(
         &self,
@@ -136,5 +167,127 @@ impl Drop for Settings {
         for (_, value) in self.given.values_mut() {
             std::mem::take(value).into_encoded_bytes().zeroize();
         }
+    }
+}
+
+/// The secrets of a comma-separated list.
+fn secrets(name: &'static str, text: &str) -> Result<Vec<SigningSecret>, Error> {
+    let secret = |entry| SigningSecret::new(entry).map_err(|error| Error::Secret { name, error });
+    entries(name, text)?.map(secret).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(settings: &[(Setting, &'static str, &str)], file: &[u8]) -> Result<Vec<String>, Error> {
+        let mut all = Settings::default();
+        for (setting, name, value) in settings {
+            all.give(*setting, name, value.into());
+        }
+        let read_file = |path: &Path| match path.to_str() {
+            Some("/run/secret") => Ok(file.to_vec()),
+            _ => Err(io::Error::new(io::ErrorKind::NotFound, "no such file")),
+        };
+        let secrets = all.signing_secrets(&read_file)?;
+        Ok(secrets
+            .iter()
+            .map(|s| String::from_utf8_lossy(s.as_bytes()).into())
+            .collect())
+    }
+
+    fn from_variable(text: &str) -> Result<Vec<String>, String> {
+        read(&[(Setting::SigningSecrets, "SECRET", text)], b"").map_err(|e| e.to_string())
+    }
+
+    fn from_file(content: &[u8]) -> Result<Vec<String>, String> {
+        let setting = (Setting::SigningSecretsFile, "SECRET_FILE", "/run/secret");
+        read(&[setting], content).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn what_is_pasted_along_is_no_part_of_a_secret() {
+        for text in [
+            "8f74",
+            "\"8f74\"",
+            " '8f74'\n",
+            "\u{feff}8f74\r\n",
+            "8f\u{200b}74\u{200d}",
+            "\u{feff}\"8f\u{2060}74\"",
+        ] {
+            assert_eq!(from_variable(text).unwrap(), ["8f74"], "{text:?}");
+            assert_eq!(from_file(text.as_bytes()).unwrap(), ["8f74"], "{text:?}");
+        }
+        for text in [
+            "\"8f74,e6b1\"",
+            "\"8f74\",\"e6b1\"",
+            "'8f74' , \u{feff}e6b1",
+        ] {
+            assert_eq!(from_variable(text).unwrap(), ["8f74", "e6b1"], "{text:?}");
+        }
+        for text in ["\"\"", "\u{feff}", "'\u{200b} '"] {
+            assert!(from_variable(text).unwrap_err().contains("empty or blank"));
+        }
+    }
+
+    #[test]
+    fn a_list_of_secrets_is_trimmed_entry_by_entry() {
+        assert_eq!(from_variable("8f74").unwrap(), ["8f74"]);
+        assert_eq!(from_variable(" 8f74 ,\te6b1\n").unwrap(), ["8f74", "e6b1"]);
+        assert_eq!(from_file(b"8f74\r\n").unwrap(), ["8f74"]);
+        assert_eq!(from_file(b"8f74,e6b1\n").unwrap(), ["8f74", "e6b1"]);
+    }
+
+    #[test]
+    fn what_is_no_secret_is_refused_without_being_shown() {
+        let empty = "SECRET: a secret is empty or blank; \
+                     copy it from Basic Information, App Credentials at api.slack.com/apps, \
+                     and separate several with commas";
+        for text in ["", "  ", ",", "8f74,", "8f74,,e6b1", " , 8f74"] {
+            assert_eq!(from_variable(text).unwrap_err(), empty, "{text:?}");
+        }
+        for content in ["", "\n", "8f74,\n"] {
+            let error = from_file(content.as_bytes()).unwrap_err();
+            assert_eq!(error, empty.replace("SECRET:", "SECRET_FILE:"));
+        }
+        let error = from_file(b"8f74\ne6b1\n").unwrap_err();
+        assert!(
+            error.starts_with("SECRET_FILE: a secret has a line break"),
+            "{error}"
+        );
+        assert!(!error.contains("8f74") && !error.contains('\n'));
+        let error = from_file(b"8f\xff").unwrap_err();
+        assert_eq!(
+            error,
+            "SECRET_FILE: the value is not valid UTF-8; give plain text"
+        );
+        let error = from_variable(&["8f74"; 17].join(",")).unwrap_err();
+        assert_eq!(
+            error,
+            "SECRET: the list has more than 16 entries; give fewer"
+        );
+    }
+
+    #[test]
+    fn one_source_is_needed_and_two_are_refused() {
+        assert_eq!(read(&[], b""), Err(Error::SecretMissing));
+        let both = [
+            (Setting::SigningSecrets, "SECRET", "8f74"),
+            (Setting::SigningSecretsFile, "SECRET_FILE", "/run/secret"),
+        ];
+        assert_eq!(read(&both, b"8f74"), Err(Error::SecretTwice));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_named() {
+        let error = read(
+            &[(Setting::SigningSecretsFile, "SECRET_FILE", "/run/n\no")],
+            b"",
+        )
+        .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            r#"SECRET_FILE: cannot read "/run/n\no": no such file; give the path of a readable file"#
+        );
     }
 }

@@ -1,0 +1,22 @@
+//! Defaults in the form in which a user would give them, so that the help cannot differ from them.
+
+/// Of `LOG_LEVEL`.
+pub const LOG_LEVEL: &str = "info";
+/// Of `--listen`.
+pub const LISTEN: &str = "localhost:8000";
+/// Of `--commands`.
+pub const COMMANDS: &str = "/torrap";
+/// Of every switch.
+pub const NO: &str = "no";
+/// Of `--delay`, in seconds.
+pub const DELAY: &str = "5";
+/// Of `--tolerance`, in seconds.
+pub const TOLERANCE: &str = "60";
+/// Of `--reply-origin`: Slack and GovSlack.
+pub const REPLY_ORIGINS: &str = "https://hooks.slack.com,https://hooks.slack-gov.com";
+/// Of `--senders`.
+pub const SENDERS: &str = "64";
+/// Of `--max-pending`.
+pub const MAX_PENDING: &str = "100000";
+/// Of `--max-connections`.
+pub const MAX_CONNECTIONS: &str = "8192";
