@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Command;
+use super::command::Command;
 use super::options::{self, OPTIONS, Opt, nearest};
 use crate::config::{self, Setting, Shown};
 

@@ -3,8 +3,12 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
+use super::command::Command;
+use super::error::Error;
+use super::invocation::{Invocation, TRIAL_TEXT};
+use super::misspelt;
 use super::options::{OPTIONS, Opt};
-use super::{Command, Error, Invocation, Surroundings, TRIAL_TEXT, misspelt};
+use super::surroundings::Surroundings;
 use crate::commands::is_blank;
 use crate::config::{Config, Proxy, Setting, Settings, clean};
 

@@ -2,8 +2,9 @@
 
 use std::ffi::OsStr;
 
+use super::error::Error;
 use super::options::{OPTIONS, Opt, nearest};
-use super::{Error, Surroundings};
+use super::surroundings::Surroundings;
 use crate::config::{self, Notice, Setting, Shown};
 
 /// What the names of our own variables begin with.

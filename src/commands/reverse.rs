@@ -2,7 +2,7 @@
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::Command;
+use super::command::Command;
 use crate::slack::markup::{self, Unit};
 use crate::slack::message::Visibility;
 

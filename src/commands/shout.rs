@@ -1,6 +1,6 @@
 //! `/shout`: the text in capitals, for all to see.
 
-use super::Command;
+use super::command::Command;
 use crate::slack::markup::{self, Unit};
 use crate::slack::message::Visibility;
 

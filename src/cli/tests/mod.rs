@@ -3,8 +3,12 @@
 mod rows;
 mod settings;
 
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::Path;
+
 use super::*;
-use std::ffi::OsStr;
+use crate::config::Config;
 
 const SECRET: (&str, &str) = ("SLACK_SIGNING_SECRET", "8f742231b10e");
 

@@ -1,9 +1,11 @@
 //! Every setting: default, flag, variable, and the line that each kind of mistake gets.
 
+use std::path::PathBuf;
+
 use super::super::*;
 use super::rows::ROWS;
 use super::{SECRET, parse_in};
-use crate::config::Setting;
+use crate::config::{Config, Setting};
 
 fn serve_in(variables: &[(&str, &str)], args: &[&str]) -> Result<Config, String> {
     let variables = [variables, &[SECRET]].concat();

@@ -1,0 +1,16 @@
+//! What a command line is read with.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::Path;
+
+/// What the process finds around it, handed in so that nothing here depends on the process.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// The value of an environment variable.
+    pub variable: &'a dyn Fn(&str) -> Option<OsString>,
+    /// The names of all environment variables.
+    pub names: &'a [OsString],
+    /// The content of a file.
+    pub read_file: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
+}
