@@ -1,5 +1,10 @@
 //! One client's connection: a state machine from bytes to requests and from responses to bytes.
 
+mod phase;
+mod wait;
+
+pub use phase::CloseReason;
+
 use std::mem::discriminant;
 
 use super::chunked::Decoder;
@@ -8,51 +13,8 @@ use super::request::{Request, Version, field_storage, parse_head};
 use super::staging::Exchange;
 use super::{Error, Hold, Limits, Response, Staging};
 use crate::time::Tick;
-
-/// Why a connection is being closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CloseReason {
-    /// The peer asked for it, or speaks HTTP/1.0.
-    Requested,
-    /// The peer broke the protocol or a limit; it has been told so.
-    Fault(Error),
-    /// The peer has closed its side.
-    PeerClosed,
-    /// Nothing arrived for too long.
-    Idle,
-    /// The server is stopping.
-    Draining,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Phase {
-    Idle,
-    /// Part of a head has arrived, or of the empty lines before one.
-    Head {
-        /// Bytes of empty lines so far.
-        empty: usize,
-        /// Another byte has followed them.
-        has_begun: bool,
-    },
-    /// The head of this many bytes is complete, its content is not.
-    Content {
-        head: usize,
-        content: Incoming,
-    },
-    /// A request is complete and its answer waits. What comes behind it is not looked at.
-    Held {
-        hold: Hold,
-        exchange: Exchange,
-    },
-    Closing(CloseReason),
-}
-
-/// Content on its way.
-#[derive(Clone, Copy, Debug)]
-enum Incoming {
-    Known(usize),
-    Chunked(Decoder),
-}
+use phase::{Arrived, Incoming, Phase, Step};
+use wait::Wait;
 
 /// The server's side of one HTTP/1.1 connection, without its socket.
 ///
@@ -60,28 +22,22 @@ enum Incoming {
 #[derive(Debug)]
 pub struct Connection {
     phase: Phase,
-    deadline: Tick,
+    wait: Wait,
     /// A request that is incomplete, or further ones that wait for their turn.
     buffer: Vec<u8>,
     /// The buffer holds more than [`Self::receive`] was ready to answer in one turn.
     backlog: bool,
-    draining: bool,
-    /// A request on it was authenticated.
-    is_signed: bool,
 }
 
 impl Connection {
     /// A connection that has just been accepted.
     #[must_use]
     pub const fn new(now: Tick, limits: &Limits) -> Self {
-        let deadline = now.after(limits.idle_timeout_ms);
         Self {
             phase: Phase::Idle,
-            deadline,
+            wait: Wait::new(now, limits),
             buffer: Vec::new(),
             backlog: false,
-            draining: false,
-            is_signed: false,
         }
     }
 
@@ -168,7 +124,9 @@ impl Connection {
             [b'\n', ..] => return Err(Error::Malformed),
             // Empty lines before a request line are left over from careless clients (RFC 9112 section 2.2).
             [b'\r'] | [b'\r', b'\n', ..] => {
-                return self.skip_empty_line(bytes.len(), empty, turn.limits);
+                let (phase, step) = Phase::after_empty_line(bytes.len(), empty, turn.limits)?;
+                self.phase = phase;
+                return Ok(step);
             }
             _ => {}
         }
@@ -197,50 +155,21 @@ impl Connection {
         Ok(Step::Advance(0))
     }
 
-    /// Neither an empty line nor half of one is a request, but its head's time and size begin here: a client could
-    /// keep a place, or us at work, with empty lines for ever.
-    fn skip_empty_line(
-        &mut self,
-        len: usize,
-        before: usize,
-        limits: &Limits,
-    ) -> Result<Step, Error> {
-        let (empty, step) = match len {
-            1 => (before, Step::Wait(1)),
-            _ => (before + 2, Step::Advance(2)),
-        };
-        if before + len.min(2) > limits.head_bytes_max {
-            return Err(Error::FieldsTooLarge);
-        }
-        let has_begun = false;
-        self.phase = Phase::Head { empty, has_begun };
-        Ok(step)
-    }
-
     fn process_content<H>(
         &mut self,
         bytes: &mut [u8],
         head: usize,
-        content: Incoming,
+        mut content: Incoming,
         turn: &mut Turn<'_, H>,
     ) -> Result<Step, Error>
     where
         H: FnMut(&Request<'_>) -> Response,
     {
-        let (len, wire_end) = match content {
-            Incoming::Known(len) if bytes.len() < head + len => return Ok(Step::Wait(bytes.len())),
-            Incoming::Known(len) => (len, head + len),
-            Incoming::Chunked(mut decoder) => {
-                let wire_start = head + decoder.decoded();
-                let decoded = decoder.decode(&mut bytes[head..], turn.limits)?;
-                if !decoded.complete {
-                    self.phase = Phase::Content {
-                        head,
-                        content: Incoming::Chunked(decoder),
-                    };
-                    return Ok(Step::Wait(head + decoder.decoded()));
-                }
-                (decoder.decoded(), wire_start + decoded.read)
+        let (len, wire_end) = match content.read(bytes, head, turn.limits)? {
+            Arrived::All { len, wire_end } => (len, wire_end),
+            Arrived::Part { kept } => {
+                self.phase = Phase::Content { head, content };
+                return Ok(Step::Wait(kept));
             }
         };
         // The head was parsed when it arrived; its slices could not outlive that call.
@@ -259,7 +188,7 @@ impl Connection {
         H: FnMut(&Request<'_>) -> Response,
     {
         let response = (turn.handler)(request);
-        self.is_signed |= response.is_authenticated;
+        self.wait.is_signed |= response.is_authenticated;
         let exchange = Exchange {
             version: request.version,
             persistent: framing.persistent,
@@ -274,7 +203,7 @@ impl Connection {
 
     /// Ends an exchange with its response.
     fn send(&mut self, response: &Response, exchange: Exchange, staging: &mut Staging) {
-        let persistent = exchange.persistent && !self.draining;
+        let persistent = exchange.persistent && !self.wait.is_draining;
         staging.push(
             response,
             Exchange {
@@ -284,7 +213,7 @@ impl Connection {
         );
         self.phase = if persistent {
             Phase::Idle
-        } else if self.draining {
+        } else if self.wait.is_draining {
             Phase::Closing(CloseReason::Draining)
         } else {
             Phase::Closing(CloseReason::Requested)
@@ -308,14 +237,102 @@ impl Connection {
         self.buffer.capacity()
     }
 
+    /// What the answer to the latest request waits for, if it does.
+    #[must_use]
+    pub const fn hold(&self) -> Option<Hold> {
+        self.phase.hold()
+    }
+
+    /// Stages the answer that is held, as it would have gone out at once. Requests that have come behind it are
+    /// a [backlog](Self::has_backlog) from now on. Finds nothing when nothing is held any more.
+    pub fn release(
+        &mut self,
+        response: &Response,
+        now: Tick,
+        limits: &Limits,
+        staging: &mut Staging,
+    ) {
+        let Phase::Held { exchange, .. } = self.phase else {
+            return;
+        };
+        self.send(response, exchange, staging);
+        if self.is_closing() {
+            self.buffer = Vec::new();
+        }
+        self.backlog = !self.buffer.is_empty();
+        self.begin_wait(now, limits);
+    }
+
     /// Gives up an incomplete request, for the sake of all others.
     pub fn shed(&mut self, now: Tick, limits: &Limits, staging: &mut Staging) {
-        if self.hold().is_some() {
-            self.shed_behind_held();
+        if let Phase::Held { exchange, .. } = &mut self.phase {
+            // What has come behind a held request goes. Its answer says that the connection closes with it: a client
+            // sends again elsewhere what it has sent behind (RFC 9112 section 9.3.2).
+            exchange.persistent = false;
+            self.buffer = Vec::new();
         } else if !self.is_closing() {
             self.fail(Error::Overloaded, staging);
             self.begin_wait(now, limits);
         }
+    }
+
+    fn begin_wait(&mut self, now: Tick, limits: &Limits) {
+        self.wait.begin(&self.phase, self.is_idle(), now, limits);
+    }
+
+    /// Closes the connection with its next response, or when it has been idle for a moment: a client
+    /// that uses it all the time has perhaps sent a request that is still on its way.
+    pub fn drain(&mut self, limits: &Limits) {
+        self.wait.drain(&self.phase, self.is_idle(), limits);
+    }
+
+    /// Ends a phase that has lasted too long: an idle connection silently, since a client that opened
+    /// it ahead of need does not expect an answer; an incomplete request with a 408. An answer that is
+    /// held for too long is for the caller to withdraw and to [release](Self::release): that is what is
+    /// returned. Spurious calls are harmless.
+    #[must_use = "a hold that is over is released"]
+    pub fn handle_timeout(
+        &mut self,
+        now: Tick,
+        limits: &Limits,
+        staging: &mut Staging,
+    ) -> Option<Hold> {
+        if now < self.wait.deadline {
+            return None;
+        }
+        match self.phase {
+            Phase::Held { hold, .. } => return Some(hold),
+            Phase::Closing(_) => {}
+            _ if self.is_incomplete() => self.fail(Error::TimedOut, staging),
+            _ => self.close(CloseReason::Idle),
+        }
+        self.wait.deadline = now.after(limits.linger_timeout_ms);
+        None
+    }
+
+    /// When [`Self::handle_timeout`] is due; in the closing phase, when waiting for the peer ends.
+    #[must_use]
+    pub const fn deadline(&self) -> Tick {
+        self.wait.deadline
+    }
+
+    /// Since when the connection is in its phase, or had its last answer: bytes that complete nothing
+    /// do not count.
+    #[must_use]
+    pub const fn since(&self, limits: &Limits) -> Tick {
+        self.wait.since(&self.phase, limits)
+    }
+
+    /// Whether the connection waits between two requests, perhaps with empty lines.
+    #[must_use]
+    pub const fn is_idle(&self) -> bool {
+        self.phase.is_between_requests() && !self.backlog
+    }
+
+    /// Whether part of a request has arrived.
+    #[must_use]
+    pub const fn is_incomplete(&self) -> bool {
+        self.phase.is_incomplete()
     }
 
     /// The peer has closed its side. Requests that wait for their turn are still answered; call this
@@ -333,10 +350,7 @@ impl Connection {
     /// Why the connection is closing, once it is: what arrives now is dropped.
     #[must_use]
     pub const fn close_reason(&self) -> Option<CloseReason> {
-        match self.phase {
-            Phase::Closing(reason) => Some(reason),
-            _ => None,
-        }
+        self.phase.close_reason()
     }
 
     const fn is_closing(&self) -> bool {
@@ -360,17 +374,8 @@ struct Turn<'a, H> {
     answered: usize,
 }
 
-/// What a step has made of its bytes.
-enum Step {
-    /// So many are done with.
-    Advance(usize),
-    /// So many are to be kept until more arrive.
-    Wait(usize),
-}
-
+#[cfg(test)]
 mod held;
-mod waits;
-
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
