@@ -1,9 +1,11 @@
 //! The lists of the wheel: circular, doubly linked by index through one slab, so that an entry
 //! leaves its list in O(1) without knowing which one it is.
 
-use super::LEVELS;
 use crate::slab::{Key, Slab};
 use crate::time::Tick;
+
+/// Levels of slots.
+pub(super) const LEVELS: usize = 4;
 
 /// One of the lists: a slot of a level, or what is due.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -23,14 +23,13 @@ mod tests;
 
 use crate::slab::Key;
 use crate::time::Tick;
-use lists::{List, Lists};
+use lists::{LEVELS, List, Lists};
 
 /// How far ahead of the last [`TimingWheel::expire`] a deadline has a slot of its own: 4.59 hours,
 /// the top level without the slot that the time is in. One further ahead is met as well, but it
 /// waits in the farthest slot and is moved once more for each such stretch.
 pub const RANGE_MS: u64 = (SLOTS - 1) << shift(TOP);
 
-const LEVELS: usize = 4;
 const TOP: usize = LEVELS - 1;
 const SLOTS: u64 = u64::BITS as u64;
 
