@@ -12,7 +12,7 @@ use super::surroundings::Surroundings;
 use crate::commands::is_blank;
 use crate::config::{Config, Proxy, Setting, Settings, clean};
 
-/// What `torrap try` logs unless `LOG_LEVEL` says otherwise: it tells its story by itself.
+/// What `torrap try` logs unless `LOG_LEVEL` says otherwise: it prints its own transcript.
 const TRIAL_LOG_LEVEL: &str = "warn";
 
 /// Where `torrap try` listens unless `--listen` says otherwise: a free port, this machine only.
@@ -100,7 +100,7 @@ impl Line {
         Ok(config)
     }
 
-    /// Of the bot's options the manifest follows the one about commands.
+    /// Of the bot's options, `manifest` takes only the one about commands.
     fn into_manifest(mut self, surroundings: &Surroundings<'_>) -> Result<Invocation, Error> {
         let is_about_commands = |opt: &Opt| opt.setting == Setting::Commands;
         let (flags, others) = std::mem::take(&mut self.flags)
@@ -179,7 +179,7 @@ fn state_directory(surroundings: &Surroundings<'_>) -> Option<OsString> {
     (!first.is_empty()).then(|| OsStr::from_bytes(first).to_owned())
 }
 
-/// Notes the variables that `heeds` lets through, then the flags, which beat them.
+/// Collects the variables that `heeds` accepts, then the flags, which override them.
 fn gather(
     flags: Vec<(&'static Opt, OsString)>,
     surroundings: &Surroundings<'_>,
@@ -187,8 +187,8 @@ fn gather(
 ) -> Settings {
     let mut settings = Settings::default();
     for opt in OPTIONS.iter().filter(|opt| heeds(opt)) {
-        // Compose files and unit files set variables to nothing to unset them, but an empty
-        // secret is a deployment gone wrong, and must not pass for a file's default.
+        // Compose files and unit files set variables to nothing to unset them, but an empty secret is a mistake in
+        // a deployment, and must not be taken for an unset one.
         let is_empty = |value: &OsString| {
             let text = value.to_str().map(clean);
             value.is_empty() || text.is_some_and(str::is_empty)

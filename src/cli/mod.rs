@@ -25,8 +25,8 @@ use crate::config::clean;
 
 /// Reads the command line, without the program's name, and the variables behind it.
 ///
-/// Options may stand before and behind the command. Of an option given twice the last counts, as is
-/// the custom, so that a script's defaults can be overridden at the end of its line.
+/// Options may stand before and behind the command. If an option is repeated, the last one wins, so that a script's
+/// defaults can be overridden at the end of its line.
 ///
 /// # Errors
 /// The first thing that is wrong. All of them are for exit code 2.

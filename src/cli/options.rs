@@ -14,14 +14,14 @@ pub struct Opt {
     pub setting: Setting,
     /// The flag, dashes included; none where a value must not or need not stand in a command line.
     pub flag: Option<&'static str>,
-    /// The environment variable, which the flag beats.
+    /// The environment variable, which the flag overrides.
     pub variable: &'static str,
     /// What the flag's value is called in the help; empty for a [switch](Self::is_switch).
     pub value: &'static str,
     /// What holds if nothing is given: the value itself, or words for it.
     pub default: &'static str,
-    /// Whether `torrap try` heeds the variable. It does not where the variable is about the world
-    /// that the trial replaces: a trial must work wherever the bot is set up.
+    /// Whether `torrap try` reads the variable. It does not if the variable is about something that the trial
+    /// replaces: a trial must work wherever the bot is set up.
     pub variable_in_trial: bool,
     /// What it means, as plain text without a full stop.
     pub help: &'static str,

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 
-/// What the process finds around it, handed in so that nothing here depends on the process.
+/// The environment of the process, handed in so that nothing here depends on the process.
 #[derive(Clone, Copy)]
 pub struct Surroundings<'a> {
     /// The value of an environment variable.

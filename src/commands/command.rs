@@ -7,13 +7,13 @@ use crate::slack::message::Visibility;
 pub struct Command {
     /// As people type it, slash included.
     pub name: &'static str,
-    /// What it does, as Slack shows it while somebody types.
+    /// What it does, as Slack shows it while a person types.
     pub description: &'static str,
     /// What may stand behind its name, shown likewise.
     pub hint: &'static str,
-    /// What to answer someone who asks how to use it, in Slack's markup.
+    /// What to answer a person who asks how to use it, in Slack's markup.
     pub usage: &'static str,
-    /// Who sees its replies, unless the settings show all of them to everybody.
+    /// Who sees its replies, unless the settings show all of them to everyone in the conversation.
     pub visibility: Visibility,
     /// Takes the invocation's text as Slack delivered it and appends the reply's, both in Slack's
     /// markup.

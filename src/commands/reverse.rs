@@ -17,7 +17,7 @@ pub(super) const COMMAND: Command = Command {
 };
 
 /// Appends `text` reversed. Names of emoji and Slack's own tokens stay whole, and pings become plain text: a
-/// parrot does not ping a channel.
+/// reversed text must not alert a channel.
 fn reverse(text: &str, out: &mut String) {
     out.reserve(text.len());
     let mut directions = Directions::default();
@@ -110,8 +110,8 @@ impl Directions {
     }
 }
 
-/// Whether `byte` is a character that is sent as it is and is a cluster of its own beside another
-/// such; CR is not, for the sake of CR LF.
+/// Whether `byte` is a character that is sent as it is and is a cluster of its own beside another one like it; CR
+/// is not, because of CR LF.
 const fn is_plain(byte: u8) -> bool {
     byte.is_ascii() && byte != b'\r' && !markup::is_special(byte)
 }

@@ -147,7 +147,7 @@ fn notices(settings: &Settings, secrets: &[SigningSecret], origins: &[Origin]) -
              read and use their response_urls; give an https:// origin"
         ))
     }));
-    // The flag was given to this program; the variable may be there for all that a machine runs.
+    // The flag was given to torrap alone; the variable may be set for every program of the machine.
     if settings.name(Setting::CaFile) == Some("SSL_CERT_FILE")
         && let Ok(Some(path)) = settings.path(Setting::CaFile, Expected::PemFile)
     {

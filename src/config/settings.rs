@@ -43,13 +43,13 @@ pub enum Setting {
     Journal,
     /// Authorities to trust.
     CaFile,
-    /// Addresses for those who watch.
+    /// Addresses of the admin endpoint: metrics and health checks.
     MetricsListen,
     /// Whether addresses are shared.
     ReusePort,
     /// Which commands are answered.
     Commands,
-    /// Whether everybody sees replies.
+    /// Whether everyone in the conversation sees replies.
     InChannel,
 }
 

@@ -1,7 +1,7 @@
 //! The chunked transfer coding, undone in place (RFC 9112 section 7.1).
 //!
 //! Extensions and trailer fields are read over and dropped. A line ends in CR LF and in nothing else:
-//! whoever takes a bare LF for a line end sees another message than we do.
+//! a front end that takes a bare LF for a line end would see another message than torrap does.
 
 use super::{Error, Limits};
 
@@ -178,7 +178,7 @@ impl Decoder {
             _ => {
                 self.overhead += 1;
                 // As much as a head, and as much again as there is content: each byte of it costs more
-                // time than one of content, and nobody who means well sends much.
+                // time than one of content, and well-behaved clients send little of it.
                 if self.overhead > limits.head_bytes_max + self.decoded {
                     return Err(Error::ContentTooLarge);
                 }
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_not_the_grammar_is_refused() {
+    fn what_breaks_the_grammar_is_refused() {
         for bad in [
             "\r\n",
             "g\r\n",

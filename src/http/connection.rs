@@ -18,7 +18,7 @@ use wait::Wait;
 
 /// The server's side of one HTTP/1.1 connection, without its socket.
 ///
-/// It holds bytes only while a request is incomplete or while others have their turn.
+/// It holds bytes only while a request is incomplete or while other connections have their turn.
 #[derive(Debug)]
 pub struct Connection {
     phase: Phase,
@@ -70,7 +70,7 @@ impl Connection {
             buffer.extend_from_slice(input);
             let kept = self.process(&mut buffer, &mut turn);
             if kept.start > 0 {
-                // A large request that has been answered leaves its room to nobody.
+                // The memory of a large request that has been answered is freed.
                 self.buffer = buffer[kept].to_vec();
             } else if !kept.is_empty() {
                 buffer.truncate(kept.end);
@@ -122,7 +122,7 @@ impl Connection {
                 return Ok(Step::Wait(bytes.len()));
             }
             [b'\n', ..] => return Err(Error::Malformed),
-            // Empty lines before a request line are left over from careless clients (RFC 9112 section 2.2).
+            // Some clients send empty lines before a request line (RFC 9112 section 2.2).
             [b'\r'] | [b'\r', b'\n', ..] => {
                 let (phase, step) = Phase::after_empty_line(bytes.len(), empty, turn.limits)?;
                 self.phase = phase;
@@ -244,7 +244,7 @@ impl Connection {
     }
 
     /// Stages the answer that is held, as it would have gone out at once. Requests that have come behind it are
-    /// a [backlog](Self::has_backlog) from now on. Finds nothing when nothing is held any more.
+    /// a [backlog](Self::has_backlog) from now on. Does nothing if no answer is held.
     pub fn release(
         &mut self,
         response: &Response,
@@ -263,7 +263,7 @@ impl Connection {
         self.begin_wait(now, limits);
     }
 
-    /// Gives up an incomplete request, for the sake of all others.
+    /// Gives up an incomplete request, to free its memory for other connections.
     pub fn shed(&mut self, now: Tick, limits: &Limits, staging: &mut Staging) {
         if let Phase::Held { exchange, .. } = &mut self.phase {
             // What has come behind a held request goes. Its answer says that the connection closes with it: a client

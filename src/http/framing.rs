@@ -1,6 +1,7 @@
 //! Where a request's content ends, and whether the connection lives on (RFC 9112 sections 6 and 9).
 //!
-//! Whatever a front end could read in another way than we do is refused: that is request smuggling.
+//! A request that a front end could read in another way than torrap does is refused: the difference is what request
+//! smuggling uses.
 
 use super::host::is_host;
 use super::request::{Request, Version};
@@ -9,13 +10,13 @@ use super::{Error, Limits};
 /// How the content is delimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Length {
-    /// So many bytes; 0 where nothing says anything (RFC 9112 section 6.3, rule 7).
+    /// This many bytes; 0 if no field says how many (RFC 9112 section 6.3, rule 7).
     Known(usize),
     /// Chunked transfer coding.
     Chunked,
 }
 
-/// What a head says of its message.
+/// What a head says about its message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Framing {
     pub(super) length: Length,
@@ -43,7 +44,7 @@ enum TransferCoding {
     Unsupported,
     /// Another coding comes last: where the content ends is not known.
     NotFinal,
-    /// Whatever comes after this.
+    /// Two readers could differ about it, and no later line changes that.
     Ambiguous,
 }
 
@@ -119,7 +120,7 @@ fn gather<'a>(request: &Request<'a>) -> Result<Gathered<'a>, Error> {
     Ok(gathered)
 }
 
-/// Whether a field is `name`, or only for those who take `_` for `-`, as CGI and its heirs do.
+/// Whether a field is `name`, or is taken for it by software that maps `_` to `-`, as CGI does.
 fn is_or_poses_as(field: &str, name: &str) -> bool {
     let mut bytes = field.bytes().zip(name.bytes());
     bytes.all(|(b, n)| b.to_ascii_lowercase() == n || (b == b'_' && n == b'-'))
@@ -149,7 +150,7 @@ fn transfer_coding(value: &[u8], before: Option<TransferCoding>) -> TransferCodi
     let mut coding = before;
     for member in list(value) {
         coding = Some(match coding {
-            // An empty member is to be ignored (RFC 9110 section 5.6.1.2), and not everybody does.
+            // An empty member is to be ignored (RFC 9110 section 5.6.1.2), and some parsers do not ignore it.
             _ if member.is_empty() => TransferCoding::Ambiguous,
             // chunked must be applied once and last (RFC 9112 section 6.1)
             Some(

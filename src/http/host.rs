@@ -3,8 +3,8 @@
 use std::net::Ipv6Addr;
 
 /// Whether a Host value is `uri-host [":" port]` (RFC 9110 section 7.2). Which host it is does not
-/// matter: tunnels keep the public name or rewrite it. Empty is allowed. A name with a `%` is not, though
-/// RFC 3986 has such: nobody sends one, and there are parsers that refuse it.
+/// matter: tunnels keep the public name or rewrite it. Empty is allowed. A name with a `%` is not, though RFC 3986
+/// allows it: no client sends one, and some parsers refuse it.
 pub(super) fn is_host(value: &[u8]) -> bool {
     let (is_good, port) = match value {
         [b'[', ..] => match value.iter().position(|b| *b == b']') {
@@ -24,7 +24,7 @@ fn is_in_name(b: &u8) -> bool {
     b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(b)
 }
 
-/// A zone is of no meaning to others than the client, who must leave it out (RFC 6874 section 4).
+/// A zone has a meaning to the client alone, which must leave it out (RFC 6874 section 4).
 fn is_ipv6(literal: &[u8]) -> bool {
     std::str::from_utf8(literal).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok())
 }

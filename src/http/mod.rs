@@ -64,13 +64,13 @@ pub struct Limits {
     /// a POST that raced with our close: Google's load balancer keeps one for 600 s and cannot be told otherwise,
     /// caddy for 120 s, cloudflared for 90 s.
     pub signed_idle_timeout_ms: u64,
-    /// For a head, for content, for answers to be read, after the last answer and between requests while
-    /// others wait for a place, ms. Not none at all: a request may come in two segments, and a
-    /// connection in use is idle for moments. Not much, either: those who wait in the kernel are
-    /// served in their order, and Slack waits for 3 s.
+    /// For a head, for content, for answers to be read, after the last answer and between requests, while all
+    /// places are taken and a client waits for one, ms. More than 0: a request may come in two segments, and a
+    /// connection in use is idle for moments. Short: connections in the backlog are accepted in their order, and
+    /// Slack waits for 3 s.
     pub crowded_timeout_ms: u64,
-    /// Between requests while the server stops, ms. Not none at all, for the sake of a request that is
-    /// on its way; and short, since a restart waits for it.
+    /// Between requests while the server stops, ms. More than 0, since a request may be on its way; short, since a
+    /// restart waits for it.
     pub draining_timeout_ms: u64,
     /// From a request to its answer, while the application holds it, ms. Slack waits for 3 s.
     pub held_timeout_ms: u64,
@@ -101,7 +101,7 @@ impl Default for Limits {
     }
 }
 
-/// A fault of the peer's. Each is answered with its status, and then the connection closes.
+/// A fault of the peer. Each is answered with its status, and then the connection closes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
     /// A TLS handshake where HTTP is spoken in the clear.
@@ -118,7 +118,7 @@ pub enum Error {
     AmbiguousFraming,
     /// The head or the content did not arrive in time.
     TimedOut,
-    /// Content whose length nothing tells: an HTTP/1.0 POST without Content-Length.
+    /// Content without a length: an HTTP/1.0 POST without Content-Length.
     LengthRequired,
     /// More content than the limit.
     ContentTooLarge,
@@ -134,12 +134,12 @@ pub enum Error {
     UnsupportedTransferCoding,
     /// Neither HTTP/1.1 nor HTTP/1.0.
     UnsupportedVersion,
-    /// No fault of this peer's: all connections together hold too much that is incomplete.
+    /// Not this peer's fault: the incomplete requests of all connections together take up too much memory.
     Overloaded,
 }
 
 impl Error {
-    /// The status that tells the peer.
+    /// The status that answers this fault.
     #[must_use]
     pub const fn status(self) -> Status {
         match self {

@@ -212,7 +212,8 @@ fn path_of_absolute_form(target: &str) -> Option<&str> {
     Some(if path.is_empty() { "/" } else { path })
 }
 
-/// The characters of a path or a query; whether two digits follow a `%` matters to nobody here.
+/// The characters of a path or a query. Whether two digits follow a `%` is not checked: paths are compared as they
+/// were sent.
 const IS_PATH: [bool; 256] = {
     let mut is_path = [false; 256];
     let mut byte = 0;

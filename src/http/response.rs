@@ -89,10 +89,10 @@ pub struct Response {
     pub allow: Option<&'static str>,
     /// The challenge of a WWW-Authenticate field, which a 401 must carry (RFC 9110 section 15.5.2).
     pub challenge: Option<&'static str>,
-    /// What the answer waits for, if it does. It is then what [`Connection::release`](super::Connection::release)
-    /// is given, whatever stands here.
+    /// What the answer waits for, if it does. The answer is then the response that
+    /// [`Connection::release`](super::Connection::release) is given, and not this one.
     pub hold: Option<Hold>,
-    /// Whether the request was authenticated: its connection is not a stranger's.
+    /// Whether the request was authenticated, and with it its connection.
     pub is_authenticated: bool,
 }
 

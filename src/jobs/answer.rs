@@ -49,7 +49,7 @@ pub fn outcome(status: u16, retry_after: Option<&[u8]>, content: &[u8]) -> Outco
     }
 }
 
-/// Whether one of the words in an answer, be it plain text or JSON, is the name of such a fault.
+/// Whether one of the words in an answer, be it plain text or JSON, is the name of a fault of the message.
 fn names_message_fault(content: &[u8]) -> bool {
     let is_mark = |byte: &u8| !(byte.is_ascii_alphanumeric() || *byte == b'_');
     content

@@ -1,4 +1,4 @@
-//! Jobs: replies that were promised with a 200 and are owed until they are settled.
+//! Jobs: replies to commands that were answered with 200, pending until they are settled.
 //!
 //! ```text
 //!               due              taken            2xx
@@ -65,7 +65,7 @@ pub enum State {
     Sending,
 }
 
-/// A reply that is owed.
+/// A pending reply.
 #[derive(Debug)]
 pub struct Job {
     payload: Payload,
@@ -135,7 +135,7 @@ impl Job {
     }
 }
 
-/// All jobs that are owed.
+/// All pending jobs.
 pub struct Jobs {
     table: Slab<Job>,
     wheel: TimingWheel<Key>,
@@ -165,13 +165,13 @@ impl Jobs {
         }
     }
 
-    /// How many jobs are owed.
+    /// How many jobs are pending.
     #[must_use]
     pub fn len(&self) -> usize {
         self.table.len()
     }
 
-    /// Whether nothing is owed.
+    /// Whether no job is pending.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -180,7 +180,7 @@ impl Jobs {
     /// Takes on a job.
     ///
     /// # Errors
-    /// [`Full`] when as many are owed as are allowed.
+    /// [`Full`] when as many jobs are pending as are allowed.
     pub fn schedule(&mut self, new: NewJob<'_>) -> Result<Key, Full> {
         let key = self.accept(new)?;
         self.keep(key, new.due);
@@ -190,7 +190,7 @@ impl Jobs {
     /// Takes on a job that does nothing before it is [kept](Self::keep).
     ///
     /// # Errors
-    /// [`Full`] when as many are owed as are allowed.
+    /// [`Full`] when as many jobs are pending as are allowed.
     pub fn accept(&mut self, new: NewJob<'_>) -> Result<Key, Full> {
         let bytes = self.payload_bytes + new.path.len() + new.text.len();
         // The timer of a withdrawn job stays until it is due: it must not make the wheel grow without bound.
@@ -272,8 +272,8 @@ impl Jobs {
     }
 
     /// The next job that waits for a sender: its attempt begins. `Err` is one that waited too long;
-    /// it is no longer owed. There may be none though [`Self::has_ready`] says otherwise, if there are very
-    /// many that must be held first.
+    /// it is no longer pending. There may be none though [`Self::has_ready`] says otherwise, if there are very many
+    /// that must be held first.
     pub fn poll_ready(&mut self, now: Tick) -> Option<(Key, Result<&Job, Abandoned>)> {
         let key = match self.poll_held(now) {
             Some(Next::Expired(key)) => return Some((key, Err(self.expire(key)))),
@@ -337,19 +337,19 @@ impl Jobs {
         Abandoned::Expired
     }
 
-    /// A job that is owed.
+    /// A pending job.
     #[must_use]
     pub fn get(&self, key: Key) -> Option<&Job> {
         self.table.get(key)
     }
 
-    /// The age of the oldest job, in milliseconds, or up to a second more; 0 if nothing is owed.
+    /// The age of the oldest job, in milliseconds, or up to a second more; 0 if there is none.
     #[must_use]
     pub fn oldest_age_ms(&self, now: Tick) -> u64 {
         self.ages.oldest_ms(now)
     }
 
-    /// How many jobs may be owed.
+    /// How many jobs may be pending.
     #[must_use]
     pub const fn capacity(&self) -> usize {
         self.capacity
@@ -362,7 +362,7 @@ impl Jobs {
         }
     }
 
-    /// All jobs that are owed.
+    /// All pending jobs.
     pub fn iter(&self) -> impl Iterator<Item = (Key, &Job)> {
         self.table.iter()
     }

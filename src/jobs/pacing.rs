@@ -1,13 +1,13 @@
 //! Slows down what goes to a workspace that has answered 429, while everything else goes on.
 //!
-//! Slack limits posts by workspace, to bursts of about 25 and then about one a second. So all jobs of such a
-//! workspace are held, and one at a time is sent as a probe. A refused probe is followed by the next one not
-//! before its Retry-After, and the longer the more probes were refused in a row; a probe that was taken is
-//! followed by the next one after a spacing, which gets shorter as long as they are taken. When it is short
-//! enough, or nothing is held, the workspace is no longer paced.
+//! Slack limits posts by workspace, to bursts of about 25 and then about one a second. So all jobs of a limited
+//! workspace are held, and one at a time is sent as a probe. A refused probe is followed by the next one not before
+//! its Retry-After, and the longer the more probes were refused in a row; a probe that was taken is followed by the
+//! next one after a spacing, which gets shorter as long as they are taken. When it is short enough, or nothing is
+//! held, the workspace is no longer paced.
 //!
-//! A paced workspace always has its next deadline or stands in the queue of those that may go on, so that
-//! none is ever forgotten: not with a probe whose outcome never comes, nor with nothing to send.
+//! A paced workspace always has its next deadline or stands in the queue of those that may go on, so that no
+//! workspace is forgotten: not with a probe whose outcome never comes, nor with nothing to send.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
@@ -27,7 +27,7 @@ const SPACING_MS_MIN: u64 = 32;
 const TAKEN_PER_STEP: u8 = 4;
 /// A probe whose outcome has not come for so long is followed by another one. It is longer than an attempt
 /// can last, and leaves time to wait for a sender thread.
-const PROBE_PATIENCE_MS: u64 = 60_000;
+const PROBE_TIMEOUT_MS: u64 = 60_000;
 
 /// The origin and the first two segments of a `response_url`'s path, `/commands/T…`.
 ///
@@ -133,7 +133,7 @@ impl Pace {
     }
 }
 
-/// When a job expires; `None` if there is no such job any more.
+/// When a job expires; `None` if the job is gone.
 pub(super) type Expiry<'a> = dyn Fn(Key) -> Option<Tick> + 'a;
 
 impl Pacing {
@@ -254,7 +254,7 @@ impl Pacing {
                 (Some(key), Some(expiry)) if expiry <= now => Some(Next::Expired(key)),
                 (Some(key), Some(_)) if pace.until <= now => {
                     pace.probe = Some(key);
-                    pace.until = now.after(PROBE_PATIENCE_MS);
+                    pace.until = now.after(PROBE_TIMEOUT_MS);
                     Some(Next::Send(key))
                 }
                 (Some(_), Some(_)) => {

@@ -1,4 +1,4 @@
-//! What a journal does with the table: looks, takes back, puts in again.
+//! What a store needs of the table: it counts, withdraws and restores jobs.
 
 use std::num::NonZeroU32;
 
@@ -11,13 +11,13 @@ impl Jobs {
         self.sending
     }
 
-    /// Forgets a job that was never promised to anybody.
+    /// Forgets a job whose command is not answered with 200.
     pub(crate) fn withdraw(&mut self, key: Key) {
         self.remove(key);
     }
 
-    /// Takes on a job that was promised by an earlier process: whatever the capacity, with the attempts
-    /// that were made, and the generation that it had there.
+    /// Takes on a job that an earlier process has accepted: whatever the capacity, with the attempts that were
+    /// made, and the generation that it had there.
     pub(crate) fn restore(
         &mut self,
         new: NewJob<'_>,

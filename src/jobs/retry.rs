@@ -10,7 +10,7 @@ use std::time::UNIX_EPOCH;
 
 use crate::time::{Now, Tick, UnixTime};
 
-/// Slack takes at most five posts to a `response_url`, and does not say whether failed ones count
+/// Slack takes at most five posts to a `response_url`, and does not say whether failed posts count
 /// (docs.slack.dev/interactivity/handling-user-interaction).
 pub const ATTEMPTS_MAX: u8 = 5;
 
@@ -92,7 +92,7 @@ impl Tries {
 /// Why a job was given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Abandoned {
-    /// The receiver said no for good.
+    /// The receiver refused it for good.
     Rejected(u16),
     /// The `response_url` would no longer serve.
     Expired,

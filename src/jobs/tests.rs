@@ -1,4 +1,4 @@
-//! The table of jobs: what is owed, and until when.
+//! The table of jobs: what is pending, and until when.
 
 use super::*;
 use crate::time::{Now, UnixTime};
@@ -46,7 +46,7 @@ fn a_job_is_ready_when_due_and_settled_once() {
         (key, "/commands/é", "text 👍", 1)
     );
     assert!(jobs.poll_ready(Tick(5000)).is_none());
-    assert_eq!(jobs.len(), 1, "it is owed while it is being sent");
+    assert_eq!(jobs.len(), 1, "it is pending while it is being sent");
     assert_eq!(
         jobs.handle_outcome(key, &Outcome::Delivered, at(5100)),
         Some(Verdict::Settled)
@@ -59,7 +59,7 @@ fn a_job_is_ready_when_due_and_settled_once() {
 }
 
 #[test]
-fn capacity_counts_what_is_owed_in_every_state() {
+fn capacity_counts_pending_jobs_in_every_state() {
     let mut jobs = Jobs::new(2, Tick(0));
     jobs.schedule(new_job(0)).unwrap();
     expire(&mut jobs, 0);

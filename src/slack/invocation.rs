@@ -16,7 +16,8 @@ pub struct Invocation<'a> {
     pub response_url: ResponseUrl<'a>,
 }
 
-/// Who typed a command and where, by Slack's ids, for the log: they are looked for when they are written.
+/// Who typed a command and where, by Slack's ids, for the log: the form is searched for them when the line is
+/// written.
 #[derive(Clone, Copy, Debug)]
 pub struct Sender<'a> {
     content: &'a [u8],
@@ -59,7 +60,7 @@ impl std::fmt::Display for Sender<'_> {
 /// Most bytes of an id that the log shows; Slack's have eleven.
 const ID_BYTES_SHOWN: usize = 24;
 
-/// Why verified content is no invocation. Slack never sends such; a person with the secret might.
+/// Why verified content is no invocation. Slack never sends content like this; a person who has the secret might.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
     /// A field that every invocation has is not there.
@@ -149,7 +150,7 @@ impl<'a> Invocation<'a> {
 }
 
 /// Whether a form is exactly a certificate check, which Slack sends unsigned: `ssl_check` with the
-/// value `1` and no `command`. Anything looser was a way around the signature in other bots.
+/// value `1` and no `command`. A looser rule was a way around the signature in other bots.
 #[must_use]
 pub fn is_certificate_check(content: &[u8]) -> bool {
     let mut checks = 0;

@@ -1,4 +1,4 @@
-//! What Slack says and what it wants to hear: bytes and text in, bytes and text out.
+//! What Slack sends and what it expects: bytes and text in, bytes and text out.
 //!
 //! A slash command arrives as a [`form`] with a [`signature`]; verified, it is an [`invocation`], whose
 //! text is in Slack's [`markup`] and whose [`response_url`] says where the [`message`] that answers it

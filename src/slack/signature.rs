@@ -1,8 +1,7 @@
 //! Slack's v0 request signature (docs.slack.dev/authentication/verifying-requests-from-slack).
 //!
 //! `v0=` and the lower-case hex of HMAC-SHA256 over `v0:<timestamp>:<content>`, keyed with the signing
-//! secret as text. The content is hashed as it was received: whoever decodes it first verifies
-//! something else.
+//! secret as text. The content is hashed as it was received: content that was decoded first has another signature.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -115,8 +114,8 @@ impl Verifier {
                 .verify_slice(&signature)
                 .is_ok()
         };
-        // The signature is judged first: what the log says about the clock must come from Slack, and not from
-        // anybody who writes a wrong timestamp.
+        // The signature is judged first: what the log says about the clock must come from Slack, and not from an
+        // unauthenticated client that sends a wrong timestamp.
         if !self.keyed.iter().any(matches) {
             return Err(Error::Mismatch);
         }
@@ -147,9 +146,9 @@ pub(super) fn base_string(keyed: &Hmac<Sha256>, timestamp: &[u8], content: &[u8]
     mac
 }
 
-/// `v0=` and 64 lower-case digits, as Slack writes it; other verifiers take more, which helps nobody.
-/// Digits are looked up without a branch: they are random, and a branch on each would be mispredicted
-/// at a third of them, which costs as much as half of the HMAC.
+/// `v0=` and 64 lower-case digits, as Slack writes it. Other verifiers accept more, and no request of Slack's needs
+/// it. Digits are looked up without a branch: they are random, and a branch on each would be mispredicted at a
+/// third of them, which costs as much as half of the HMAC.
 fn parse_signature(value: &[u8]) -> Result<[u8; 32], Error> {
     let digits = value.strip_prefix(b"v0=").ok_or(Error::Malformed)?;
     let digits: &[u8; 64] = digits.try_into().map_err(|_| Error::Malformed)?;

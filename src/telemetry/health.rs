@@ -1,9 +1,9 @@
-//! `/healthz` and `/readyz`: what those who watch the process are told.
+//! `/healthz` and `/readyz`: the answers to health checks.
 
 use crate::http::{Response, Status};
 use crate::time::Now;
 
-/// Whether the bot can keep its promises.
+/// Whether the bot accepts commands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Condition {
     /// It takes commands and answers them.
@@ -25,7 +25,7 @@ impl Condition {
     }
 }
 
-/// The process lives.
+/// A 200: the process is alive.
 #[must_use]
 pub fn alive(now: Now) -> Response {
     let (secs, ms) = (now.unix.secs(), now.unix.0 % 1000);
@@ -55,7 +55,7 @@ mod tests {
     use crate::http::Content;
 
     #[test]
-    fn only_who_is_ready_says_200() {
+    fn only_a_ready_bot_answers_200() {
         for (condition, status, json) in [
             (
                 Condition::Ready,

@@ -1,4 +1,4 @@
-//! What a bot tells about itself: its log, its metrics, its health.
+//! What the bot reports about itself: its log, its metrics, its health.
 
 pub mod console;
 pub mod health;

@@ -65,7 +65,7 @@ impl<const KINDS: usize> Tally<KINDS> {
         self.take_sums()
     }
 
-    /// The same before their period is over, for those who end.
+    /// The same before their period is over, for a process that ends.
     pub(crate) fn take_sums(&mut self) -> Option<[u64; KINDS]> {
         std::mem::take(&mut self.is_flood)
             .then(|| std::mem::replace(&mut self.unwritten, [0; KINDS]))

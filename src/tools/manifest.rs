@@ -149,7 +149,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 /// `should_escape` is on, other than by Slack's default: only then does what Slack means as a
-/// mention or a link differ from what somebody typed, so that it can be kept whole.
+/// mention or a link differ from what a person typed, so that it can be kept whole.
 const TEMPLATE: &str = r#"# The Slack app of torrap. To use it:
 #   1. Open https://api.slack.com/apps, choose "Create New App", then "From a manifest".
 #   2. Choose a workspace, the YAML tab, and put this text in; then "Create".

@@ -35,7 +35,7 @@ pub(super) enum Phase {
         head: usize,
         content: Incoming,
     },
-    /// A request is complete and its answer waits. What comes behind it is not looked at.
+    /// A request is complete and its answer waits. What comes behind it is not parsed.
     Held {
         hold: Hold,
         exchange: Exchange,
@@ -89,8 +89,8 @@ impl Phase {
     }
 
     /// The phase after an empty line, of whose two bytes and what follows `len` have arrived; `before` are the bytes
-    /// of empty lines before it. Neither it nor half of one is a request, but a head's time and size begin here: a
-    /// client could keep a place, or us at work, with empty lines for ever.
+    /// of empty lines before it. Neither it nor half of one is a request, but a head's time and size begin here:
+    /// with empty lines alone a client could keep its place, and torrap busy, for ever.
     pub(super) fn after_empty_line(
         len: usize,
         before: usize,

@@ -1,4 +1,4 @@
-//! What time does to a connection.
+//! The time limits of a connection.
 
 use super::tests::exchange;
 use super::*;
@@ -158,7 +158,7 @@ fn one_hundred_continue_once_and_only_while_content_is_awaited() {
         test.receive(0, &[head.as_slice(), b"ab"].concat())
             .starts_with("HTTP/1.1 200 ")
     );
-    // Who has begun to send does not wait.
+    // A client that has begun to send does not wait.
     assert_eq!(test.receive(0, &[head.as_slice(), b"a"].concat()), "");
     assert!(test.receive(0, b"b").starts_with("HTTP/1.1 200 "));
     let coded =

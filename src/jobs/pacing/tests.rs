@@ -123,11 +123,7 @@ fn a_burst_of_refusals_counts_once() {
     let told = pacing.learn(HERE, key(80), limited(600_000), until, &late);
     assert_eq!(
         told,
-        Some(
-            until
-                .after(PROBE_PATIENCE_MS)
-                .max(until.not_before(600_000))
-        )
+        Some(until.after(PROBE_TIMEOUT_MS).max(until.not_before(600_000)))
     );
     let next = pacing.learn(HERE, key(1), Sign::Taken, until, &late);
     assert_eq!(next, Some(until.not_before(600_000)));
@@ -190,12 +186,12 @@ fn a_probe_that_says_nothing_is_followed_by_the_next_one() {
     turn(&mut pacing, next);
     assert_eq!(pacing.poll(next, &late), Some(Next::Send(key(2))));
     // Nothing is ever heard of this one.
-    let patience = pacing.poll_timeout().unwrap();
-    assert_eq!(patience, next.after(PROBE_PATIENCE_MS));
-    turn(&mut pacing, patience);
-    assert_eq!(pacing.poll(patience, &late), Some(Next::Send(key(3))));
+    let timeout = pacing.poll_timeout().unwrap();
+    assert_eq!(timeout, next.after(PROBE_TIMEOUT_MS));
+    turn(&mut pacing, timeout);
+    assert_eq!(pacing.poll(timeout, &late), Some(Next::Send(key(3))));
     assert_eq!(
-        pacing.learn(HERE, key(2), Sign::Taken, patience, &late),
+        pacing.learn(HERE, key(2), Sign::Taken, timeout, &late),
         None
     );
 }

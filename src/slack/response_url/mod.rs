@@ -16,7 +16,7 @@ pub const PATH_BYTES_MAX: usize = 2048;
 
 /// A `response_url` of an allowed origin, borrowed from the form that it came in.
 ///
-/// Made by [`ResponseUrl::parse`]. Its path is a secret: whoever has it can post to the channel.
+/// Made by [`ResponseUrl::parse`]. Its path is a secret: with it any program could post to the channel.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ResponseUrl<'a> {
     /// Where its origin stands in the list of allowed origins.
@@ -309,7 +309,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is taken, the HTTP client reads the same host, port and path in it.
+        /// The HTTP client reads the same host, port and path in every URL that is accepted.
         #[test]
         fn the_client_reads_what_we_read(
             scheme in "https?|HTTPS",

@@ -36,7 +36,8 @@ fn the_tolerance_holds_both_ways_and_the_skew_is_told() {
     assert_eq!(at(TIMESTAMP - 61), Err(Error::Stale { skew_secs: -61 }));
 }
 
-/// The log says of a stale request that the clock may be wrong: only who has the secret can have it said.
+/// The log says of a stale request that the clock may be wrong: only a client that has the secret can cause that
+/// line.
 #[test]
 fn what_is_not_signed_is_never_stale() {
     let wrong = OFFICIAL_SIGNATURE.replace('a', "b");

@@ -1,5 +1,5 @@
-//! Writes that wait where a descriptor does not: whoever shares a pipe or a terminal with us may have set it
-//! `O_NONBLOCK`, and then a slow reader is an error, `EAGAIN`, in the middle of what is written.
+//! Writes that wait where a descriptor does not: another process that shares a pipe or a terminal with torrap may
+//! have set it `O_NONBLOCK`, and then a slow reader causes `EAGAIN` in the middle of what is written.
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;

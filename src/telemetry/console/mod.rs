@@ -1,7 +1,7 @@
 //! The log on standard error, written by a thread of its own.
 //!
 //! `simple_logger` writes line by line, waits for a reader that stalls and panics when a write
-//! fails. So those who log only format and enqueue; the thread takes the waiting and the panics.
+//! fails. So the threads that log only format and enqueue; waits and panics are confined to the one that writes.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // the log's thread stands here
 
 mod blocking;

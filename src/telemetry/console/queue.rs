@@ -1,4 +1,4 @@
-//! The lines between those who log and the thread that writes: bounded, and nobody waits to add one.
+//! The lines between the threads that log and the thread that writes: bounded, and adding one never waits.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -11,8 +11,8 @@ use log::Level;
 pub(super) const LINES_MAX: usize = 8192;
 /// Most bytes of text that wait.
 const TEXT_BYTES_MAX: usize = 1024 * 1024;
-/// The part of both, as a divisor, that only warnings and errors may use: whatever fills the log, a flood of
-/// refusals or a lesson's story at `debug`, what an operator must see has room.
+/// The part of both, as a divisor, that only warnings and errors may use, so that a flood of refusals or of lines
+/// at `debug` cannot displace them.
 const RESERVED_PART: usize = 8;
 /// Most spent buffers kept for lines to come.
 const SPARES_MAX: usize = 512;
@@ -77,7 +77,7 @@ pub(super) struct Queue {
     state: Mutex<State>,
     /// Wakes the writer.
     added: Condvar,
-    /// Wakes those who flush.
+    /// Wakes the threads that flush.
     settled: Condvar,
 }
 

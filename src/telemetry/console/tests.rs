@@ -108,7 +108,7 @@ fn messages_are_escaped_and_cut() {
 }
 
 #[test]
-fn a_stalled_reader_blocks_nobody_and_the_drops_are_told() {
+fn a_stalled_reader_blocks_no_thread_and_the_drops_are_told() {
     let (console, lines, go) = stalled();
     info(&console, "0");
     assert_eq!(lines.recv_timeout(DEADLINE).unwrap(), "0");

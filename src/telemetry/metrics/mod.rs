@@ -1,8 +1,7 @@
-//! What is counted, and how Prometheus is told.
+//! What is counted, and the page that Prometheus reads.
 //!
-//! The loop's own thread counts into plain integers; nothing here locks, allocates or reads a clock
-//! before somebody asks for the page. Latencies come from the clock readings that a turn of the loop
-//! makes anyway.
+//! The loop's own thread counts into plain integers; nothing here locks, allocates or reads a clock until the page
+//! is requested. Latencies come from the clock readings that a turn of the loop makes anyway.
 
 mod exposition;
 mod histogram;
@@ -29,7 +28,7 @@ const SYNC_MS: [u64; 9] = [1, 2, 5, 10, 25, 50, 100, 500, 3_000];
 /// What the bot has counted since it was made.
 #[derive(Clone, Debug)]
 pub struct Counters {
-    /// Commands answered with 200 whose reply was owed from then on.
+    /// Commands answered with 200 for which a reply is pending from then on.
     pub commands_accepted: u64,
     /// Commands answered with the usage.
     pub usages_shown: u64,

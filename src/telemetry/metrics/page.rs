@@ -25,11 +25,11 @@ pub struct Standing<'a> {
     pub connections_dropped: u64,
     /// How often accepting paused for want of a place or a descriptor.
     pub accept_pauses: u64,
-    /// Replies that are owed.
+    /// Pending replies.
     pub jobs_pending: usize,
     /// How many may be.
     pub jobs_max: usize,
-    /// Since Slack stamped the oldest command whose reply is owed, ms.
+    /// Since Slack stamped the oldest command whose reply is pending, ms.
     pub oldest_pending_ms: u64,
     /// Sender threads that live.
     pub sender_threads: usize,
@@ -121,11 +121,11 @@ fn render_standing(standing: &Standing<'_>, page: &mut Exposition) {
             ms: s.oldest_pending_ms,
         },
     );
-    render_door(s, page);
+    render_connections(s, page);
 }
 
-/// What has happened at the front door.
-fn render_door(standing: &Standing<'_>, page: &mut Exposition) {
+/// Client connections: accepted, closed, refused.
+fn render_connections(standing: &Standing<'_>, page: &mut Exposition) {
     let s = standing;
     let counters = [
         (

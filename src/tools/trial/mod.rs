@@ -155,7 +155,7 @@ struct Story<'a> {
     is_terminal: bool,
     /// The command that is sent.
     choice: &'a Choice,
-    /// Whether the bot shows replies to everybody.
+    /// Whether the bot shows replies to everyone in the conversation.
     in_channel: bool,
 }
 
