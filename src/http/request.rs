@@ -178,7 +178,7 @@ fn split_target<'a>(method: &str, target: &'a str) -> Result<(&'a str, Option<&'
     };
     // The parser lets more through than RFC 3986 allows in a path or a query (sections 3.3, 3.4); a
     // `#` among it would start a fragment, which is never sent.
-    if !origin_form.bytes().all(|byte| IS_PATH[usize::from(byte)]) {
+    if !origin_form.bytes().all(is_in_path) {
         return Err(Error::Malformed);
     }
     Ok(match origin_form.split_once('?') {
@@ -212,23 +212,11 @@ fn path_of_absolute_form(target: &str) -> Option<&str> {
     Some(if path.is_empty() { "/" } else { path })
 }
 
-/// The characters of a path or a query. Whether two digits follow a `%` is not checked: paths are compared as they
-/// were sent.
-const IS_PATH: [bool; 256] = {
-    let mut is_path = [false; 256];
-    let mut byte = 0;
-    while byte < 128 {
-        is_path[byte] = (byte as u8).is_ascii_alphanumeric();
-        byte += 1;
-    }
-    let marks = b"-._~!$&'()*+,;=:@/?%";
-    let mut index = 0;
-    while index < marks.len() {
-        is_path[marks[index] as usize] = true;
-        index += 1;
-    }
-    is_path
-};
+/// pchar, "/" and "?" (RFC 3986 sections 3.3 and 3.4). Whether two digits follow a `%` is not checked: paths are
+/// compared as they were sent.
+fn is_in_path(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(&byte)
+}
 
 #[cfg(test)]
 mod tests {
