@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use log::{Level, debug, error, info, log, log_enabled, warn};
 use torrap::Server;
-use torrap::cli::{self, Invocation, Surroundings};
+use torrap::cli::{self, Env, Invocation};
 use torrap::config::Config;
 use torrap::platform::{self, Inherited, Instructions, Passed, Supervisor};
 use torrap::telemetry::console::{Blocking, Console, quiet_panics};
@@ -54,14 +54,14 @@ fn main() {
             FAILED,
         )),
     };
-    let surroundings = Surroundings {
+    let env = Env {
         variable: &|name| std::env::var_os(name),
         names: &std::env::vars_os()
             .map(|(name, _)| name)
             .collect::<Vec<_>>(),
         read_file: &read_secret,
     };
-    let code = match cli::parse(std::env::args_os().skip(1), &surroundings) {
+    let code = match cli::parse(std::env::args_os().skip(1), &env) {
         Ok(Invocation::Serve(config)) => {
             logged(config, |config, console| serve(config, &signals, console))
         }

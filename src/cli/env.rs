@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// The environment of the process, handed in so that nothing here depends on the process.
 #[derive(Clone, Copy)]
-pub struct Surroundings<'a> {
+pub struct Env<'a> {
     /// The value of an environment variable.
     pub variable: &'a dyn Fn(&str) -> Option<OsString>,
     /// The names of all environment variables.

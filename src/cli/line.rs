@@ -4,11 +4,11 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
 use super::command::Command;
+use super::env::Env;
 use super::error::Error;
 use super::invocation::{Invocation, TRIAL_TEXT};
 use super::misspelt;
 use super::options::{OPTIONS, Opt};
-use super::surroundings::Surroundings;
 use crate::commands::is_blank;
 use crate::config::{Config, Proxy, Setting, Settings, clean};
 
@@ -48,10 +48,7 @@ impl Line {
         Ok(())
     }
 
-    pub(super) fn into_invocation(
-        self,
-        surroundings: &Surroundings<'_>,
-    ) -> Result<Invocation, Error> {
+    pub(super) fn into_invocation(self, env: &Env<'_>) -> Result<Invocation, Error> {
         let command = self.command.unwrap_or(Command::Serve);
         for (is_given, option, owner) in [
             (self.to.is_some(), "--to", Command::Try),
@@ -64,10 +61,10 @@ impl Line {
             }
         }
         match command {
-            Command::Serve => self.into_config(surroundings).map(Invocation::Serve),
-            Command::Check => self.into_check(surroundings),
-            Command::Try => self.into_try(surroundings),
-            Command::Manifest => self.into_manifest(surroundings),
+            Command::Serve => self.into_config(env).map(Invocation::Serve),
+            Command::Check => self.into_check(env),
+            Command::Try => self.into_try(env),
+            Command::Manifest => self.into_manifest(env),
             Command::Journal => {
                 let jobs = self.jobs;
                 let directory = self.into_only_word(Command::Journal, Error::NoDirectory)?;
@@ -80,28 +77,28 @@ impl Line {
     }
 
     /// What the bot runs with.
-    fn into_config(self, surroundings: &Surroundings<'_>) -> Result<Config, Error> {
+    fn into_config(self, env: &Env<'_>) -> Result<Config, Error> {
         if let Some(word) = self.words.into_iter().next() {
             return Err(Error::SuperfluousWord { word });
         }
-        let mut settings = gather(self.flags, surroundings, |_| true);
+        let mut settings = gather(self.flags, env, |_| true);
         if !settings.has(Setting::Journal)
-            && let Some(directory) = state_directory(surroundings)
+            && let Some(directory) = state_directory(env)
         {
             settings.give(Setting::Journal, STATE_DIRECTORY, directory);
         }
-        let secrets = settings.signing_secrets(surroundings.read_file);
-        let secrets = secrets.map_err(|error| misspelt::explain(error, surroundings))?;
+        let secrets = settings.signing_secrets(env.read_file);
+        let secrets = secrets.map_err(|error| misspelt::explain(error, env))?;
         let mut config = Config::from_settings(&settings, secrets)?;
-        config.proxy = Proxy::from_variables(surroundings.variable);
+        config.proxy = Proxy::from_variables(env.variable);
         let proxy = config.proxy.iter().flat_map(Proxy::notices);
         config.notices.extend(proxy);
-        config.notices.extend(misspelt::notices(surroundings));
+        config.notices.extend(misspelt::notices(env));
         Ok(config)
     }
 
     /// Of the bot's options, `manifest` takes only the one about commands.
-    fn into_manifest(mut self, surroundings: &Surroundings<'_>) -> Result<Invocation, Error> {
+    fn into_manifest(mut self, env: &Env<'_>) -> Result<Invocation, Error> {
         let is_about_commands = |opt: &Opt| opt.setting == Setting::Commands;
         let (flags, others) = std::mem::take(&mut self.flags)
             .into_iter()
@@ -109,7 +106,7 @@ impl Line {
         self.flags = others;
         let is_link = self.is_link;
         let url = self.into_only_word(Command::Manifest, Error::NoUrl)?;
-        let commands = gather(flags, surroundings, is_about_commands).commands()?;
+        let commands = gather(flags, env, is_about_commands).commands()?;
         Ok(Invocation::Manifest {
             commands,
             url,
@@ -117,8 +114,8 @@ impl Line {
         })
     }
 
-    fn into_check(self, surroundings: &Surroundings<'_>) -> Result<Invocation, Error> {
-        match self.into_config(surroundings) {
+    fn into_check(self, env: &Env<'_>) -> Result<Invocation, Error> {
+        match self.into_config(env) {
             Ok(config) => Ok(Invocation::Check { config: Ok(config) }),
             Err(Error::Setting(error)) => Ok(Invocation::Check {
                 config: Err(error.to_string()),
@@ -127,7 +124,7 @@ impl Line {
         }
     }
 
-    fn into_try(self, surroundings: &Surroundings<'_>) -> Result<Invocation, Error> {
+    fn into_try(self, env: &Env<'_>) -> Result<Invocation, Error> {
         let text = match self.words.as_slice() {
             [] => TRIAL_TEXT.to_owned(),
             words => words.join(" "),
@@ -140,10 +137,10 @@ impl Line {
                 flags: self.flags,
                 ..Self::default()
             };
-            let config = line.into_config(surroundings)?;
+            let config = line.into_config(env)?;
             return Ok(Invocation::TryAt { url, text, config });
         }
-        let mut settings = gather(self.flags, surroundings, |opt| opt.variable_in_trial);
+        let mut settings = gather(self.flags, env, |opt| opt.variable_in_trial);
         if !settings.has(Setting::Listen) {
             settings.give(Setting::Listen, "--listen", TRIAL_LISTEN.into());
         }
@@ -173,8 +170,8 @@ impl Line {
 }
 
 /// The directory that systemd has made for the service's state: the first, of several.
-fn state_directory(surroundings: &Surroundings<'_>) -> Option<OsString> {
-    let directories = (surroundings.variable)(STATE_DIRECTORY)?;
+fn state_directory(env: &Env<'_>) -> Option<OsString> {
+    let directories = (env.variable)(STATE_DIRECTORY)?;
     let first = directories.as_bytes().split(|b| *b == b':').next()?;
     (!first.is_empty()).then(|| OsStr::from_bytes(first).to_owned())
 }
@@ -182,7 +179,7 @@ fn state_directory(surroundings: &Surroundings<'_>) -> Option<OsString> {
 /// Collects the variables that `heeds` accepts, then the flags, which override them.
 fn gather(
     flags: Vec<(&'static Opt, OsString)>,
-    surroundings: &Surroundings<'_>,
+    env: &Env<'_>,
     heeds: impl Fn(&Opt) -> bool,
 ) -> Settings {
     let mut settings = Settings::default();
@@ -194,7 +191,7 @@ fn gather(
             value.is_empty() || text.is_some_and(str::is_empty)
         };
         let is_set = |value: &OsString| opt.setting == Setting::SigningSecrets || !is_empty(value);
-        if let Some(value) = (surroundings.variable)(opt.variable).filter(is_set) {
+        if let Some(value) = (env.variable)(opt.variable).filter(is_set) {
             settings.give(opt.setting, opt.variable, value);
         }
     }

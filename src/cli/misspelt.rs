@@ -2,9 +2,9 @@
 
 use std::ffi::OsStr;
 
+use super::env::Env;
 use super::error::Error;
 use super::options::{OPTIONS, Opt, nearest};
-use super::surroundings::Surroundings;
 use crate::config::{self, Notice, Setting, Shown};
 
 /// What the names of our own variables begin with.
@@ -14,20 +14,20 @@ const PREFIX: &str = "TORRAP_";
 const LINES_MAX: usize = 8;
 
 /// A warning for each variable that was most likely meant as a setting, up to a few of them.
-pub(super) fn notices(surroundings: &Surroundings<'_>) -> Vec<Notice> {
-    let names = surroundings.names.iter().filter_map(|name| name.to_str());
-    let mut lines: Vec<_> = names.filter_map(|name| line(name, surroundings)).collect();
+pub(super) fn notices(env: &Env<'_>) -> Vec<Notice> {
+    let names = env.names.iter().filter_map(|name| name.to_str());
+    let mut lines: Vec<_> = names.filter_map(|name| line(name, env)).collect();
     lines.sort();
     lines.truncate(LINES_MAX);
     lines.into_iter().map(Notice::warning).collect()
 }
 
 /// The error about a secret that is missing names the variable that may have been meant to hold it.
-pub(super) fn explain(error: config::Error, surroundings: &Surroundings<'_>) -> Error {
+pub(super) fn explain(error: config::Error, env: &Env<'_>) -> Error {
     if error != config::Error::SecretMissing {
         return Error::Setting(error);
     }
-    let names = surroundings.names.iter().filter_map(|name| name.to_str());
+    let names = env.names.iter().filter_map(|name| name.to_str());
     let mut misspelt = names.filter_map(|name| {
         let meant = meant(name).filter(|opt| is_secret(opt) && opt.variable != name)?;
         Some(Error::SecretMisspelt {
@@ -46,12 +46,12 @@ fn is_secret(opt: &Opt) -> bool {
 }
 
 /// What to say about a variable, if there is anything.
-fn line(name: &str, surroundings: &Surroundings<'_>) -> Option<String> {
+fn line(name: &str, env: &Env<'_>) -> Option<String> {
     if OPTIONS.iter().any(|opt| opt.variable == name) {
         return None;
     }
     // Read only where it decides: the value may be a secret.
-    let is_url = || (surroundings.variable)(name).is_some_and(|value| is_url(&value));
+    let is_url = || (env.variable)(name).is_some_and(|value| is_url(&value));
     if is_service_link(name) || (name.ends_with("_PORT") && is_url()) {
         return None;
     }
@@ -126,12 +126,12 @@ mod tests {
             let found = variables.iter().find(|(key, _)| *key == name);
             found.map(|(_, value)| OsString::from(value))
         };
-        let surroundings = Surroundings {
+        let env = Env {
             variable: &variable,
             names: &names,
             read_file: &|_| Err(std::io::ErrorKind::NotFound.into()),
         };
-        let notices = notices(&surroundings);
+        let notices = notices(&env);
         assert!(notices.iter().all(Notice::is_warning));
         notices.into_iter().map(|notice| notice.line).collect()
     }

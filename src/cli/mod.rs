@@ -1,21 +1,21 @@
 //! The command line: arguments and variables in, what to do out.
 
 mod command;
+mod env;
 mod error;
 mod help;
 mod invocation;
 mod line;
 mod misspelt;
 mod options;
-mod surroundings;
 #[cfg(test)]
 mod tests;
 
+pub use env::Env;
 pub use error::Error;
 pub use invocation::{Invocation, TRIAL_TEXT};
 use line::Line;
 pub use options::{OPTIONS, Opt, rows};
-pub use surroundings::Surroundings;
 
 use std::ffi::OsString;
 
@@ -30,7 +30,7 @@ use crate::config::clean;
 ///
 /// # Errors
 /// The first thing that is wrong. All of them are for exit code 2.
-pub fn parse<I>(args: I, surroundings: &Surroundings<'_>) -> Result<Invocation, Error>
+pub fn parse<I>(args: I, env: &Env<'_>) -> Result<Invocation, Error>
 where
     I: IntoIterator,
     I::Item: Into<OsString>,
@@ -61,7 +61,7 @@ where
             Value(word) => line.push(into_text(word)?)?,
         }
     }
-    line.into_invocation(surroundings)
+    line.into_invocation(env)
 }
 
 fn into_text(word: OsString) -> Result<String, Error> {

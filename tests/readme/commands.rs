@@ -7,7 +7,7 @@ use std::process::Command;
 
 use test_support::Binary;
 use test_support::repository::{read, root, rust_files};
-use torrap::cli::{self, Invocation, Surroundings};
+use torrap::cli::{self, Env, Invocation};
 
 use crate::{GUIDES, README, code_spans, is_module, split};
 
@@ -116,12 +116,12 @@ fn check_cargo(words: &[&str], command: &str) {
 
 /// The command line is one on a machine where the secret is set. What needs nothing else is run.
 fn run(args: &[&str], command: &str) {
-    let surroundings = Surroundings {
+    let env = Env {
         variable: &|name| (name == "SLACK_SIGNING_SECRET").then(|| OsString::from("secret")),
         names: &[],
         read_file: &|_| Err(io::ErrorKind::NotFound.into()),
     };
-    let invocation = cli::parse(args, &surroundings);
+    let invocation = cli::parse(args, &env);
     let extra: &[&str] = match invocation {
         Ok(Invocation::Try { .. }) => &["--delay", "0"],
         Ok(Invocation::Manifest { .. } | Invocation::Help(_) | Invocation::Version(_)) => &[],

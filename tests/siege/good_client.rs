@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use torrap::tools::trial::command::PATIENCE;
+use torrap::tools::trial::command::ACKNOWLEDGEMENT_TIMEOUT;
 
 use super::server::Server;
 
@@ -73,8 +73,8 @@ fn is_open(stream: &TcpStream) -> bool {
 }
 
 fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    let stream = TcpStream::connect_timeout(&address, ACKNOWLEDGEMENT_TIMEOUT)?;
+    stream.set_read_timeout(Some(ACKNOWLEDGEMENT_TIMEOUT))?;
     stream.set_nodelay(true)?;
     Ok(stream)
 }

@@ -12,7 +12,7 @@ use crate::config::Config;
 
 const SECRET: (&str, &str) = ("SLACK_SIGNING_SECRET", "8f742231b10e");
 
-/// Parses a line in surroundings of `variables` and one file, `/run/secret`.
+/// Parses a line in an environment of `variables` and one file, `/run/secret`.
 fn parse_in(variables: &[(&str, &str)], args: &[&str]) -> Result<Invocation, String> {
     let variable = |name: &str| {
         let found = variables.iter().find(|(variable, _)| *variable == name);
@@ -23,12 +23,12 @@ fn parse_in(variables: &[(&str, &str)], args: &[&str]) -> Result<Invocation, Str
         _ => Err(io::Error::new(io::ErrorKind::NotFound, "no such file")),
     };
     let names: Vec<_> = variables.iter().map(|(name, _)| name.into()).collect();
-    let surroundings = Surroundings {
+    let env = Env {
         variable: &variable,
         names: &names,
         read_file: &read_file,
     };
-    let invocation = parse(args, &surroundings).map_err(|error| error.to_string());
+    let invocation = parse(args, &env).map_err(|error| error.to_string());
     if let Err(line) = &invocation {
         assert!(
             !line.chars().any(char::is_control),
@@ -274,17 +274,17 @@ fn options_may_stand_before_the_command() {
 fn what_is_not_utf_8_is_refused_except_in_a_path() {
     use std::os::unix::ffi::OsStrExt;
     let bad = OsStr::from_bytes(b"\xff").to_owned();
-    let surroundings = |name: &str| {
+    let env = |name: &str| {
         let secret = || Some(OsString::from(SECRET.1));
         if name == SECRET.0 { secret() } else { None }
     };
     let read_file = |_: &Path| Ok(Vec::new());
-    let surroundings = Surroundings {
-        variable: &surroundings,
+    let env = Env {
+        variable: &env,
         names: &[],
         read_file: &read_file,
     };
-    let line = |args: [&OsStr; 2]| parse(args, &surroundings).map_err(|error| error.to_string());
+    let line = |args: [&OsStr; 2]| parse(args, &env).map_err(|error| error.to_string());
 
     let error = line(["--delay".as_ref(), &bad]).unwrap_err();
     assert_eq!(

@@ -9,7 +9,7 @@ pub use crate::slack::request::{form, signed as request};
 
 /// How long an answer may take before Slack shows the person an error
 /// (docs.slack.dev/interactivity/implementing-slash-commands).
-pub const PATIENCE: Duration = Duration::from_secs(3);
+pub const ACKNOWLEDGEMENT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A response as it arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,8 +27,8 @@ pub struct Response {
 /// # Errors
 /// No connection, no answer in time, or no HTTP.
 pub fn send(address: SocketAddr, request: &[u8]) -> io::Result<Response> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    let mut stream = TcpStream::connect_timeout(&address, ACKNOWLEDGEMENT_TIMEOUT)?;
+    stream.set_read_timeout(Some(ACKNOWLEDGEMENT_TIMEOUT))?;
     stream.write_all(request)?;
     receive(&mut stream)
 }

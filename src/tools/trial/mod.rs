@@ -13,7 +13,7 @@ use std::io::{self, Write};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use self::command::{PATIENCE, Response};
+use self::command::{ACKNOWLEDGEMENT_TIMEOUT, Response};
 use self::stand_in::{Answer, Post, SlackStandIn};
 use crate::commands::{self, Choice};
 use crate::config::{Config, SigningSecret};
@@ -81,24 +81,24 @@ pub fn run(
     config.proxy = None;
     let delay = Duration::from_millis(config.delay_ms);
     let running = Running::start(&config)?;
-    let mut story = Story {
+    let mut transcript = Transcript {
         start: Instant::now(),
         out,
         is_terminal,
         choice: choice(&config),
         in_channel: config.in_channel,
     };
-    story.tell(
+    transcript.tell(
         "torrap",
         &format!("listens on http://{}/slack", running.address()),
     )?;
-    let (sent, response) = story.command(text, &secret, &running, &stand_in)?;
+    let (sent, response) = transcript.command(text, &secret, &running, &stand_in)?;
     let right = match response.status {
-        200 if response.content == story.acknowledgement().as_bytes() => {
-            story.reply(text, &stand_in, sent, delay, true)?
+        200 if response.content == transcript.acknowledgement().as_bytes() => {
+            transcript.reply(text, &stand_in, sent, delay, true)?
         }
-        200 => story.usage(text, &response)?,
-        status => story.verdict(Err(format!("expected 200, got {status}")))?,
+        200 => transcript.usage(text, &response)?,
+        status => transcript.verdict(Err(format!("expected 200, got {status}")))?,
     };
     running.stop()?;
     Ok(right)
@@ -149,7 +149,7 @@ impl Running {
 }
 
 /// What is told, line by line, each with its time since the start.
-struct Story<'a> {
+struct Transcript<'a> {
     start: Instant,
     out: &'a mut dyn Write,
     is_terminal: bool,
@@ -159,7 +159,7 @@ struct Story<'a> {
     in_channel: bool,
 }
 
-impl Story<'_> {
+impl Transcript<'_> {
     fn visibility(&self) -> Visibility {
         self.choice.command().visibility_of_replies(self.in_channel)
     }
@@ -220,9 +220,9 @@ impl Story<'_> {
         is_sure: bool,
     ) -> io::Result<bool> {
         let Some(post) = self.think(stand_in, sent, delay)? else {
-            let patience = PATIENCE.as_secs();
+            let timeout = ACKNOWLEDGEMENT_TIMEOUT.as_secs();
             return self.verdict(Err(format!(
-                "no reply within {patience} s after the thinking"
+                "no reply within {timeout} s after the thinking"
             )));
         };
         let content = String::from_utf8_lossy(&post.content).into_owned();
@@ -253,9 +253,12 @@ impl Story<'_> {
                 "torrap",
                 &format!("thinking… ({} s)", Seconds { ms: millis(delay) }),
             )?;
-            return Ok(stand_in.wait_for(1, delay + PATIENCE).into_iter().next());
+            return Ok(stand_in
+                .wait_for(1, delay + ACKNOWLEDGEMENT_TIMEOUT)
+                .into_iter()
+                .next());
         }
-        let deadline = sent + delay + PATIENCE;
+        let deadline = sent + delay + ACKNOWLEDGEMENT_TIMEOUT;
         let frames = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
         for frame in frames.iter().cycle() {
             if let Some(post) = stand_in.wait_for(1, FRAME).into_iter().next() {

@@ -4,9 +4,9 @@ use std::io::{self, ErrorKind, Write};
 use std::net::{TcpListener, ToSocketAddrs};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use super::command::PATIENCE;
+use super::command::ACKNOWLEDGEMENT_TIMEOUT;
 use super::stand_in::{Answer, SlackStandIn};
-use super::{Error, PATH, Story, choice};
+use super::{Error, PATH, Transcript, choice};
 use crate::commands;
 use crate::config::Config;
 use crate::delivery;
@@ -38,7 +38,7 @@ pub fn run(
     is_terminal: bool,
 ) -> Result<bool, Error> {
     let agent = delivery::client(config)?;
-    let mut story = Story {
+    let mut transcript = Transcript {
         start: Instant::now(),
         out,
         is_terminal,
@@ -49,7 +49,7 @@ pub fn run(
     let (text, origin) = match &local {
         Some((origin, _)) => (text, (*origin).clone()),
         None => {
-            story.tell(
+            transcript.tell(
                 "note",
                 "no --reply-origin leads to this machine, so this sends help and looks at the acknowledgement only; \
                  to see a reply as well, give both torrap try and the bot --reply-origin http://127.0.0.1:9000",
@@ -59,7 +59,7 @@ pub fn run(
         }
     };
     let name = &choice(config).name;
-    story.tell("Slack", &format!("sends {name} {text} to {url}"))?;
+    transcript.tell("Slack", &format!("sends {name} {text} to {url}"))?;
     let content = request::form(name, text, &format!("{origin}{PATH}"));
     let sent = Instant::now();
     let reached = match post(&agent, url, config, content) {
@@ -69,26 +69,26 @@ pub fn run(
                 ureq::Error::Timeout(_) => "operation_timeout",
                 _ => "dispatch_failed",
             };
-            return Ok(story.verdict(Err(format!(
+            return Ok(transcript.verdict(Err(format!(
                 "{error}; Slack would have shown {shown}: look at the tunnel or proxy, its certificate, and the URL"
             )))?);
         }
     };
     let (status, took_ms) = (reached.status, reached.took_ms);
-    story.tell("bot", &format!("answers {status} after {took_ms} ms"))?;
+    transcript.tell("bot", &format!("answers {status} after {took_ms} ms"))?;
     if let Some(fault) = fault(&reached, &origin) {
-        return Ok(story.verdict(Err(fault))?);
+        return Ok(transcript.verdict(Err(fault))?);
     }
     match local {
-        Some((_, stand_in)) if reached.content == story.acknowledgement() => {
+        Some((_, stand_in)) if reached.content == transcript.acknowledgement() => {
             let delay = std::time::Duration::from_millis(config.delay_ms);
-            Ok(story.reply(text, &stand_in, sent, delay, false)?)
+            Ok(transcript.reply(text, &stand_in, sent, delay, false)?)
         }
         _ => {
-            story.tell("bot", &format!("says {}", reached.content))?;
+            transcript.tell("bot", &format!("says {}", reached.content))?;
             let is_usage = commands::is_help(text) && !reached.content.is_empty();
             let verdict = is_usage.then_some(());
-            Ok(story.verdict(verdict.ok_or_else(|| {
+            Ok(transcript.verdict(verdict.ok_or_else(|| {
                 "that is all that Slack would have shown, to the person alone".to_owned()
             }))?)
         }
@@ -97,9 +97,9 @@ pub fn run(
 
 /// What Slack would have shown instead of an answer, and what to do about it.
 fn fault(reached: &Reached, origin: &str) -> Option<String> {
-    let patience_ms = millis(PATIENCE);
+    let timeout_ms = millis(ACKNOWLEDGEMENT_TIMEOUT);
     let what = match reached.status {
-        200 if reached.took_ms > patience_ms => {
+        200 if reached.took_ms > timeout_ms => {
             return Some("too late: Slack would have shown operation_timeout".to_owned());
         }
         200 => return None,
