@@ -1,4 +1,4 @@
-//! A whole command without a socket: bytes in, response bytes out, the reply owed.
+//! A whole command without a socket: bytes in, response bytes out, the reply scheduled.
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;

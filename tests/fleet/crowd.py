@@ -125,7 +125,7 @@ def is_closed(member: socket.socket) -> bool:
 
 
 def assert_refusal_ends() -> None:
-    """Whoever asks for something else is refused, and has no connection to be idle on."""
+    """A client that asks for something else is refused, and keeps no connection to be idle on."""
     tls = ssl._create_unverified_context()
     with socket.create_connection((FRONT_ADDRESS, 443), PATIENCE) as plain:
         with tls.wrap_socket(plain, server_hostname="torrap.example") as refused:

@@ -164,7 +164,7 @@ fn refusals_and_failures_are_counted_by_reason() {
 }
 
 #[test]
-fn each_door_has_its_own_resources() {
+fn each_listener_has_its_own_resources() {
     let torrap = Torrap::with(|_| Answer::ok(), watched);
     let mut front = torrap.connect();
     assert_eq!(get(&mut front, "/metrics").status, 404);

@@ -58,7 +58,7 @@ fn unbelievable(form: &str) -> Vec<(&'static str, Draft)> {
 }
 
 #[test]
-fn whoever_is_not_believed_hears_the_same_whatever_the_reason() {
+fn a_request_that_is_not_verified_gets_the_same_answer_whatever_the_reason() {
     let torrap = Torrap::start();
     let requests = unbelievable(&form(&torrap));
     for (reason, request) in &requests {

@@ -373,7 +373,7 @@ fn the_log_tells_who_typed_a_command_and_where() {
 }
 
 #[test]
-fn all_see_every_reply_if_the_settings_say_so_and_nobody_is_pinged() {
+fn all_see_every_reply_if_the_settings_say_so_and_no_one_is_pinged() {
     let torrap = Torrap::with(|_| Answer::ok(), |config| config.in_channel = true);
     assert_acknowledged_for_all(&torrap.command(">lennahc!<"));
     assert_eq!(

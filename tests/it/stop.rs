@@ -114,7 +114,7 @@ fn a_reply_that_is_being_sent_when_the_time_is_over_is_undelivered() {
 }
 
 #[test]
-fn nothing_owed_is_nothing_to_wait_for() {
+fn with_nothing_pending_a_stop_waits_for_nothing() {
     let torrap = Torrap::with(|_| Answer::ok(), |config| config.drain_ms = 60_000);
     let mut idle = established(&torrap);
     let mut silent = torrap.connect();
@@ -127,7 +127,7 @@ fn nothing_owed_is_nothing_to_wait_for() {
 }
 
 #[test]
-fn while_draining_nobody_new_is_let_in_and_the_idle_are_let_go() {
+fn while_draining_no_connection_is_accepted_and_idle_ones_are_closed() {
     let (torrap, gate) = gated();
     let mut idle = established(&torrap);
     assert_acknowledged(&torrap.command("abc"));
@@ -196,7 +196,7 @@ fn a_request_that_never_ends_does_not_outlast_the_drain_time() {
 }
 
 #[test]
-fn a_strangers_byte_holds_up_a_stop_for_a_moment_only() {
+fn an_unauthenticated_byte_holds_up_a_stop_for_a_moment_only() {
     let torrap = Torrap::with(|_| Answer::ok(), |config| config.drain_ms = 60_000);
     let mut client = established(&torrap);
     client.send("P");

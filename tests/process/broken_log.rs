@@ -63,7 +63,8 @@ fn address_in<R: BufRead + Send + 'static>(log: R) -> (R, SocketAddr) {
     (log, address.parse().unwrap())
 }
 
-/// A standard stream that takes not one byte more, and nobody reads: its other end, and how many bytes are in it.
+/// A standard stream that takes not one byte more and that no process reads: its other end, and how many bytes are
+/// in it.
 pub fn full(is_nonblocking: bool) -> (Stdio, UnixStream, usize) {
     let mut filled = 0;
     let (mut ours, theirs) = UnixStream::pair().unwrap();
@@ -158,7 +159,7 @@ fn a_slow_reader_of_a_pipe_that_does_not_block() {
         slack,
         address,
     };
-    // Nobody reads meanwhile.
+    // // The log is not read meanwhile.
     bot.commands("olleh", COMMANDS);
     bot.posts(COMMANDS);
     let (sender, all) = channel();
@@ -239,7 +240,7 @@ fn no_standard_streams_at_all() {
 }
 
 #[test]
-fn an_error_at_the_start_that_nobody_reads_is_an_exit_code_still() {
+fn an_error_at_the_start_that_is_not_read_is_an_exit_code_still() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     for (listen, level, code) in [(address.as_str(), "trace", 1), ("nonsense", "off", 2)] {

@@ -1,4 +1,4 @@
-//! The journal's directory in the hands of people: deleted, moved, replaced, shared, full of strangers.
+//! The journal's directory, deleted, moved, replaced, shared, and with files of other programs.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -25,7 +25,7 @@ fn nothing_is_acknowledged_into_a_directory_that_is_gone() {
     assert!(!is_acknowledged(&bot));
     let why = "the directory was moved, deleted or replaced";
     bot.process.read_until(why);
-    // A graceful stop would wait for the reply that is owed, since nobody else will post it.
+    // A graceful stop would wait for the pending reply, since no other process will post it.
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn a_file_that_was_deleted_is_followed_by_another_at_once() {
     assert!(report.contains("owed: 2\n"), "a and c: {report}");
 }
 
-/// Whoever takes it for a leftover and deletes it must not let a second bot in.
+/// A person who takes it for a leftover and deletes it must not thereby let a second bot start.
 #[test]
 fn the_lock_does_not_go_with_its_file() {
     let directory = Scratch::new("lock");
@@ -100,7 +100,7 @@ fn the_lock_does_not_go_with_its_file() {
 }
 
 #[test]
-fn what_is_no_file_is_a_damaged_segment_and_holds_up_nobody() {
+fn what_is_no_file_is_a_damaged_segment_and_holds_up_no_reply() {
     let directory = Scratch::new("strangers");
     let mut bot = start(&directory, "0.2");
     bot.command("a");

@@ -89,7 +89,7 @@ fn a_disk_that_becomes_read_only_makes_busy_until_it_can_be_written_again() {
     assert!(log.contains("Read-only file system"), "{log}");
 
     disk.remount("rw");
-    // By itself: nobody has sent a command meanwhile.
+    // By itself: no client has sent a command meanwhile.
     poll_for("readiness", || (readiness(&bot).0 == 200).then_some(()));
     bot.process.read_until("journal: can be written again");
     bot.command("d");

@@ -90,7 +90,7 @@ fn a_stop_leaves_what_is_pending_to_the_next_start_and_takes_under_a_second() {
 
 /// Files that are open tell nothing of that, and another process may have the path by now.
 #[test]
-fn nothing_is_promised_or_left_to_a_directory_that_was_removed() {
+fn nothing_is_acknowledged_or_left_to_a_directory_that_was_removed() {
     let directory = Scratch::new("removed");
     for is_made_anew in [false, true] {
         let mut bot = start(&directory, "1");
@@ -109,7 +109,7 @@ fn nothing_is_promised_or_left_to_a_directory_that_was_removed() {
 }
 
 #[test]
-fn nobody_else_can_look_and_a_second_bot_is_refused() {
+fn no_other_user_can_look_and_a_second_bot_is_refused() {
     let directory = Scratch::new("alone");
     let mut bot = start(&directory, "1000");
     bot.command("olleh");

@@ -53,9 +53,9 @@ fn a_name_listens_on_every_address_that_it_has() {
     assert_eq!(addresses, expected);
 }
 
-/// Shared or not: the system would give each door some of the connections of the other one.
+/// Shared or not: the kernel would give each listener some of the connections of the other one.
 #[test]
-fn one_address_cannot_be_both_doors() {
+fn one_address_cannot_have_both_listeners() {
     let free = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
     let address = free.unwrap().to_string();
     for shared in ["no", "yes"] {

@@ -174,7 +174,7 @@ fn nor_when_the_receiver_repeats_what_it_was_sent() {
 
 #[test]
 fn nor_when_there_is_no_receiver() {
-    // Bound, so that nobody else gets the port, and not listening.
+    // Bound, so that no other process gets the port, and not listening.
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     socket
         .bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())

@@ -30,7 +30,7 @@ fn each_signal_that_asks_for_an_end_is_a_graceful_stop() {
 }
 
 #[test]
-fn a_reply_that_is_owed_is_sent_before_the_exit() {
+fn a_pending_reply_is_sent_before_the_exit() {
     let mut bot = TORRAP.start(|command| {
         command.env("TORRAP_DELAY", "0.7");
     });
@@ -184,7 +184,7 @@ fn a_signal_that_was_blocked_at_the_start_is_heard() {
 }
 
 #[test]
-fn a_limit_of_file_sizes_is_a_full_disk_and_kills_nobody() {
+fn a_limit_of_file_sizes_is_a_full_disk_and_kills_no_process() {
     let scratch = Scratch::new("file-size");
     std::fs::create_dir(scratch.path()).unwrap();
     let log = scratch.join("log");

@@ -65,7 +65,7 @@ fn a_restart_on_a_passed_socket_refuses_no_connection() {
     assert_eq!(slack.wait_for(1, PATIENCE).len(), 1);
     assert_eq!(first.stop(), Some(0));
 
-    // Nobody runs: whoever comes now waits in the kernel for the next one.
+    // No process runs: a client that connects now waits in the kernel for the next one.
     let mut waiting = Client::connect(address);
     let mut second = start();
     assert_eq!(waiting.exchange(request()).status, 200);
@@ -92,7 +92,7 @@ fn a_socket_called_metrics_is_for_those_who_watch() {
 }
 
 #[test]
-fn several_sockets_go_to_their_doors_by_name() {
+fn several_sockets_go_to_their_listeners_by_name() {
     let slack = SlackStandIn::start(|_| Answer::ok()).unwrap();
     let ((front, address), (watch, watched)) = (listener(), listener());
     let mut command = activated_by(PASS_TWO, BINARY, front, &slack.origin());
@@ -155,7 +155,7 @@ fn a_number_of_descriptors_that_is_none_is_named() {
 }
 
 #[test]
-fn descriptors_for_another_process_or_for_nobody_are_left_alone() {
+fn descriptors_for_another_process_or_for_none_are_left_alone() {
     // Memory for the second number of descriptors would be 16 GB.
     for (pid, fds) in [
         (Some("1"), "1"),
@@ -240,7 +240,7 @@ fn what_is_left_over_of_a_service_manager_is_one_warning() {
     let scratch = Scratch::new("left-over");
     std::fs::create_dir(scratch.path()).unwrap();
     let (gone, stream) = (scratch.join("gone"), scratch.join("stream"));
-    // Its file stays, and nobody listens there any more.
+    // Its file stays, and no process listens there any more.
     drop(UnixDatagram::bind(&gone).unwrap());
     let _listening = UnixListener::bind(&stream).unwrap();
     let paths = [

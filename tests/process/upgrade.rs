@@ -54,8 +54,8 @@ pub struct Load {
     clients: Vec<JoinHandle<Promised>>,
 }
 
-/// The paths of all `response_url`s that an acknowledgement has promised a reply to, and how long the
-/// slowest acknowledgement took.
+/// The paths of the `response_url`s of all commands that were acknowledged, and how long the slowest
+/// acknowledgement took.
 #[derive(Default)]
 pub struct Promised {
     pub paths: Vec<String>,

@@ -14,7 +14,7 @@ from client import PATIENCE, SECRET, Address
 
 HERE = Path(__file__).resolve().parent
 LISTENING = "0A"  # in the kernel's table of connections
-ATTEMPTS = 3  # a port that was free may be taken by somebody else before it is used
+ATTEMPTS = 3  # a port that was free may be taken by another process before it is used
 
 
 class SlackStandIn:
@@ -52,7 +52,7 @@ class SlackStandIn:
         self.server.server_close()
 
     def wait_for(self, text: str, count: int) -> int:
-        """How many replies with this text there are, once there are so many or patience is over."""
+        """How many replies with this text there are, once there are so many or the time is over."""
         with self.posted:
             self.posted.wait_for(lambda: self.texts.count(text) >= count, PATIENCE)
             return self.texts.count(text)

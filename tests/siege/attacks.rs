@@ -186,7 +186,7 @@ fn silent(besieger: &Besieger) -> String {
     throng(besieger, b"")
 }
 
-/// More than there are places, and whoever is thrown out comes back.
+/// More than there are places, and a client that is closed comes back.
 fn throng(besieger: &Besieger, first: &[u8]) -> String {
     const COUNT: usize = 9_000;
     let mut throng = besieger.crowd(COUNT, first);

@@ -98,7 +98,7 @@ pub fn send_and_hear_out(mut stream: TcpStream, bytes: &[u8]) -> usize {
     answers.len()
 }
 
-/// Sends one and the same again and again, until nobody takes it or there was enough of it.
+/// Sends one and the same again and again, until it is not read any more or there was enough of it.
 pub fn send_without_end(stream: &mut TcpStream, piece: &[u8], bytes_max: usize) -> usize {
     let bulk = piece.repeat(16 * 1024 / piece.len() + 1);
     let mut sent = 0;

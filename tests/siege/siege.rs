@@ -13,7 +13,7 @@
     clippy::disallowed_methods,
     clippy::disallowed_types
 )] // a test program
-#![allow(unreachable_pub)] // nobody else reaches into it
+#![allow(unreachable_pub)] // no other crate uses it
 
 mod attacks;
 mod besieger;
@@ -124,7 +124,7 @@ fn siege(seconds: u64, only: Option<&str>) -> ExitCode {
     ExitCode::from(u8::from(!is_good))
 }
 
-/// Nobody, each kind alone, some with few descriptors, and all at once.
+/// No attacker, each kind alone, some with few descriptors, and all at once.
 fn scenarios() -> Vec<Scenario> {
     let scenario = |name, attacks| Scenario {
         name,

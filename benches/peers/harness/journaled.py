@@ -21,7 +21,7 @@ LOADS = {
     "20,000 a second": {"connections": 256, "rate": 20_000},
     "50,000 a second": {"connections": 256, "rate": 50_000},
 }
-# Replies that are owed for half an hour, and the bytes of their texts: few that keep a log of the smallest bound from
+# Replies that are pending for half an hour, and the bytes of their texts: few that keep a log of the smallest bound from
 # being deleted, and so many that three times their size is more than that.
 STRAGGLERS = {"few": (1_000, 0), "large": (3_000, 8_192)}
 # The texts of what passes by meanwhile: so long that it would be hundreds of megabytes.
@@ -144,7 +144,7 @@ class Later(BaseHTTPRequestHandler):
 
 
 def stragglers(bench: Bench, server: Server, folder: Path) -> dict[str, dict[str, float]]:
-    """The size of the log with some replies that are owed for half an hour, and everything else passing by."""
+    """The size of the log with some replies that are pending for half an hour, and everything else passing by."""
     receiver = ThreadingHTTPServer(("127.0.0.1", 0), Later)
     threading.Thread(target=receiver.serve_forever, daemon=True).start()
     origin = f"http://127.0.0.1:{receiver.server_port}"

@@ -12,7 +12,7 @@ from .servers import CLIENT_CORE, ORIGIN, SECRET, SINK, Running, Server, argumen
 NEVER = 600
 CONNECTIONS = 64
 RATE = 20_000
-# Replies owed at once end to end: enough to keep 64 connections to Slack busy.
+# Replies pending at once end to end: enough to keep 64 connections to Slack busy.
 WINDOW = 512
 KIB = 1024
 # Replies that fall due together, s after their commands, and the commands a second meanwhile.

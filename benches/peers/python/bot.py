@@ -49,7 +49,7 @@ class Bot:
         url = form["response_url"]
         if not url.startswith(self.origin):
             return web.Response(status=400)
-        # A task that nobody holds may be collected before it is done.
+        # A task without a reference may be collected before it is done.
         task = asyncio.create_task(self.reply(url, form["text"]))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)

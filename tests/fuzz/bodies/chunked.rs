@@ -40,7 +40,7 @@ fn assert_goes_on(seen: &Seen, rest: &[u8], limits: &Limits) {
     assert_eq!((seen.closed, seen.idle), (fresh.closed, fresh.idle));
 }
 
-/// Such that short inputs meet them.
+/// Low limits, so that short inputs meet them.
 fn narrow() -> Limits {
     Limits {
         head_bytes_max: 80,

@@ -82,7 +82,7 @@ fn decode(raw: &[u8]) -> Vec<u8> {
     expected
 }
 
-/// Slack's check is exactly one `ssl_check`, plainly 1, and no command; nobody else gets in by it.
+/// Slack's check is exactly one `ssl_check`, plainly 1, and no command; no other request passes by it.
 fn check_certificate(content: &[u8], decoded: &[Decoded], raw: &[Raw<'_>]) {
     let count = |name: &[u8]| decoded.iter().filter(|pair| pair.0 == name).count();
     let at = decoded.iter().position(|pair| pair.0 == b"ssl_check");

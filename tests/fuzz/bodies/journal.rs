@@ -41,13 +41,13 @@ pub fn check(bytes: &[u8]) {
     };
     let (_, again) = Process::start(files.clone()).expect("as before");
     assert_eq!(again, recovery, "the same each time");
-    let owed = process.owed.clone();
-    assert_eq!(owed.len(), recovery.pending);
+    let pending = process.pending.clone();
+    assert_eq!(pending.len(), recovery.pending);
     let shown = shown.expect("what can be started on can be looked at");
     assert_eq!(shown, recovery.pending + recovery.foreign);
-    let expected = surely_owed(&files);
+    let expected = surely_pending(&files);
     if let Some(expected) = &expected {
-        assert!(is_part(expected, &owed), "{expected:?} of {owed:?}");
+        assert!(is_part(expected, &pending), "{expected:?} of {pending:?}");
     }
     match expected {
         Some(expected) if numbers == 0xffff => goes_on(process, expected),
@@ -55,11 +55,11 @@ pub fn check(bytes: &[u8]) {
     }
 }
 
-/// One more command: it is owed with the others when the next process starts, and so it is when the journal has
+/// One more command: it is pending with the others when the next process starts, and so it is when the journal has
 /// copied all that is pending and deleted the old segments.
 fn goes_on(mut process: Process, mut expected: Vec<String>) {
-    let mut all = process.owed.clone();
-    let owed = all.len();
+    let mut all = process.pending.clone();
+    let pending = all.len();
     let is_kept = process.accept();
     if is_kept {
         expected.push(TEXT.to_owned());
@@ -73,7 +73,7 @@ fn goes_on(mut process: Process, mut expected: Vec<String>) {
         process.tend();
         let files = process.journal.disk().clone();
         let (process, recovery) = Process::start(files).expect("its own journal");
-        let mut copied = process.owed;
+        let mut copied = process.pending;
         copied.sort_unstable();
         all.sort_unstable();
         assert_eq!(copied, all, "a checkpoint changes nothing");
@@ -82,9 +82,9 @@ fn goes_on(mut process: Process, mut expected: Vec<String>) {
     let is_full = files.0.contains_key(&segments::name(u32::MAX));
     assert!(is_kept || is_full, "a disk that works takes a command");
     let (process, _) = Process::start(files).expect("its own journal");
-    let later = process.owed;
+    let later = process.pending;
     assert!(is_part(&expected, &later), "{expected:?} of {later:?}");
-    assert!(later.len() <= owed + 1, "none is owed again");
+    assert!(later.len() <= pending + 1, "none is pending again");
 }
 
 /// Whether each of these is there, as often as it is here.
@@ -113,9 +113,9 @@ fn header(files: &Files, segment: u32) -> Option<Header> {
     Header::read(files.0.get(&segments::name(segment))?, segment)
 }
 
-/// The texts of jobs that are owed whatever else the files say; `None` if nothing is sure, since a time in
-/// them is beyond all times, or nothing shows which of them are the journal.
-fn surely_owed(files: &Files) -> Option<Vec<String>> {
+/// The texts of jobs that are pending whatever else the files say; `None` if nothing is sure, since a time in them
+/// is beyond all times, or nothing shows which of them are the journal.
+fn surely_pending(files: &Files) -> Option<Vec<String>> {
     let numbers = proven(files)?;
     let (mut accepted, mut settled) = (BTreeMap::new(), BTreeSet::new());
     let mut withdrawn = Vec::new();
@@ -148,7 +148,7 @@ fn surely_owed(files: &Files) -> Option<Vec<String>> {
     )
 }
 
-/// How many replies are owed, as people are told.
+/// How many replies are pending, as the report says.
 fn show(files: &Files) -> Option<usize> {
     let look = || match inspect(&mut files.clone(), NOW.unix, true) {
         Err(Error::Version { .. }) => None,
@@ -161,16 +161,16 @@ fn show(files: &Files) -> Option<usize> {
         let mut numbers = text.lines().filter_map(|other| other.strip_prefix(line));
         numbers.next()?.parse::<usize>().ok()
     };
-    let owed = number("owed: ")?;
+    let pending = number("owed: ")?;
     let expired = number("expired and not answered: ")?;
-    assert_eq!(report.jobs().count(), owed + expired);
-    Some(owed)
+    assert_eq!(report.jobs().count(), pending + expired);
+    Some(pending)
 }
 
 /// The bot and its journal.
 struct Process {
-    /// The texts of what was owed at its start.
-    owed: Vec<String>,
+    /// The texts of what was pending at its start.
+    pending: Vec<String>,
     bot: Bot,
     journal: Journal<Files>,
 }
@@ -183,10 +183,10 @@ impl Process {
             Config::from_settings(&Settings::default(), vec![secret]).expect("defaults");
         config.reply_origins = vec![Origin::parse(ORIGIN).expect("an origin")];
         let mut bot = Bot::new(&config, NOW.tick);
-        let mut owed = Vec::new();
+        let mut pending = Vec::new();
         let restore = |number, job: &PendingJob<'_>| {
             let key = bot.restore(number, job, NOW.tick)?;
-            owed.push(job.text.to_owned());
+            pending.push(job.text.to_owned());
             Some(key)
         };
         match Journal::open(files, NOW, restore) {
@@ -194,8 +194,15 @@ impl Process {
             result => {
                 let (journal, recovery) = result.expect("damage is no reason");
                 bot.begin_store(journal.next_job());
-                assert_eq!(bot.pending(), owed.len());
-                Some((Self { owed, bot, journal }, recovery))
+                assert_eq!(bot.pending(), pending.len());
+                Some((
+                    Self {
+                        pending,
+                        bot,
+                        journal,
+                    },
+                    recovery,
+                ))
             }
         }
     }
@@ -232,7 +239,7 @@ impl Process {
     }
 }
 
-/// Segments as a bot leaves them, and what becomes of such.
+/// Segments as a bot leaves them, and what becomes of them.
 pub fn seeds() -> Vec<Vec<u8>> {
     let job_of = |kind: u8, number: u8, text: &[u8]| {
         let front = [

@@ -1,5 +1,5 @@
-//! Nobody gets in whose signature is not right: the bot against HMAC and a strict reading of the
-//! two fields. [`judge`] computes the signature by itself, since signer and verifier share their code.
+//! No request with a wrong signature is accepted: the bot against HMAC and a strict reading of the two fields.
+//! [`judge`] computes the signature by itself, since signer and verifier share their code.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -37,9 +37,12 @@ pub fn check(bytes: &[u8]) {
     }
     let expected = judge(&fields, &content, now);
     check_verifier(&fields, &content, now, &expected);
-    let owes = check_bot(&fields, &content, now, &expected);
-    assert!(!owes || expected.is_ok(), "owed to whoever asks");
-    assert!(!is_command || owes == expected.is_ok());
+    let has_reply = check_bot(&fields, &content, now, &expected);
+    assert!(
+        !has_reply || expected.is_ok(),
+        "a reply to a request that is not verified"
+    );
+    assert!(!is_command || has_reply == expected.is_ok());
 }
 
 type Field = (&'static str, Vec<u8>);
@@ -147,7 +150,7 @@ fn check_verifier(fields: &[Field], content: &[u8], now: UnixTime, expected: &Re
     }
 }
 
-/// The whole bot: 401 for every reason. Tells whether it owes a reply afterwards.
+/// The whole bot: 401 for every reason. Tells whether a reply is pending afterwards.
 fn check_bot(
     fields: &[Field],
     content: &[u8],

@@ -1,4 +1,4 @@
-//! The timing wheel against an ordered map, through what anyone can see of it.
+//! The timing wheel against an ordered map, through what is public of it.
 
 use std::collections::BTreeSet;
 

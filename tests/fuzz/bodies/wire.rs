@@ -242,7 +242,7 @@ impl Feeding<'_> {
     }
 }
 
-/// 100 is for whom waits: nothing of what he was to send is there yet, let alone an answer to it.
+/// 100 is for a client that waits: none of its content has arrived yet, let alone been answered.
 fn check_interim(staged: &[u8]) {
     let mut interim = staged.windows(CONTINUE.len()).enumerate();
     let first = interim.find(|(_, window)| *window == CONTINUE);
@@ -265,7 +265,7 @@ fn check_limits(
         assert!(connection.deadline() <= now.after(limits.idle_timeout_ms));
     }
     assert!(held <= 2 * longest + 64, "{held} bytes held");
-    // Whoever never completes a request is rid of in the end, however cleverly he sends.
+    // A client that never completes a request is closed in the end, however cleverly it sends.
     let patience = limits.idle_timeout_ms + limits.head_timeout_ms + limits.content_timeout_ms;
     assert!(
         connection.close_reason().is_some() || connection.deadline() <= progress.after(patience)
@@ -288,7 +288,7 @@ fn check_answers(requests: &[Asked], wire: &[u8], closed: Option<CloseReason>) -
             rest = after;
             assert!(
                 request.is_none_or(|r| r.has("expect") && r.version == Version::Http11),
-                "100 for whom does not ask"
+                "100 for a client that does not ask"
             );
         }
         let response = match request {

@@ -4,7 +4,7 @@ use super::Outcome;
 use crate::bodies::chunked::{Shape, extensions};
 use torrap::http::{Error, FIELDS_MAX, Limits};
 
-/// A head read as leniently as anyone might: lines end at a line feed.
+/// A head read as leniently as possible: lines end at a line feed.
 pub(super) struct Head<'a> {
     /// All up to the empty line, blank lines before it included.
     pub(super) bytes: &'a [u8],

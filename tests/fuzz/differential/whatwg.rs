@@ -41,7 +41,7 @@ fn is_of(url: &Url, (scheme, host, port): (&str, &str, u16)) -> bool {
     is_host && url.scheme() == scheme && url.port_or_known_default() == Some(port)
 }
 
-/// Whether a URL is written as nobody writes one: a browser would mend it.
+/// Whether a URL is written in a way that a browser would correct.
 fn is_odd(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     let schemes = ["https://", "http://"];

@@ -84,7 +84,7 @@ fn the_connection_that_has_been_idle_longest_makes_room() {
 }
 
 #[test]
-fn places_taken_by_idle_clients_lock_nobody_out() {
+fn places_taken_by_idle_clients_lock_no_client_out() {
     let torrap = with_places(CROWDED_MS / 4);
     let idle: Vec<Client> = (0..100).map(|_| torrap.connect()).collect();
     for _ in 0..20 {
@@ -111,7 +111,7 @@ fn a_connection_that_has_just_been_used_keeps_its_place() {
 
 /// With strangers there is less patience than with who has proved to be Slack, whatever they have been served.
 #[test]
-fn strangers_make_room_before_clients() {
+fn unauthenticated_connections_make_room_before_authenticated_ones() {
     let torrap = with_places(60_000);
     let mut clients = take_places(&torrap, PLACES / 2);
     let mut strangers: Vec<Client> = (0..10 * PLACES).map(|_| torrap.connect()).collect();
@@ -147,7 +147,7 @@ fn without_need_no_idle_connection_is_closed() {
 }
 
 #[test]
-fn whoever_is_busy_keeps_the_place_and_the_others_wait_their_turn() {
+fn a_busy_client_keeps_its_place_and_the_others_wait_their_turn() {
     let torrap = with_places(60_000);
     let request = torrap.signed("ysub");
     let half = request.len() / 2;
@@ -201,7 +201,7 @@ fn the_request_that_has_stalled_longest_makes_room() {
 
 /// Fills all places and shows that others are served nevertheless, though no limit but the crowded one
 /// would ever be reached.
-fn assert_lock_nobody_out(mut hold: impl FnMut(&Torrap) -> Vec<Client>) {
+fn assert_lock_no_client_out(mut hold: impl FnMut(&Torrap) -> Vec<Client>) {
     let torrap = with_places(CROWDED_MS);
     let held = hold(&torrap);
     assert!(held.len() >= PLACES);
@@ -213,8 +213,8 @@ fn assert_lock_nobody_out(mut hold: impl FnMut(&Torrap) -> Vec<Client>) {
 }
 
 #[test]
-fn half_heads_on_every_place_lock_nobody_out() {
-    assert_lock_nobody_out(|torrap| {
+fn half_heads_on_every_place_lock_no_client_out() {
+    assert_lock_no_client_out(|torrap| {
         let mut clients: Vec<Client> = (0..3 * PLACES).map(|_| torrap.connect()).collect();
         for client in &mut clients {
             client.send(&HEALTHZ[..20]);
@@ -224,7 +224,7 @@ fn half_heads_on_every_place_lock_nobody_out() {
 }
 
 #[test]
-fn clients_that_trickle_on_lock_nobody_out() {
+fn clients_that_trickle_on_lock_no_client_out() {
     let torrap = with_places(CROWDED_MS);
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -246,8 +246,8 @@ fn clients_that_trickle_on_lock_nobody_out() {
 }
 
 #[test]
-fn clients_that_do_not_go_after_a_refusal_lock_nobody_out() {
-    assert_lock_nobody_out(|torrap| {
+fn clients_that_do_not_go_after_a_refusal_lock_no_client_out() {
+    assert_lock_no_client_out(|torrap| {
         let mut clients: Vec<Client> = (0..PLACES).map(|_| torrap.connect()).collect();
         for client in &mut clients {
             assert_eq!(client.exchange("nonsense\r\n\r\n").status, 400);
@@ -257,8 +257,8 @@ fn clients_that_do_not_go_after_a_refusal_lock_nobody_out() {
 }
 
 #[test]
-fn clients_that_do_not_read_lock_nobody_out() {
-    assert_lock_nobody_out(|torrap| {
+fn clients_that_do_not_read_lock_no_client_out() {
+    assert_lock_no_client_out(|torrap| {
         let mut clients: Vec<Client> = (0..PLACES).map(|_| narrow(torrap.address)).collect();
         for client in &mut clients {
             flood(client, HEALTHZ.as_bytes());
@@ -288,7 +288,7 @@ fn clients_that_do_not_read_fill_no_large_buffers() {
 }
 
 #[test]
-fn places_that_are_all_taken_are_no_shortage_while_nobody_waits() {
+fn places_that_are_all_taken_are_no_shortage_while_no_client_waits() {
     let torrap = with_places(CROWDED_MS);
     let mut busy: Vec<Client> = take_places(&torrap, PLACES);
     for client in &mut busy {

@@ -125,7 +125,7 @@ fn answer_bytes(torrap: &Torrap) -> usize {
 }
 
 #[test]
-fn a_client_that_never_reads_holds_up_nobody() {
+fn a_client_that_never_reads_holds_up_no_other() {
     let torrap = Torrap::start();
     let mut stuck: Vec<Client> = (0..2).map(|_| narrow(torrap.address)).collect();
     for client in &mut stuck {

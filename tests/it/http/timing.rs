@@ -134,7 +134,7 @@ fn empty_lines_before_a_request_take_of_its_time() {
 }
 
 #[test]
-fn whoever_sends_on_after_a_refusal_is_cut_off() {
+fn a_client_that_sends_on_after_a_refusal_is_cut_off() {
     let torrap = with(|limits| limits.linger_timeout_ms = SHORT_MS);
     let mut client = torrap.connect();
     let begin = Instant::now();
@@ -156,7 +156,7 @@ fn whoever_sends_on_after_a_refusal_is_cut_off() {
 }
 
 #[test]
-fn whoever_does_not_read_is_cut_off() {
+fn a_client_that_does_not_read_is_cut_off() {
     let torrap = with(|limits| limits.answer_timeout_ms = SHORT_MS);
     let mut client = torrap.connect();
     let begin = Instant::now();

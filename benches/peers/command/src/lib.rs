@@ -89,7 +89,7 @@ impl Settings {
     }
 }
 
-/// A reply that is owed: one allocation, as in torrap, since it waits in memory for seconds.
+/// A pending reply: one allocation, as in torrap, since it waits in memory for seconds.
 pub struct Job {
     /// Path of the `response_url`, then the text.
     bytes: Box<str>,

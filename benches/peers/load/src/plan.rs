@@ -38,7 +38,7 @@ pub enum Pace {
     Closed,
     /// So many commands a second, whatever the answers do.
     Rate(u32),
-    /// At once, while fewer replies than this are owed: saturation of both directions.
+    /// At once, while fewer replies than this are pending: saturation of both directions.
     Window(u64),
 }
 
@@ -61,10 +61,10 @@ impl Pacer {
 
     /// Whether the next command may go now, and when it was meant to. A command of a fixed rate that
     /// had to wait for a free connection was meant to go earlier, and its latency counts from then.
-    pub fn next(&mut self, now: Instant, owed: u64) -> Option<Instant> {
+    pub fn next(&mut self, now: Instant, pending: u64) -> Option<Instant> {
         match self.pace {
             Pace::Closed => Some(now),
-            Pace::Window(most) => (owed < most).then_some(now),
+            Pace::Window(most) => (pending < most).then_some(now),
             Pace::Rate(per_second) => {
                 let nanos = self.released * 1_000_000_000 / u64::from(per_second);
                 let meant = self.began + Duration::from_nanos(nanos);

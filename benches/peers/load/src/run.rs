@@ -215,8 +215,8 @@ impl Run {
             if matches!(self.plan.extent, Extent::Count(count) if self.sent >= count) {
                 break;
             }
-            let owed = self.sent - self.delivered();
-            let Some(meant) = self.pacer.next(Instant::now(), owed) else {
+            let pending = self.sent - self.delivered();
+            let Some(meant) = self.pacer.next(Instant::now(), pending) else {
                 break;
             };
             self.free.pop_front();
