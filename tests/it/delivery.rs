@@ -218,8 +218,8 @@ impl NotYetListening {
 fn a_receiver_that_refuses_connections_is_tried_again() {
     let late = NotYetListening::bind();
     let origin = late.origin();
-    let nobody = SlackStandIn::start(|_| Answer::ok()).unwrap();
-    let torrap = Torrap::posting_to(nobody, &origin, |_| {});
+    let unused = SlackStandIn::start(|_| Answer::ok()).unwrap();
+    let torrap = Torrap::posting_to(unused, &origin, |_| {});
     let request = signed(SECRET, "abc", &format!("{origin}/late"));
     assert_acknowledged(&torrap.connect().exchange(request));
     let line = torrap.log.wait_for("attempt failed", 1).remove(0);
@@ -298,8 +298,8 @@ fn a_refused_message_is_apologised_for_once() {
 fn refused_connections_do_not_count_as_attempts() {
     let never = NotYetListening::bind();
     let origin = never.origin();
-    let nobody = SlackStandIn::start(|_| Answer::ok()).unwrap();
-    let torrap = Torrap::posting_to(nobody, &origin, |config| config.drain_ms = 0);
+    let unused = SlackStandIn::start(|_| Answer::ok()).unwrap();
+    let torrap = Torrap::posting_to(unused, &origin, |config| config.drain_ms = 0);
     let request = signed(SECRET, "abc", &format!("{origin}/late"));
     assert_acknowledged(&torrap.connect().exchange(request));
     torrap.log.wait_for("attempt failed", 2);

@@ -190,7 +190,7 @@ fn each_listener_has_its_own_resources() {
 }
 
 #[test]
-fn a_full_house_can_still_be_watched() {
+fn a_bot_whose_places_are_all_taken_can_still_be_watched() {
     let torrap = Torrap::with(
         |_| Answer::ok(),
         |config| {
@@ -208,7 +208,7 @@ fn a_full_house_can_still_be_watched() {
 }
 
 #[test]
-fn who_drains_is_not_ready_and_can_be_watched_to_the_end() {
+fn a_bot_that_drains_is_not_ready_and_can_be_watched_to_the_end() {
     let (torrap, gate) = Torrap::gated(watched);
     torrap.command("olleh");
     torrap.posts(1);

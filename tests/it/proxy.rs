@@ -1,4 +1,4 @@
-//! Replies through a proxy, past it, and when it says no.
+//! Replies through a proxy, past it, and when it refuses.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -14,14 +14,14 @@ use crate::delivery::assert_nothing_was_sent;
 use crate::slash_command::assert_acknowledged;
 use crate::tls::origin;
 
-/// A proxy that takes CONNECT, and nobody at his word: whatever is asked for leads to `target`.
+/// A proxy that takes CONNECT and connects to `target`, whatever host the request names.
 struct ConnectProxy {
     address: SocketAddr,
     heads: Arc<Mutex<Vec<String>>>,
 }
 
 impl ConnectProxy {
-    /// One that gives this status, and the fields behind it, to all who come.
+    /// One that gives this status, and the fields behind it, to every client.
     fn start(target: SocketAddr, status: impl Into<Arc<str>>) -> Self {
         let status = status.into();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();

@@ -12,7 +12,7 @@ fn form(torrap: &Torrap) -> String {
     request::form("/torrap", "abc", &url)
 }
 
-/// Requests that must not be believed, each with a word that the log has for it.
+/// Requests that cannot be verified, each with a word that the log has for it.
 fn unbelievable(form: &str) -> Vec<(&'static str, Draft)> {
     let now = unix_secs();
     let good = || Draft::signed(form);

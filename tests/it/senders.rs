@@ -1,4 +1,4 @@
-//! Many replies at once: who waits for whom, and over how many connections they go.
+//! Many replies at once: which of them wait for others, and over how many connections they go.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -33,7 +33,7 @@ fn a_receiver_that_hangs_holds_up_only_its_own_job() {
         assert_acknowledged(&client.exchange(torrap.signed_to("/serves", "abc")));
     }
     torrap.log.wait_for(": answered", 30);
-    // Still the first attempt: nobody has waited for its time-out.
+    // Still the first attempt: no other reply has waited for its time-out.
     let attempts = torrap.slack.posts();
     let attempts = attempts.iter().filter(|post| post.path == "/hangs");
     assert_eq!(attempts.count(), 1);

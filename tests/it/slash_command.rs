@@ -103,7 +103,7 @@ fn no_reply_comes_before_the_thinking_is_over() {
 }
 
 #[test]
-fn who_says_nothing_or_help_is_told_how_and_gets_no_reply() {
+fn a_blank_text_or_help_gets_the_usage_and_no_reply() {
     let torrap = Torrap::start();
     for text in [
         "",

@@ -1,4 +1,4 @@
-//! The graceful stop: what is owed is paid, what is idle is closed, and it ends in time.
+//! The graceful stop: pending replies are posted, idle connections are closed, and it ends in time.
 
 use std::io::ErrorKind;
 use std::net::TcpStream;
@@ -88,7 +88,7 @@ fn when_the_drain_time_is_over_the_rest_is_counted_and_named() {
     let stopping = Instant::now();
     assert_eq!(torrap.stop(), 3);
     let took = stopping.elapsed();
-    // Ticks are whole milliseconds and a drain time is no promise: a little less is no fault.
+    // Ticks are whole milliseconds: a drain time may be a little shorter than its setting.
     assert!(
         took >= Duration::from_millis(145),
         "it waited only {took:?}"

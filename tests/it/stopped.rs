@@ -116,8 +116,8 @@ fn a_request_whose_rest_has_come_while_the_process_was_stopped_is_answered() {
         // An idle connection, part of a head, all of it but a byte.
         for cut in [0, 9, request.len() - 1] {
             let (begun, rest) = request.split_at(cut);
-            for door in [process.front, process.watch] {
-                cases.push((client_at(door, begun), begun, rest));
+            for address in [process.front, process.watch] {
+                cases.push((client_at(address, begun), begun, rest));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Replies over TLS: whom the bot trusts, and whom it does not.
+//! Replies over TLS: which receivers the bot trusts, and which it does not.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -65,7 +65,7 @@ fn a_further_connection_resumes_the_session_of_the_first() {
     assert_eq!(torrap.settle().len(), 3);
 }
 
-/// Nothing is posted to whoever cannot show a certificate that is trusted, and the reply stays owed.
+/// Nothing is posted to a receiver without a certificate that is trusted, and the reply stays pending.
 #[track_caller]
 fn assert_distrusted(name: &str, authority: &Authority, trusted: Option<&Authority>, reason: &str) {
     let (slack, handshakes) = authority.stand_in(name);

@@ -56,9 +56,9 @@ fn a_check_finds_all_well() {
 
 #[test]
 fn a_check_says_what_to_do() {
-    let nobody = format!("http://{}", free_address());
+    let unused = format!("http://{}", free_address());
     let finished = check(|command| {
-        command.args(["--reply-origin", &nobody, "--listen", "nowhere.invalid:1"]);
+        command.args(["--reply-origin", &unused, "--listen", "nowhere.invalid:1"]);
     });
     assert_eq!(finished.code, Some(1));
     let text = &finished.stdout;
@@ -67,7 +67,7 @@ fn a_check_says_what_to_do() {
         "{text}"
     );
     assert!(
-        text.contains(&format!("failed  replies to  {nobody}: ")),
+        text.contains(&format!("failed  replies to  {unused}: ")),
         "{text}"
     );
     assert!(text.ends_with("problems found: 2\n"), "{text}");
@@ -215,7 +215,7 @@ fn what_keeps_a_command_from_being_answered_is_told() {
     });
     let nowhere = try_to(&format!("{url}/elsewhere"), |_| {});
     let foreign = try_to(&url, |_| {});
-    let nobody = try_to(&format!("http://{}", free_address()), |_| {});
+    let unused = try_to(&format!("http://{}", free_address()), |_| {});
     let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
     let proxied = format!("http://{}", proxy.local_addr().unwrap());
     let answering = std::thread::spawn(move || {
@@ -236,7 +236,7 @@ fn what_keeps_a_command_from_being_answered_is_told() {
             foreign,
             "start the bot with a --reply-origin that has https://hooks.slack.com",
         ),
-        (nobody, "Slack would have shown dispatch_failed"),
+        (unused, "Slack would have shown dispatch_failed"),
         (broken, "Slack would have shown http_service_error"),
     ] {
         assert_eq!(finished.code, Some(1), "{}", finished.stdout);

@@ -7,11 +7,11 @@ use std::time::Duration;
 use test_support::garbage::garbage;
 use test_support::generator::Generator;
 
-use super::besieger::{Besieger, is_open, reset, send_and_hear_out, send_without_end};
+use super::attacker::{Attacker, is_open, reset, send_and_hear_out, send_without_end};
 
 pub struct Attack {
     pub name: &'static str,
-    pub run: fn(&Besieger) -> String,
+    pub run: fn(&Attacker) -> String,
 }
 
 pub const ATTACKS: &[Attack] = &[
@@ -88,36 +88,36 @@ const HEAD_LARGE: &str = "POST /slack HTTP/1.1\r\nHost: x\r\nContent-Length: 262
 const CONTENT_BYTES: usize = 256 * 1024;
 
 /// A byte a second on each of many connections.
-fn trickle(besieger: &Besieger, count: usize, first: &str) -> String {
-    let mut crowd = besieger.crowd(count, first.as_bytes());
+fn trickle(attacker: &Attacker, count: usize, first: &str) -> String {
+    let mut crowd = attacker.crowd(count, first.as_bytes());
     let mut bytes = 0;
-    while !besieger.is_over() {
+    while !attacker.is_over() {
         bytes += crowd
             .iter_mut()
             .filter_map(|stream| stream.write(b"a").ok())
             .sum::<usize>();
-        besieger.wait(SECOND);
+        attacker.wait(SECOND);
     }
     format!("{} connections, {bytes} single bytes", crowd.len())
 }
 
-fn slow_heads(besieger: &Besieger) -> String {
-    trickle(besieger, 2_000, "GET / HTTP/1.1\r\nHost: x\r\nA: ")
+fn slow_heads(attacker: &Attacker) -> String {
+    trickle(attacker, 2_000, "GET / HTTP/1.1\r\nHost: x\r\nA: ")
 }
 
-fn slow_contents(besieger: &Besieger) -> String {
-    trickle(besieger, 1_000, HEAD_LARGE)
+fn slow_contents(attacker: &Attacker) -> String {
+    trickle(attacker, 1_000, HEAD_LARGE)
 }
 
 /// Each holds as much as a connection may, all together more than all may, and comes back when it is closed.
-fn half_uploads(besieger: &Besieger) -> String {
+fn half_uploads(attacker: &Attacker) -> String {
     const COUNT: usize = 300;
     let upload = [HEAD_LARGE.as_bytes(), &vec![b'a'; CONTENT_BYTES - 1]].concat();
     let (mut crowd, mut count) = (Vec::new(), 0);
-    while !besieger.is_over() {
+    while !attacker.is_over() {
         crowd.retain(is_open);
-        while crowd.len() < COUNT && !besieger.is_over() {
-            let Some(mut stream) = besieger.connect() else {
+        while crowd.len() < COUNT && !attacker.is_over() {
+            let Some(mut stream) = attacker.connect() else {
                 continue;
             };
             if stream.write_all(&upload).is_ok() && stream.set_nonblocking(true).is_ok() {
@@ -125,19 +125,19 @@ fn half_uploads(besieger: &Besieger) -> String {
                 count += 1;
             }
         }
-        besieger.wait(Duration::from_millis(10));
+        attacker.wait(Duration::from_millis(10));
     }
     format!("{count} uploads of 256 KiB but for a byte, {COUNT} at once")
 }
 
-fn never_reading(besieger: &Besieger) -> String {
-    let mut crowd = besieger.crowd(100, b"");
+fn never_reading(attacker: &Attacker) -> String {
+    let mut crowd = attacker.crowd(100, b"");
     let requests = GET.repeat(500);
     let mut bytes = 0;
-    while !besieger.is_over() {
+    while !attacker.is_over() {
         let mut write = |stream: &mut TcpStream| stream.write(requests.as_bytes()).ok();
         bytes += crowd.iter_mut().filter_map(&mut write).sum::<usize>();
-        besieger.wait(Duration::from_millis(5));
+        attacker.wait(Duration::from_millis(5));
     }
     format!(
         "{} connections, {} MiB of requests",
@@ -146,9 +146,9 @@ fn never_reading(besieger: &Besieger) -> String {
     )
 }
 
-fn half_closed(besieger: &Besieger) -> String {
-    let (request, mut held) = (besieger.request.as_bytes(), Vec::new());
-    let count = besieger.repeat(|number, mut stream| {
+fn half_closed(attacker: &Attacker) -> String {
+    let (request, mut held) = (attacker.request.as_bytes(), Vec::new());
+    let count = attacker.repeat(|number, mut stream| {
         let _ = stream.write_all(&request[..number as usize % request.len()]);
         let _ = stream.shutdown(Shutdown::Write);
         held.push(stream);
@@ -159,50 +159,50 @@ fn half_closed(besieger: &Besieger) -> String {
     format!("{count} connections, cut at every byte")
 }
 
-fn resets(besieger: &Besieger) -> String {
-    let request = besieger.request.as_bytes();
-    let count = besieger.repeat(|number, mut stream| {
+fn resets(attacker: &Attacker) -> String {
+    let request = attacker.request.as_bytes();
+    let count = attacker.repeat(|number, mut stream| {
         let _ = stream.write_all(&request[..number as usize % request.len()]);
         reset(stream);
     });
     format!("{count} connections, cut at every byte")
 }
 
-fn idle_crowd(besieger: &Besieger) -> String {
-    let crowd = besieger.crowd(6_000, GET.as_bytes());
-    besieger.wait(SECOND * 3600);
+fn idle_crowd(attacker: &Attacker) -> String {
+    let crowd = attacker.crowd(6_000, GET.as_bytes());
+    attacker.wait(SECOND * 3600);
     format!("{} connections", crowd.len())
 }
 
-fn half_heads(besieger: &Besieger) -> String {
-    throng(besieger, &GET.as_bytes()[..20])
+fn half_heads(attacker: &Attacker) -> String {
+    hold_places(attacker, &GET.as_bytes()[..20])
 }
 
-fn served_and_idle(besieger: &Besieger) -> String {
-    throng(besieger, GET.as_bytes())
+fn served_and_idle(attacker: &Attacker) -> String {
+    hold_places(attacker, GET.as_bytes())
 }
 
-fn silent(besieger: &Besieger) -> String {
-    throng(besieger, b"")
+fn silent(attacker: &Attacker) -> String {
+    hold_places(attacker, b"")
 }
 
 /// More than there are places, and a client that is closed comes back.
-fn throng(besieger: &Besieger, first: &[u8]) -> String {
+fn hold_places(attacker: &Attacker, first: &[u8]) -> String {
     const COUNT: usize = 9_000;
-    let mut throng = besieger.crowd(COUNT, first);
-    let mut count = throng.len();
-    while !besieger.is_over() {
-        throng.retain(is_open);
-        let again = besieger.crowd(COUNT - throng.len(), first);
+    let mut connections = attacker.crowd(COUNT, first);
+    let mut count = connections.len();
+    while !attacker.is_over() {
+        connections.retain(is_open);
+        let again = attacker.crowd(COUNT - connections.len(), first);
         count += again.len();
-        throng.extend(again);
-        besieger.wait(Duration::from_millis(10));
+        connections.extend(again);
+        attacker.wait(Duration::from_millis(10));
     }
     format!("{count} connections, {COUNT} at once")
 }
 
-fn churn(besieger: &Besieger) -> String {
-    let count = besieger.repeat(|number, mut stream| match number % 4 {
+fn churn(attacker: &Attacker) -> String {
+    let count = attacker.repeat(|number, mut stream| match number % 4 {
         0 => drop(stream),
         1 => reset(stream),
         2 => drop(stream.write_all(b"GET /x HTT")),
@@ -214,16 +214,16 @@ fn churn(besieger: &Besieger) -> String {
     format!("{count} connections")
 }
 
-fn pipelined_floods(besieger: &Besieger) -> String {
+fn pipelined_floods(attacker: &Attacker) -> String {
     const BATCH: usize = 200;
     let requests = "GET /x HTTP/1.1\r\nHost: x\r\n\r\n".repeat(BATCH);
     let mut answered = 0;
-    let count = besieger.repeat(|_, mut stream| {
+    let count = attacker.repeat(|_, mut stream| {
         let mut answers = vec![0; BATCH * 200];
         let mut flood = || -> std::io::Result<()> {
             stream.write_all(b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n")?;
             let len = stream.read(&mut answers)?;
-            while !besieger.is_over() {
+            while !attacker.is_over() {
                 stream.write_all(requests.as_bytes())?;
                 stream.read_exact(&mut answers[..len * BATCH])?;
                 answered += BATCH;
@@ -235,7 +235,7 @@ fn pipelined_floods(besieger: &Besieger) -> String {
     format!("{answered} requests on {count} connections, {BATCH} at once")
 }
 
-fn chunks_without_end(besieger: &Besieger) -> String {
+fn chunks_without_end(attacker: &Attacker) -> String {
     const ENDLESS: [(&str, &str); 5] = [
         ("", "0"),
         ("1;", "a"),
@@ -244,7 +244,7 @@ fn chunks_without_end(besieger: &Besieger) -> String {
         ("1 ", " "),
     ];
     let mut bytes = 0;
-    let count = besieger.repeat(|number, mut stream| {
+    let count = attacker.repeat(|number, mut stream| {
         let (begin, piece) = ENDLESS[number as usize % ENDLESS.len()];
         let _ = write!(stream, "{HEAD_CHUNKED}{begin}");
         bytes += send_without_end(&mut stream, piece.as_bytes(), 1 << 20);
@@ -252,7 +252,7 @@ fn chunks_without_end(besieger: &Besieger) -> String {
     format!("{count} connections, {} MiB", bytes >> 20)
 }
 
-fn other_protocols(besieger: &Besieger) -> String {
+fn other_protocols(attacker: &Attacker) -> String {
     const HELLOS: [&[u8]; 7] = [
         b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03", // TLS
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0",
@@ -263,24 +263,24 @@ fn other_protocols(besieger: &Besieger) -> String {
         b"\0\0\0\0\0\0\0\0",
     ];
     let mut answers = 0;
-    let count = besieger.repeat(|number, stream| {
+    let count = attacker.repeat(|number, stream| {
         answers += send_and_hear_out(stream, HELLOS[number as usize % HELLOS.len()]);
     });
     format!("{count} hellos of {} protocols", HELLOS.len())
 }
 
-fn random_bytes(besieger: &Besieger) -> String {
+fn random_bytes(attacker: &Attacker) -> String {
     let mut generator = Generator::new(1);
-    let count = besieger.repeat(|_, stream| {
+    let count = attacker.repeat(|_, stream| {
         send_and_hear_out(stream, &garbage(&mut generator));
     });
     format!("{count} connections")
 }
 
 /// As much as is taken, with a signature that has to be compared.
-fn forged_uploads(besieger: &Besieger) -> String {
+fn forged_uploads(attacker: &Attacker) -> String {
     let field = |name: &str| {
-        let line = besieger
+        let line = attacker
             .request
             .lines()
             .find(|line| line.starts_with(name))
@@ -291,9 +291,9 @@ fn forged_uploads(besieger: &Besieger) -> String {
     let head = HEAD_LARGE.replace("Host: x\r\n", &format!("Host: x\r\n{fields}"));
     let upload = [head.into_bytes(), vec![b'a'; CONTENT_BYTES]].concat();
     let mut refused = 0;
-    besieger.repeat(|_, mut stream| {
+    attacker.repeat(|_, mut stream| {
         let mut answer = [0; 512];
-        while !besieger.is_over() && stream.write_all(&upload).is_ok() {
+        while !attacker.is_over() && stream.write_all(&upload).is_ok() {
             let len = stream.read(&mut answer).unwrap_or(0);
             if !answer[..len].starts_with(b"HTTP/1.1 401") {
                 break;

@@ -15,8 +15,8 @@
 )] // a test program
 #![allow(unreachable_pub)] // no other crate uses it
 
+mod attacker;
 mod attacks;
-mod besieger;
 mod good_client;
 mod kernel_memory;
 mod server;
@@ -27,8 +27,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use attacker::Attacker;
 use attacks::ATTACKS;
-use besieger::Besieger;
 use server::Server;
 
 /// Some kinds of hostile clients, and what the server has.
@@ -68,7 +68,7 @@ fn main() -> ExitCode {
         }) => {
             let attack = ATTACKS.iter().find(|attack| attack.name == name).unwrap();
             let until = Instant::now() + Duration::from_secs(seconds);
-            println!("{}", (attack.run)(&Besieger::new(address, until, request)));
+            println!("{}", (attack.run)(&Attacker::new(address, until, request)));
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -110,7 +110,7 @@ fn siege(seconds: u64, only: Option<&str>) -> ExitCode {
     let mut is_good = true;
     for scenario in scenarios() {
         if only.is_none_or(|only| only == scenario.name) {
-            is_good &= besiege(&scenario, seconds);
+            is_good &= attack_with(&scenario, seconds);
         }
     }
     println!(
@@ -155,7 +155,7 @@ fn scenarios() -> Vec<Scenario> {
 }
 
 /// Prints a row of the table, and what was not as it should be below it.
-fn besiege(scenario: &Scenario, seconds: u64) -> bool {
+fn attack_with(scenario: &Scenario, seconds: u64) -> bool {
     let server = Server::start(scenario.descriptors);
     let warm = good_client::give_commands(&server, |given| given == WARM_UP);
     let before = server.usage();

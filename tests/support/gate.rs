@@ -20,7 +20,7 @@ impl Gate {
         self.wait_at_most(PATIENCE);
     }
 
-    /// Waits until it is open or the time is over: a round trip, if nobody opens it.
+    /// Waits until it is open or the time is over: a round trip, if no test opens it.
     pub fn wait_at_most(&self, time: Duration) {
         let is_open = self.0.0.lock().unwrap();
         let waited = self

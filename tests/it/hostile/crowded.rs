@@ -18,7 +18,7 @@ const HELP: &str = "help";
 /// After which a client's idle connection makes room for another.
 const CROWDED_MS: u64 = 200;
 
-/// A bot with few places, which lets go of whoever has done nothing for so long when others wait.
+/// A bot with few places, which closes connections that have been idle for so long when other clients wait.
 fn with_places(crowded_ms: u64) -> Torrap {
     Torrap::with(
         |_| Answer::ok(),
@@ -30,13 +30,13 @@ fn with_places(crowded_ms: u64) -> Torrap {
     )
 }
 
-/// Waits until somebody has come in vain, and was not let in nor sent away.
+/// Waits until the bot has found all places busy while a client waits, and shows that the client still waits.
 fn assert_waits(torrap: &Torrap, late: &mut Client) {
     torrap.log.wait_for("are taken and busy", 1);
-    assert!(is_open(late), "somebody had to go for it");
+    assert!(is_open(late), "it does not wait any more");
 }
 
-/// Clients, not strangers: all have had an answer to a signed command. They are in, one after the other.
+/// Authenticated clients: all have had an answer to a signed command. They were accepted one after the other.
 fn take_places(torrap: &Torrap, count: usize) -> Vec<Client> {
     let mut clients = Vec::new();
     for _ in 0..count {
@@ -109,17 +109,17 @@ fn a_connection_that_has_just_been_used_keeps_its_place() {
     assert_eq!(late.receive().status, 200);
 }
 
-/// With strangers there is less patience than with who has proved to be Slack, whatever they have been served.
+/// Unauthenticated connections are closed sooner than authenticated ones, whatever was answered on them.
 #[test]
 fn unauthenticated_connections_make_room_before_authenticated_ones() {
     let torrap = with_places(60_000);
     let mut clients = take_places(&torrap, PLACES / 2);
-    let mut strangers: Vec<Client> = (0..10 * PLACES).map(|_| torrap.connect()).collect();
-    for (number, stranger) in strangers.iter_mut().enumerate() {
-        // The kernel takes it, however soon the bot has had enough of them.
+    let mut unauthenticated: Vec<Client> = (0..10 * PLACES).map(|_| torrap.connect()).collect();
+    for (number, connection) in unauthenticated.iter_mut().enumerate() {
+        // The kernel takes it, however soon the bot closes them.
         let _ = match number % 3 {
-            0 => stranger.stream.write(&HEALTHZ.as_bytes()[..20]),
-            1 => stranger.stream.write(HEALTHZ.as_bytes()),
+            0 => connection.stream.write(&HEALTHZ.as_bytes()[..20]),
+            1 => connection.stream.write(HEALTHZ.as_bytes()),
             _ => Ok(0),
         };
     }
@@ -162,7 +162,7 @@ fn a_busy_client_keeps_its_place_and_the_others_wait_their_turn() {
     let mut late = torrap.connect();
     late.send(torrap.signed("etal"));
     assert_waits(&torrap, &mut late);
-    // One of them goes: the place is free, at once.
+    // One of them leaves: the place is free, at once.
     drop(busy.pop());
     assert_eq!(late.receive().status, 200);
     for (number, client) in busy.iter_mut().enumerate() {

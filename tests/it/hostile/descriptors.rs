@@ -100,7 +100,7 @@ fn a_low_limit_of_descriptors_lowers_the_number_of_places() {
         command.args(["--senders", "1"]);
     });
     let mut clients: Vec<Client> = (0..100).map(|_| begun(&bot)).collect();
-    // An answer to the last: all of them are through the door.
+    // An answer to the last: all of them are accepted.
     assert_eq!(clients[99].exchange(&HEALTHZ[20..]).status, 200);
     assert!(descriptors(&bot) <= 80);
     let is_served = |client: &mut Client| {
@@ -143,7 +143,7 @@ fn running_out_of_descriptors_neither_spins_nor_lasts() {
         0,
         "it floods its log"
     );
-    // With one more it serves them all: whoever was served makes room after a while.
+    // With one more it serves them all: a client that was served makes room after a while.
     limit_descriptors(&bot, free + 1);
     for client in &mut clients {
         assert_eq!(client.receive().status, 200);

@@ -17,7 +17,7 @@ use test_support::{Client, PATIENCE, Torrap};
 
 use crate::http::{HEALTHZ, responses};
 
-/// Sets a flag also when the test fails, so that nobody goes on for ever.
+/// Sets a flag also when the test fails, so that no thread goes on for ever.
 struct Ending<'a>(&'a AtomicBool);
 
 impl Drop for Ending<'_> {
@@ -28,7 +28,7 @@ impl Drop for Ending<'_> {
 
 /// Has a person give one command after the other, on new connections and on a kept one, while
 /// `hostility` lasts and while what it returns is held.
-fn besieged<T>(name: &str, hostility: impl FnOnce(&Torrap) -> T) {
+fn under_attack<T>(name: &str, hostility: impl FnOnce(&Torrap) -> T) {
     let torrap = Torrap::start();
     let over = AtomicBool::new(false);
     let (count, worst) = thread::scope(|scope| {
@@ -65,7 +65,7 @@ fn time_command(torrap: &Torrap, client: &mut Client) -> Duration {
 
 #[test]
 fn five_hundred_half_open_slow_clients() {
-    besieged("slow clients", |torrap| {
+    under_attack("slow clients", |torrap| {
         let request = torrap.signed("wols");
         let mut clients: Vec<Client> = (0..500).map(|_| torrap.connect()).collect();
         for at in 0..10 {
@@ -82,7 +82,7 @@ fn five_hundred_half_open_slow_clients() {
 
 #[test]
 fn two_thousand_connections_that_come_and_go() {
-    besieged("churn", |torrap| {
+    under_attack("churn", |torrap| {
         for number in 0..2_000 {
             let mut client = torrap.connect();
             match number % 4 {
@@ -100,7 +100,7 @@ fn two_thousand_connections_that_come_and_go() {
 
 #[test]
 fn pipelined_floods() {
-    besieged("pipelined floods", |torrap| {
+    under_attack("pipelined floods", |torrap| {
         thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
@@ -122,7 +122,7 @@ fn pipelined_floods() {
 
 #[test]
 fn sizes_extensions_and_trailers_without_end() {
-    besieged("endless chunks", |torrap| {
+    under_attack("endless chunks", |torrap| {
         let head = "POST /slack HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
         let endless = [
             ("", "0"),
@@ -143,7 +143,7 @@ fn sizes_extensions_and_trailers_without_end() {
 
 #[test]
 fn random_bytes() {
-    besieged("random bytes", |torrap| {
+    under_attack("random bytes", |torrap| {
         for seed in 1..=200 {
             let mut generator = Generator::new(seed);
             let input = garbage(&mut generator);
@@ -167,7 +167,7 @@ fn random_bytes() {
 
 #[test]
 fn resets_at_every_byte_of_a_request() {
-    besieged("resets", |torrap| {
+    under_attack("resets", |torrap| {
         let request = torrap.signed("gnip");
         for len in 0..request.len() {
             let mut client = torrap.connect();
@@ -179,7 +179,7 @@ fn resets_at_every_byte_of_a_request() {
 
 #[test]
 fn uploads_that_stall_at_the_last_byte() {
-    besieged("stalled uploads", |torrap| {
+    under_attack("stalled uploads", |torrap| {
         let content = vec![b'a'; 256 * 1024];
         let head = "POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 262144\r\n\r\n";
         let mut clients: Vec<Client> = (0..40).map(|_| torrap.connect()).collect();

@@ -1,5 +1,5 @@
-//! Where content ends: whatever could be read in two ways is refused, and nothing that belongs to one
-//! request is ever taken for the next.
+//! Where content ends: a request that could be read in two ways is refused, and no byte of one request is ever
+//! taken for the next.
 
 use test_support::Torrap;
 
@@ -119,7 +119,7 @@ fn a_coding_other_than_chunked_alone_is_refused() {
         coded(&format!("Transfer-Encoding: {unknown}"), 501);
     }
     coded("Transfer-Encoding: x\r\nTransfer-Encoding: chunked", 501);
-    // chunked does not come last, once: nobody can tell where the content ends
+    // chunked does not come last, once: where the content ends is not known
     for ambiguous in [
         "",
         ",",

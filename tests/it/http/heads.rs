@@ -234,7 +234,7 @@ fn a_line_ends_in_cr_lf_and_nothing_else() {
     ] {
         assert_refused(&torrap, bad, 400);
     }
-    // empty lines before a request line are left over from careless clients (section 2.2)
+    // some clients send empty lines before a request line (section 2.2)
     let case = format!("\r\n\r\n{HEALTHZ}\r\n{HEALTHZ}\r\n\r\n");
     assert_statuses(&torrap, case, &[200, 200]);
 }

@@ -126,7 +126,7 @@ fn a_refusal_reaches_a_client_that_is_still_sending() {
     ] {
         let mut client = torrap.connect();
         client.send(&start).send(&more).send(&more).send(&more);
-        // Sent megabytes into its face, and still it says what was wrong.
+        // The client has sent megabytes, and still gets the refusal.
         assert_eq!(client.receive().status, status, "{start:?}");
         client.send(&more).send(&more);
         client.stream.shutdown(std::net::Shutdown::Write).unwrap();

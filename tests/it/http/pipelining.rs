@@ -133,7 +133,7 @@ fn a_client_that_never_reads_holds_up_no_other() {
     }
     assert_eq!(torrap.command("eno rehto na").status, 200);
     assert_eq!(torrap.replies(1), ["an other one"]);
-    // They go without having read: what was kept for them goes, too.
+    // They leave without having read: what was kept for them is freed, too.
     drop(stuck);
     assert_eq!(torrap.command("x").status, 200);
 }

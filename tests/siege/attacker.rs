@@ -11,7 +11,7 @@ use socket2::{Domain, SockRef, Socket, Type};
 /// What a single wait on a connection may take.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-pub struct Besieger {
+pub struct Attacker {
     address: SocketAddr,
     until: Instant,
     /// A good request, to be spoilt.
@@ -20,7 +20,7 @@ pub struct Besieger {
     connects: Cell<u32>,
 }
 
-impl Besieger {
+impl Attacker {
     pub fn new(address: SocketAddr, until: Instant, request: String) -> Self {
         Self {
             address,
