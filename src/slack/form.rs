@@ -5,6 +5,8 @@
 //! 5.1 (<https://url.spec.whatwg.org/#urlencoded-parsing>), short of its last step: what is decoded
 //! here is bytes, and whether they must be UTF-8 is the caller's to say.
 
+use memchr::{memchr, memchr2};
+
 /// The value of the first pair called `name`, still encoded.
 #[must_use]
 pub fn find<'a>(content: &'a [u8], name: &str) -> Option<&'a [u8]> {
@@ -22,7 +24,8 @@ pub const fn pairs(content: &[u8]) -> Pairs<'_> {
 pub fn decode_into(mut raw: &[u8], out: &mut Vec<u8>) {
     out.reserve(raw.len());
     loop {
-        let (plain, rest) = raw.split_at(position_of_either(b'%', b'+', raw));
+        let end = memchr2(b'%', b'+', raw).unwrap_or(raw.len());
+        let (plain, rest) = raw.split_at(end);
         out.extend_from_slice(plain);
         let Some((byte, rest)) = decode_first(rest) else {
             return;
@@ -58,7 +61,8 @@ impl<'a> Iterator for Pairs<'a> {
         if self.rest.is_empty() {
             return None;
         }
-        let (pair, rest) = self.rest.split_at(position_of(b'&', self.rest));
+        let end = memchr(b'&', self.rest).unwrap_or(self.rest.len());
+        let (pair, rest) = self.rest.split_at(end);
         self.rest = rest;
         Some(Pair(pair))
     }
@@ -113,45 +117,6 @@ const fn hex_digit(byte: u8) -> Option<u8> {
         b'A'..=b'F' => Some(byte - b'A' + 10),
         _ => None,
     }
-}
-
-/// The position of the first `needle`, or the length.
-fn position_of(needle: u8, bytes: &[u8]) -> usize {
-    position(bytes, |word| zero_bytes(word ^ repeated(needle)))
-}
-
-/// The position of the first of two needles, or the length.
-fn position_of_either(one: u8, other: u8, bytes: &[u8]) -> usize {
-    position(bytes, |word| {
-        zero_bytes(word ^ repeated(one)) | zero_bytes(word ^ repeated(other))
-    })
-}
-
-/// Eight bytes a step: most searches of a form end within two or three, where a vector unit would not be worth
-/// its call.
-fn position(bytes: &[u8], marks: impl Fn(u64) -> u64) -> usize {
-    let (words, tail) = bytes.as_chunks::<8>();
-    for (index, word) in words.iter().enumerate() {
-        let marks = marks(u64::from_le_bytes(*word));
-        if marks != 0 {
-            return index * 8 + marks.trailing_zeros() as usize / 8;
-        }
-    }
-    let at = words.len() * 8;
-    let mut last = [0; 8];
-    last[..tail.len()].copy_from_slice(tail);
-    // A needle is never 0, so that what fills the last word up is none.
-    let marks = marks(u64::from_le_bytes(last));
-    at + tail.len().min(marks.trailing_zeros() as usize / 8)
-}
-
-const fn repeated(byte: u8) -> u64 {
-    u64::from_ne_bytes([byte; 8])
-}
-
-/// The highest bit of each byte that is zero. The borrow can mark bytes after one falsely, never before.
-const fn zero_bytes(word: u64) -> u64 {
-    word.wrapping_sub(repeated(0x01)) & !word & repeated(0x80)
 }
 
 #[cfg(test)]
@@ -264,21 +229,6 @@ mod tests {
                 let found = find(content.as_bytes(), name).map(decoded);
                 prop_assert_eq!(found.as_deref(), first.map(String::as_bytes));
             }
-        }
-
-        #[test]
-        fn the_search_by_words_finds_the_first(
-            bytes in proptest::collection::vec(
-                prop_oneof![3 => any::<u8>(), 1 => proptest::sample::select(&b"&%'\xa6"[..])],
-                0..64,
-            ),
-        ) {
-            let plain = |is_needle: fn(&u8) -> bool| {
-                bytes.iter().position(is_needle).unwrap_or(bytes.len())
-            };
-            prop_assert_eq!(position_of(b'&', &bytes), plain(|b| *b == b'&'));
-            let either = plain(|b| matches!(*b, b'%' | b'&'));
-            prop_assert_eq!(position_of_either(b'%', b'&', &bytes), either);
         }
     }
 }

@@ -150,7 +150,7 @@ pub(super) fn base_string(keyed: &Hmac<Sha256>, timestamp: &[u8], content: &[u8]
 ///
 /// Digits are looked up without a branch: they are random, and a branch on each would be mispredicted at a third of
 /// them, which costs as much as half of the HMAC. The hex crate, which also takes upper case, needs 793 instructions
-/// more of the 11,235 that a command costs (`benches/count`).
+/// more of the 11,211 that a command costs (`benches/count`).
 fn parse_signature(value: &[u8]) -> Result<[u8; 32], Error> {
     let digits = value.strip_prefix(b"v0=").ok_or(Error::Malformed)?;
     let digits: &[u8; 64] = digits.try_into().map_err(|_| Error::Malformed)?;
