@@ -8,7 +8,7 @@
 --   kill %1
 --
 -- The long delay keeps replies from falling due during the run, and the reply origin is a port where
--- nobody listens: never let a load run reply to Slack. `--drain 0` has torrap stop without them, with exit
+-- no server listens: never let a load run reply to Slack. `--drain 0` has torrap stop without them, with exit
 -- code 1 for what it leaves. Requests are signed when wrk starts, so a run must be shorter than the
 -- tolerance. SLACK_RESPONSE_URL sets another response_url.
 --

@@ -18,7 +18,7 @@ pub enum Error {
         /// The one that was probably meant.
         meant: &'static str,
     },
-    /// There is no such option.
+    /// The option does not exist.
     UnknownOption {
         /// The option, dashes included.
         option: String,
@@ -55,7 +55,7 @@ pub enum Error {
         /// The option.
         opt: &'static Opt,
     },
-    /// There is no such command.
+    /// The command does not exist.
     UnknownCommand {
         /// The word that stands where a command would.
         word: String,

@@ -27,7 +27,7 @@ use lists::{LEVELS, List, Lists};
 
 /// How far ahead of the last [`TimingWheel::expire`] a deadline has a slot of its own: 4.59 hours,
 /// the top level without the slot that the time is in. One further ahead is met as well, but it
-/// waits in the farthest slot and is moved once more for each such stretch.
+/// waits in the farthest slot and is moved once more for each stretch of that length.
 pub const RANGE_MS: u64 = (SLOTS - 1) << shift(TOP);
 
 const TOP: usize = LEVELS - 1;

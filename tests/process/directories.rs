@@ -101,7 +101,7 @@ fn the_lock_does_not_go_with_its_file() {
 
 #[test]
 fn what_is_no_file_is_a_damaged_segment_and_holds_up_no_reply() {
-    let directory = Scratch::new("strangers");
+    let directory = Scratch::new("foreign-files");
     let mut bot = start(&directory, "0.2");
     bot.command("a");
     bot.process.signal("KILL");

@@ -136,7 +136,7 @@ fn queued_path(number: u64) -> String {
     format!("/commands/T2/{number}/abc")
 }
 
-/// A client that has sent its command, though nobody reads it yet.
+/// A client that has sent its command, though no process reads it yet.
 fn queue(kept: &TcpListener, origin: &str, number: u64) -> Client {
     let mut client = Client::connect(kept.local_addr().unwrap());
     let url = format!("{origin}{}", queued_path(number));

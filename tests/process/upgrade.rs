@@ -139,7 +139,7 @@ fn upgrade_under_load(how: Takeover, slack: &SlackStandIn, mut start: impl FnMut
     for path in &promised.paths {
         assert_eq!(replies.remove(path), Some(1), "{path}");
     }
-    assert!(replies.is_empty(), "nobody asked for {replies:?}");
+    assert!(replies.is_empty(), "no command asked for {replies:?}");
     eprintln!(
         "{} commands over {} upgrades, the slowest acknowledged after {:.0?}",
         promised.paths.len(),

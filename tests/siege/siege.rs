@@ -131,7 +131,7 @@ fn scenarios() -> Vec<Scenario> {
         attacks,
         descriptors: DESCRIPTORS,
     };
-    let mut scenarios = vec![scenario("nobody", Vec::new())];
+    let mut scenarios = vec![scenario("none", Vec::new())];
     scenarios.extend(
         ATTACKS
             .iter()

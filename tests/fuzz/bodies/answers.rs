@@ -117,7 +117,7 @@ fn assert_waits_until(jobs: &mut Jobs, key: Key, at: Tick) {
     jobs.handle_timeout(early, &mut 1_000);
     // A workspace that was paced may have something to do before; its job has not.
     assert!(jobs.poll_ready(early).is_none(), "early");
-    assert!(jobs.iter().all(|(owed, _)| owed == key));
+    assert!(jobs.iter().all(|(pending, _)| pending == key));
 }
 
 fn outcome(input: &mut Input<'_>, now: UnixTime) -> Outcome {

@@ -266,9 +266,9 @@ fn check_limits(
     }
     assert!(held <= 2 * longest + 64, "{held} bytes held");
     // A client that never completes a request is closed in the end, however cleverly it sends.
-    let patience = limits.idle_timeout_ms + limits.head_timeout_ms + limits.content_timeout_ms;
+    let allowed = limits.idle_timeout_ms + limits.head_timeout_ms + limits.content_timeout_ms;
     assert!(
-        connection.close_reason().is_some() || connection.deadline() <= progress.after(patience)
+        connection.close_reason().is_some() || connection.deadline() <= progress.after(allowed)
     );
 }
 
