@@ -18,9 +18,9 @@ CROWD = 4096 // SCALE + 100
 SOURCE_LIMIT = 512 // SCALE  # HAProxy's for a source
 THREADS = 8
 COMMANDS = 3
-PATIENCE = 2.0  # seconds that one of the crowd gives an attempt
+DEADLINE = 2.0  # seconds that one of the crowd gives an attempt
 BUILD_UP = 40.0  # seconds in which all of them must have tried
-SLACKS_PATIENCE = 3.0
+SLACKS_TIMEOUT = 3.0
 
 GET = b"GET /slack?ssl_check=1 HTTP/1.1\r\nHost: x\r\n\r\n"
 POST = b"POST /slack HTTP/1.1\r\nHost: x\r\nContent-Length: 9000\r\n\r\n"
@@ -99,7 +99,7 @@ class Crowd:
     def join(self, number: int) -> socket.socket | None:
         member = socket.socket()
         try:
-            member.settimeout(PATIENCE)
+            member.settimeout(DEADLINE)
             member.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             member.bind((self.source(number), 0))
             member.connect((self.front, 443))
@@ -127,7 +127,7 @@ def is_closed(member: socket.socket) -> bool:
 def assert_refusal_ends() -> None:
     """A client that asks for something else is refused, and keeps no connection to be idle on."""
     tls = ssl._create_unverified_context()
-    with socket.create_connection((FRONT_ADDRESS, 443), PATIENCE) as plain:
+    with socket.create_connection((FRONT_ADDRESS, 443), DEADLINE) as plain:
         with tls.wrap_socket(plain, server_hostname="torrap.example") as refused:
             refused.sendall(b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n")
             answer = b""
@@ -146,6 +146,6 @@ def slowest_command(kind: str, source: str, command) -> tuple[float, int]:
             what = command(front, f"{kind}, {source}, {number}")
             took = time.monotonic() - began
             assert what == "200 b''", f"{kind}, {source}: {what} after {took:.1f} s"
-            assert took < SLACKS_PATIENCE, f"{kind}, {source}: {took:.1f} s"
+            assert took < SLACKS_TIMEOUT, f"{kind}, {source}: {took:.1f} s"
             slowest = max(slowest, took)
         return slowest, sum(crowd.held)

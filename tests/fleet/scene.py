@@ -17,8 +17,8 @@ from machines import ADDRESSES, FRONT_ADDRESS, cut, inside, machine, mend
 
 SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
-PATIENCE = 20.0  # seconds that nothing on one machine should ever take
-SLACKS_PATIENCE = 3.0
+DEADLINE = 20.0  # seconds that nothing on one machine should ever take
+SLACKS_TIMEOUT = 3.0
 DELAY = 0.5  # seconds from a command to its reply
 CLIENTS = 4
 REST = 0.02  # seconds between two commands of a client
@@ -79,7 +79,7 @@ class Slack:
         """Sends a command on a connection of its own. What came of it."""
         try:
             connection = http.client.HTTPSConnection(
-                front, 443, timeout=PATIENCE, context=self.trusting
+                front, 443, timeout=DEADLINE, context=self.trusting
             )
             connection.request("POST", "/slack", *signed(text, self.origin))
             response = connection.getresponse()
@@ -92,7 +92,7 @@ class Slack:
     def wait_for_more(self) -> None:
         with self.changed:
             enough = len(self.acknowledged) + COMMANDS
-            came = self.changed.wait_for(lambda: len(self.acknowledged) >= enough, PATIENCE)
+            came = self.changed.wait_for(lambda: len(self.acknowledged) >= enough, DEADLINE)
             assert came, f"only {len(self.acknowledged)} of {enough}; {self.errors[:3]}"
 
     def finish(self) -> None:
@@ -141,7 +141,7 @@ class Scene:
         for process in self.processes.values():
             process.terminate()
         for process in self.processes.values():
-            process.wait(PATIENCE)
+            process.wait(DEADLINE)
         self.slack.server.shutdown()
         self.slack.server.server_close()
 
@@ -189,7 +189,7 @@ class Scene:
         assert all(accepted(replica) > 0 for replica in ADDRESSES), "both work"
         killed_at = time.monotonic()
         self.processes["a"].kill()
-        self.processes["a"].wait(PATIENCE)
+        self.processes["a"].wait(DEADLINE)
         slack.wait_for_more()
         self.await_check("a", "DOWN")
         self.start("a")
@@ -234,7 +234,7 @@ class Scene:
         # Sent to a replica in the moment in which it went, and not given to the other one: each client has one command
         # under way at a time.
         assert len(slack.errors) <= 2 * CLIENTS, f"{len(slack.errors)} errors: {slack.errors[:9]}"
-        assert slack.slowest < SLACKS_PATIENCE, f"an acknowledgement took {slack.slowest:.1f} s"
+        assert slack.slowest < SLACKS_TIMEOUT, f"an acknowledgement took {slack.slowest:.1f} s"
         lost = [text for text in slack.acknowledged if text not in slack.replies]
         if self.has_journal:
             assert not lost, f"replies lost in spite of the journal: {lost[:5]}"
@@ -273,7 +273,7 @@ def accepted(replica: str) -> float:
 
 
 def wait_until(is_so, what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + DEADLINE
     while not is_so():
         assert time.monotonic() < deadline, f"not so: {what}"
         time.sleep(0.02)

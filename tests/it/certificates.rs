@@ -11,7 +11,7 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::crypto::ring;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{HandshakeKind, ServerConfig, ServerConnection, StreamOwned};
-use test_support::PATIENCE;
+use test_support::DEADLINE;
 use torrap::tools::trial::stand_in::{Answer, Post, SlackStandIn, Stream};
 
 /// An authority whose certificate lies in a file for as long as it lives.
@@ -106,7 +106,7 @@ impl Handshakes {
     pub fn wait_for(&self, count: usize) -> Vec<Outcome> {
         let (outcomes, pushed) = &*self.0;
         let is_short = |outcomes: &mut Vec<_>| outcomes.len() < count;
-        let waited = pushed.wait_timeout_while(outcomes.lock().unwrap(), PATIENCE, is_short);
+        let waited = pushed.wait_timeout_while(outcomes.lock().unwrap(), DEADLINE, is_short);
         let outcomes = waited.unwrap().0.clone();
         assert!(outcomes.len() >= count, "{outcomes:?}");
         outcomes

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
-use test_support::{Gate, PATIENCE, SECRET, Torrap, signed};
+use test_support::{DEADLINE, Gate, SECRET, Torrap, signed};
 use torrap::slack::response_url::Origin;
 use torrap::tools::trial::stand_in::{Answer, Post, SlackStandIn};
 
@@ -228,7 +228,7 @@ fn a_receiver_that_refuses_connections_is_tried_again() {
         "{line}"
     );
     let late = late.listen();
-    let posts = late.wait_for(1, PATIENCE);
+    let posts = late.wait_for(1, DEADLINE);
     assert_eq!(posts[0].content, br#"{"text": "cba"}"#);
     assert!(torrap.settle().is_empty());
     assert_eq!(late.posts().len(), 1);

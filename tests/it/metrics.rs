@@ -1,6 +1,6 @@
 //! What Prometheus is told, and the checks of readiness.
 
-use test_support::{Client, PATIENCE, SECRET, Torrap, unix_secs};
+use test_support::{Client, DEADLINE, SECRET, Torrap, unix_secs};
 use torrap::config::Config;
 use torrap::slack::request;
 use torrap::tools::trial::command::Response;
@@ -36,7 +36,7 @@ fn assert_samples(page: &Page, expected: &[(&str, f64)]) {
 
 /// Looks again until the page says so: what a test has seen from outside, the loop may count later.
 fn wait_for(torrap: &Torrap, sample: &str, value: f64) -> Page {
-    let deadline = std::time::Instant::now() + PATIENCE;
+    let deadline = std::time::Instant::now() + DEADLINE;
     loop {
         let page = page(torrap);
         if page.get(sample) == value {
@@ -134,7 +134,7 @@ fn the_oldest_command_is_as_old_as_slacks_stamp() {
     assert_eq!(page.get("torrap_jobs_pending"), 2.0);
     let age = page.get("torrap_oldest_pending_age_seconds");
     assert!(
-        (30.0..30.0 + PATIENCE.as_secs_f64()).contains(&age),
+        (30.0..30.0 + DEADLINE.as_secs_f64()).contains(&age),
         "{age}"
     );
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use test_support::{PATIENCE, SECRET, Torrap, signed, unix_secs};
+use test_support::{DEADLINE, SECRET, Torrap, signed, unix_secs};
 use torrap::commands::Chosen;
 use torrap::config::SigningSecret;
 use torrap::slack::request;
@@ -299,7 +299,7 @@ fn each_reply_goes_to_the_origin_that_it_was_asked_at() {
     assert_acknowledged(&torrap.connect().exchange(signed(SECRET, "second", &url)));
     assert_acknowledged(&torrap.command("first"));
     assert_eq!(torrap.replies(1), ["tsrif"]);
-    let posts = second.wait_for(1, PATIENCE);
+    let posts = second.wait_for(1, DEADLINE);
     assert_eq!(posts[0].content, br#"{"text": "dnoces"}"#);
     assert_eq!((torrap.settle().len(), second.posts().len()), (1, 1));
 }

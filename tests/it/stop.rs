@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use test_support::{Client, Gate, PATIENCE, Torrap};
+use test_support::{Client, DEADLINE, Gate, Torrap};
 use torrap::tools::trial::stand_in::Answer;
 
 use crate::draft::Draft;
@@ -122,7 +122,7 @@ fn with_nothing_pending_a_stop_waits_for_nothing() {
     torrap.log.wait_for(": answered", 1);
     let stopping = Instant::now();
     assert_eq!(torrap.settle().len(), 1);
-    assert!(stopping.elapsed() < PATIENCE);
+    assert!(stopping.elapsed() < DEADLINE);
     assert!(idle.rest().is_empty() && silent.rest().is_empty());
 }
 

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
 use std::thread;
 
-use test_support::{Bot, PATIENCE, Process, SECRET};
+use test_support::{Bot, DEADLINE, Process, SECRET};
 use torrap::tools::trial::stand_in::{Answer, SlackStandIn};
 
 use crate::TORRAP;
@@ -53,7 +53,7 @@ fn read_until<R: BufRead + Send + 'static>(mut reader: R, part: &'static str) ->
         }
         sender.send((reader, line))
     });
-    let found = found.recv_timeout(PATIENCE);
+    let found = found.recv_timeout(DEADLINE);
     found.unwrap_or_else(|_| panic!("no {part} in time"))
 }
 
@@ -174,10 +174,10 @@ fn a_slow_reader_of_a_pipe_that_does_not_block() {
             }
         }
     });
-    let last = all.recv_timeout(PATIENCE).unwrap();
+    let last = all.recv_timeout(DEADLINE).unwrap();
     assert!(last.ends_with("successfully sent reply"), "{last}");
     assert_eq!(bot.process.stop(), Some(0));
-    all.recv_timeout(PATIENCE).unwrap();
+    all.recv_timeout(DEADLINE).unwrap();
 }
 
 #[test]

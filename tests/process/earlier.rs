@@ -12,7 +12,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use test_support::{Client, PATIENCE, Process, SECRET, Scratch, signed};
+use test_support::{Client, DEADLINE, Process, SECRET, Scratch, signed};
 use torrap::tools::trial::stand_in::{Answer, SlackStandIn};
 
 use crate::journal::{FIRST, shown};
@@ -190,7 +190,7 @@ fn what_0_1_0_left_and_what_waits_at_its_socket_is_answered_once() {
             .map(|number| format!("/commands/T1/{number}/abc"));
         let all = old.chain((0..QUEUED).map(queued_path));
         let all: BTreeMap<String, usize> = all.map(|path| (path, 1)).collect();
-        let _ = slack.wait_for(all.len(), PATIENCE);
+        let _ = slack.wait_for(all.len(), DEADLINE);
         assert_eq!(process.stop(), Some(0), "{:#?}", process.log);
         assert_eq!(replies(&slack), all, "{name}: {:#?}", process.log);
         let mut lines = process.log.iter();
@@ -215,7 +215,7 @@ fn an_older_binary_is_replaced_under_load() {
         let mut first = Process::start(command.env("TORRAP_DELAY", "0.3"));
         first.read_until(LISTENING);
         let load = Load::start(kept.local_addr().unwrap(), &origin);
-        let _ = slack.wait_for(40, PATIENCE);
+        let _ = slack.wait_for(40, DEADLINE);
 
         let mut command = new(&kept, &origin, &directory);
         let mut second = Process::start(command.env("TORRAP_DELAY", "0.3"));
@@ -223,12 +223,12 @@ fn an_older_binary_is_replaced_under_load() {
         let seen = slack.posts().len();
         assert_eq!(first.stop(), Some(0), "{:#?}", first.log);
         second.read_until(LISTENING);
-        let _ = slack.wait_for(seen + 100, PATIENCE);
+        let _ = slack.wait_for(seen + 100, DEADLINE);
 
         let promised = load.finish();
         let all = promised.paths.into_iter().map(|path| (path, 1));
         let all: BTreeMap<String, usize> = all.collect();
-        let _ = slack.wait_for(all.len(), PATIENCE);
+        let _ = slack.wait_for(all.len(), DEADLINE);
         assert_eq!(second.stop(), Some(0), "{:#?}", second.log);
         let replies = replies(&slack);
         assert!(replies == all, "{:#?} {:#?}", first.log, second.log);

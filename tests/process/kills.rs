@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use test_support::{Client, PATIENCE, Process, SECRET, Scratch, poll_for, signed};
+use test_support::{Client, DEADLINE, Process, SECRET, Scratch, poll_for, signed};
 use torrap::tools::trial::command;
 use torrap::tools::trial::stand_in::{Answer, SlackStandIn};
 
@@ -86,7 +86,7 @@ fn start(slack: &SlackStandIn, directory: &Scratch, delay: &str) -> (Process, So
 
 /// Sends commands until the connection breaks.
 fn send(stream: TcpStream, origin: &str, acknowledged: &Acknowledged, next: &AtomicU64) {
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
     let mut reading = BufReader::new(stream.try_clone().unwrap());
     let mut writing = stream;
     loop {

@@ -6,7 +6,7 @@ use std::process::Command;
 use socket2::{Domain, Socket, Type};
 use test_support::{Bot, Client, Process, SECRET, finish, signed};
 #[cfg(target_os = "linux")]
-use test_support::{PATIENCE, SECRET_PATH, Scratch};
+use test_support::{DEADLINE, SECRET_PATH, Scratch};
 #[cfg(target_os = "linux")]
 use torrap::tools::trial::stand_in::{Answer, SlackStandIn};
 
@@ -247,7 +247,7 @@ fn processes_that_share_an_address_serve_side_by_side_each_with_a_journal() {
     for _ in 0..64 {
         assert_eq!(Client::connect(address).exchange(&command).status, 200);
     }
-    assert_eq!(slack.wait_for(64, PATIENCE).len(), 64);
+    assert_eq!(slack.wait_for(64, DEADLINE).len(), 64);
     for process in &mut processes {
         process.read_until("answered");
         assert_eq!(process.stop(), Some(0));

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::process::{Command, Stdio};
 
-use test_support::{Finished, PATIENCE, finish, poll_for};
+use test_support::{DEADLINE, Finished, finish, poll_for};
 use torrap::cli::OPTIONS;
 
 use crate::TORRAP;
@@ -207,7 +207,7 @@ pub fn read_slowly(
     let mut child = command.spawn().unwrap();
     // Otherwise it would hold the stream open.
     redirect(command, Stdio::null());
-    unread.set_read_timeout(Some(PATIENCE)).unwrap();
+    unread.set_read_timeout(Some(DEADLINE)).unwrap();
     let (mut read, mut piece) = (Vec::new(), [0; 7]);
     loop {
         match unread.read(&mut piece).unwrap() {

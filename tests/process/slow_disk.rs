@@ -7,7 +7,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use test_support::{Bot, Client, PATIENCE, Scratch, poll_for};
+use test_support::{Bot, Client, DEADLINE, Scratch, poll_for};
 
 use crate::journal::{restart, shown, start_with, texts};
 use crate::metrics::{sample, watched};
@@ -172,7 +172,7 @@ fn a_stop_ends_in_time_with_a_disk_that_does_not_answer() {
     let (disk, directory) = (SlowDisk::new("stuck"), Scratch::new("stuck"));
     let mut bot = disk.start(&directory, "5");
     bot.command("a");
-    disk.set(2 * PATIENCE);
+    disk.set(2 * DEADLINE);
     let held = send_held(&bot, "b");
     wait_until_overdue(&bot);
     let asked = Instant::now();

@@ -7,7 +7,7 @@ use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use test_support::{Client, PATIENCE, Process, SECRET, SECRET_PATH, Scratch, finish, signed};
+use test_support::{Client, DEADLINE, Process, SECRET, SECRET_PATH, Scratch, finish, signed};
 use torrap::tools::trial::command;
 use torrap::tools::trial::stand_in::{Answer, SlackStandIn};
 
@@ -62,14 +62,14 @@ fn a_restart_on_a_passed_socket_refuses_no_connection() {
     let line = first.read_until("listening on http://");
     assert!(line.ends_with(&address.to_string()), "{line}");
     assert_eq!(Client::connect(address).exchange(request()).status, 200);
-    assert_eq!(slack.wait_for(1, PATIENCE).len(), 1);
+    assert_eq!(slack.wait_for(1, DEADLINE).len(), 1);
     assert_eq!(first.stop(), Some(0));
 
     // No process runs: a client that connects now waits in the kernel for the next one.
     let mut waiting = Client::connect(address);
     let mut second = start();
     assert_eq!(waiting.exchange(request()).status, 200);
-    assert_eq!(slack.wait_for(2, PATIENCE).len(), 2);
+    assert_eq!(slack.wait_for(2, DEADLINE).len(), 2);
     assert_eq!(second.stop(), Some(0));
 }
 
@@ -103,7 +103,7 @@ fn several_sockets_go_to_their_listeners_by_name() {
     process.read_until(&format!("metrics on http://{watched}/metrics"));
     let request = signed(SECRET, "olleh", &format!("{}{SECRET_PATH}", slack.origin()));
     assert_eq!(Client::connect(address).exchange(request).status, 200);
-    assert_eq!(slack.wait_for(1, PATIENCE).len(), 1);
+    assert_eq!(slack.wait_for(1, DEADLINE).len(), 1);
     let get = "GET /metrics HTTP/1.1\r\nHost: torrap\r\n\r\n";
     assert_eq!(Client::connect(watched).exchange(get).status, 200);
     assert_eq!(Client::connect(address).exchange(get).status, 404);
@@ -183,7 +183,7 @@ impl Manager {
     fn start(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("torrap-{}-{name}", std::process::id()));
         let socket = UnixDatagram::bind(&path).unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.set_read_timeout(Some(DEADLINE)).unwrap();
         Self { socket, path }
     }
 

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use test_support::{Client, PATIENCE, Process, SECRET, Scratch, finish, signed};
+use test_support::{Client, DEADLINE, Process, SECRET, Scratch, finish, signed};
 use torrap::tools::trial::stand_in::{Answer, SlackStandIn};
 
 use crate::TORRAP;
@@ -121,16 +121,16 @@ fn upgrade_under_load(how: Takeover, slack: &SlackStandIn, mut start: impl FnMut
     let line = process.read_until(LISTENING);
     let address: SocketAddr = line.split_once("http://").unwrap().1.parse().unwrap();
     let load = Load::start(address, &slack.origin());
-    let _ = slack.wait_for(20, PATIENCE);
+    let _ = slack.wait_for(20, DEADLINE);
     for _ in 0..upgrades() {
         let seen = slack.posts().len();
         process = take_over(how, process, || Process::start(&mut start()));
         // The new one alone does the work for a while.
-        let _ = slack.wait_for(seen + 40, PATIENCE);
+        let _ = slack.wait_for(seen + 40, DEADLINE);
     }
     let promised = load.finish();
     // With a journal a stop would leave the last replies to the next process.
-    let _ = slack.wait_for(promised.paths.len(), PATIENCE);
+    let _ = slack.wait_for(promised.paths.len(), DEADLINE);
     assert_eq!(process.stop(), Some(0), "{:#?}", process.log);
     let mut replies: BTreeMap<String, usize> = BTreeMap::new();
     for post in slack.posts() {

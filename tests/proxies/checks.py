@@ -3,7 +3,7 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from client import PATIENCE, Client, chunk, form, head, signed
+from client import DEADLINE, Client, chunk, form, head, signed
 from processes import FrontEnd
 
 REQUESTS = 10_000
@@ -104,7 +104,7 @@ def aborts(front: FrontEnd) -> str:
         expect("status afterwards", client.exchange(signed("retfa", front.slack.origin)), 200)
     expect("replies afterwards", front.slack.wait_for("after", 1), 1)
     expect("replies to half a request", front.slack.texts.count("half"), 0)
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + DEADLINE
     # Those of whole requests are good, and may be kept for others.
     while (left := front.torrap.open_connections()) > WHOLE + 1:
         if time.monotonic() > deadline:

@@ -9,7 +9,7 @@ import time
 from urllib.parse import urlencode
 
 SECRET = b"8f742231b10e8888abcd99yyyzzz85a5"
-PATIENCE = 20.0  # seconds that nothing on one machine should ever take
+DEADLINE = 20.0  # seconds that nothing on one machine should ever take
 
 Address = tuple[str, int]
 
@@ -50,7 +50,7 @@ class Client:
     """One connection."""
 
     def __init__(self, address: Address) -> None:
-        self.socket = socket.create_connection(address, PATIENCE)
+        self.socket = socket.create_connection(address, DEADLINE)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.received = b""
 

@@ -10,7 +10,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from client import PATIENCE, SECRET, Address
+from client import DEADLINE, SECRET, Address
 
 HERE = Path(__file__).resolve().parent
 LISTENING = "0A"  # in the kernel's table of connections
@@ -54,7 +54,7 @@ class SlackStandIn:
     def wait_for(self, text: str, count: int) -> int:
         """How many replies with this text there are, once there are so many or the time is over."""
         with self.posted:
-            self.posted.wait_for(lambda: self.texts.count(text) >= count, PATIENCE)
+            self.posted.wait_for(lambda: self.texts.count(text) >= count, DEADLINE)
             return self.texts.count(text)
 
 
@@ -171,7 +171,7 @@ class FrontEnd(Running):
         return template
 
     def _is_up(self) -> bool:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + DEADLINE
         while self.process.poll() is None and time.monotonic() < deadline:
             try:
                 socket.create_connection(self.address, 1).close()

@@ -12,11 +12,11 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from client import PATIENCE, Address
+from client import DEADLINE, Address
 from processes import Running, free_address
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
-SLACKS_PATIENCE = 3.0
+SLACKS_TIMEOUT = 3.0
 COMMANDS = 4  # one after the other: each front end begins with both in turn
 ADDRESSES = ("192.0.2.11:8000", "192.0.2.12:8000")  # those of deploy's files
 
@@ -52,7 +52,7 @@ class Replica:
                 return
             self.read.append(stream.read(length).decode())
             if self.waits:
-                self.is_over.wait(PATIENCE)
+                self.is_over.wait(DEADLINE)
             if self.answer:
                 connection.sendall(self.answer)
 
@@ -88,7 +88,7 @@ class Pair(Running):
         }[name]
         log = (self.folder / "log").open("w")
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + DEADLINE
         while not self.is_up():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError((self.folder / "log").read_text()[-2000:])
@@ -107,7 +107,7 @@ class Pair(Running):
     def command(self, text: str) -> tuple[int, float]:
         """The status, and how long it took."""
         tls = ssl._create_unverified_context()  # the certificate is of our own making
-        client = http.client.HTTPSConnection(*self.address, timeout=PATIENCE, context=tls)
+        client = http.client.HTTPSConnection(*self.address, timeout=DEADLINE, context=tls)
         begin = time.monotonic()
         client.request("POST", "/slack", text)
         status = client.getresponse().status
@@ -133,7 +133,7 @@ def try_with(name: str, bad: Replica, folder: Path) -> tuple[list[int], Counter,
     with Pair(name, [bad.address, good.address], folder) as front:
         for number in range(COMMANDS):
             status, took = front.command(f"command {number}")
-            if took > SLACKS_PATIENCE:
+            if took > SLACKS_TIMEOUT:
                 raise AssertionError(f"{status} after {took:.1f} s")
             statuses.append(status)
     good.close()

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, SockRef, Socket, Type};
 
 /// What a single wait on a connection may take.
-const PATIENCE: Duration = Duration::from_secs(1);
+const DEADLINE: Duration = Duration::from_secs(1);
 
 pub struct Attacker {
     address: SocketAddr,
@@ -48,11 +48,11 @@ impl Attacker {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).ok()?;
         socket.bind(&source.into()).ok()?;
         socket
-            .connect_timeout(&self.address.into(), PATIENCE)
+            .connect_timeout(&self.address.into(), DEADLINE)
             .ok()?;
         let stream = TcpStream::from(socket);
-        stream.set_read_timeout(Some(PATIENCE)).ok()?;
-        stream.set_write_timeout(Some(PATIENCE)).ok()?;
+        stream.set_read_timeout(Some(DEADLINE)).ok()?;
+        stream.set_write_timeout(Some(DEADLINE)).ok()?;
         Some(stream)
     }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use test_support::{Binary, Bot, kernel};
 
 /// For what was opened to be given back: sender threads go after 10 s of idleness.
-const PATIENCE: Duration = Duration::from_secs(25);
+const DEADLINE: Duration = Duration::from_secs(25);
 /// What may stay: the allocator keeps some, and so do tables that have grown.
 const KEPT_MIB_MAX: f64 = 32.0;
 /// Where all that connections may hold was held: glibc keeps most of it for the next time, since younger and smaller
@@ -56,7 +56,7 @@ impl Server {
             let posts = self.bot.slack.posts();
             posts.iter().filter(|post| post.content == is_reply).count()
         };
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + DEADLINE;
         while count() < commands && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(50));
         }
@@ -79,7 +79,7 @@ impl Server {
 
     /// Waits until it has no more descriptors than before.
     pub fn settle(&self, before: Usage) -> Usage {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + DEADLINE;
         loop {
             let usage = self.usage();
             if usage.descriptors <= before.descriptors || Instant::now() > deadline {

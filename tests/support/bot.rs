@@ -9,7 +9,7 @@ use torrap::tools::trial::stand_in::{Answer, Post, SlackStandIn};
 
 use crate::kernel;
 use crate::process::Process;
-use crate::{Client, PATIENCE, SECRET, SECRET_PATH, signed};
+use crate::{Client, DEADLINE, SECRET, SECRET_PATH, signed};
 
 /// The binary, by its path; a test has it from `env!("CARGO_BIN_EXE_torrap")`.
 #[derive(Clone, Copy)]
@@ -172,7 +172,7 @@ impl Bot {
 
     /// Waits for so many posts.
     pub fn posts(&self, count: usize) -> Vec<Post> {
-        let posts = self.slack.wait_for(count, PATIENCE);
+        let posts = self.slack.wait_for(count, DEADLINE);
         let got = posts.len();
         assert!(
             got >= count,

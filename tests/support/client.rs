@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use torrap::tools::trial::command::{self, Response};
 
-use crate::PATIENCE;
+use crate::DEADLINE;
 
 /// A client that sends what it is told and reads what it gets.
 pub struct Client {
@@ -16,8 +16,8 @@ pub struct Client {
 impl Client {
     pub fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        stream.set_write_timeout(Some(DEADLINE)).unwrap();
         stream.set_nodelay(true).unwrap();
         Self { stream }
     }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use crate::PATIENCE;
+use crate::DEADLINE;
 
 /// Closed until it is opened; a clone is the same gate.
 #[derive(Clone, Default)]
@@ -17,7 +17,7 @@ impl Gate {
 
     /// Waits until it is open, but not for ever: a test that fails must end.
     pub fn wait(&self) {
-        self.wait_at_most(PATIENCE);
+        self.wait_at_most(DEADLINE);
     }
 
     /// Waits until it is open or the time is over: a round trip, if no test opens it.

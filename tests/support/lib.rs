@@ -38,7 +38,7 @@ pub const SECRET: &str = "8f742231b10e8888abcd99feedface85";
 pub const SECRET_PATH: &str = "/commands/T0001/1/secret-path";
 
 /// What nothing on one machine should ever take.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const DEADLINE: Duration = Duration::from_secs(20);
 
 /// A request for `/torrap text` with this `response_url`, signed now.
 pub fn signed(secret: &str, text: &str, response_url: &str) -> Vec<u8> {

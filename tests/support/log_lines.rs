@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, Once};
 
 use log::{LevelFilter, Log, Metadata, Record};
 
-use crate::PATIENCE;
+use crate::DEADLINE;
 
 /// The lines so far; a clone sees the same ones.
 #[derive(Clone, Default)]
@@ -62,7 +62,7 @@ impl LogLines {
         };
         let is_short = |lines: &mut Vec<String>| matching(lines).len() < count;
         let lines = lines.lock().unwrap();
-        let waited = pushed.wait_timeout_while(lines, PATIENCE, is_short);
+        let waited = pushed.wait_timeout_while(lines, DEADLINE, is_short);
         let lines = waited.unwrap().0;
         let found = matching(&lines);
         assert!(found.len() >= count, "{part:?} is not in {lines:#?}");

@@ -9,10 +9,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::PATIENCE;
+use crate::DEADLINE;
 
 /// What an exit may take: the program that stops a process waits for it.
-const EXIT_PATIENCE: Duration = Duration::from_secs(8);
+const EXIT_DEADLINE: Duration = Duration::from_secs(8);
 
 /// What a process that ended by itself came to.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub fn finish(command: &mut Command) -> Finished {
     let pid = child.id();
     let (done, output) = channel();
     thread::spawn(move || done.send(child.wait_with_output()));
-    let Ok(output) = output.recv_timeout(PATIENCE) else {
+    let Ok(output) = output.recv_timeout(DEADLINE) else {
         signal(pid, "KILL");
         panic!("{command:?} does not end");
     };
@@ -53,12 +53,12 @@ pub fn signal(pid: u32, name: &str) {
 
 /// Looks again and again until there is something: for what has no event to wait for.
 pub fn poll_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + DEADLINE;
     loop {
         if let Some(found) = look() {
             return found;
         }
-        assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
+        assert!(Instant::now() < deadline, "{what}: not within {DEADLINE:?}");
         thread::park_timeout(Duration::from_millis(2));
     }
 }
@@ -128,7 +128,7 @@ impl Process {
 
     /// Reads up to a line with this in it, and gives it.
     pub fn read_until(&mut self, part: &str) -> String {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + DEADLINE;
         loop {
             let line = self.next_line(deadline);
             let line = line.unwrap_or_else(|| panic!("no {part:?} in {:#?}", self.log));
@@ -169,7 +169,7 @@ impl Process {
 
     /// Waits for the end. `None` as the code means a signal.
     pub fn wait(&mut self) -> Option<i32> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + DEADLINE;
         while self.next_line(deadline).is_some() {}
         poll_for("the exit", || self.child.try_wait().unwrap()).code()
     }
@@ -180,7 +180,7 @@ impl Process {
         self.signal("TERM");
         let code = self.wait();
         let took = asked.elapsed();
-        assert!(took < EXIT_PATIENCE, "the stop took {took:?}");
+        assert!(took < EXIT_DEADLINE, "the stop took {took:?}");
         code
     }
 
@@ -208,7 +208,7 @@ impl Process {
             has_ended.then_some(())
         });
         let took = asked.elapsed();
-        assert!(took < EXIT_PATIENCE, "the stop took {took:?}");
+        assert!(took < EXIT_DEADLINE, "the stop took {took:?}");
         self.wait()
     }
 

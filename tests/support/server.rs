@@ -12,7 +12,7 @@ use torrap::{Server, Stopper};
 
 use crate::gate::Gate;
 use crate::log_lines::LogLines;
-use crate::{Client, PATIENCE, SECRET, SECRET_PATH, signed};
+use crate::{Client, DEADLINE, SECRET, SECRET_PATH, signed};
 
 /// The server on a thread of its own; dropping it stops it.
 pub struct Torrap {
@@ -111,7 +111,7 @@ impl Torrap {
 
     /// The posts, once there are `count` of them.
     pub fn posts(&self, count: usize) -> Vec<Post> {
-        let posts = self.slack.wait_for(count, PATIENCE);
+        let posts = self.slack.wait_for(count, DEADLINE);
         assert!(
             posts.len() >= count,
             "only {} of {count} posts",

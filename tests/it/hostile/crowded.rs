@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use test_support::{Client, PATIENCE, Torrap};
+use test_support::{Client, DEADLINE, Torrap};
 use torrap::tools::trial::stand_in::Answer;
 
 use super::Ending;
@@ -57,7 +57,7 @@ fn is_open(client: &mut Client) -> bool {
         .stream
         .peek(&mut [0])
         .is_err_and(|error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut));
-    client.stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    client.stream.set_read_timeout(Some(DEADLINE)).unwrap();
     open
 }
 

@@ -5,7 +5,7 @@ use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
 use test_support::generator::Generator;
-use test_support::{Bot, Client, PATIENCE, kernel};
+use test_support::{Bot, Client, DEADLINE, kernel};
 use torrap::tools::trial::command;
 
 use crate::TORRAP;
@@ -29,7 +29,7 @@ fn assert_descriptors_return_to(bot: &Bot, count: usize) {
         assert_eq!(client.exchange(HEALTHZ).status, 200);
         let open = descriptors(bot);
         assert!(
-            begin.elapsed() < PATIENCE,
+            begin.elapsed() < DEADLINE,
             "{open} descriptors open, {count} before"
         );
     }
@@ -83,7 +83,7 @@ fn cpu_ticks_while_waiting(bot: &Bot, waiting: &mut Client) -> u64 {
         matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
         "{error}"
     );
-    waiting.stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    waiting.stream.set_read_timeout(Some(DEADLINE)).unwrap();
     kernel::cpu_ticks(bot.process.pid()) - before
 }
 
@@ -171,7 +171,7 @@ fn clients_that_do_not_read_take_up_little_memory() {
         quiet = if more == 0 { quiet + 1 } else { 0 };
         assert_eq!(help(&bot, &mut good), 200);
         assert!(
-            begin.elapsed() < PATIENCE,
+            begin.elapsed() < DEADLINE,
             "{sent} bytes, and it still reads"
         );
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{HEALTHZ, answers, get, post, read_to_end, responses};
 use socket2::{Domain, Socket, Type};
-use test_support::{Client, PATIENCE, Torrap};
+use test_support::{Client, DEADLINE, Torrap};
 
 /// More than the buffers of both kernels hold for a narrow client.
 const FLOOD_BYTES_MAX: usize = 16 << 20;
@@ -51,7 +51,7 @@ pub fn narrow(address: SocketAddr) -> Client {
     socket.set_recv_buffer_size(16 * 1024).unwrap();
     socket.set_send_buffer_size(16 * 1024).unwrap();
     socket.connect(&address.into()).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.set_read_timeout(Some(DEADLINE)).unwrap();
     Client {
         stream: socket.into(),
     }
@@ -88,7 +88,7 @@ fn a_client_that_reads_only_after_writing_gets_every_answer() {
     // comes: what is buffered must be answered without any new readiness to read.
     let rest = round.as_bytes()[sent % round.len()..].to_vec();
     let mut writer = client.stream.try_clone().unwrap();
-    writer.set_write_timeout(Some(PATIENCE)).unwrap();
+    writer.set_write_timeout(Some(DEADLINE)).unwrap();
     let writing = std::thread::spawn(move || {
         writer.write_all(&rest).unwrap();
         writer.shutdown(Shutdown::Write).unwrap();

@@ -4,7 +4,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
-use test_support::{Client, PATIENCE, Torrap};
+use test_support::{Client, DEADLINE, Torrap};
 use torrap::tools::trial::stand_in::Answer;
 
 use super::{HEALTHZ, post};
@@ -28,7 +28,7 @@ fn trickle(client: &mut Client, bytes: &[u8]) -> Vec<u8> {
     let mut buffer = vec![0; 4096];
     for byte in bytes.iter().cycle() {
         assert!(
-            begin.elapsed() < PATIENCE,
+            begin.elapsed() < DEADLINE,
             "a client that trickles is served for ever"
         );
         let _ = client.stream.write(&[*byte]);
@@ -42,7 +42,7 @@ fn trickle(client: &mut Client, bytes: &[u8]) -> Vec<u8> {
             Err(error) => panic!("{error}"),
         }
     }
-    client.stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    client.stream.set_read_timeout(Some(DEADLINE)).unwrap();
     buffer
 }
 
@@ -148,7 +148,7 @@ fn a_client_that_sends_on_after_a_refusal_is_cut_off() {
     // Reading gives the end at once, so writing is what shows when the server has gone.
     while client.stream.write(b"a").is_ok() {
         sent += 1;
-        assert!(begin.elapsed() < PATIENCE, "it lingers for ever");
+        assert!(begin.elapsed() < DEADLINE, "it lingers for ever");
         std::thread::yield_now();
     }
     let elapsed = begin.elapsed();
@@ -166,7 +166,7 @@ fn a_client_that_does_not_read_is_cut_off() {
         if let Err(error) = client.stream.write_all(requests.as_bytes()) {
             break error;
         }
-        assert!(begin.elapsed() < PATIENCE, "the server reads on");
+        assert!(begin.elapsed() < DEADLINE, "the server reads on");
     };
     let gone = [ErrorKind::ConnectionReset, ErrorKind::BrokenPipe];
     assert!(gone.contains(&error.kind()), "{error}");
@@ -190,7 +190,7 @@ fn time_spent_on_one_request_is_not_taken_from_the_next() {
             wire.extend_from_slice(&buffer[..len]);
         }
         if wire.is_empty() {
-            client.stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            client.stream.set_read_timeout(Some(DEADLINE)).unwrap();
             assert_eq!(client.receive().status, 200);
             client.stream.set_read_timeout(Some(TRICKLE / 5)).unwrap();
         } else {

@@ -25,7 +25,7 @@ const SETTLE: Duration = Duration::from_millis(300);
 /// How long it gets to give memory back when all is over; idle threads of torrap end after 10 s.
 const AFTERMATH: Duration = Duration::from_secs(12);
 /// How long no reply may come before the run is given up.
-const PATIENCE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(30);
 
 pub struct Run {
     plan: Plan,
@@ -192,7 +192,7 @@ impl Run {
             if self.delivered() > progress.0 {
                 progress = (self.delivered(), Instant::now());
             }
-            if progress.1.elapsed() > PATIENCE {
+            if progress.1.elapsed() > DEADLINE {
                 let missing = self.accepted - self.delivered();
                 return Err(io::Error::other(format!("{missing} replies did not come")));
             }

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const DEADLINE: Duration = Duration::from_secs(10);
 const STEP: Duration = Duration::from_micros(50);
 
 /// Starts `command` and tries to connect until it listens; the time in milliseconds.
@@ -28,7 +28,7 @@ pub fn measure(address: SocketAddr, command: &[String]) -> io::Result<f64> {
         if TcpStream::connect(address).is_ok() {
             break Ok(started.elapsed().as_secs_f64() * 1000.0);
         }
-        if started.elapsed() > PATIENCE {
+        if started.elapsed() > DEADLINE {
             break Err(io::Error::other(format!("{program} does not listen")));
         }
         sleep(STEP);
