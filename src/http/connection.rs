@@ -22,6 +22,7 @@ use wait::Wait;
 #[derive(Debug)]
 pub struct Connection {
     phase: Phase,
+    deadline: Tick,
     wait: Wait,
     /// A request that is incomplete, or further ones that wait for their turn.
     buffer: Vec<u8>,
@@ -35,7 +36,11 @@ impl Connection {
     pub const fn new(now: Tick, limits: &Limits) -> Self {
         Self {
             phase: Phase::Idle,
-            wait: Wait::new(now, limits),
+            deadline: now.after(limits.idle_timeout_ms),
+            wait: Wait {
+                is_draining: false,
+                is_signed: false,
+            },
             buffer: Vec::new(),
             backlog: false,
         }
@@ -276,14 +281,26 @@ impl Connection {
         }
     }
 
+    /// The wait of the phase that has just begun, or of the next one of its kind.
     fn begin_wait(&mut self, now: Tick, limits: &Limits) {
-        self.wait.begin(&self.phase, self.is_idle(), now, limits);
+        let deadline = now.after(self.wait.timeout_ms(&self.phase, limits));
+        // An empty line gives the client of a server that stops no more time than it had.
+        let is_shorter = self.wait.is_draining && self.is_idle();
+        self.deadline = if is_shorter {
+            deadline.min(self.deadline)
+        } else {
+            deadline
+        };
     }
 
     /// Closes the connection with its next response, or when it has been idle for a moment: a client
     /// that uses it all the time has perhaps sent a request that is still on its way.
     pub fn drain(&mut self, limits: &Limits) {
-        self.wait.drain(&self.phase, self.is_idle(), limits);
+        let since = self.since(limits);
+        self.wait.is_draining = true;
+        if self.is_idle() {
+            self.deadline = self.deadline.min(since.after(limits.draining_timeout_ms));
+        }
     }
 
     /// Ends a phase that has lasted too long: an idle connection silently, since a client that opened
@@ -297,7 +314,7 @@ impl Connection {
         limits: &Limits,
         staging: &mut Staging,
     ) -> Option<Hold> {
-        if now < self.wait.deadline {
+        if now < self.deadline {
             return None;
         }
         match self.phase {
@@ -306,21 +323,21 @@ impl Connection {
             _ if self.is_incomplete() => self.fail(Error::TimedOut, staging),
             _ => self.close(CloseReason::Idle),
         }
-        self.wait.deadline = now.after(limits.linger_timeout_ms);
+        self.deadline = now.after(limits.linger_timeout_ms);
         None
     }
 
     /// When [`Self::handle_timeout`] is due; in the closing phase, when waiting for the peer ends.
     #[must_use]
     pub const fn deadline(&self) -> Tick {
-        self.wait.deadline
+        self.deadline
     }
 
     /// Since when the connection is in its phase, or had its last answer: bytes that complete nothing
     /// do not count.
     #[must_use]
     pub const fn since(&self, limits: &Limits) -> Tick {
-        self.wait.since(&self.phase, limits)
+        self.wait.since(self.deadline, &self.phase, limits)
     }
 
     /// Whether the connection waits between two requests, perhaps with empty lines.
