@@ -39,7 +39,7 @@
 //! | submit | with a store: gives it what has collected |
 //! | transmit | writes the staged answers to the sockets |
 //! | accept | accepts waiting connections. Last: no connection is closed to make room whose request has just come or whose answer is not written |
-//! | dispatch | makes the replies of ready jobs and hands them to the senders |
+//! | dispatch | makes the replies of ready jobs and hands them to the senders; with a store, tells it which of them were too late |
 //! | admin | serves the address for metrics |
 //!
 //! # The path of one command

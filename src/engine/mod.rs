@@ -293,6 +293,8 @@ impl<P: Platform> Engine<P> {
             };
             self.senders.enqueue(delivery);
         }
+        // What was too late to be sent is settled here, and the loop may sleep for long.
+        self.submit(now);
         // In every turn: what it is to do at its deadline must not depend on anything else, or the loop would
         // not sleep from that deadline on.
         self.senders.submit(now.tick);

@@ -4,9 +4,11 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::habits::Habits;
+use super::kept::Kept;
 use super::network::Network;
 use super::platform::Tells;
 use super::world::{GET, World};
+use crate::jobs::LIFETIME_MS;
 
 /// Longer than every wait.
 const LONG_MS: u64 = 700_000;
@@ -140,4 +142,25 @@ fn a_client_that_never_stops_sending_is_not_read_for_ever() {
         world.turn(true);
     }
     assert!(world.network.borrow().wires[wire].closed);
+}
+
+/// What a turn makes of the jobs last of all, the store hears of as well: the loop may sleep for long behind it.
+#[test]
+fn a_reply_that_is_too_late_is_settled_in_the_store_with_the_turn_that_finds_out() {
+    let mut world = World::with(
+        1,
+        Habits {
+            disk_fault_percent: Some(0),
+            delay_ms: 1_000,
+            ..Habits::calm()
+        },
+    );
+    world.connect_with(&world.signed("c1c"));
+    while world.pending() == 0 || world.store.with(Kept::hurry) == Some(true) {
+        world.turn(true);
+    }
+    world.advance(LIFETIME_MS);
+    world.turn(true);
+    assert_eq!(world.pending(), 0, "it is given up");
+    assert!(!world.engine.bot().has_batch());
 }
