@@ -95,22 +95,11 @@ impl JournalThread {
             changed: Condvar::new(),
             waker,
         });
-        let mut writer = Writer {
-            journal,
-            place,
-            clock,
-            shared: shared.clone(),
-            batch: Batch::default(),
-            counters: JournalCounters::default(),
-            is_failing: false,
-        };
+        let mut writer = Writer::new(journal, place, clock, shared.clone());
         let thread = thread::Builder::new().name("journal".to_owned());
         thread.spawn(move || {
             writer.run();
-            // First of all its files: another process may wait for the directory.
-            let Writer { shared, .. } = writer;
-            shared.desk().has_ended = true;
-            shared.changed.notify_all();
+            writer.end();
         })?;
         Ok(Self {
             shared,
@@ -222,6 +211,27 @@ enum Work {
 }
 
 impl Writer {
+    fn new(journal: Journal<Directory>, place: Place, clock: Clock, shared: Arc<Shared>) -> Self {
+        Self {
+            journal,
+            place,
+            clock,
+            shared,
+            batch: Batch::default(),
+            counters: JournalCounters::default(),
+            is_failing: false,
+        }
+    }
+
+    /// Closes the files, and tells that the thread has ended.
+    fn end(self) {
+        let shared = self.shared.clone();
+        // First of all its files: another process may wait for the directory.
+        drop(self);
+        shared.desk().has_ended = true;
+        shared.changed.notify_all();
+    }
+
     fn run(&mut self) {
         loop {
             match self.next() {

@@ -3,6 +3,7 @@
 use mio::{Poll, Token};
 
 use super::*;
+use crate::platform::directory::Refused;
 use crate::slab::Key;
 use crate::store::PendingJob;
 
@@ -93,4 +94,28 @@ fn an_end_does_not_wait_for_a_disk_that_hangs() {
     assert!(!thread.finish_within(&mut Batch::default(), 1, patience));
     thread.submit(&mut Batch::default(), 2, Tick(0));
     assert!(!thread.finish_within(&mut Batch::default(), 3, patience));
+}
+
+/// The end is told when another bot can have the directory, be it in the same process.
+#[test]
+fn the_directory_is_free_before_the_end_of_the_thread_is_told() {
+    let path = std::env::temp_dir().join(format!("torrap-thread-{}", std::process::id()));
+    let take = || Directory::take(&path, Duration::ZERO, |_| {});
+    let directory = take().unwrap();
+    assert!(matches!(take(), Err(Refused::Taken(_))));
+    let clock = Clock::start();
+    let place = directory.place();
+    let (journal, _) = Journal::open(directory, clock.now(), |_, _| None).unwrap();
+    let shared = stuck().shared.clone();
+    let writer = Writer::new(journal, place, clock, shared.clone());
+    // It cannot be told while the desk is taken.
+    let desk = shared.desk();
+    let ending = thread::spawn(move || writer.end());
+    let is_free = (0..10).any(|_| take().is_ok());
+    assert!(is_free, "its files are open");
+    assert!(!desk.has_ended);
+    drop(desk);
+    ending.join().unwrap();
+    assert!(shared.desk().has_ended);
+    std::fs::remove_dir_all(path).unwrap();
 }
