@@ -20,6 +20,7 @@ mod platform;
 #[allow(unreachable_pub)]
 mod seeds;
 mod senders;
+mod stopping;
 mod strangers;
 mod world;
 

@@ -258,7 +258,7 @@ impl World {
         self.is_stopping() && !self.engine.drain.has_begun()
     }
 
-    fn stop(&mut self) {
+    pub(super) fn stop(&mut self) {
         if !self.is_stopping() {
             self.note("stops", 1);
             self.engine.platform.stop = Some(Stop::Graceful);
