@@ -28,6 +28,8 @@ pub(crate) struct Kept {
     clock: SimulatedClock,
     /// The process is about to stop, and has not been told yet that it may leave what is kept.
     is_asked: bool,
+    /// What it answers then; nothing while its disk hangs.
+    pub(super) stop_answer: Option<Event>,
 }
 
 /// A batch that is with the journal's thread: since when, when it is answered, and what the answer is.
@@ -57,6 +59,7 @@ impl Kept {
             ticket: None,
             clock,
             is_asked: false,
+            stop_answer: Some(Event::Leavable),
         }
     }
 
@@ -130,8 +133,8 @@ impl Store for Kept {
     }
 
     fn poll(&mut self, now: Tick) -> Option<Event> {
-        if std::mem::take(&mut self.is_asked) {
-            return Some(Event::Leavable);
+        if self.stop_answer.is_some() && std::mem::take(&mut self.is_asked) {
+            return self.stop_answer;
         }
         let flight = self.flight.take_if(|flight| now >= flight.at);
         self.take(self.clock.now());

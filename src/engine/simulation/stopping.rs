@@ -4,6 +4,7 @@ use super::habits::Habits;
 use super::kept::Kept;
 use super::world::{GET, World};
 use crate::engine::drain::Drain;
+use crate::store::Event;
 use crate::telemetry::health::Condition;
 
 const DELAY_MS: u64 = 200;
@@ -23,10 +24,21 @@ fn world(is_durable: bool) -> World {
 }
 
 impl World {
+    /// A client sends a command and will send nothing else; who.
+    fn command(&mut self, id: &str) -> usize {
+        self.sent.insert(id.to_owned(), self.clock.now().tick);
+        let wire = self.connect_with(&self.signed(id));
+        self.network.borrow_mut().end(wire, false);
+        wire
+    }
+
     /// Turns until there is nothing to do at this moment.
     fn pause(&mut self) {
         self.turn(true);
-        while self.store.with(Kept::hurry) == Some(true) || self.has_work() {
+        while self.store.with(Kept::hurry) == Some(true)
+            || self.has_work()
+            || self.network.borrow().has_events()
+        {
             self.turn(true);
         }
     }
@@ -36,7 +48,7 @@ impl World {
 #[test]
 fn replies_that_fall_due_during_a_stop_are_left_to_the_next_start() {
     let mut world = world(true);
-    world.connect_with(&world.signed("c1c"));
+    world.command("c1c");
     let half = world.connect_with(&GET[..10]);
     world.pause();
     world.stop();
@@ -71,4 +83,53 @@ fn a_stop_waits_for_clients_as_long_as_is_said() {
         world.turn(true);
         assert!(world.engine.is_drained(), "{is_durable}");
     }
+}
+
+/// Whether the directory is still there is known before anything is left in it.
+#[test]
+fn a_stop_waits_for_the_store_to_say_what_becomes_of_the_rest() {
+    let mut world = world(true);
+    world.command("c1c");
+    world.pause();
+    world.store.with(|kept| kept.stop_answer = None);
+    world.stop();
+    world.pause();
+    assert_eq!(world.engine.public().sessions.owed(), 0);
+    assert!(!world.engine.is_drained());
+    world
+        .store
+        .with(|kept| kept.stop_answer = Some(Event::Leavable));
+    world.turn(true);
+    assert!(world.engine.is_drained());
+}
+
+/// A command whose batch is not kept by then is acknowledged and answered, as all others, before the end.
+#[test]
+fn a_store_that_gives_up_leaves_everything_to_this_process() {
+    let mut world = world(true);
+    let kept = world.command("c1c");
+    world.pause();
+    world.assert_answered(kept);
+    let held = world.command("c2c");
+    while world.pending() < 2 {
+        world.turn(true);
+    }
+    world.store.with(|kept| kept.delay(60_000));
+    assert!(world.network.borrow().wires[held].is_unanswered());
+    world
+        .store
+        .with(|kept| kept.stop_answer = Some(Event::GivenUp));
+    world.stop();
+    world.turn(true);
+    world.assert_answered(held);
+    assert!(!world.engine.bot().has_batch());
+    while !world.engine.is_drained() {
+        world.turn(true);
+        let next = world.poll_timeout().unwrap();
+        world.advance(next.millis_since(world.clock.now().tick));
+    }
+    // None is left to a next start, and only one of which no sender has ever told is left at all.
+    assert_eq!(world.engine.senders.tried.len(), 2);
+    let lost = world.engine.senders.lost.len();
+    assert_eq!((world.pending(), world.engine.end()), (lost, lost));
 }

@@ -35,7 +35,7 @@ pub(crate) struct World {
     generator: Generator,
     habits: Habits,
     /// When each command was complete at the earliest, and which were acknowledged.
-    sent: BTreeMap<String, Tick>,
+    pub(super) sent: BTreeMap<String, Tick>,
     acknowledged: BTreeSet<String>,
     /// Which were told that the bot is busy.
     turned_down: BTreeSet<String>,
