@@ -1,5 +1,7 @@
 //! A stop, step by step: what it waits for, for how long, and what it leaves.
 
+use std::collections::BTreeSet;
+
 use super::habits::Habits;
 use super::kept::Kept;
 use super::world::{GET, World};
@@ -29,6 +31,17 @@ impl World {
         self.sent.insert(id.to_owned(), self.clock.now().tick);
         let wire = self.connect_with(&self.signed(id));
         self.network.borrow_mut().end(wire, false);
+        wire
+    }
+
+    /// The same, and the disk hangs while its batch is with the store.
+    fn held_command(&mut self, id: &str) -> usize {
+        let wire = self.command(id);
+        let before = self.pending();
+        while self.pending() == before {
+            self.turn(true);
+        }
+        self.store.with(|kept| kept.delay(60_000));
         wire
     }
 
@@ -110,11 +123,7 @@ fn a_store_that_gives_up_leaves_everything_to_this_process() {
     let kept = world.command("c1c");
     world.pause();
     world.assert_answered(kept);
-    let held = world.command("c2c");
-    while world.pending() < 2 {
-        world.turn(true);
-    }
-    world.store.with(|kept| kept.delay(60_000));
+    let held = world.held_command("c2c");
     assert!(world.network.borrow().wires[held].is_unanswered());
     world
         .store
@@ -132,4 +141,24 @@ fn a_store_that_gives_up_leaves_everything_to_this_process() {
     assert_eq!(world.engine.senders.tried.len(), 2);
     let lost = world.engine.senders.lost.len();
     assert_eq!((world.pending(), world.engine.end()), (lost, lost));
+}
+
+/// The disk hangs until then: there is no reply, neither from this process nor from the next.
+#[test]
+fn what_is_held_at_the_end_is_told_that_the_bot_is_busy() {
+    let mut world = world(true);
+    let held = world.held_command("c1c");
+    world.stop();
+    world.turn(true);
+    world.advance(501);
+    world.turn(true);
+    world.turn(true);
+    assert!(world.engine.is_drained());
+    assert!(world.network.borrow().wires[held].is_unanswered());
+    assert_eq!(world.engine.end(), 0);
+    let answer = world.network.borrow_mut().take(held, 512);
+    let answer = String::from_utf8(answer).unwrap();
+    assert!(answer.contains("I am busy"), "{answer}");
+    assert_eq!(world.pending(), 0);
+    assert_eq!(world.restart(), Some(BTreeSet::new()));
 }

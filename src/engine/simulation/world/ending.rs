@@ -162,7 +162,7 @@ impl World {
     }
 
     /// What the next process finds, if there is a journal.
-    fn restart(&mut self) -> Option<BTreeSet<String>> {
+    pub(in super::super) fn restart(&mut self) -> Option<BTreeSet<String>> {
         let counts = self.store.with(|kept| kept.counts())?;
         self.note("commits", counts.writes);
         self.note("commits that failed", counts.failures);
