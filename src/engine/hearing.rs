@@ -84,5 +84,7 @@ mod tests {
         assert_eq!(after(&[(5, 3), (7, 10), (8, 10), (9, 10)]), Tick(7));
         assert_eq!(after(&[(7, 10), (8, 10), (9, 10), (11, 10)]), Tick(7));
         assert_eq!(after(&[(7, 10), (8, 0)]), Tick(8));
+        // What is known stays known.
+        assert_eq!(after(&[(5, 10), (6, 0), (7, 10), (8, 10)]), Tick(6));
     }
 }
