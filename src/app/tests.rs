@@ -5,7 +5,7 @@ use crate::app::refusals::Refusal;
 use crate::config::{Settings, SigningSecret};
 use crate::http::{Connection, Limits, Staging};
 use crate::slack::request;
-use crate::store::Outcome;
+use crate::store::{COLLECTED_BYTES_MAX, Outcome};
 use crate::time::UnixTime;
 
 const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
@@ -153,7 +153,13 @@ fn taken(in_channel: bool, has_journal: bool) -> (Bot, Response) {
     if has_journal {
         bot.begin_store(1);
     }
-    let form = request::form("/torrap", "olleh", "https://hooks.slack.com/commands/1");
+    let said = said_to(&mut bot, "olleh");
+    (bot, said)
+}
+
+/// What a bot says to a command.
+fn said_to(bot: &mut Bot, text: &str) -> Response {
+    let form = request::form("/torrap", text, "https://hooks.slack.com/commands/1");
     let mut wire = request::signed(SECRET.as_bytes(), NOW.unix.secs(), form.as_bytes());
     let mut said = None;
     let limits = Limits::default();
@@ -164,7 +170,7 @@ fn taken(in_channel: bool, has_journal: bool) -> (Bot, Response) {
         said = Some(response.clone());
         response
     });
-    (bot, said.unwrap())
+    said.unwrap()
 }
 
 /// Gives the batch to a store that has an answer at once; how many jobs and outcomes were in it.
@@ -266,6 +272,21 @@ fn what_is_taken_back_is_counted_by_its_reason_and_once() {
         bot.handle_stored(ticket, false, NOW);
         assert_eq!(bot.counters.withdrawn, counted, "{condition:?}");
     }
+}
+
+/// However many commands come in one turn.
+#[test]
+fn a_batch_that_is_full_turns_commands_down_until_the_store_has_taken_it() {
+    const TEXT_BYTES: usize = 15_000;
+    let (mut bot, _) = taken(false, true);
+    let text = "x".repeat(TEXT_BYTES);
+    let fit = (0..1_000).take_while(|_| said_to(&mut bot, &text).hold.is_some());
+    let fit = fit.count();
+    let bytes = bot.take_batch().1.bytes();
+    assert!(bytes > COLLECTED_BYTES_MAX && bytes < COLLECTED_BYTES_MAX + 2 * TEXT_BYTES);
+    assert_eq!(bot.pending(), fit + 1);
+    bot.take_batch().1.clear();
+    assert!(said_to(&mut bot, &text).hold.is_some());
 }
 
 #[test]
