@@ -251,6 +251,20 @@ mod tests {
         assert_eq!(batch.outcomes(), outcomes);
     }
 
+    /// A limit is put on it: outcomes count as well as texts and entries.
+    #[test]
+    fn its_size_is_that_of_all_that_it_holds() {
+        let mut batch = Batch::default();
+        let (key, job) = job(1, "olleh");
+        let texts = [job.command, job.origin, job.path, job.text].concat();
+        batch.accept(key, &job);
+        let accepted = texts.len() + size_of::<Accepted>();
+        assert_eq!(batch.bytes(), accepted);
+        batch.add(Outcome::Settled { job: key });
+        batch.add(Outcome::Settled { job: key });
+        assert_eq!(batch.bytes(), accepted + 2 * size_of::<Outcome>());
+    }
+
     #[test]
     fn a_burst_gives_its_memory_back() {
         let mut batch = Batch::default();
