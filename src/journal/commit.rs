@@ -16,7 +16,7 @@
 use super::clock::JournalClock;
 use super::header::HEADER_BYTES;
 use super::ledger::Ledger;
-use super::log::{Failure, Log, Standing, Written};
+use super::log::{Failure, Log, Written};
 use super::mover::Mover;
 use super::outgoing::{BATCH_BYTES_KEPT, Outgoing};
 use super::record::{BATCH_RECORD_BYTES, Record};
@@ -289,12 +289,9 @@ impl<D: Disk> Journal<D> {
             self.log.close()?;
         }
         let is_durable = is_durable || ends_checkpoint;
-        let standing = Standing {
-            next_job: self.next_job(),
-            oldest: self.ledger.oldest_live(),
-        };
+        let (next_job, oldest) = (self.next_job(), self.ledger.oldest_live());
         let records = &mut self.outgoing.records;
-        let result = self.log.commit(records, standing, is_durable);
+        let result = self.log.commit(records, next_job, oldest, is_durable);
         self.ledger.set_newest(self.log.newest());
         if result.is_ok() {
             if ends_checkpoint {

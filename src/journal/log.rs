@@ -74,15 +74,6 @@ struct Current<F> {
     synced: u64,
 }
 
-/// What the header of a new segment says of the log.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Standing {
-    /// Job numbers from here on were not given out.
-    pub(super) next_job: u64,
-    /// The oldest segment that counts; `None`: the new one.
-    pub(super) oldest: Option<u32>,
-}
-
 /// Where a batch went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Written {
@@ -130,18 +121,21 @@ impl<D: Disk> Log<D> {
         &mut self.disk
     }
 
-    /// Writes a batch, which begins with [`BATCH_FRONT`], and syncs it if it is to be durable.
+    /// Writes a batch, which begins with [`BATCH_FRONT`], and syncs it if it is to be durable. If it is the first of a
+    /// segment, the header says which job number is the next, and which segment is the oldest that counts: `None` is
+    /// the new one.
     pub(super) fn commit(
         &mut self,
         batch: &mut [u8],
-        standing: Standing,
+        next_job: u64,
+        oldest: Option<u32>,
         durable: bool,
     ) -> Result<Written, Failure> {
         let is_full = |current: &Current<_>| current.end >= self.segment_bytes;
         if self.current.as_ref().is_none_or(is_full) {
             self.roll()?;
         }
-        let written = self.write(batch, standing)?;
+        let written = self.write(batch, next_job, oldest)?;
         if durable {
             let synced = self.sync();
             synced.map_err(|failure| self.give_up(written.bytes, failure))?;
@@ -149,7 +143,12 @@ impl<D: Disk> Log<D> {
         Ok(written)
     }
 
-    fn write(&mut self, batch: &mut [u8], standing: Standing) -> Result<Written, Failure> {
+    fn write(
+        &mut self,
+        batch: &mut [u8],
+        next_job: u64,
+        oldest: Option<u32>,
+    ) -> Result<Written, Failure> {
         let current = self.current.as_mut().expect("a segment was made");
         let records = &mut batch[HEADER_BYTES..];
         set_synced(records, current.synced);
@@ -159,8 +158,8 @@ impl<D: Disk> Log<D> {
                 segment: self.newest,
                 previous_end: self.end,
                 is_previous_synced: self.is_end_synced,
-                next_job: standing.next_job,
-                oldest: standing.oldest.unwrap_or(self.newest),
+                next_job,
+                oldest: oldest.unwrap_or(self.newest),
             };
             batch[..HEADER_BYTES].copy_from_slice(&header.to_bytes());
             &*batch

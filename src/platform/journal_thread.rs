@@ -237,22 +237,27 @@ impl Writer {
             match self.next() {
                 Work::Commit(ticket) => {
                     let is_kept = self.commit();
-                    self.answer(Some(match is_kept {
+                    self.answer(match is_kept {
                         true => Event::Kept(ticket),
                         false => Event::NotKept(ticket),
-                    }));
+                    });
                 }
                 Work::Tend => {
+                    let was_failing = self.is_failing;
                     self.batch.clear();
                     self.commit();
-                    self.answer(None);
+                    self.leave(None);
+                    // A checkpoint commits some thousand times, which is nothing to the loop.
+                    if self.is_failing != was_failing {
+                        self.wake();
+                    }
                 }
                 Work::Look => {
                     let is_lost = self.place.is_lost();
-                    self.answer(Some(match is_lost {
+                    self.answer(match is_lost {
                         true => Event::GivenUp,
                         false => Event::Leavable,
-                    }));
+                    });
                 }
                 Work::Finish => return self.finish(),
                 Work::Abandon => return,
@@ -301,12 +306,19 @@ impl Writer {
     }
 
     /// Leaves what is to be known on the desk, and wakes the loop.
-    fn answer(&self, event: Option<Event>) {
+    fn answer(&self, event: Event) {
+        self.leave(Some(event));
+        self.wake();
+    }
+
+    fn leave(&self, event: Option<Event>) {
         let mut desk = self.shared.desk();
         desk.is_failing = self.is_failing;
         desk.counters.clone_from(&self.counters);
         desk.answers.extend(event);
-        drop(desk);
+    }
+
+    fn wake(&self) {
         if let Err(error) = self.shared.waker.wake() {
             warn!("cannot wake the loop: {error}");
         }
