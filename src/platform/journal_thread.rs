@@ -242,16 +242,7 @@ impl Writer {
                         false => Event::NotKept(ticket),
                     });
                 }
-                Work::Tend => {
-                    let was_failing = self.is_failing;
-                    self.batch.clear();
-                    self.commit();
-                    self.leave(None);
-                    // A checkpoint commits some thousand times, which is nothing to the loop.
-                    if self.is_failing != was_failing {
-                        self.wake();
-                    }
-                }
+                Work::Tend => self.tend(),
                 Work::Look => {
                     let is_lost = self.place.is_lost();
                     self.answer(match is_lost {
@@ -321,6 +312,19 @@ impl Writer {
     fn wake(&self) {
         if let Err(error) = self.shared.waker.wake() {
             warn!("cannot wake the loop: {error}");
+        }
+    }
+
+    /// Has the journal do what it has to do by itself. The last batch has its answer: if that was not kept, it is
+    /// never to be.
+    fn tend(&mut self) {
+        let was_failing = self.is_failing;
+        self.batch.clear();
+        self.commit();
+        self.leave(None);
+        // A checkpoint commits some thousand times, which is nothing to the loop.
+        if self.is_failing != was_failing {
+            self.wake();
         }
     }
 

@@ -234,6 +234,7 @@ mod tests {
         assert_eq!(first.outcomes(), [Outcome::Withdrawn { job: known }]);
         first.withdraw(jobs[2].0);
         assert!(first.accepted().eq([jobs[0]]));
+        assert_eq!(first.outcomes().len(), 1, "it never was");
     }
 
     #[test]

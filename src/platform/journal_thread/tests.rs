@@ -1,5 +1,7 @@
 //! The loop's side, with a thread that does not answer.
 
+use std::path::PathBuf;
+
 use mio::{Poll, Token};
 
 use super::*;
@@ -22,6 +24,28 @@ fn stuck() -> JournalThread {
         collected_bytes: 0,
         is_failing: false,
     }
+}
+
+const fn job(text: &str) -> PendingJob<'_> {
+    PendingJob {
+        command: "/torrap",
+        origin: "https://hooks.slack.com",
+        path: "/commands/1",
+        text,
+        attempts: 0,
+        due: Tick(0),
+        expires_at: Tick(9_000),
+    }
+}
+
+/// A directory of this name, and the other side with a journal in it.
+fn writer(name: &str) -> (PathBuf, Writer) {
+    let path = std::env::temp_dir().join(format!("torrap-{name}-{}", std::process::id()));
+    let directory = Directory::take(&path, Duration::ZERO, |_| {}).unwrap();
+    let (clock, place) = (Clock::start(), directory.place());
+    let (journal, _) = Journal::open(directory, clock.now(), |_, _| None).unwrap();
+    let shared = stuck().shared.clone();
+    (path, Writer::new(journal, place, clock, shared))
 }
 
 fn answer(thread: &JournalThread, event: Event, is_failing: bool) {
@@ -64,16 +88,7 @@ fn batches_collect_while_one_is_written_up_to_a_limit() {
     let mut batch = Batch::default();
     let text = "x".repeat(COLLECTED_BYTES_MAX / 2);
     for (number, is_accepting) in [(1, true), (2, false)] {
-        let job = PendingJob {
-            command: "/torrap",
-            origin: "https://hooks.slack.com",
-            path: "/commands/1",
-            text: &text,
-            attempts: 0,
-            due: Tick(0),
-            expires_at: Tick(9),
-        };
-        batch.accept(Key::from_parts(number, 1), &job);
+        batch.accept(Key::from_parts(number, 1), &job(&text));
         thread.submit(&mut batch, number.into(), Tick(0));
         assert!(batch.is_empty());
         assert_eq!(thread.is_accepting(Tick(0)), is_accepting);
@@ -99,15 +114,10 @@ fn an_end_does_not_wait_for_a_disk_that_hangs() {
 /// The end is told when another bot can have the directory, be it in the same process.
 #[test]
 fn the_directory_is_free_before_the_end_of_the_thread_is_told() {
-    let path = std::env::temp_dir().join(format!("torrap-thread-{}", std::process::id()));
+    let (path, writer) = writer("files");
     let take = || Directory::take(&path, Duration::ZERO, |_| {});
-    let directory = take().unwrap();
     assert!(matches!(take(), Err(Refused::Taken(_))));
-    let clock = Clock::start();
-    let place = directory.place();
-    let (journal, _) = Journal::open(directory, clock.now(), |_, _| None).unwrap();
-    let shared = stuck().shared.clone();
-    let writer = Writer::new(journal, place, clock, shared.clone());
+    let shared = writer.shared.clone();
     // It cannot be told while the desk is taken.
     let desk = shared.desk();
     let ending = thread::spawn(move || writer.end());
@@ -117,5 +127,22 @@ fn the_directory_is_free_before_the_end_of_the_thread_is_told() {
     drop(desk);
     ending.join().unwrap();
     assert!(shared.desk().has_ended);
+    std::fs::remove_dir_all(path).unwrap();
+}
+
+/// Its commands were answered "busy".
+#[test]
+fn a_batch_that_has_its_answer_is_not_written_with_what_the_journal_does_by_itself() {
+    let (path, mut writer) = writer("tended");
+    let key = Key::from_parts(0, 1);
+    writer.batch.accept(key, &job("olleh"));
+    writer.tend();
+    assert_eq!(writer.journal.counts().accepted, 0);
+    assert!(writer.shared.desk().answers.is_empty());
+    // As a batch that is given to it is.
+    writer.batch.accept(key, &job("olleh"));
+    assert!(writer.commit());
+    assert_eq!(writer.journal.counts().accepted, 1);
+    drop(writer);
     std::fs::remove_dir_all(path).unwrap();
 }
