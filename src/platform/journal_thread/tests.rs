@@ -164,7 +164,7 @@ fn a_batch_that_has_its_answer_is_not_written_with_what_the_journal_does_by_itse
 }
 
 #[test]
-fn an_answer_says_whether_the_disk_works_and_so_does_one_that_is_asked_for_by_nobody() {
+fn an_answer_says_whether_the_disk_works_with_an_event_and_without() {
     let path = path("failing");
     let (mut thread, mut writer) = (stuck(), writer(&path));
     writer.shared = thread.shared.clone();
