@@ -1,6 +1,7 @@
 //! Answers that are held over many turns: by a service that decides late, in its order, or not at all.
 
 mod seeded;
+mod stale;
 
 use std::collections::BTreeMap;
 

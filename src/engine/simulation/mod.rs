@@ -29,6 +29,8 @@ use habits::Habits;
 use seeds::Replay;
 use world::{GET, World};
 
+use crate::telemetry::health::Condition;
+
 const SEEDS: u64 = 256;
 const STEPS: usize = 300;
 
@@ -268,6 +270,8 @@ fn a_slow_commit_holds_up_commands_alone_and_none_of_them_for_long() {
     assert!(take(&world, second).contains("I am busy"));
     assert!(take(&world, other).starts_with("HTTP/1.1 200 OK\r\n"));
     assert_eq!(take(&world, first), "");
+    let condition = |world: &World| world.engine.bot().condition();
+    assert_eq!(condition(&world), Condition::JournalFailing);
     world.advance(1_000);
     world.turn(true);
     assert!(take(&world, first).contains("I am busy"));
@@ -278,5 +282,6 @@ fn a_slow_commit_holds_up_commands_alone_and_none_of_them_for_long() {
     world.turn(true);
     world.turn(true);
     assert!(!take(&world, second).contains("busy"));
+    assert_eq!(condition(&world), Condition::Ready);
     assert_eq!(world.pending(), 1, "the last one alone has a reply");
 }
