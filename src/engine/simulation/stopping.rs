@@ -162,3 +162,23 @@ fn what_is_held_at_the_end_is_told_that_the_bot_is_busy() {
     assert_eq!(world.pending(), 0);
     assert_eq!(world.restart(), Some(BTreeSet::new()));
 }
+
+/// The place becomes free with the turn that hears of the stop.
+#[test]
+fn a_connection_that_waits_for_a_place_is_served_by_a_stop_that_has_one() {
+    let mut world = World::with_places(1);
+    let first = world.connect_with(&world.signed("help"));
+    world.pause();
+    world.assert_answered(first);
+    // It has begun a request, and not long enough ago for its place to be taken.
+    world.network.borrow_mut().deliver(first, &GET[..10]);
+    world.turn(true);
+    let waiting = world.connect_with(GET);
+    world.turn(true);
+    let is_accepted = !world.network.borrow().is_anyone_at_the_door();
+    assert!(is_accepted && world.network.borrow().wires[waiting].is_unanswered());
+    world.network.borrow_mut().end(first, true);
+    world.stop();
+    world.pause();
+    world.assert_answered(waiting);
+}
