@@ -57,13 +57,16 @@ pub fn narrow(address: SocketAddr) -> Client {
     }
 }
 
+/// A write that waits for so long waits for a server that does not read, and not for one that has had no processor.
+const STALL: Duration = Duration::from_secs(1);
+
 /// Writes until the server does not read any more, and returns how much it took: its output is blocked,
 /// and so it stops.
 pub fn flood(client: &mut Client, round: &[u8]) -> usize {
     let input = round.repeat(4096 / round.len() + 1);
     client
         .stream
-        .set_write_timeout(Some(Duration::from_millis(200)))
+        .set_write_timeout(Some(STALL))
         .unwrap();
     let mut sent = 0;
     while sent < FLOOD_BYTES_MAX {
