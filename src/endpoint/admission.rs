@@ -5,9 +5,8 @@ use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
 
-use super::Turn;
 use super::backlog::{Accepted, Backlog, is_out_of_descriptors};
-use super::session::Service;
+use super::service::{Service, Turn};
 use super::sessions::Sessions;
 use super::socket::Listener;
 use crate::time::Tick;

@@ -6,44 +6,33 @@ pub(crate) mod admission;
 pub(crate) mod backlog;
 mod eviction;
 mod grace;
+mod held;
+mod holders;
+#[cfg(any(test, debug_assertions))]
+mod invariants;
+mod reader;
+pub(crate) mod service;
 pub(crate) mod session;
 pub(crate) mod sessions;
+pub(crate) mod settings;
 pub(crate) mod socket;
 pub(crate) mod source;
+mod staged;
+mod table;
+mod turns;
 
 use std::io;
 use std::net::SocketAddr;
 
 use self::admission::{Admission, Counts};
-use self::session::Service;
-pub(crate) use self::sessions::SESSIONS_PER_TURN;
+pub(crate) use self::service::{Service, Turn};
 use self::sessions::Sessions;
+pub(crate) use self::settings::Settings;
 use self::socket::{Listener, Readiness, Socket};
-use self::source::Side;
-use crate::http::Limits;
+pub(crate) use self::turns::SESSIONS_PER_TURN;
 use crate::slab::Key;
 use crate::store::Ticket;
-use crate::time::{Now, Tick};
-
-/// What a turn gives to all that has a part in it.
-pub(crate) struct Turn<'a, S> {
-    pub(crate) now: Now,
-    /// Who answers requests.
-    pub(crate) service: &'a mut S,
-}
-
-/// What one address differs from the other in.
-pub(crate) struct Settings {
-    pub(crate) side: Side,
-    /// The places, as an operator knows them.
-    pub(crate) places: &'static str,
-    /// How many there are.
-    pub(crate) capacity: usize,
-    pub(crate) limits: Limits,
-    /// Sessions of each kind that have their turn before the others: those that have come, those that have more, and
-    /// those that leave.
-    pub(crate) turns_max: usize,
-}
+use crate::time::Tick;
 
 /// Sessions beyond which [`Endpoint::check`] would make a turn slow.
 #[cfg(any(test, debug_assertions))]

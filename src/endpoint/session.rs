@@ -2,37 +2,16 @@
 
 use std::io;
 
-use super::Turn;
 use super::grace::Grace;
+use super::service::{Service, Turn};
 use super::socket::{Readiness, Socket};
-use crate::http::{
-    self, CloseReason, Connection, Hold, Limits, Request, Response, Staging, Status,
-};
+use crate::http::{CloseReason, Connection, Limits, Request, Response, Staging};
 use crate::slab::Key;
-use crate::time::{Now, Tick};
+use crate::time::Tick;
 
 /// After so many requests in a row that nobody has signed, a client is a stranger again: whoever has overheard
 /// one signed request could keep places for ever.
 const UNSIGNED_MAX: u8 = 64;
-
-/// Who answers the requests of sessions.
-pub(crate) trait Service {
-    /// Answers a request.
-    fn handle_request(&mut self, request: &Request<'_>, now: Now) -> Response;
-    /// Takes note of a fault that the connection has answered by itself.
-    fn note_fault(&mut self, error: http::Error, now: Now);
-
-    /// The answer to a request that it has held, now that what it waits for is kept, or cannot be. One that holds
-    /// nothing is never asked.
-    fn answer_held(&mut self, _: Hold, _is_kept: bool, _: Now) -> Response {
-        Response::empty(Status::ServiceUnavailable)
-    }
-
-    /// Takes back what a request has asked for that was held for too long, and tells what is answered instead.
-    fn withdraw(&mut self, _: Hold, _: Now) -> Response {
-        Response::empty(Status::ServiceUnavailable)
-    }
-}
 
 /// What a session's turn has left behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

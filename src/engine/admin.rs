@@ -5,7 +5,7 @@
 
 use super::platform::{Platform, Senders};
 use crate::app::Bot;
-use crate::endpoint::session::Service;
+use crate::endpoint::service::Service;
 use crate::endpoint::source::Side;
 use crate::endpoint::{Endpoint, Settings};
 use crate::http::{self, Limits, Request, Response, Status};

@@ -1,7 +1,7 @@
 //! The bot as what answers at the public address.
 
 use crate::app::Bot;
-use crate::endpoint::session::Service;
+use crate::endpoint::service::Service;
 use crate::http::{self, Hold, Request, Response};
 use crate::time::Now;
 

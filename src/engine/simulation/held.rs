@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::Generator;
 use super::network::{Network, Shared, SimulatedListener};
-use crate::endpoint::session::Service;
+use crate::endpoint::service::Service;
 use crate::endpoint::source::{Side, Source};
 use crate::endpoint::{Endpoint, Settings, Turn};
 use crate::engine::hearing::Hearing;

@@ -1,0 +1,59 @@
+//! Answers that wait for a commit: the sessions that hold one, in the order of their tickets.
+
+use std::collections::VecDeque;
+
+use super::session::Session;
+use super::socket::Socket;
+use crate::slab::{Key, Slab};
+use crate::store::Ticket;
+
+/// The sessions, each with its ticket. Some of them may not be held any more, or be gone, but never the first one. It
+/// is held for [`held_timeout_ms`] at most, so that all of them are no more than what was accepted in that time.
+///
+/// [`held_timeout_ms`]: crate::http::Limits::held_timeout_ms
+#[derive(Debug, Default)]
+pub(super) struct HeldAnswers(VecDeque<(Ticket, Key)>);
+
+impl HeldAnswers {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn push(&mut self, ticket: Ticket, key: Key) {
+        let last = self.0.back().map_or(0, |(last, _)| *last);
+        debug_assert!(last <= ticket, "tickets do not decrease");
+        self.0.push_back((ticket, key));
+    }
+
+    /// The next one that waits for this ticket, or for one before it.
+    pub(super) fn pop(&mut self, ticket: Ticket) -> Option<Key> {
+        let is_due = |(waits_for, _): &&(Ticket, Key)| *waits_for <= ticket;
+        self.0.front().filter(is_due)?;
+        self.0.pop_front().map(|(_, key)| key)
+    }
+
+    /// Forgets those at the front that were answered since their time was over, or whose clients are gone: their
+    /// commands stay accepted.
+    pub(super) fn forget_released<S: Socket>(&mut self, sessions: &Slab<Session<S>>) {
+        while self.0.front().is_some_and(|entry| !waits(entry, sessions)) {
+            self.0.pop_front();
+        }
+    }
+
+    /// How many answers wait.
+    pub(super) fn waiting<S: Socket>(&self, sessions: &Slab<Session<S>>) -> usize {
+        self.0.iter().filter(|entry| waits(entry, sessions)).count()
+    }
+
+    #[cfg(any(test, debug_assertions))]
+    pub(super) fn iter(&self) -> impl Iterator<Item = &(Ticket, Key)> {
+        self.0.iter()
+    }
+}
+
+/// Whether the session still holds an answer that waits for this ticket.
+fn waits<S: Socket>((ticket, key): &(Ticket, Key), sessions: &Slab<Session<S>>) -> bool {
+    let session = sessions.get(*key);
+    let hold = session.and_then(|session| session.connection.hold());
+    hold.is_some_and(|hold| hold.ticket == *ticket)
+}

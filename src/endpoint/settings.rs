@@ -1,0 +1,17 @@
+//! What the two addresses of a bot differ in.
+
+use super::source::Side;
+use crate::http::Limits;
+
+/// What one address differs from the other in.
+pub(crate) struct Settings {
+    pub(crate) side: Side,
+    /// The places, as an operator knows them.
+    pub(crate) places: &'static str,
+    /// How many there are.
+    pub(crate) capacity: usize,
+    pub(crate) limits: Limits,
+    /// Sessions of each kind that have a turn at most, in one turn of the loop: new input, more input, closed by
+    /// the client.
+    pub(crate) turns_max: usize,
+}
