@@ -47,13 +47,13 @@
 //! | step | where |
 //! | --- | --- |
 //! | accept | `endpoint/admission.rs`, `platform/sockets.rs` |
-//! | read into the buffer that all connections share | `endpoint/session.rs` |
+//! | wait for its turn, and be read into the buffer that all connections share | `endpoint/turns.rs`, `endpoint/reader.rs`, `endpoint/session.rs` |
 //! | find the request in the bytes | [`http`]: `connection.rs`, `request.rs`, `framing.rs` |
-//! | route | [`app::Bot::handle_request`]; `/slack` goes on in `app/command.rs` |
+//! | route | [`app::Bot::handle_request`]; `app/command.rs` reads what comes to `/slack` |
 //! | verify the signature: the only way to the content | [`slack::signature`] |
 //! | read command, text and `response_url` | [`slack::invocation`], [`slack::form`], [`slack::response_url`] |
-//! | store the job, in the wheel until it is due | [`jobs`], [`timing_wheel`] |
-//! | answer 200, staged and then written | `http/staging.rs`, `endpoint/session.rs` |
+//! | store the job, in the wheel until it is due; with a store, when it is kept | `app/pending.rs`, [`jobs`], [`timing_wheel`]; `app/commit_queue.rs` |
+//! | answer 200, staged and then written | `http/staging.rs`, `endpoint/staged.rs`, `endpoint/session.rs` |
 //! | due: make the reply | `app/replies.rs`, [`commands`], [`slack::markup`], [`slack::message`] |
 //! | post it, once | `delivery/senders/`, `delivery/agent.rs` |
 //! | judge the outcome | `jobs/retry.rs`; after a 429 `jobs/pacing.rs` |

@@ -1,55 +1,73 @@
-//! A command on its way in: verified, read, and answered with a promise or a reason.
+//! A request to `/slack`: verified, and read as what Slack asks for.
 
-use log::{Level, debug, info, log_enabled};
+use log::{Level, debug, log_enabled};
 
-use super::keeping::Keeping;
-use super::{Bot, COMMANDS_ACCEPTED, busy, ephemeral, has_line, index};
+use super::replies::ephemeral;
 use crate::app::refusals::Refusal;
-use crate::commands::{self, COMMANDS};
-use crate::http::{Hold, Request, Response, Status};
-use crate::jobs::{Jobs, LIFETIME_MS, NewJob};
-use crate::slab::Key;
-use crate::slack::invocation::{self, Invocation, Sender};
-use crate::slack::signature::{self, Verified};
-use crate::store::PendingJob;
-use crate::time::{Now, Seconds, Tick};
+use crate::commands::{self, Chosen};
+use crate::config::Config;
+use crate::http::{Request, Response};
+use crate::jobs::LIFETIME_MS;
+use crate::slack::invocation::{self, Invocation, Scratch, Sender};
+use crate::slack::response_url::{Origin, ResponseUrl};
+use crate::slack::signature::{self, Verified, Verifier};
+use crate::time::{Now, Tick};
 
-/// The scheme by which Slack signs; a 401 has to name one (RFC 9110 section 15.5.2).
-const CHALLENGE: &str = "Slack-Signature version=\"v0\"";
-
-/// What was taken on, for the log and the acknowledgement.
-struct Taken<'a> {
-    command: u8,
-    text_bytes: usize,
-    sender: Sender<'a>,
+/// What a request asks for.
+pub(super) enum Asked<'a, 'r> {
+    /// Slack looks whether the certificate of this address is good.
+    CertificateCheck,
+    /// The usage of a command, or of all.
+    Usage(Response),
+    /// A reply.
+    Command(Command<'a, 'r>),
+    /// Nothing that can be answered.
+    Refused(Refusal),
 }
 
-impl Bot {
-    /// Answers a POST to `/slack`. Slack shows people an error for anything but a 200.
-    pub(super) fn slack(&mut self, request: &Request<'_>, now: Now) -> Response {
-        debug!("slack");
+/// A command that is to be answered with a reply.
+pub(super) struct Command<'a, 'r> {
+    /// Its position among all commands.
+    pub(super) position: u8,
+    pub(super) text: &'a str,
+    pub(super) response_url: ResponseUrl<'a>,
+    pub(super) sender: Sender<'r>,
+    /// When the `response_url` stops serving.
+    pub(super) expires_at: Tick,
+}
+
+/// Reads requests to `/slack`.
+pub(super) struct CommandReader {
+    verifier: Verifier,
+    origins: Vec<Origin>,
+    commands: Chosen,
+    scratch: Scratch,
+}
+
+impl CommandReader {
+    pub(super) fn new(config: &Config) -> Self {
+        let secrets = config.signing_secrets.iter();
+        let secrets = secrets.map(|secret| secret.as_bytes());
+        Self {
+            verifier: Verifier::new(secrets, config.tolerance_ms),
+            origins: config.reply_origins.clone(),
+            commands: config.commands.clone(),
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// Reads a POST to `/slack`.
+    pub(super) fn read<'r>(&mut self, request: &Request<'r>, now: Now) -> Asked<'_, 'r> {
+        let is_check = || invocation::is_certificate_check(request.content);
         let verified = match self.verify(request, now) {
             Ok(verified) => verified,
-            Err(_) if invocation::is_certificate_check(request.content) => {
-                return Response::empty(Status::Ok);
-            }
-            Err(error) => {
-                self.refuse(Refusal::Unverified(error), request, now);
-                return Response::challenging(CHALLENGE);
-            }
+            Err(_) if is_check() => return Asked::CertificateCheck,
+            Err(error) => return Asked::Refused(Refusal::Unverified(error)),
         };
-        match self.invoke(request, verified, now) {
-            Ok(response) => Response {
-                is_authenticated: true,
-                ..response
-            },
-            Err(_) if invocation::is_certificate_check(request.content) => {
-                Response::empty(Status::Ok)
-            }
-            Err(refusal) => {
-                self.refuse(refusal, request, now);
-                Response::empty(Status::BadRequest)
-            }
+        match self.invocation(request, verified, now) {
+            Err(_) if is_check() => Asked::CertificateCheck,
+            Err(refusal) => Asked::Refused(refusal),
+            Ok(asked) => asked,
         }
     }
 
@@ -74,115 +92,33 @@ impl Bot {
             .verify(timestamp, signature, request.content, now.unix)
     }
 
-    /// Carries out what a verified request asks for. A refusal is the request's own fault: 400.
-    fn invoke(
+    /// Reads what a verified request asks for. A refusal is the request's own fault: 400.
+    fn invocation<'r>(
         &mut self,
         request: &Request<'_>,
-        verified: Verified<'_>,
+        verified: Verified<'r>,
         now: Now,
-    ) -> Result<Response, Refusal> {
+    ) -> Result<Asked<'_, 'r>, Refusal> {
         if !says_form(request) {
             return Err(Refusal::NotForm);
         }
         let invocation = Invocation::parse(verified, &self.origins, &mut self.scratch)
             .map_err(Refusal::Unusable)?;
         let Some(choice) = self.commands.find(invocation.command) else {
-            self.counters.usages_shown += 1;
-            return Ok(ephemeral(&self.commands.unknown()));
+            return Ok(Asked::Usage(ephemeral(&self.commands.unknown())));
         };
         if commands::is_help(invocation.text) {
-            self.counters.usages_shown += 1;
-            return Ok(ephemeral(&choice.usage));
+            return Ok(Asked::Usage(ephemeral(&choice.usage)));
         }
         debug!("reversing a string seems hard...");
-        let (url, command) = (invocation.response_url, choice.position);
-        let taken = Taken {
-            command,
-            text_bytes: invocation.text.len(),
-            sender: Sender::of(verified),
-        };
-        let due = now.tick.not_before(self.delay_ms);
-        let expires_at = expiry(verified, now);
-        if due >= expires_at {
-            self.refuse(Refusal::TooLate, request, now);
-            return Ok(ephemeral(
-                "Your command took too long to reach me, please try again.",
-            ));
-        }
-        let new = NewJob {
-            command,
-            origin: index(url.origin),
-            path: url.path,
+        Ok(Asked::Command(Command {
+            position: choice.position,
             text: invocation.text,
-            due,
-            expires_at,
-        };
-        let origin = &self.origin_texts[url.origin];
-        match take_on(&mut self.jobs, self.keeping.as_mut(), new, origin, now.tick) {
-            Ok((job, hold)) => Ok(self.promise(job, hold, &taken, now)),
-            Err(refusal) => {
-                self.refuse(refusal, request, now);
-                Ok(busy())
-            }
-        }
+            response_url: invocation.response_url,
+            sender: Sender::of(verified),
+            expires_at: expiry(verified, now),
+        }))
     }
-
-    /// The acknowledgement of a command whose reply is owed from now on.
-    fn promise(&mut self, job: Key, hold: Option<Hold>, taken: &Taken<'_>, now: Now) -> Response {
-        debug!("thinking...");
-        let command = &COMMANDS[usize::from(taken.command)];
-        if hold.is_none() {
-            self.counters.note_accepted(now.tick);
-        }
-        if has_line(&mut self.traffic, COMMANDS_ACCEPTED, now) {
-            let (number, delay) = (job.generation(), Seconds { ms: self.delay_ms });
-            let (name, bytes) = (command.name, taken.text_bytes);
-            info!(
-                "command {number}: {name}, {bytes} bytes of text, reply in {delay} s, from {}",
-                taken.sender
-            );
-        }
-        Response {
-            hold,
-            ..self.acknowledgement(taken.command)
-        }
-    }
-
-    pub(super) fn acknowledgement(&self, command: u8) -> Response {
-        let command = &COMMANDS[usize::from(command)];
-        let visibility = command.visibility_of_replies(self.in_channel);
-        match visibility.acknowledgement() {
-            "" => Response::empty(Status::Ok),
-            json => Response::json(json.as_bytes()),
-        }
-    }
-}
-
-/// Schedules a job, or has a store keep it first: then its acknowledgement is held.
-fn take_on(
-    jobs: &mut Jobs,
-    keeping: Option<&mut Keeping>,
-    new: NewJob<'_>,
-    origin: &str,
-    now: Tick,
-) -> Result<(Key, Option<Hold>), Refusal> {
-    let Some(keeping) = keeping else {
-        return Ok((jobs.schedule(new)?, None));
-    };
-    if !keeping.is_accepting() {
-        return Err(Refusal::NotKept);
-    }
-    let job = jobs.accept(new)?;
-    let pending = PendingJob {
-        command: COMMANDS[usize::from(new.command)].name,
-        origin,
-        path: new.path,
-        text: new.text,
-        attempts: 0,
-        due: new.due,
-        expires_at: new.expires_at,
-    };
-    Ok((job, Some(keeping.accept(job, &pending, now))))
 }
 
 /// When the `response_url` of a command stops serving: it counts from Slack's stamp.
@@ -193,7 +129,7 @@ fn expiry(verified: Verified<'_>, now: Now) -> Tick {
 }
 
 /// `GET /slack?ssl_check=1`, the older form of Slack's certificate check.
-pub(super) fn is_certificate_check(request: &Request<'_>) -> bool {
+pub(super) fn is_get_check(request: &Request<'_>) -> bool {
     request
         .query
         .is_some_and(|query| invocation::is_certificate_check(query.as_bytes()))

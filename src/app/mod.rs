@@ -1,99 +1,66 @@
 //! The bot without its sockets: requests, time and outcomes in; responses and deliveries out.
 
+mod activity_log;
 mod command;
-mod keeping;
-mod owed;
+mod commit_queue;
+mod pending;
 pub mod refusals;
 mod replies;
 
-pub use owed::busy;
-pub use replies::{Delivery, Report};
+pub use replies::{Delivery, Report, busy};
 
-use log::{Level, info, log, log_enabled, warn};
+use log::{Level, debug, log, warn};
 
-use command::is_certificate_check;
-use keeping::Keeping;
-
-use crate::app::refusals::{Refusal, Refusals};
-use crate::commands::Chosen;
+use self::activity_log::{Accepted, ActivityLog, Attempt};
+use self::command::{Asked, CommandReader, is_get_check};
+use self::pending::{NewReply, PendingReplies};
+use self::refusals::{Refusal, Withdrawal};
+use self::replies::{Composer, command_at, too_late};
 use crate::config::Config;
-use crate::http::{self, Request, Response, Status};
-use crate::jobs::Jobs;
-use crate::slack::invocation::Scratch;
-use crate::slack::message::{Message, Visibility};
-use crate::slack::response_url::Origin;
-use crate::slack::signature::Verifier;
+use crate::http::{self, Hold, Request, Response, Status};
+use crate::slab::Key;
+use crate::store::{Batch, PendingJob, Ticket};
 use crate::telemetry::health::{self, Condition};
 use crate::telemetry::metrics::{self, Counters, Standing};
-use crate::telemetry::tally::Tally;
 use crate::time::{Now, Tick};
 
-/// Lines for single commands and replies: more than people can send, and still a small part of the
-/// time that a flood takes. Beyond so many of each there is one line a second.
-const TRAFFIC_LINES_PER_PERIOD: u32 = 250;
-const TRAFFIC_PERIOD_MS: u64 = 1_000;
+/// The scheme by which Slack signs; a 401 has to name one (RFC 9110 section 15.5.2).
+const CHALLENGE: &str = "Slack-Signature version=\"v0\"";
 
-/// Lines for single attempts that failed: in an outage each pending reply fails twice a minute.
-const FAILURE_LINES_PER_PERIOD: u32 = 50;
-const FAILURES_PERIOD_MS: u64 = 10_000;
+/// Expired replies that one [`Bot::poll_delivery`] gives up, at most.
+const EXPIRED_PER_POLL_MAX: usize = 256;
 
-/// The kinds of traffic.
-const COMMANDS_ACCEPTED: usize = 0;
-const REPLIES_DELIVERED: usize = 1;
-
-/// The heart of torrap: verifies and acknowledges commands, and knows which replies are owed.
+/// The heart of torrap: verifies and acknowledges commands, and knows which replies are pending.
 pub struct Bot {
-    verifier: Verifier,
-    origins: Vec<Origin>,
-    /// The same as text, to be put before the path of a reply's URL.
-    origin_texts: Vec<String>,
+    reader: CommandReader,
     delay_ms: u64,
-    commands: Chosen,
-    in_channel: bool,
-    jobs: Jobs,
-    refusals: Refusals,
-    traffic: Tally<2>,
-    failures: Tally<1>,
+    pending: PendingReplies,
+    composer: Composer,
+    log: ActivityLog,
     counters: Counters,
     condition: Condition,
-    scratch: Scratch,
-    reply: String,
-    /// What a store has to keep; none without one.
-    keeping: Option<Keeping>,
 }
 
 impl Bot {
-    /// A bot with these settings that owes nothing.
+    /// A bot with these settings and no pending replies.
     #[must_use]
     pub fn new(config: &Config, now: Tick) -> Self {
-        let secrets = config
-            .signing_secrets
-            .iter()
-            .map(|secret| secret.as_bytes());
         Self {
-            verifier: Verifier::new(secrets, config.tolerance_ms),
-            origins: config.reply_origins.clone(),
-            origin_texts: config.reply_origins.iter().map(Origin::to_string).collect(),
+            reader: CommandReader::new(config),
             delay_ms: config.delay_ms,
-            commands: config.commands.clone(),
-            in_channel: config.in_channel,
-            jobs: Jobs::new(config.max_pending, now),
-            refusals: Refusals::default(),
-            traffic: Tally::new(TRAFFIC_PERIOD_MS, TRAFFIC_LINES_PER_PERIOD),
-            failures: Tally::new(FAILURES_PERIOD_MS, FAILURE_LINES_PER_PERIOD),
+            pending: PendingReplies::new(config, now),
+            composer: Composer::new(config.in_channel),
+            log: ActivityLog::default(),
             counters: Counters::default(),
             condition: Condition::default(),
-            scratch: Scratch::default(),
-            reply: String::new(),
-            keeping: None,
         }
     }
 
-    /// Answers a request. A response to a command says that its reply is owed from now on.
+    /// Answers a request. A 200 to a command says that its reply is pending from now on.
     pub fn handle_request(&mut self, request: &Request<'_>, now: Now) -> Response {
         match (request.method, request.path) {
             ("POST", "/slack") => self.slack(request, now),
-            ("GET", "/slack") if is_certificate_check(request) => Response::empty(Status::Ok),
+            ("GET", "/slack") if is_get_check(request) => Response::empty(Status::Ok),
             (_, "/slack") => self.not_allowed(request, "POST", now),
             ("GET" | "HEAD", "/healthz") => health::alive(now),
             ("GET" | "HEAD", "/readyz") => health::ready(self.condition),
@@ -108,35 +75,248 @@ impl Bot {
         }
     }
 
+    /// Answers a POST to `/slack`. Slack shows people an error for anything but a 200.
+    fn slack(&mut self, request: &Request<'_>, now: Now) -> Response {
+        debug!("slack");
+        let response = match self.reader.read(request, now) {
+            Asked::CertificateCheck => return Response::empty(Status::Ok),
+            Asked::Refused(refusal) => {
+                self.refuse(refusal, request, now);
+                return match refusal {
+                    Refusal::Unverified(_) => Response::challenging(CHALLENGE),
+                    _ => Response::empty(Status::BadRequest),
+                };
+            }
+            Asked::Usage(usage) => {
+                self.counters.usages_shown += 1;
+                usage
+            }
+            Asked::Command(asked) => {
+                let (command, text_bytes) = (asked.position, asked.text.len());
+                let (due, sender) = (now.tick.not_before(self.delay_ms), asked.sender);
+                let new = NewReply {
+                    command,
+                    text: asked.text,
+                    response_url: asked.response_url,
+                    due,
+                    expires_at: asked.expires_at,
+                };
+                match self.pending.accept(&new, now.tick) {
+                    Ok((job, hold)) => {
+                        let accepted = Accepted {
+                            number: job.generation(),
+                            command: command_at(command).name,
+                            text_bytes,
+                            delay_ms: self.delay_ms,
+                            sender,
+                        };
+                        self.acknowledge(command, hold, &accepted, now)
+                    }
+                    Err(refusal) => {
+                        self.refuse(refusal, request, now);
+                        match refusal {
+                            Refusal::TooLate => too_late(),
+                            _ => busy(),
+                        }
+                    }
+                }
+            }
+        };
+        Response {
+            is_authenticated: true,
+            ..response
+        }
+    }
+
+    /// The acknowledgement of a command whose reply is pending from now on.
+    fn acknowledge(
+        &mut self,
+        command: u8,
+        hold: Option<Hold>,
+        accepted: &Accepted<'_>,
+        now: Now,
+    ) -> Response {
+        // With a store it is counted when it is kept.
+        if hold.is_none() {
+            self.counters.note_accepted(now.tick);
+        }
+        self.log.accepted(accepted, now);
+        Response {
+            hold,
+            ..self.composer.acknowledgement(command)
+        }
+    }
+
     /// Makes ready what is due, as far as the budget goes, and sums up what was refused.
     pub fn handle_timeout(&mut self, now: Now, budget: &mut usize) {
-        self.jobs.handle_timeout(now.tick, budget);
-        sum_up(
-            self.refusals.poll_sums(now.tick),
-            self.traffic.poll_sums(now.tick),
-        );
-        sum_up_failures(self.failures.poll_sums(now.tick));
+        self.pending.handle_timeout(now.tick, budget);
+        self.log.handle_timeout(now.tick);
     }
 
     /// Sums up before the end what had no line yet.
     pub fn handle_stop(&mut self) {
-        sum_up(self.refusals.take_sums(), self.traffic.take_sums());
-        sum_up_failures(self.failures.take_sums());
+        self.log.handle_stop();
     }
 
     /// When [`Self::handle_timeout`] must be called next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Tick> {
-        let timeouts = [
-            self.jobs.poll_timeout(),
-            self.refusals.poll_timeout(),
-            self.traffic.poll_timeout(),
-            self.failures.poll_timeout(),
-        ];
+        let timeouts = [self.pending.jobs().poll_timeout(), self.log.poll_timeout()];
         timeouts.into_iter().flatten().min()
     }
 
-    /// Says on `/readyz` from now on whether the bot can keep its promises.
+    /// Whether [`Self::poll_delivery`] has something to give.
+    #[must_use]
+    pub fn has_delivery(&self) -> bool {
+        self.pending.jobs().has_ready()
+    }
+
+    /// The next reply that is due: its attempt begins, and its outcome has to come to [`Self::handle_outcome`].
+    pub fn poll_delivery(&mut self, now: Now) -> Option<Delivery> {
+        // All that waited may have expired: that must not take one turn of the loop.
+        for _ in 0..EXPIRED_PER_POLL_MAX {
+            let (key, job) = self.pending.poll_ready(now.tick)?;
+            match job {
+                Err(reason) => {
+                    self.counters.replies_abandoned[reason.kind()] += 1;
+                    warn!("command {}: not answered, {reason}", key.generation());
+                }
+                Ok((job, url)) => {
+                    let body = self.composer.compose(job);
+                    return Some(Delivery {
+                        job: key,
+                        url,
+                        body,
+                    });
+                }
+            }
+        }
+        None
+    }
+
+    /// Settles a job, schedules its next attempt or gives it up.
+    pub fn handle_outcome(&mut self, report: &Report, now: Now) {
+        let job = self.pending.jobs().get(report.job);
+        let Some((age_ms, was_apology)) = job.map(|job| (job.age_ms(now.tick), job.is_apology))
+        else {
+            return;
+        };
+        let verdict = self
+            .pending
+            .handle_outcome(report.job, &report.outcome, now);
+        let Some(verdict) = verdict else { return };
+        self.counters.note_attempt(verdict, report.took_ms, age_ms);
+        let attempt = Attempt {
+            number: report.job.generation(),
+            verdict,
+            detail: &report.detail,
+            was_apology,
+        };
+        self.log.attempted(&attempt, now);
+    }
+
+    /// From now on a store is told of all that becomes of jobs, the answer to a command is held until it is kept, and
+    /// jobs are numbered from `next` on.
+    pub fn begin_store(&mut self, next: u64) {
+        self.pending.begin_store(next);
+    }
+
+    /// There is no store any more: what waits for it counts as kept.
+    pub fn end_store(&mut self, now: Tick) {
+        for waited_ms in self.pending.end_store(now) {
+            self.counters.note_kept(waited_ms);
+        }
+    }
+
+    /// Says whether the store takes jobs at the moment.
+    pub const fn set_accepting(&mut self, is_accepting: bool) {
+        if let Some(queue) = self.pending.queue_mut() {
+            queue.set_accepting(is_accepting);
+        }
+    }
+
+    /// Whether something has collected for the store.
+    #[must_use]
+    pub fn has_batch(&self) -> bool {
+        self.pending.has_batch()
+    }
+
+    /// What has collected, for a store, which leaves it empty, and the ticket that its commands wait for.
+    pub fn take_batch(&mut self) -> (Ticket, &mut Batch) {
+        self.pending.take_batch()
+    }
+
+    /// The jobs of the batches up to this one are kept, or cannot be. In the second case they are taken back:
+    /// their acknowledgements have not gone out, and [`busy`] goes out in their place.
+    pub fn handle_stored(&mut self, ticket: Ticket, is_kept: bool, now: Now) {
+        while let Some(unkept) = self.pending.queue_mut().and_then(|queue| queue.pop(ticket)) {
+            if !is_kept {
+                self.withdraw(unkept.job, Withdrawal::NotKept, now);
+            } else if let Some(waited_ms) = self.pending.keep(&unkept, now.tick) {
+                self.counters.note_kept(waited_ms);
+            }
+        }
+    }
+
+    /// The response to a command that was held: that it is accepted, or, if it could not be kept, that it is not.
+    pub fn answer_held(&mut self, hold: Hold, is_kept: bool) -> Response {
+        if !is_kept {
+            return busy();
+        }
+        match self.pending.jobs().get(Key::from_u64(hold.token)) {
+            Some(job) => self.composer.acknowledgement(job.command),
+            None => Response::empty(Status::Ok), // its reply is there already
+        }
+    }
+
+    /// Takes back a command whose acknowledgement was held for too long, and gives what is answered instead.
+    pub fn withdraw_held(&mut self, hold: Hold, now: Now) -> Response {
+        let job = Key::from_u64(hold.token);
+        if let Some(queue) = self.pending.queue_mut() {
+            queue.withdraw(job);
+        }
+        let why = match self.condition {
+            Condition::Draining => Withdrawal::Stop,
+            _ => Withdrawal::HeldTooLong,
+        };
+        self.withdraw(job, why, now);
+        busy()
+    }
+
+    /// Takes back a job whose acknowledgement has not gone out, if that was not done before.
+    fn withdraw(&mut self, job: Key, why: Withdrawal, now: Now) {
+        if self.pending.withdraw(job) {
+            self.counters.withdrawn[why as usize] += 1;
+            let (refusal, number) = (Refusal::NotKept, job.generation());
+            let level = self.note_refusal(refusal, now);
+            log!(level, "command {number}: refused with {refusal}");
+        }
+    }
+
+    /// Takes on a job that an earlier process has acknowledged, whatever the capacity. `None`, and a
+    /// line in the log, if the settings no longer allow its reply.
+    pub fn restore(&mut self, number: u64, pending: &PendingJob<'_>, now: Tick) -> Option<Key> {
+        self.pending.restore(number, pending, now)
+    }
+
+    /// How many replies are pending.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.pending.jobs().len()
+    }
+
+    /// How many replies are with a sender.
+    #[must_use]
+    pub const fn sending(&self) -> usize {
+        self.pending.jobs().sending()
+    }
+
+    /// One line for each reply that is pending.
+    pub fn undelivered(&self) -> impl Iterator<Item = String> {
+        self.pending.undelivered()
+    }
+
+    /// Says on `/readyz` from now on whether the bot takes commands.
     pub const fn set_condition(&mut self, condition: Condition) {
         self.condition = condition;
     }
@@ -157,15 +337,15 @@ impl Bot {
     pub fn metrics(&self, shell: Standing<'_>, now: Now) -> String {
         let standing = Standing {
             is_ready: self.condition == Condition::Ready,
-            jobs_pending: self.jobs.len(),
-            jobs_max: self.jobs.capacity(),
-            oldest_pending_ms: self.jobs.oldest_age_ms(now.tick),
+            jobs_pending: self.pending.jobs().len(),
+            jobs_max: self.pending.jobs().capacity(),
+            oldest_pending_ms: self.pending.jobs().oldest_age_ms(now.tick),
             ..shell
         };
         metrics::render(&self.counters, &standing)
     }
 
-    /// Notes a fault that [`http::Connection`] has answered by itself.
+    /// Counts and logs a fault that [`http::Connection`] has answered by itself.
     pub fn note_fault(&mut self, error: http::Error, now: Now) {
         let refusal = Refusal::Http(error);
         let level = self.note_refusal(refusal, now);
@@ -178,53 +358,16 @@ impl Bot {
         log!(level, "{method:.16} {path:.64}: refused with {refusal}");
     }
 
-    /// Counts a refusal, and tells how much its line in the log matters.
+    /// Counts a refusal, and gives the level of its line in the log.
     fn note_refusal(&mut self, refusal: Refusal, now: Now) -> Level {
         self.counters.refused[refusal.kind()] += 1;
-        self.refusals.note(refusal, now.tick)
+        self.log.note_refusal(refusal, now.tick)
     }
 
     fn not_allowed(&mut self, request: &Request<'_>, methods: &'static str, now: Now) -> Response {
         self.refuse(Refusal::MethodNotAllowed, request, now);
         Response::allowing(Status::MethodNotAllowed, methods)
     }
-}
-
-/// Whether a command or a reply has a line of its own; at levels that do not write it, none has.
-fn has_line(traffic: &mut Tally<2>, kind: usize, now: Now) -> bool {
-    log_enabled!(Level::Info) && traffic.note(kind, now.tick)
-}
-
-fn sum_up(refused: impl Iterator<Item = (Level, String)>, traffic: Option<[u64; 2]>) {
-    for (level, sum) in refused {
-        log!(level, "{sum}");
-    }
-    if let Some([accepted, delivered]) = traffic {
-        info!("accepted {accepted} more commands and answered {delivered} more within a second");
-    }
-}
-
-fn sum_up_failures(failures: Option<[u64; 1]>) {
-    if let Some([count]) = failures {
-        let period = FAILURES_PERIOD_MS / 1000;
-        warn!("{count} more attempts failed within {period} s and are made again");
-    }
-}
-
-/// A position in one of two short tables, as a job keeps it.
-fn index(position: usize) -> u8 {
-    u8::try_from(position).expect("a table of commands or origins has fewer than 256 rows")
-}
-
-/// A message for the eyes of the person who typed the command, in the acknowledgement itself.
-fn ephemeral(text: &str) -> Response {
-    let mut json = Vec::new();
-    Message {
-        visibility: Visibility::Ephemeral,
-        text,
-    }
-    .append_json(&mut json);
-    Response::json(json)
 }
 
 #[cfg(test)]

@@ -1,21 +1,16 @@
-//! The replies that are owed: given out when they are due, and judged by what came of them.
+//! What people are shown: replies, acknowledgements and the messages that stand in the place of either.
 
-use log::{debug, info, warn};
+use log::debug;
 
-use super::{Bot, REPLIES_DELIVERED, has_line};
-use crate::commands::COMMANDS;
-use crate::jobs::{Abandoned, Outcome, Verdict};
+use crate::commands::{COMMANDS, Command};
+use crate::http::{Response, Status};
+use crate::jobs::{Job, Outcome};
 use crate::slab::Key;
 use crate::slack::message::{Message, Visibility};
-use crate::store;
-use crate::time::{Now, Seconds};
 
 /// What a person is shown whose reply Slack refuses for what it says. It has nothing of that reply in it, so
 /// that it is not refused for the same reason.
 const APOLOGY: &str = "Sorry, Slack did not accept my reply. It may have been too long.";
-
-/// Expired replies that one [`Bot::poll_delivery`] gives up, at most.
-const EXPIRED_PER_POLL_MAX: usize = 256;
 
 /// A reply that is to be posted, once.
 #[derive(Debug)]
@@ -41,99 +36,73 @@ pub struct Report {
     pub took_ms: u64,
 }
 
-impl Bot {
-    /// Whether [`Self::poll_delivery`] has something to give.
-    #[must_use]
-    pub fn has_delivery(&self) -> bool {
-        self.jobs.has_ready()
-    }
+/// Makes replies.
+pub(super) struct Composer {
+    /// Whether the replies of all commands are for the whole channel.
+    in_channel: bool,
+    /// The text of the last reply: its memory serves the next one.
+    text: String,
+}
 
-    /// The next reply that is due: its attempt begins, and its outcome is owed to
-    /// [`Self::handle_outcome`].
-    pub fn poll_delivery(&mut self, now: Now) -> Option<Delivery> {
-        // All that waited may have expired: that must not take one turn of the loop.
-        for _ in 0..EXPIRED_PER_POLL_MAX {
-            let (key, job) = self.jobs.poll_ready(now.tick)?;
-            let job = match job {
-                Ok(job) => job,
-                Err(reason) => {
-                    self.counters.replies_abandoned[reason.kind()] += 1;
-                    warn!("command {}: not answered, {reason}", key.generation());
-                    self.note_outcome(store::Outcome::Settled { job: key });
-                    continue;
-                }
-            };
-            self.reply.clear();
-            let command = &COMMANDS[usize::from(job.command)];
-            let visibility = if job.is_apology {
-                self.reply.push_str(APOLOGY);
-                Visibility::Ephemeral
-            } else {
-                (command.run)(job.text(), &mut self.reply);
-                command.visibility_of_replies(self.in_channel)
-            };
-            debug!("sending reply: {}", self.reply);
-            let mut body = Vec::with_capacity(self.reply.len() + 16);
-            Message {
-                visibility,
-                text: &self.reply,
-            }
-            .append_json(&mut body);
-            let url = [&*self.origin_texts[usize::from(job.origin)], job.path()].concat();
-            return Some(Delivery {
-                job: key,
-                url,
-                body,
-            });
+impl Composer {
+    pub(super) const fn new(in_channel: bool) -> Self {
+        Self {
+            in_channel,
+            text: String::new(),
         }
-        None
     }
 
-    /// Settles a job, schedules its next attempt or gives it up.
-    pub fn handle_outcome(&mut self, report: &Report, now: Now) {
-        let (number, detail) = (report.job.generation(), &report.detail);
-        let job = self.jobs.get(report.job);
-        let Some((age_ms, was_apology)) = job.map(|job| (job.age_ms(now.tick), job.is_apology))
-        else {
-            return;
+    /// The JSON message that answers a job.
+    pub(super) fn compose(&mut self, job: &Job) -> Vec<u8> {
+        self.text.clear();
+        let command = command_at(job.command);
+        let visibility = if job.is_apology {
+            self.text.push_str(APOLOGY);
+            Visibility::Ephemeral
+        } else {
+            (command.run)(job.text(), &mut self.text);
+            command.visibility_of_replies(self.in_channel)
         };
-        let verdict = self.jobs.handle_outcome(report.job, &report.outcome, now);
-        let Some(verdict) = verdict else { return };
-        self.counters.note_attempt(verdict, report.took_ms, age_ms);
-        self.note_verdict(report.job, verdict);
-        match verdict {
-            Verdict::Settled => {
-                debug!("successfully sent reply");
-                if has_line(&mut self.traffic, REPLIES_DELIVERED, now) {
-                    info!("command {number}: answered");
-                }
-            }
-            Verdict::RetryAt(at) | Verdict::HeldUntil(at) if self.failures.note(0, now.tick) => {
-                let wait = Seconds {
-                    ms: at.millis_since(now.tick),
-                };
-                if matches!(verdict, Verdict::HeldUntil(_)) {
-                    warn!(
-                        "command {number}: attempt failed ({detail}), its workspace is limited, next in {wait} s at the earliest"
-                    );
-                } else {
-                    warn!("command {number}: attempt failed ({detail}), next in {wait} s");
-                }
-            }
-            Verdict::RetryAt(_) | Verdict::HeldUntil(_) => {}
-            Verdict::Apologise => {
-                warn!("command {number}: not answered, {detail}; an apology follows");
-            }
-            Verdict::Apologised => info!("command {number}: the apology is posted"),
-            Verdict::Abandon(_) if was_apology => {
-                warn!("command {number}: the apology is not posted either, {detail}");
-            }
-            Verdict::Abandon(Abandoned::Rejected(_)) => {
-                warn!("command {number}: not answered, {detail}");
-            }
-            Verdict::Abandon(reason) => {
-                warn!("command {number}: not answered, {reason}; the last: {detail}");
-            }
+        debug!("sending reply: {}", self.text);
+        let mut body = Vec::with_capacity(self.text.len() + 16);
+        let text = &self.text;
+        Message { visibility, text }.append_json(&mut body);
+        body
+    }
+
+    /// The acknowledgement of a command.
+    pub(super) fn acknowledgement(&self, position: u8) -> Response {
+        let visibility = command_at(position).visibility_of_replies(self.in_channel);
+        match visibility.acknowledgement() {
+            "" => Response::empty(Status::Ok),
+            json => Response::json(json.as_bytes()),
         }
     }
+}
+
+/// The command at a position, as a job keeps it.
+pub(super) fn command_at(position: u8) -> &'static Command {
+    &COMMANDS[usize::from(position)]
+}
+
+/// The response to a command that cannot be accepted now.
+#[must_use]
+pub fn busy() -> Response {
+    ephemeral("I am busy, please try again in a moment.")
+}
+
+/// The response to a command whose `response_url` would expire before its reply.
+pub(super) fn too_late() -> Response {
+    ephemeral("Your command took too long to reach me, please try again.")
+}
+
+/// A message for the eyes of the person who typed the command, in the acknowledgement itself.
+pub(super) fn ephemeral(text: &str) -> Response {
+    let mut json = Vec::new();
+    Message {
+        visibility: Visibility::Ephemeral,
+        text,
+    }
+    .append_json(&mut json);
+    Response::json(json)
 }

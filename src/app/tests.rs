@@ -240,7 +240,7 @@ fn what_is_withdrawn_while_it_collects_never_was_and_later_it_is_over() {
     assert_eq!(bot.pending(), 0);
     bot.handle_stored(ticket, true, NOW);
     assert_eq!(bot.counters.commands_accepted, 0);
-    let job = crate::slab::Key::from_u64(hold.token);
+    let job = Key::from_u64(hold.token);
     assert_eq!(bot.take_batch().1.outcomes(), [Outcome::Withdrawn { job }]);
     assert_eq!(bot.counters.refused[Refusal::NotKept.kind()], 1);
 }

@@ -1,0 +1,171 @@
+//! What the bot logs of requests, commands and replies: a line for each while they are few, a sum of the rest.
+
+use log::{Level, debug, info, log, log_enabled, warn};
+
+use super::refusals::{Refusal, Refusals};
+use crate::jobs::{Abandoned, Verdict};
+use crate::slack::invocation::Sender;
+use crate::telemetry::tally::Tally;
+use crate::time::{Now, Seconds, Tick};
+
+/// Lines for single commands and replies: more than people can send, and still a small part of the
+/// time that a flood takes. Beyond so many of each there is one line a second.
+const TRAFFIC_LINES_PER_PERIOD: u32 = 250;
+const TRAFFIC_PERIOD_MS: u64 = 1_000;
+
+/// Lines for single attempts that failed: in an outage each pending reply fails twice a minute.
+const FAILURE_LINES_PER_PERIOD: u32 = 50;
+const FAILURES_PERIOD_MS: u64 = 10_000;
+
+/// The kinds of traffic.
+const COMMANDS_ACCEPTED: usize = 0;
+const REPLIES_DELIVERED: usize = 1;
+
+/// The limits of the lines, and the sums of what had none.
+pub(super) struct ActivityLog {
+    refusals: Refusals,
+    traffic: Tally<2>,
+    failures: Tally<1>,
+}
+
+impl Default for ActivityLog {
+    fn default() -> Self {
+        Self {
+            refusals: Refusals::default(),
+            traffic: Tally::new(TRAFFIC_PERIOD_MS, TRAFFIC_LINES_PER_PERIOD),
+            failures: Tally::new(FAILURES_PERIOD_MS, FAILURE_LINES_PER_PERIOD),
+        }
+    }
+}
+
+impl ActivityLog {
+    /// Counts a refusal, and gives the level of its line.
+    pub(super) const fn note_refusal(&mut self, refusal: Refusal, now: Tick) -> Level {
+        self.refusals.note(refusal, now)
+    }
+
+    /// A command was accepted.
+    pub(super) fn accepted(&mut self, accepted: &Accepted<'_>, now: Now) {
+        debug!("thinking...");
+        if self.has_line(COMMANDS_ACCEPTED, now) {
+            let Accepted {
+                number,
+                command,
+                text_bytes,
+                sender,
+                delay_ms,
+            } = *accepted;
+            let delay = Seconds { ms: delay_ms };
+            info!(
+                "command {number}: {command}, {text_bytes} bytes of text, reply in {delay} s, from {sender}"
+            );
+        }
+    }
+
+    /// An attempt at a reply has come to this.
+    pub(super) fn attempted(&mut self, attempt: &Attempt<'_>, now: Now) {
+        let Attempt {
+            number,
+            verdict,
+            detail,
+            was_apology,
+        } = *attempt;
+        match verdict {
+            Verdict::Settled => {
+                debug!("successfully sent reply");
+                if self.has_line(REPLIES_DELIVERED, now) {
+                    info!("command {number}: answered");
+                }
+            }
+            Verdict::RetryAt(at) | Verdict::HeldUntil(at) if self.failures.note(0, now.tick) => {
+                let wait = Seconds {
+                    ms: at.millis_since(now.tick),
+                };
+                if matches!(verdict, Verdict::HeldUntil(_)) {
+                    warn!(
+                        "command {number}: attempt failed ({detail}), its workspace is limited, next in {wait} s at the earliest"
+                    );
+                } else {
+                    warn!("command {number}: attempt failed ({detail}), next in {wait} s");
+                }
+            }
+            Verdict::RetryAt(_) | Verdict::HeldUntil(_) => {}
+            Verdict::Apologise => {
+                warn!("command {number}: not answered, {detail}; an apology follows");
+            }
+            Verdict::Apologised => info!("command {number}: the apology is posted"),
+            Verdict::Abandon(_) if was_apology => {
+                warn!("command {number}: the apology is not posted either, {detail}");
+            }
+            Verdict::Abandon(Abandoned::Rejected(_)) => {
+                warn!("command {number}: not answered, {detail}");
+            }
+            Verdict::Abandon(reason) => {
+                warn!("command {number}: not answered, {reason}; the last: {detail}");
+            }
+        }
+    }
+
+    /// Logs the sums whose periods are over.
+    pub(super) fn handle_timeout(&mut self, now: Tick) {
+        sum_up(self.refusals.poll_sums(now), self.traffic.poll_sums(now));
+        sum_up_failures(self.failures.poll_sums(now));
+    }
+
+    /// Logs the sums before the end of their periods.
+    pub(super) fn handle_stop(&mut self) {
+        sum_up(self.refusals.take_sums(), self.traffic.take_sums());
+        sum_up_failures(self.failures.take_sums());
+    }
+
+    /// When [`Self::handle_timeout`] must be called next.
+    pub(super) fn poll_timeout(&self) -> Option<Tick> {
+        let timeouts = [
+            self.refusals.poll_timeout(),
+            self.traffic.poll_timeout(),
+            self.failures.poll_timeout(),
+        ];
+        timeouts.into_iter().flatten().min()
+    }
+
+    /// Whether a command or a reply has a line of its own; at levels that do not write it, none has.
+    fn has_line(&mut self, kind: usize, now: Now) -> bool {
+        log_enabled!(Level::Info) && self.traffic.note(kind, now.tick)
+    }
+}
+
+/// A command that was accepted.
+pub(super) struct Accepted<'a> {
+    pub(super) number: u32,
+    /// Its built-in name.
+    pub(super) command: &'a str,
+    pub(super) text_bytes: usize,
+    pub(super) delay_ms: u64,
+    pub(super) sender: Sender<'a>,
+}
+
+/// What came of an attempt at a reply.
+pub(super) struct Attempt<'a> {
+    pub(super) number: u32,
+    pub(super) verdict: Verdict,
+    /// The receiver's answer or the failure, for people.
+    pub(super) detail: &'a str,
+    /// Whether it was an attempt at an apology.
+    pub(super) was_apology: bool,
+}
+
+fn sum_up(refused: impl Iterator<Item = (Level, String)>, traffic: Option<[u64; 2]>) {
+    for (level, sum) in refused {
+        log!(level, "{sum}");
+    }
+    if let Some([accepted, delivered]) = traffic {
+        info!("accepted {accepted} more commands and answered {delivered} more within a second");
+    }
+}
+
+fn sum_up_failures(failures: Option<[u64; 1]>) {
+    if let Some([count]) = failures {
+        let period = FAILURES_PERIOD_MS / 1000;
+        warn!("{count} more attempts failed within {period} s and are made again");
+    }
+}

@@ -1,0 +1,347 @@
+//! The pending replies: the jobs, and what a store has to be told of them.
+
+use std::iter;
+
+use log::{debug, warn};
+
+use super::commit_queue::{CommitQueue, Unkept};
+use super::refusals::Refusal;
+use super::replies::command_at;
+use crate::commands;
+use crate::config::Config;
+use crate::http::Hold;
+use crate::jobs::{
+    ATTEMPTS_MAX, Abandoned, Job, Jobs, LIFETIME_MS, NewJob, Outcome, State, Tries, Verdict,
+};
+use crate::slab::Key;
+use crate::slack::response_url::{Origin, ResponseUrl, is_path};
+use crate::store::{Batch, PendingJob, Ticket};
+use crate::time::{Now, Tick};
+
+/// A command that is accepted.
+pub(super) struct NewReply<'a> {
+    /// The command's position among all commands.
+    pub(super) command: u8,
+    pub(super) text: &'a str,
+    pub(super) response_url: ResponseUrl<'a>,
+    pub(super) due: Tick,
+    /// When its `response_url` stops serving.
+    pub(super) expires_at: Tick,
+}
+
+/// The replies that are pending: none is lost before it is settled, and with a store none that was acknowledged.
+pub(super) struct PendingReplies {
+    jobs: Jobs,
+    /// The allowed origins as text, to be put before the path of a reply's URL.
+    origins: Vec<String>,
+    /// With a store.
+    queue: Option<CommitQueue>,
+}
+
+impl PendingReplies {
+    /// No replies, and no store.
+    pub(super) fn new(config: &Config, now: Tick) -> Self {
+        Self {
+            jobs: Jobs::new(config.max_pending, now),
+            origins: config.reply_origins.iter().map(Origin::to_string).collect(),
+            queue: None,
+        }
+    }
+
+    pub(super) const fn jobs(&self) -> &Jobs {
+        &self.jobs
+    }
+
+    /// Makes ready what is due, as far as the budget goes.
+    pub(super) fn handle_timeout(&mut self, now: Tick, budget: &mut usize) {
+        self.jobs.handle_timeout(now, budget);
+    }
+
+    /// From now on a store is told of all that becomes of jobs, and jobs are numbered from `next` on.
+    pub(super) fn begin_store(&mut self, next: u64) {
+        self.queue.get_or_insert_default();
+        self.jobs.number_from(next as u32);
+    }
+
+    /// There is no store any more. The jobs that waited for it count as kept: for how long each has waited, ms.
+    pub(super) fn end_store(&mut self, now: Tick) -> impl Iterator<Item = u64> {
+        let mut queue = self.queue.take();
+        let unkept = iter::from_fn(move || queue.as_mut()?.pop(Ticket::MAX));
+        unkept.filter_map(move |unkept| self.keep(&unkept, now))
+    }
+
+    /// What a store has to be told, if there is one.
+    pub(super) const fn queue_mut(&mut self) -> Option<&mut CommitQueue> {
+        self.queue.as_mut()
+    }
+
+    /// Whether something has collected for the store.
+    pub(super) fn has_batch(&self) -> bool {
+        self.queue.as_ref().is_some_and(CommitQueue::has_batch)
+    }
+
+    /// What has collected for the store, and the ticket that its commands wait for.
+    pub(super) fn take_batch(&mut self) -> (Ticket, &mut Batch) {
+        self.queue.get_or_insert_default().take_batch()
+    }
+
+    /// Schedules a job whose reply can still be posted when it is due, or has a store keep it first: then its acknowledgement is held.
+    pub(super) fn accept(
+        &mut self,
+        new: &NewReply<'_>,
+        now: Tick,
+    ) -> Result<(Key, Option<Hold>), Refusal> {
+        if new.due >= new.expires_at {
+            return Err(Refusal::TooLate);
+        }
+        let (url, text) = (new.response_url, new.text);
+        let job = NewJob {
+            command: new.command,
+            origin: index(url.origin),
+            path: url.path,
+            text,
+            due: new.due,
+            expires_at: new.expires_at,
+        };
+        let Some(queue) = &mut self.queue else {
+            return Ok((self.jobs.schedule(job)?, None));
+        };
+        if !queue.is_accepting() {
+            return Err(Refusal::NotKept);
+        }
+        let key = self.jobs.accept(job)?;
+        let pending = PendingJob {
+            command: command_at(new.command).name,
+            origin: &self.origins[url.origin],
+            path: url.path,
+            text,
+            attempts: 0,
+            due: new.due,
+            expires_at: new.expires_at,
+        };
+        Ok((key, Some(queue.accept(key, &pending, now))))
+    }
+
+    /// Schedules a job that is kept now. For how long it has waited for that, ms; `None` if it was withdrawn meanwhile.
+    pub(super) fn keep(&mut self, unkept: &Unkept, now: Tick) -> Option<u64> {
+        let is_kept = self.jobs.keep(unkept.job, unkept.due.max(now));
+        is_kept.then(|| now.millis_since(unkept.since))
+    }
+
+    /// Takes back a job whose command was not acknowledged. `false`: that was done before.
+    pub(super) fn withdraw(&mut self, job: Key) -> bool {
+        let is_there = self.jobs.get(job).is_some();
+        if is_there {
+            self.jobs.withdraw(job);
+        }
+        is_there
+    }
+
+    /// Takes on a job that an earlier process has acknowledged, whatever the capacity. `None`, and a
+    /// line in the log, if the settings no longer allow its reply.
+    pub(super) fn restore(
+        &mut self,
+        number: u64,
+        pending: &PendingJob<'_>,
+        now: Tick,
+    ) -> Option<Key> {
+        let mut origins = self.origins.iter();
+        let origin = origins.position(|origin| origin == pending.origin);
+        let Some(origin) = origin.filter(|_| is_path(pending.path)) else {
+            warn!(
+                "command {number}: not answered, its response_url is of an origin that is not allowed"
+            );
+            return None;
+        };
+        // No job waits for longer than it lives, whatever a store has read.
+        let latest = now.after(LIFETIME_MS);
+        let job = NewJob {
+            command: index(commands::position(pending.command)),
+            origin: index(origin),
+            path: pending.path,
+            text: pending.text,
+            due: pending.due.min(latest),
+            expires_at: pending.expires_at.min(latest),
+        };
+        let key = self.jobs.restore(job, pending.attempts, number as u32)?;
+        debug!("command {number}: pending since before the start");
+        Some(key)
+    }
+
+    /// The next job that is due, of which an attempt begins, and the URL that its reply is posted to; or why it is
+    /// abandoned.
+    pub(super) fn poll_ready(
+        &mut self,
+        now: Tick,
+    ) -> Option<(Key, Result<(&Job, String), Abandoned>)> {
+        let (key, job) = self.jobs.poll_ready(now)?;
+        if job.is_err()
+            && let Some(queue) = &mut self.queue
+        {
+            queue.settle(key);
+        }
+        let origins = &self.origins;
+        let url = |job: &Job| [&*origins[usize::from(job.origin)], job.path()].concat();
+        Some((key, job.map(|job| (job, url(job)))))
+    }
+
+    /// Judges an attempt. `None` if the job is not with a sender: an outcome counts once.
+    pub(super) fn handle_outcome(
+        &mut self,
+        job: Key,
+        outcome: &Outcome,
+        now: Now,
+    ) -> Option<Verdict> {
+        let verdict = self.jobs.handle_outcome(job, outcome, now)?;
+        if let Some(queue) = &mut self.queue {
+            let tries = self.jobs.get(job).map(|job| job.tries);
+            queue.note_verdict(job, tries, verdict);
+        }
+        Some(verdict)
+    }
+
+    /// One line for each of them.
+    pub(super) fn undelivered(&self) -> impl Iterator<Item = String> {
+        self.jobs.iter().map(|(key, job)| {
+            let state = match job.state {
+                State::Unkept => "not kept by the journal yet",
+                State::Scheduled if job.tries == Tries::default() => "still thinking",
+                State::Scheduled => "waiting for its next attempt",
+                State::Ready => "waiting for a sender",
+                State::Held => "waiting since its workspace is limited",
+                State::Sending => "being sent",
+            };
+            let (number, attempts) = (key.generation(), job.attempts_begun());
+            format!("command {number}: not answered, {state}; {attempts} of {ATTEMPTS_MAX} attempts made")
+        })
+    }
+}
+
+/// A position in one of two short tables, as a job keeps it.
+fn index(position: usize) -> u8 {
+    u8::try_from(position).expect("a table of commands or origins has fewer than 256 rows")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::Bot;
+    use crate::commands::COMMANDS;
+    use crate::config::Settings;
+
+    fn bot() -> Bot {
+        let mut config = Config::from_settings(&Settings::default(), Vec::new()).unwrap();
+        config.reply_origins = vec![Origin::parse("https://hooks.slack.com").unwrap()];
+        config.max_pending = 1;
+        let mut bot = Bot::new(&config, Tick(0));
+        bot.begin_store(1);
+        bot
+    }
+
+    impl Bot {
+        /// All jobs that are pending, as a store would be told; when they are due is not known here.
+        pub(crate) fn pending_jobs(&self) -> impl Iterator<Item = (Key, PendingJob<'_>)> {
+            self.pending.jobs.iter().map(|(key, job)| {
+                let pending = PendingJob {
+                    command: command_at(job.command).name,
+                    origin: &self.pending.origins[usize::from(job.origin)],
+                    path: job.path(),
+                    text: job.text(),
+                    attempts: job.tries.attempts,
+                    due: OWED.due,
+                    expires_at: job.expires_at,
+                };
+                (key, pending)
+            })
+        }
+    }
+
+    const OWED: PendingJob<'_> = PendingJob {
+        command: "/torrap",
+        origin: "https://hooks.slack.com",
+        path: "/commands/1",
+        text: "olleh",
+        attempts: 3,
+        due: Tick(7),
+        expires_at: Tick(1000),
+    };
+
+    #[test]
+    fn a_restored_job_is_owed_as_before_and_keeps_its_number() {
+        let mut bot = bot();
+        let key = bot.restore((5 << 32) | 42, &OWED, Tick(0)).unwrap();
+        assert_eq!(key.generation(), 42);
+        assert!(bot.pending_jobs().eq([(key, OWED)]));
+        assert!(
+            bot.restore(43, &OWED, Tick(0)).is_some(),
+            "capacity is for new ones"
+        );
+        bot.handle_timeout(at(7), &mut 100);
+        let delivery = bot.poll_delivery(at(7)).unwrap();
+        assert_eq!(delivery.url, "https://hooks.slack.com/commands/1");
+        assert_eq!(delivery.body, br#"{"text": "hello"}"#);
+        let (_, in_flight) = bot.pending_jobs().next().unwrap();
+        assert_eq!(in_flight.attempts, 3, "its outcome is not known");
+        assert_eq!(bot.sending(), 1);
+    }
+
+    #[test]
+    fn a_reply_that_the_settings_no_longer_allow_is_not_owed() {
+        let mut bot = bot();
+        for (origin, path) in [("https://example.com", "/1"), (OWED.origin, "/\r\n")] {
+            assert_eq!(
+                bot.restore(
+                    1,
+                    &PendingJob {
+                        origin,
+                        path,
+                        ..OWED
+                    },
+                    Tick(0)
+                ),
+                None
+            );
+        }
+        assert_eq!(bot.pending(), 0);
+    }
+
+    #[test]
+    fn a_command_that_is_gone_is_answered_by_the_first() {
+        let mut bot = bot();
+        bot.restore(
+            1,
+            &PendingJob {
+                command: "/gone",
+                ..OWED
+            },
+            Tick(0),
+        )
+        .unwrap();
+        let (_, job) = bot.pending_jobs().next().unwrap();
+        assert_eq!(job.command, COMMANDS[0].name);
+    }
+
+    /// The settings choose `/torrap` alone; the journal holds what an earlier process was to answer.
+    #[test]
+    fn a_command_that_is_not_chosen_any_more_is_answered_as_itself() {
+        let mut bot = bot();
+        let owed = PendingJob {
+            command: "/shout",
+            ..OWED
+        };
+        let key = bot.restore(1, &owed, Tick(0)).unwrap();
+        assert!(bot.pending_jobs().eq([(key, owed)]));
+        bot.handle_timeout(at(7), &mut 100);
+        assert_eq!(
+            bot.poll_delivery(at(7)).unwrap().body,
+            br#"{"response_type": "in_channel", "text": "OLLEH"}"#
+        );
+    }
+
+    fn at(ms: u64) -> Now {
+        Now {
+            tick: Tick(ms),
+            unix: crate::time::UnixTime(ms),
+        }
+    }
+}
