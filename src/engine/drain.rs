@@ -1,13 +1,6 @@
 //! A graceful stop: how it begins, when it is over, and what it leaves.
 
-use log::{debug, info, warn};
-
-use super::Engine;
-use super::platform::{Platform, Senders, Stop};
-use crate::endpoint::Turn;
-use crate::store::{Store, Ticket};
-use crate::telemetry::health::Condition;
-use crate::time::{Seconds, Tick};
+use crate::time::Tick;
 
 /// How long a stop waits for requests that are incomplete and for clients that do not read, ms: long
 /// enough for an honest client, and one byte of another must not hold up a restart.
@@ -62,8 +55,8 @@ impl Drain {
         self.grace_until.take_if(|until| known >= *until);
     }
 
-    /// Begins, and tells how long it may take.
-    fn begin(&mut self, now: Tick) -> u64 {
+    /// Begins, and gives how long it may take, ms.
+    pub(super) fn begin(&mut self, now: Tick) -> u64 {
         // What a store keeps need not be waited for.
         let (drain_ms, grace_ms) = match self.is_durable {
             true => (KEPT_DRAIN_MS.min(self.drain_ms), KEPT_DRAIN_MS),
@@ -73,98 +66,141 @@ impl Drain {
         self.grace_until = Some(now.not_before(grace_ms));
         drain_ms
     }
-}
 
-impl<P: Platform> Engine<P> {
-    pub(super) fn begin_drain(&mut self) {
-        debug!("received cancellation signal");
-        let pending = self.bot.pending();
-        self.store.begin_stop();
-        // The turn may have begun a while ago.
-        let drain_ms = self.drain.begin(self.platform.now().tick);
-        let patience = Seconds { ms: drain_ms };
-        info!("stopping; replies pending: {pending}, waiting up to {patience} s");
-        self.platform.tell_stopping(pending, drain_ms);
-        self.public.drain();
-        self.bot.set_condition(Condition::Draining);
-        debug!("stopped slackbot");
+    /// Nothing outlives the process any more: what is pending is waited for as without a store. Gives for how long, ms.
+    pub(super) const fn give_up_store(&mut self) -> u64 {
+        self.is_durable = false;
+        self.drain_ms
     }
 
-    /// Nothing is kept any more: what is pending is posted before the end, as without a store.
-    pub(super) fn give_up_store(&mut self) {
-        warn!(
-            "journal: its directory is gone, and the next start would not find what is owed: it is posted before the end"
-        );
-        let now = self.platform.now();
-        self.drain.is_durable = false;
-        self.bot.end_store(now.tick);
-        self.release(Ticket::MAX, true, now);
-        if self.platform.stop() != Some(Stop::AtOnce) {
-            let drain_ms = self.drain.drain_ms;
-            self.drain.until = Some(now.tick.not_before(drain_ms));
-            self.platform.tell_stopping(self.bot.pending(), drain_ms);
-        }
+    /// Begins again to wait for replies.
+    pub(super) fn extend(&mut self, now: Tick) {
+        self.until = Some(now.not_before(self.drain_ms));
     }
 
-    /// The second stop: nothing is waited for any more.
-    pub(super) fn end_drain(&mut self) {
-        let pending = self.bot.pending();
-        info!("stopping at once; replies pending: {pending}");
-        // Over with this turn, which has heard of all until then.
-        self.drain.until = Some(self.hearing.until());
+    /// Ends with this turn. All that had arrived by `known` is known.
+    pub(super) const fn end(&mut self, known: Tick) {
+        self.until = Some(known);
     }
 
-    pub(crate) fn is_drained(&self) -> bool {
-        let Some(until) = self.drain.until else {
+    /// Whether it has begun, and what no sender has yet is left to the next start.
+    pub(super) const fn leaves_rest(&self) -> bool {
+        self.is_durable && self.has_begun()
+    }
+
+    /// Whether it is over. Not by the clock, but by the latest moment whose input is known: what has come in time is
+    /// taken in first, however late it is. `left` is asked only while it lasts: clients are counted one by one.
+    pub(super) fn is_over(&self, left: impl FnOnce() -> Left, known: Tick) -> bool {
+        let Some(until) = self.until else {
             return false;
         };
-        let Drain {
-            is_durable,
-            is_leavable,
-            ..
-        } = self.drain;
-        let awaited = match is_durable {
-            true => self.bot.sending(),
-            false => self.bot.pending(),
-        };
+        let left = left();
         // Whether the next start would find what is kept is known before that is left to it.
-        let is_left = self.public.is_drained() && (is_leavable || !is_durable);
-        let are_clients_served =
-            self.drain.grace_until.is_none() || self.public.sessions.owed() == 0;
-        // Not by the clock: what has come in time is taken in first, however late it is.
-        is_left && awaited == 0 && are_clients_served || self.hearing.until() >= until
+        let (awaited, may_leave) = match self.is_durable {
+            true => (left.sending, self.is_leavable),
+            false => (left.pending, true),
+        };
+        let are_clients_served = self.grace_until.is_none() || left.clients == 0;
+        let is_done = left.is_all_read && may_leave && awaited == 0 && are_clients_served;
+        is_done || known >= until
+    }
+}
+
+/// What a stop has still to do.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Left {
+    /// Whether nothing more is to be read at the public address.
+    pub(super) is_all_read: bool,
+    /// Replies that are pending, and those of them that are with a sender.
+    pub(super) pending: usize,
+    pub(super) sending: usize,
+    /// Clients that wait for an answer.
+    pub(super) clients: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOTHING: Left = Left {
+        is_all_read: true,
+        pending: 0,
+        sending: 0,
+        clients: 0,
+    };
+
+    fn begun(is_durable: bool) -> Drain {
+        let mut drain = Drain::new(30_000, is_durable);
+        assert!(
+            !drain.is_over(|| NOTHING, Tick(u64::MAX)),
+            "it has not begun"
+        );
+        drain.begin(Tick(0));
+        drain
     }
 
-    /// Whether it is stopping, and what no sender has yet is left to the next start.
-    pub(super) const fn leaves_rest(&self) -> bool {
-        self.drain.is_durable && self.drain.has_begun()
-    }
-
-    /// The end: how many replies are left undelivered. What a store keeps is not.
-    pub(crate) fn end(&mut self) -> usize {
-        let now = self.platform.now();
-        // What is not kept by now is not acknowledged.
-        if self.public.sessions.has_held() {
-            let service = &mut self.bot;
-            self.public.sessions.begin_turn(now, self.hearing.until());
-            self.public
-                .sessions
-                .withdraw_held(&mut Turn { now, service });
-            self.public.sessions.transmit();
-        }
-        self.senders.stop();
-        self.bot.handle_stop();
-        let pending = self.bot.pending();
-        if !self.drain.is_durable {
-            return pending;
-        }
-        let (ticket, batch) = self.bot.take_batch();
-        if !self.store.finish(batch, ticket) {
-            warn!(
-                "journal: the disk does not answer; replies that were just posted may be posted again"
+    #[test]
+    fn without_a_store_it_waits_for_all_replies_and_for_clients_for_a_while() {
+        let mut drain = begun(false);
+        assert!(drain.is_over(|| NOTHING, Tick(1)));
+        for left in [
+            Left {
+                pending: 1,
+                ..NOTHING
+            },
+            Left {
+                clients: 1,
+                ..NOTHING
+            },
+            Left {
+                is_all_read: false,
+                ..NOTHING
+            },
+        ] {
+            assert!(!drain.is_over(|| left, Tick(1)), "{left:?}");
+            assert!(
+                drain.is_over(|| left, Tick(0).not_before(30_000)),
+                "{left:?}"
             );
         }
-        info!("replies left to the next start: {pending}");
-        0
+        drain.expire(Tick(0).not_before(STOP_GRACE_MS));
+        let impatient = Left {
+            clients: 1,
+            ..NOTHING
+        };
+        assert!(drain.is_over(|| impatient, Tick(0).not_before(STOP_GRACE_MS)));
+    }
+
+    #[test]
+    fn with_a_store_it_waits_for_attempts_and_for_the_store_to_say_that_it_may_leave() {
+        let mut drain = begun(true);
+        assert!(
+            !drain.is_over(|| NOTHING, Tick(1)),
+            "the store has not said so"
+        );
+        drain.note_leavable();
+        let kept = Left {
+            pending: 9,
+            ..NOTHING
+        };
+        assert!(drain.is_over(|| kept, Tick(1)) && drain.leaves_rest());
+        let under_way = Left { sending: 1, ..kept };
+        assert!(!drain.is_over(|| under_way, Tick(1)));
+        assert!(drain.is_over(|| under_way, Tick(0).not_before(KEPT_DRAIN_MS)));
+    }
+
+    #[test]
+    fn a_store_that_is_given_up_leaves_its_replies_to_be_waited_for() {
+        let mut drain = begun(true);
+        assert_eq!(drain.give_up_store(), 30_000);
+        drain.extend(Tick(100));
+        let left = Left {
+            pending: 1,
+            ..NOTHING
+        };
+        assert!(!drain.is_over(|| left, Tick(30_100)) && !drain.leaves_rest());
+        assert!(drain.is_over(|| left, Tick(100).not_before(30_000)));
+        drain.end(Tick(200));
+        assert!(drain.is_over(|| left, Tick(200)));
     }
 }

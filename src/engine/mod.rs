@@ -5,6 +5,8 @@
 mod admin;
 mod drain;
 mod hearing;
+#[cfg(any(test, debug_assertions))]
+mod invariants;
 pub(crate) mod platform;
 mod service;
 #[cfg(test)]
@@ -12,9 +14,11 @@ mod simulation;
 
 use std::io;
 
+use log::{debug, info, warn};
+
 pub(crate) use self::admin::CONNECTIONS_MAX as ADMIN_CONNECTIONS_MAX;
 use self::admin::View;
-use self::drain::Drain;
+use self::drain::{Drain, Left};
 use self::hearing::Hearing;
 use self::platform::{Platform, Polled, Senders, Stop};
 use crate::app::Bot;
@@ -24,7 +28,7 @@ use crate::endpoint::source::{Side, Source};
 use crate::endpoint::{Endpoint, Settings, Turn};
 use crate::store::{Event, Store, Ticket};
 use crate::telemetry::health::Condition;
-use crate::time::{Now, Tick, UnixTime};
+use crate::time::{Now, Seconds, Tick, UnixTime};
 
 /// Entries of a wheel that are moved or expired in one turn: a wave of a hundred thousand due replies
 /// must not hold up an acknowledgement.
@@ -156,7 +160,7 @@ impl<P: Platform> Engine<P> {
 
     fn has_work(&self) -> bool {
         self.public.has_work()
-            || (self.bot.has_delivery() && self.senders.room() > 0 && !self.leaves_rest())
+            || (self.bot.has_delivery() && self.senders.room() > 0 && !self.drain.leaves_rest())
             || self.admin.as_ref().is_some_and(Endpoint::has_work)
     }
 
@@ -283,7 +287,7 @@ impl<P: Platform> Engine<P> {
 
     /// Hands due replies to the senders, as many as they have room for; during a stop with a store, none.
     fn dispatch(&mut self, now: Now) {
-        let room = match self.leaves_rest() {
+        let room = match self.drain.leaves_rest() {
             true => 0,
             false => self.senders.room().min(DISPATCHES_PER_TURN),
         };
@@ -317,15 +321,79 @@ impl<P: Platform> Engine<P> {
         admin.serve(&mut Turn { now, service }, self.hearing.until());
     }
 
-    /// What holds between any two turns.
-    #[cfg(any(test, debug_assertions))]
-    fn check(&self, now: Now) {
-        self.public.check();
-        self.admin.iter().for_each(Endpoint::check);
-        debug_assert!(!self.bot.has_batch(), "the store has what has collected");
-        let is_met = |at: Option<Tick>| at.is_none_or(|at| at > now.tick);
-        debug_assert!(is_met(self.senders.poll_timeout()), "the loop would spin");
-        debug_assert!(is_met(self.platform.alive_timeout()), "the loop would spin");
+    fn begin_drain(&mut self) {
+        debug!("received cancellation signal");
+        let pending = self.bot.pending();
+        self.store.begin_stop();
+        // The turn may have begun a while ago.
+        let drain_ms = self.drain.begin(self.platform.now().tick);
+        let patience = Seconds { ms: drain_ms };
+        info!("stopping; replies pending: {pending}, waiting up to {patience} s");
+        self.platform.tell_stopping(pending, drain_ms);
+        self.public.drain();
+        self.bot.set_condition(Condition::Draining);
+        debug!("stopped slackbot");
+    }
+
+    /// Nothing is kept any more: what is pending is posted before the end, as without a store.
+    fn give_up_store(&mut self) {
+        warn!(
+            "journal: its directory is gone, and the next start would not find what is owed: it is posted before the end"
+        );
+        let now = self.platform.now();
+        let drain_ms = self.drain.give_up_store();
+        self.bot.end_store(now.tick);
+        self.release(Ticket::MAX, true, now);
+        if self.platform.stop() != Some(Stop::AtOnce) {
+            self.drain.extend(now.tick);
+            self.platform.tell_stopping(self.bot.pending(), drain_ms);
+        }
+    }
+
+    /// The second stop: nothing is waited for any more.
+    fn end_drain(&mut self) {
+        let pending = self.bot.pending();
+        info!("stopping at once; replies pending: {pending}");
+        // Over with this turn, which has heard of all until then.
+        self.drain.end(self.hearing.until());
+    }
+
+    pub(crate) fn is_drained(&self) -> bool {
+        let left = || Left {
+            is_all_read: self.public.is_drained(),
+            pending: self.bot.pending(),
+            sending: self.bot.sending(),
+            clients: self.public.sessions.owed(),
+        };
+        self.drain.is_over(left, self.hearing.until())
+    }
+
+    /// The end: how many replies are left undelivered. What a store keeps is not.
+    pub(crate) fn end(&mut self) -> usize {
+        let now = self.platform.now();
+        // What is not kept by now is not acknowledged.
+        if self.public.sessions.has_held() {
+            let service = &mut self.bot;
+            self.public.sessions.begin_turn(now, self.hearing.until());
+            self.public
+                .sessions
+                .withdraw_held(&mut Turn { now, service });
+            self.public.sessions.transmit();
+        }
+        self.senders.stop();
+        self.bot.handle_stop();
+        let pending = self.bot.pending();
+        if !self.drain.is_durable() {
+            return pending;
+        }
+        let (ticket, batch) = self.bot.take_batch();
+        if !self.store.finish(batch, ticket) {
+            warn!(
+                "journal: the disk does not answer; replies that were just posted may be posted again"
+            );
+        }
+        info!("replies left to the next start: {pending}");
+        0
     }
 }
 
