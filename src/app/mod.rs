@@ -346,7 +346,7 @@ impl Bot {
     }
 
     /// Counts and logs a fault that [`http::Connection`] has answered by itself.
-    pub fn note_fault(&mut self, error: http::Error, now: Now) {
+    pub fn on_fault(&mut self, error: http::Error, now: Now) {
         let refusal = Refusal::Http(error);
         let level = self.note_refusal(refusal, now);
         log!(level, "refused with {refusal}");

@@ -38,12 +38,12 @@ struct Warnings([Option<Tick>; 4]);
 
 impl Warnings {
     /// Whether this one may have a line; then it has.
-    fn may_tell(&mut self, warning: Warning, now: Tick) -> bool {
-        let told_at = &mut self.0[warning as usize];
+    fn may_warn(&mut self, warning: Warning, now: Tick) -> bool {
+        let warned_at = &mut self.0[warning as usize];
         let is_old = |at: Tick| now >= at.after(WARNING_PERIOD_MS);
-        let may = told_at.is_none_or(is_old);
+        let may = warned_at.is_none_or(is_old);
         if may {
-            *told_at = Some(now);
+            *warned_at = Some(now);
         }
         may
     }
@@ -63,7 +63,7 @@ enum Shortage {
 enum Stage {
     Open,
     /// The next turn takes in the connections that wait, and closes the listeners.
-    Leaving,
+    Draining,
     Closed,
 }
 
@@ -123,7 +123,7 @@ impl<L: Listener> Admission<L> {
     }
 
     /// Takes note of connections that wait.
-    pub(crate) fn note(&mut self, index: usize) {
+    pub(crate) fn on_ready(&mut self, index: usize) {
         if let Some(backlog) = self.backlogs.get_mut(index) {
             backlog.ready = true;
         }
@@ -133,7 +133,7 @@ impl<L: Listener> Admission<L> {
     pub(crate) fn has_work(&self, sessions: &Sessions<L::Socket>) -> bool {
         let may_accept =
             self.waiting.is_some() || self.backlogs.iter().any(|backlog| backlog.ready);
-        self.stage == Stage::Leaving || may_accept && !self.is_paused(sessions)
+        self.stage == Stage::Draining || may_accept && !self.is_paused(sessions)
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Tick> {
@@ -141,8 +141,8 @@ impl<L: Listener> Admission<L> {
     }
 
     /// A stop begins: the next call of [`Self::accept`] is the last one that takes connections in.
-    pub(crate) const fn leave(&mut self) {
-        self.stage = Stage::Leaving;
+    pub(crate) const fn drain(&mut self) {
+        self.stage = Stage::Draining;
     }
 
     /// Whether no connection can be let in any more.
@@ -155,7 +155,7 @@ impl<L: Listener> Admission<L> {
     fn close(&mut self, sessions: &mut Sessions<L::Socket>, turn: &mut Turn<'_, impl Service>) {
         self.pause = None;
         if let Some(stream) = self.waiting.take().filter(|_| !sessions.is_full()) {
-            self.admit(stream, sessions, turn.now.tick);
+            self.begin_session(stream, sessions, turn.now.tick);
         }
         for index in 0..self.backlogs.len() {
             self.backlogs[index].ready = true;
@@ -181,7 +181,7 @@ impl<L: Listener> Admission<L> {
         sessions: &mut Sessions<L::Socket>,
         turn: &mut Turn<'_, impl Service>,
     ) {
-        if self.stage == Stage::Leaving {
+        if self.stage == Stage::Draining {
             return self.close(sessions, turn);
         }
         let is_over = self
@@ -192,7 +192,7 @@ impl<L: Listener> Admission<L> {
         }
         self.pause = None;
         if let Some(stream) = self.waiting.take() {
-            self.seat(stream, sessions, turn);
+            self.admit(stream, sessions, turn);
         }
         for index in 0..self.backlogs.len() {
             let mut budget = ACCEPTS_PER_TURN.min(sessions.capacity());
@@ -210,7 +210,7 @@ impl<L: Listener> Admission<L> {
         turn: &mut Turn<'_, impl Service>,
     ) {
         match self.backlogs[index].accept() {
-            Accepted::Socket(stream) => self.seat(stream, sessions, turn),
+            Accepted::Socket(stream) => self.admit(stream, sessions, turn),
             Accepted::Empty => {}
             Accepted::Exhausted(error) => {
                 if is_out_of_descriptors(&error) && sessions.make_room(turn) {
@@ -225,7 +225,7 @@ impl<L: Listener> Admission<L> {
     }
 
     /// Gives an accepted connection a place, or lets it wait for one: nobody else is accepted then.
-    fn seat(
+    fn admit(
         &mut self,
         stream: L::Socket,
         sessions: &mut Sessions<L::Socket>,
@@ -244,10 +244,10 @@ impl<L: Listener> Admission<L> {
                 format_args!("{places} are taken: closing those that have stalled or are idle");
             self.warn(Warning::Evicting, turn.now.tick, &what);
         }
-        self.admit(stream, sessions, turn.now.tick);
+        self.begin_session(stream, sessions, turn.now.tick);
     }
 
-    fn admit(&mut self, stream: L::Socket, sessions: &mut Sessions<L::Socket>, now: Tick) {
+    fn begin_session(&mut self, stream: L::Socket, sessions: &mut Sessions<L::Socket>, now: Tick) {
         let Err(error) = sessions.admit(stream, now) else {
             self.counts.accepted += 1;
             return;
@@ -270,7 +270,7 @@ impl<L: Listener> Admission<L> {
     }
 
     fn warn(&mut self, warning: Warning, now: Tick, what: &dyn Display) {
-        if self.warnings.may_tell(warning, now) {
+        if self.warnings.may_warn(warning, now) {
             warn!("{what}");
         }
     }
@@ -284,13 +284,13 @@ mod tests {
     fn a_crowd_at_the_door_does_not_hide_that_descriptors_are_short() {
         let mut warnings = Warnings([None; 4]);
         for ms in 0..WARNING_PERIOD_MS {
-            assert_eq!(warnings.may_tell(Warning::Evicting, Tick(ms)), ms == 0);
+            assert_eq!(warnings.may_warn(Warning::Evicting, Tick(ms)), ms == 0);
         }
-        assert!(warnings.may_tell(Warning::Accepting, Tick(5)));
-        assert!(warnings.may_tell(Warning::Busy, Tick(5)));
-        assert!(!warnings.may_tell(Warning::Accepting, Tick(6)));
+        assert!(warnings.may_warn(Warning::Accepting, Tick(5)));
+        assert!(warnings.may_warn(Warning::Busy, Tick(5)));
+        assert!(!warnings.may_warn(Warning::Accepting, Tick(6)));
         let later = Tick(WARNING_PERIOD_MS);
-        assert!(warnings.may_tell(Warning::Evicting, later));
-        assert!(!warnings.may_tell(Warning::Busy, later));
+        assert!(warnings.may_warn(Warning::Evicting, later));
+        assert!(!warnings.may_warn(Warning::Busy, later));
     }
 }

@@ -1,7 +1,7 @@
 //! Who has to go when somebody waits for a place.
 
-use super::grace::Grace;
-use super::session::{Session, Standing};
+use super::grace::EvictionGrace;
+use super::session::{Idleness, Session};
 use super::socket::Socket;
 use crate::http::Limits;
 use crate::slab::Slab;
@@ -51,7 +51,7 @@ impl Evictor {
         limits: &Limits,
         now: Tick,
     ) -> Option<u32> {
-        let grace = Grace::for_places(sessions.len(), limits);
+        let grace = EvictionGrace::for_places(sessions.len(), limits);
         for _ in 0..CHOICES {
             let chosen = self.first_to_go(sessions, limits, grace, now)?;
             let is_idle = chosen.activity == Activity::Idle;
@@ -67,7 +67,7 @@ impl Evictor {
         &mut self,
         sessions: &Slab<Session<S>>,
         limits: &Limits,
-        grace: Grace,
+        grace: EvictionGrace,
         now: Tick,
     ) -> Option<Candidate> {
         let end = sessions.index_end();
@@ -82,14 +82,14 @@ impl Evictor {
             let Some(session) = sessions.at(self.hand) else {
                 continue;
             };
-            let (activity, since) = match session.standing(now, limits, grace) {
-                Standing::Busy => continue,
-                Standing::Stalled(since) => (Activity::Stalled, since),
-                Standing::Idle(since) => (Activity::Idle, since),
-                Standing::Unsigned(since) => (Activity::Unsigned, since),
+            let (activity, since) = match session.idleness(now, limits, grace) {
+                Idleness::Busy => continue,
+                Idleness::Stalled(since) => (Activity::Stalled, since),
+                Idleness::Idle(since) => (Activity::Idle, since),
+                Idleness::Unsigned(since) => (Activity::Unsigned, since),
             };
             let candidate = Candidate {
-                is_client: !session.is_stranger,
+                is_client: !session.is_unauthenticated,
                 activity,
                 since,
                 index: self.hand,

@@ -53,7 +53,7 @@ impl Holders {
     }
 
     /// Takes note of how much the session in a slot holds now, and has held when this was last told.
-    pub(crate) fn note(&mut self, slot: u32, is_client: bool, before: usize, bytes: usize) {
+    pub(crate) fn update(&mut self, slot: u32, is_client: bool, before: usize, bytes: usize) {
         if before.max(bytes) <= self.part {
             return;
         }
@@ -118,7 +118,7 @@ mod tests {
     fn order(given: &[(bool, usize)]) -> Vec<u32> {
         let mut holders = Holders::among(8_192);
         for (slot, (is_client, bytes)) in (1..).zip(given) {
-            holders.note(slot, *is_client, 0, *bytes);
+            holders.update(slot, *is_client, 0, *bytes);
         }
         let mut gone = Vec::new();
         while let Some((_, slot)) = holders.order.last_key_value() {
@@ -142,11 +142,11 @@ mod tests {
     #[test]
     fn growing_within_a_size_leaves_the_age_and_beyond_it_begins_another() {
         let mut holders = Holders::among(8_192);
-        holders.note(1, false, 0, 140 * KIB);
-        holders.note(2, false, 0, 140 * KIB);
-        holders.note(1, false, 140 * KIB, 250 * KIB);
+        holders.update(1, false, 0, 140 * KIB);
+        holders.update(2, false, 0, 140 * KIB);
+        holders.update(1, false, 140 * KIB, 250 * KIB);
         assert_eq!(holders.order.last_key_value().unwrap().1, &1);
-        holders.note(1, true, 250 * KIB, 250 * KIB);
+        holders.update(1, true, 250 * KIB, 250 * KIB);
         assert_eq!(holders.order.last_key_value().unwrap().1, &2);
         assert_eq!(holders.sum(), (390 * KIB, 2));
     }
@@ -154,15 +154,15 @@ mod tests {
     #[test]
     fn only_what_is_beyond_the_part_of_each_counts_and_only_too_much_is_shed() {
         let mut holders = Holders::among(8_192);
-        holders.note(0, false, 0, 8 * KIB);
+        holders.update(0, false, 0, 8 * KIB);
         assert_eq!(holders.sum(), (0, 0));
         for slot in 1..=256 {
-            holders.note(slot, false, 0, 256 * KIB);
+            holders.update(slot, false, 0, 256 * KIB);
             assert_eq!(holders.first_to_go(), None, "{slot}");
         }
-        holders.note(257, true, 0, 9 * KIB);
+        holders.update(257, true, 0, 9 * KIB);
         assert_eq!(holders.first_to_go(), Some(1));
-        holders.note(1, false, 256 * KIB, 0);
+        holders.update(1, false, 256 * KIB, 0);
         assert_eq!(holders.first_to_go(), None);
     }
 }

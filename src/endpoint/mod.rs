@@ -62,13 +62,13 @@ impl<L: Listener> Endpoint<L> {
     }
 
     /// Takes note of connections that wait at a listener.
-    pub(crate) fn note_listener(&mut self, index: usize) {
-        self.admission.note(index);
+    pub(crate) fn on_listener_ready(&mut self, index: usize) {
+        self.admission.on_ready(index);
     }
 
     /// Takes note of an event. One for a session that is gone finds nothing.
-    pub(crate) fn note_session(&mut self, key: Key, event: Readiness) {
-        self.sessions.note(key, event);
+    pub(crate) fn on_session_ready(&mut self, key: Key, event: Readiness) {
+        self.sessions.on_ready(key, event);
     }
 
     /// Whether there is something to do at once.
@@ -113,7 +113,7 @@ impl<L: Listener> Endpoint<L> {
     /// A stop begins: the next call of [`Self::accept`] is the last one that takes connections in, and each session
     /// ends with its next answer.
     pub(crate) fn drain(&mut self) {
-        self.admission.leave();
+        self.admission.drain();
         self.sessions.drain();
     }
 

@@ -15,7 +15,7 @@ pub(crate) trait Service {
     /// Answers a request.
     fn handle_request(&mut self, request: &Request<'_>, now: Now) -> Response;
     /// Counts and logs a fault that the connection has answered by itself.
-    fn note_fault(&mut self, error: http::Error, now: Now);
+    fn on_fault(&mut self, error: http::Error, now: Now);
 
     /// The response to a request whose response was held, now that what it waited for is kept, or cannot be. Never
     /// called for a service that holds no response.

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::grace::Grace;
+use super::grace::EvictionGrace;
 use super::service::{Service, Turn};
 use super::socket::{Readiness, Socket};
 use crate::http::{CloseReason, Connection, Limits, Request, Response, Staging};
@@ -26,7 +26,7 @@ pub(crate) enum Progress {
 
 /// What may become of a session when somebody waits for its place. The ticks say since when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum Idleness {
     /// At work, or only just done with it.
     Busy,
     /// Waits for a request, and long enough to go.
@@ -61,7 +61,7 @@ pub(crate) struct Session<S> {
     /// Our own FIN is sent; what the peer still sends is dropped.
     shut: bool,
     /// No request of its has been authenticated yet, or none for long.
-    pub(crate) is_stranger: bool,
+    pub(crate) is_unauthenticated: bool,
     /// Requests answered since one was authenticated.
     unsigned: u8,
     /// One has been answered.
@@ -82,14 +82,14 @@ impl<S: Socket> Session<S> {
             readable: false,
             read_closed: false,
             shut: false,
-            is_stranger: true,
+            is_unauthenticated: true,
             unsigned: 0,
             is_served: false,
         }
     }
 
     /// Takes note of an event.
-    pub(crate) const fn note(&mut self, event: Readiness) {
+    pub(crate) const fn on_ready(&mut self, event: Readiness) {
         self.read_closed |= event.closed;
         self.readable |= event.readable || event.closed;
     }
@@ -154,27 +154,27 @@ impl<S: Socket> Session<S> {
 
     /// Whether the client of a stopping server is still owed something: an answer, the rest of one, or
     /// a moment in which to send the request that it has begun.
-    pub(crate) const fn is_owed(&self) -> bool {
+    pub(crate) const fn is_unfinished(&self) -> bool {
         self.is_blocked() || !self.shut
     }
 
     /// How the session stands. Whoever trickles a request is not busy for that: it is the request as a
     /// whole that has to come in time.
-    pub(crate) fn standing(&self, now: Tick, limits: &Limits, grace: Grace) -> Standing {
+    pub(crate) fn idleness(&self, now: Tick, limits: &Limits, grace: EvictionGrace) -> Idleness {
         if self.is_held() {
-            return Standing::Busy;
+            return Idleness::Busy;
         }
         let since = self.connection.since(limits);
-        let is_late = now >= since.after(grace.ms(self.is_stranger));
+        let is_late = now >= since.after(grace.ms(self.is_unauthenticated));
         let is_closing = self.connection.close_reason().is_some();
         if is_late && (self.is_blocked() || self.connection.is_incomplete() || is_closing) {
-            Standing::Stalled(since)
+            Idleness::Stalled(since)
         } else if is_late && self.connection.is_idle() && !self.queued {
-            Standing::Idle(since)
-        } else if self.is_stranger && self.is_served {
-            Standing::Unsigned(since)
+            Idleness::Idle(since)
+        } else if self.is_unauthenticated && self.is_served {
+            Idleness::Unsigned(since)
         } else {
-            Standing::Busy
+            Idleness::Busy
         }
     }
 
@@ -220,10 +220,10 @@ impl<S: Socket> Session<S> {
             let response = turn.service.handle_request(request, now);
             self.is_served = true;
             if response.is_authenticated {
-                (self.is_stranger, self.unsigned) = (false, 0);
+                (self.is_unauthenticated, self.unsigned) = (false, 0);
             } else {
                 self.unsigned = self.unsigned.saturating_add(1);
-                self.is_stranger |= self.unsigned >= UNSIGNED_MAX;
+                self.is_unauthenticated |= self.unsigned >= UNSIGNED_MAX;
             }
             response
         };
@@ -309,7 +309,7 @@ impl<S: Socket> Session<S> {
 
     /// Before the socket goes: what the client has not read goes with it. The kernel would keep it for minutes, as
     /// a connection that belongs to no process, and without the bound of our places.
-    pub(crate) fn abandon(&self) {
+    pub(crate) fn prepare_close(&self) {
         if self.is_blocked() {
             // Without it the connection ends as well, though later.
             let _ = self.socket.reset_on_close();

@@ -9,7 +9,7 @@ use super::service::{Service, Turn};
 use super::session::{Progress, Session};
 use super::settings::Settings;
 use super::socket::{Readiness, Socket};
-use super::source::{Side, Source};
+use super::source::{Role, Source};
 use super::staged::StagedResponses;
 use super::table::SessionTable;
 use super::turns::{Quota, Turns};
@@ -20,7 +20,7 @@ use crate::time::{Now, Tick};
 
 /// The sessions, and a turn's work on them.
 pub(crate) struct Sessions<S: Socket> {
-    side: Side,
+    role: Role,
     capacity: usize,
     registry: S::Registry,
     pub(super) table: SessionTable<S>,
@@ -41,7 +41,7 @@ pub(crate) struct Sessions<S: Socket> {
 impl<S: Socket> Sessions<S> {
     pub(crate) fn new(settings: Settings, registry: S::Registry, now: Tick) -> Self {
         Self {
-            side: settings.side,
+            role: settings.role,
             capacity: settings.capacity,
             registry,
             table: SessionTable::new(settings.capacity, now),
@@ -76,9 +76,11 @@ impl<S: Socket> Sessions<S> {
     }
 
     /// How many clients are still owed something.
-    pub(crate) fn owed(&self) -> usize {
+    pub(crate) fn unfinished(&self) -> usize {
         let sessions = self.table.slots().iter();
-        sessions.filter(|(_, session)| session.is_owed()).count()
+        sessions
+            .filter(|(_, session)| session.is_unfinished())
+            .count()
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Tick> {
@@ -98,7 +100,7 @@ impl<S: Socket> Sessions<S> {
         if self.is_draining {
             session.drain(limits);
         }
-        let source = Source::Session(self.side, key);
+        let source = Source::Session(self.role, key);
         let watched = session.socket_mut().watch(&self.registry, source);
         match watched {
             Ok(()) => self.table.arm(key, limits),
@@ -113,14 +115,14 @@ impl<S: Socket> Sessions<S> {
         let Some(index) = self.evictor.choose(sessions, limits, turn.now.tick) else {
             return false;
         };
-        self.dismiss(index, turn);
+        self.answer_incomplete(index, turn);
         self.close(index);
         true
     }
 
     /// Answers an incomplete request with a status that says that it is given up, if the kernel takes that at once: a
     /// connection that is about to be closed waits for no client to read.
-    fn dismiss(&mut self, index: u32, turn: &mut Turn<'_, impl Service>) {
+    fn answer_incomplete(&mut self, index: u32, turn: &mut Turn<'_, impl Service>) {
         let Some((_, session)) = self.table.at_mut(index) else {
             return;
         };
@@ -128,7 +130,7 @@ impl<S: Socket> Sessions<S> {
             let start = self.staged.end();
             let (limits, staging) = (self.reader.limits(), self.staged.area_mut());
             session.connection.shed(turn.now.tick, limits, staging);
-            turn.service.note_fault(http::Error::Overloaded, turn.now);
+            turn.service.on_fault(http::Error::Overloaded, turn.now);
             let _ = session.transmit(self.staged.since(start));
         }
     }
@@ -152,7 +154,7 @@ impl<S: Socket> Sessions<S> {
     /// Closes the session in a slot.
     fn close(&mut self, index: u32) {
         if let Some(session) = self.table.remove_at(index) {
-            session.abandon();
+            session.prepare_close();
             if session.is_held() {
                 self.held.forget_released(self.table.slots());
             }
@@ -165,18 +167,18 @@ impl<S: Socket> Sessions<S> {
         }
     }
 
-    /// Begins a turn after a poll: all that had arrived by `known` has been [noted](Self::note).
+    /// Begins a turn after a poll: all that had arrived by `known` has been [taken note of](Self::on_ready).
     pub(crate) fn begin_turn(&mut self, now: Now, known: Tick) {
         self.known = known;
         self.staged.begin(now.unix);
     }
 
     /// Takes note of an event. One for a session that is gone finds nothing.
-    pub(crate) fn note(&mut self, key: Key, event: Readiness) {
+    pub(crate) fn on_ready(&mut self, key: Key, event: Readiness) {
         let Some(session) = self.table.get_mut(key) else {
             return;
         };
-        session.note(event);
+        session.on_ready(event);
         if event.writable && session.is_blocked() {
             self.resumed.push(key);
         }
@@ -221,14 +223,14 @@ impl<S: Socket> Sessions<S> {
             Progress::Waiting => {}
             Progress::Again => {
                 session.queued = true;
-                self.turns.push_bulk(key, !session.is_stranger);
+                self.turns.push_bulk(key, !session.is_unauthenticated);
             }
             Progress::Over => return self.remove(key),
         }
         if let Some(hold) = session.connection.hold().filter(|_| !was_held) {
             self.held.push(hold.ticket, key);
         }
-        self.after(key, start, turn);
+        self.book(key, start, turn);
     }
 
     /// Ends what has lasted too long, as far as the budget goes. What had arrived in time is read first, if it takes
@@ -260,20 +262,20 @@ impl<S: Socket> Sessions<S> {
             if is_resumed {
                 self.activate(key);
             }
-            self.after(key, start, turn);
+            self.book(key, start, turn);
         }
         self.held.forget_released(self.table.slots());
     }
 
     /// Books what a session has staged from `start` on and what it holds.
-    fn after(&mut self, key: Key, start: usize, turn: &mut Turn<'_, impl Service>) {
+    fn book(&mut self, key: Key, start: usize, turn: &mut Turn<'_, impl Service>) {
         let Some(session) = self.table.get_mut(key) else {
             return;
         };
         if self.staged.assign(key, start)
             && let Some(CloseReason::Fault(error)) = session.connection.close_reason()
         {
-            turn.service.note_fault(error, turn.now);
+            turn.service.on_fault(error, turn.now);
         }
         self.table.book(key, self.reader.limits());
         self.shed_excess(turn);
@@ -288,7 +290,7 @@ impl<S: Socket> Sessions<S> {
     }
 
     fn shed(&mut self, index: u32, turn: &mut Turn<'_, impl Service>) {
-        turn.service.note_fault(http::Error::Overloaded, turn.now);
+        turn.service.on_fault(http::Error::Overloaded, turn.now);
         let reads = |session: &(Key, &mut Session<S>)| !session.1.is_blocked();
         let Some((key, session)) = self.table.at_mut(index).filter(reads) else {
             // It does not read what it was answered: another answer would only be held as well.
@@ -352,7 +354,7 @@ impl<S: Socket> Sessions<S> {
             if session.release(&response, turn.now.tick, limits, staging) == Progress::Again {
                 self.activate(key);
             }
-            self.after(key, start, turn);
+            self.book(key, start, turn);
         }
         self.held.forget_released(self.table.slots());
     }

@@ -1,11 +1,11 @@
 //! What the two addresses of a bot differ in.
 
-use super::source::Side;
+use super::source::Role;
 use crate::http::Limits;
 
 /// What one address differs from the other in.
 pub(crate) struct Settings {
-    pub(crate) side: Side,
+    pub(crate) role: Role,
     /// The places, as an operator knows them.
     pub(crate) places: &'static str,
     /// How many there are.

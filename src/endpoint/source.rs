@@ -4,7 +4,7 @@ use crate::slab::Key;
 
 /// Whom a socket serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Side {
+pub(crate) enum Role {
     /// Slack, and what stands in front of the bot.
     Public,
     /// Those who watch it.
@@ -17,8 +17,8 @@ pub(crate) enum Source {
     /// A thread outside the loop wants it to look around.
     Waker,
     /// The listener of this index.
-    Listener(Side, usize),
+    Listener(Role, usize),
     /// A session. The key's generation is part of the token, so that an event for a socket that was
     /// closed earlier in the same batch finds nothing instead of its successor.
-    Session(Side, Key),
+    Session(Role, Key),
 }

@@ -71,9 +71,9 @@ impl<S: Socket> SessionTable<S> {
         if let Some(session) = self.slab.get_mut(key) {
             let before = session.held_bytes;
             session.held_bytes = session.holds();
-            let is_client = !session.is_stranger;
+            let is_client = !session.is_unauthenticated;
             self.holders
-                .note(key.index(), is_client, before, session.held_bytes);
+                .update(key.index(), is_client, before, session.held_bytes);
         }
         self.arm(key, limits);
     }

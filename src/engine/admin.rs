@@ -6,7 +6,7 @@
 use super::platform::{Platform, Senders};
 use crate::app::Bot;
 use crate::endpoint::service::Service;
-use crate::endpoint::source::Side;
+use crate::endpoint::source::Role;
 use crate::endpoint::{Endpoint, Settings};
 use crate::http::{self, Limits, Request, Response, Status};
 use crate::store::{self, Store};
@@ -24,7 +24,7 @@ const REQUESTS_PER_TURN: usize = 1;
 
 pub(super) fn settings(limits: Limits) -> Settings {
     Settings {
-        side: Side::Admin,
+        role: Role::Admin,
         places: "all places at --metrics-listen",
         capacity: CONNECTIONS_MAX,
         limits: Limits {
@@ -36,7 +36,7 @@ pub(super) fn settings(limits: Limits) -> Settings {
 }
 
 /// What is seen there.
-pub(super) struct View<'a, P: Platform> {
+pub(super) struct AdminState<'a, P: Platform> {
     pub(super) bot: &'a Bot,
     pub(super) public: &'a Endpoint<P::Listener>,
     pub(super) senders: &'a P::Senders,
@@ -44,11 +44,11 @@ pub(super) struct View<'a, P: Platform> {
     pub(super) started_at: UnixTime,
 }
 
-impl<P: Platform> Service for View<'_, P> {
+impl<P: Platform> Service for AdminState<'_, P> {
     fn handle_request(&mut self, request: &Request<'_>, now: Now) -> Response {
         match (request.method, request.path) {
             ("GET" | "HEAD", "/metrics") => {
-                let store = self.store.standing(now.tick);
+                let store = self.store.state(now.tick);
                 let page = self.bot.metrics(self.standing(store.as_ref()), now);
                 Response::text(page.into_bytes())
             }
@@ -61,14 +61,14 @@ impl<P: Platform> Service for View<'_, P> {
         }
     }
 
-    fn note_fault(&mut self, error: http::Error, _: Now) {
+    fn on_fault(&mut self, error: http::Error, _: Now) {
         log::debug!("refused one who watches: {error}");
     }
 }
 
-impl<P: Platform> View<'_, P> {
+impl<P: Platform> AdminState<'_, P> {
     /// What the engine knows of how things stand; the bot adds the rest.
-    fn standing<'a>(&self, store: Option<&'a store::Standing>) -> Standing<'a> {
+    fn standing<'a>(&self, store: Option<&'a store::StoreState>) -> Standing<'a> {
         let counts = self.public.counts();
         let (sender_threads, sender_threads_max) = self.senders.threads();
         Standing {

@@ -16,7 +16,7 @@ pub(super) struct Drain {
     /// Whether what is pending outlives the process.
     is_durable: bool,
     /// Whether the store has said that the process may leave what it keeps.
-    is_leavable: bool,
+    is_recoverable: bool,
     /// When the stop gives up waiting for replies, once it has begun.
     until: Option<Tick>,
     /// When it gives up waiting for clients; none once it has.
@@ -28,7 +28,7 @@ impl Drain {
         Self {
             drain_ms,
             is_durable,
-            is_leavable: false,
+            is_recoverable: false,
             until: None,
             grace_until: None,
         }
@@ -42,8 +42,8 @@ impl Drain {
         self.is_durable
     }
 
-    pub(super) const fn note_leavable(&mut self) {
-        self.is_leavable = true;
+    pub(super) const fn set_recoverable(&mut self) {
+        self.is_recoverable = true;
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Tick> {
@@ -84,7 +84,7 @@ impl Drain {
     }
 
     /// Whether it has begun, and what no sender has yet is left to the next start.
-    pub(super) const fn leaves_rest(&self) -> bool {
+    pub(super) const fn leaves_pending(&self) -> bool {
         self.is_durable && self.has_begun()
     }
 
@@ -97,7 +97,7 @@ impl Drain {
         let left = left();
         // Whether the next start would find what is kept is known before that is left to it.
         let (awaited, may_leave) = match self.is_durable {
-            true => (left.sending, self.is_leavable),
+            true => (left.sending, self.is_recoverable),
             false => (left.pending, true),
         };
         let are_clients_served = self.grace_until.is_none() || left.clients == 0;
@@ -178,12 +178,12 @@ mod tests {
             !drain.is_over(|| NOTHING, Tick(1)),
             "the store has not said so"
         );
-        drain.note_leavable();
+        drain.set_recoverable();
         let kept = Left {
             pending: 9,
             ..NOTHING
         };
-        assert!(drain.is_over(|| kept, Tick(1)) && drain.leaves_rest());
+        assert!(drain.is_over(|| kept, Tick(1)) && drain.leaves_pending());
         let under_way = Left { sending: 1, ..kept };
         assert!(!drain.is_over(|| under_way, Tick(1)));
         assert!(drain.is_over(|| under_way, Tick(0).not_before(KEPT_DRAIN_MS)));
@@ -198,7 +198,7 @@ mod tests {
             pending: 1,
             ..NOTHING
         };
-        assert!(!drain.is_over(|| left, Tick(30_100)) && !drain.leaves_rest());
+        assert!(!drain.is_over(|| left, Tick(30_100)) && !drain.leaves_pending());
         assert!(drain.is_over(|| left, Tick(100).not_before(30_000)));
         drain.end(Tick(200));
         assert!(drain.is_over(|| left, Tick(200)));

@@ -13,6 +13,9 @@ impl<P: Platform> Engine<P> {
         debug_assert!(!self.bot.has_batch(), "the store has what has collected");
         let is_met = |at: Option<Tick>| at.is_none_or(|at| at > now.tick);
         debug_assert!(is_met(self.senders.poll_timeout()), "the loop would spin");
-        debug_assert!(is_met(self.platform.alive_timeout()), "the loop would spin");
+        debug_assert!(
+            is_met(self.platform.watchdog_timeout()),
+            "the loop would spin"
+        );
     }
 }

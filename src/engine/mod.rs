@@ -4,27 +4,27 @@
 
 mod admin;
 mod drain;
-mod hearing;
 #[cfg(any(test, debug_assertions))]
 mod invariants;
 pub(crate) mod platform;
 mod service;
 #[cfg(test)]
 mod simulation;
+mod watermark;
 
 use std::io;
 
 use log::{debug, info, warn};
 
+use self::admin::AdminState;
 pub(crate) use self::admin::CONNECTIONS_MAX as ADMIN_CONNECTIONS_MAX;
-use self::admin::View;
 use self::drain::{Drain, Left};
-use self::hearing::Hearing;
 use self::platform::{Platform, Polled, Senders, Stop};
+use self::watermark::Watermark;
 use crate::app::Bot;
 use crate::config::Config;
 use crate::endpoint::socket::{Listener, Socket};
-use crate::endpoint::source::{Side, Source};
+use crate::endpoint::source::{Role, Source};
 use crate::endpoint::{Endpoint, Settings, Turn};
 use crate::store::{Event, Store, Ticket};
 use crate::telemetry::health::Condition;
@@ -48,7 +48,7 @@ pub(crate) struct Engine<P: Platform> {
     bot: Bot,
     store: P::Store,
     senders: P::Senders,
-    hearing: Hearing,
+    watermark: Watermark,
     drain: Drain,
     started_at: UnixTime,
 }
@@ -74,7 +74,7 @@ where
     pub(crate) fn new(parts: Parts<P>, config: &Config) -> Self {
         let Now { tick: now, unix } = parts.platform.now();
         let settings = Settings {
-            side: Side::Public,
+            role: Role::Public,
             places: "all of --max-connections",
             capacity: parts.connections_max,
             limits: config.limits.clone(),
@@ -92,7 +92,7 @@ where
             bot: parts.bot,
             store: parts.store,
             senders: parts.senders,
-            hearing: Hearing::new(now),
+            watermark: Watermark::new(now),
             started_at: unix,
         }
     }
@@ -118,7 +118,7 @@ impl<P: Platform> Engine<P> {
     /// The poll itself failed: nothing can be served any more.
     pub(crate) fn run(&mut self) -> io::Result<usize> {
         let now = self.platform.now().tick;
-        self.platform.tell_ready(now);
+        self.platform.notify_ready(now);
         while !self.is_drained() {
             self.turn()?;
         }
@@ -154,13 +154,13 @@ impl<P: Platform> Engine<P> {
         let Polled { events, events_max } = self.platform.poll(timeout_ms)?;
         // As many as have events at all, and more.
         let sockets = self.public.sessions.len() + events_max;
-        self.hearing.end_poll(events, events_max, sockets);
+        self.watermark.end_poll(events, events_max, sockets);
         Ok(())
     }
 
     fn has_work(&self) -> bool {
         self.public.has_work()
-            || (self.bot.has_delivery() && self.senders.room() > 0 && !self.drain.leaves_rest())
+            || (self.bot.has_delivery() && self.senders.room() > 0 && !self.drain.leaves_pending())
             || self.admin.as_ref().is_some_and(Endpoint::has_work)
     }
 
@@ -171,7 +171,7 @@ impl<P: Platform> Engine<P> {
             return None;
         }
         let now = self.platform.now().tick;
-        self.hearing.begin_poll(now);
+        self.watermark.begin_poll(now);
         self.bot.counters_mut().note_answered(now);
         next.map(|next| next.millis_since(now))
     }
@@ -182,7 +182,7 @@ impl<P: Platform> Engine<P> {
             self.bot.poll_timeout(),
             self.drain.poll_timeout(),
             self.admin.as_ref().and_then(Endpoint::poll_timeout),
-            self.platform.alive_timeout(),
+            self.platform.watchdog_timeout(),
             self.senders.poll_timeout(),
             self.store.poll_timeout(),
         ];
@@ -195,16 +195,20 @@ impl<P: Platform> Engine<P> {
         self.bot.counters_mut().note_answered(now.tick);
         for (source, readiness) in self.platform.events() {
             match (source, &mut self.admin) {
-                (Source::Listener(Side::Public, index), _) => self.public.note_listener(index),
-                (Source::Session(Side::Public, key), _) => self.public.note_session(key, readiness),
-                (Source::Listener(Side::Admin, index), Some(admin)) => admin.note_listener(index),
-                (Source::Session(Side::Admin, key), Some(admin)) => {
-                    admin.note_session(key, readiness);
+                (Source::Listener(Role::Public, index), _) => self.public.on_listener_ready(index),
+                (Source::Session(Role::Public, key), _) => {
+                    self.public.on_session_ready(key, readiness)
+                }
+                (Source::Listener(Role::Admin, index), Some(admin)) => {
+                    admin.on_listener_ready(index)
+                }
+                (Source::Session(Role::Admin, key), Some(admin)) => {
+                    admin.on_session_ready(key, readiness);
                 }
                 (Source::Waker | Source::Listener(..) | Source::Session(..), _) => {}
             }
         }
-        self.hearing.begin_poll(now.tick);
+        self.watermark.begin_poll(now.tick);
         let stop = self.platform.stop();
         if stop.is_some() && !self.drain.has_begun() {
             self.begin_drain();
@@ -212,7 +216,9 @@ impl<P: Platform> Engine<P> {
         if stop == Some(Stop::AtOnce) {
             self.end_drain();
         }
-        self.public.sessions.begin_turn(now, self.hearing.until());
+        self.public
+            .sessions
+            .begin_turn(now, self.watermark.known_until());
     }
 
     /// Takes in what has come of the batches that the store was given, and releases the answers that waited for them.
@@ -224,7 +230,7 @@ impl<P: Platform> Engine<P> {
             match event {
                 Event::Kept(ticket) => self.release(ticket, true, now),
                 Event::NotKept(ticket) => self.release(ticket, false, now),
-                Event::Leavable => self.drain.note_leavable(),
+                Event::Recoverable => self.drain.set_recoverable(),
                 Event::GivenUp => return self.give_up_store(),
             }
         }
@@ -262,7 +268,7 @@ impl<P: Platform> Engine<P> {
 
     /// Ends connections that have lasted too long, and makes due jobs ready.
     fn expire(&mut self, now: Now) {
-        self.drain.expire(self.hearing.until());
+        self.drain.expire(self.watermark.known_until());
         let mut budget = EXPIRIES_PER_TURN;
         let service = &mut self.bot;
         let mut turn = Turn { now, service };
@@ -287,7 +293,7 @@ impl<P: Platform> Engine<P> {
 
     /// Hands due replies to the senders, as many as they have room for; during a stop with a store, none.
     fn dispatch(&mut self, now: Now) {
-        let room = match self.drain.leaves_rest() {
+        let room = match self.drain.leaves_pending() {
             true => 0,
             false => self.senders.room().min(DISPATCHES_PER_TURN),
         };
@@ -306,19 +312,19 @@ impl<P: Platform> Engine<P> {
 
     /// Serves the address for metrics, last of all: what is seen there is how the turn has left things.
     fn serve_admin(&mut self, now: Now) {
-        self.platform.tell_alive(now.tick);
+        self.platform.notify_watchdog(now.tick);
         let Some(admin) = &mut self.admin else {
             return;
         };
-        let mut view = View::<'_, P> {
+        let mut state = AdminState::<'_, P> {
             bot: &self.bot,
             public: &self.public,
             senders: &self.senders,
             store: &self.store,
             started_at: self.started_at,
         };
-        let service = &mut view;
-        admin.serve(&mut Turn { now, service }, self.hearing.until());
+        let service = &mut state;
+        admin.serve(&mut Turn { now, service }, self.watermark.known_until());
     }
 
     fn begin_drain(&mut self) {
@@ -329,7 +335,7 @@ impl<P: Platform> Engine<P> {
         let drain_ms = self.drain.begin(self.platform.now().tick);
         let patience = Seconds { ms: drain_ms };
         info!("stopping; replies pending: {pending}, waiting up to {patience} s");
-        self.platform.tell_stopping(pending, drain_ms);
+        self.platform.notify_stopping(pending, drain_ms);
         self.public.drain();
         self.bot.set_condition(Condition::Draining);
         debug!("stopped slackbot");
@@ -346,7 +352,7 @@ impl<P: Platform> Engine<P> {
         self.release(Ticket::MAX, true, now);
         if self.platform.stop() != Some(Stop::AtOnce) {
             self.drain.extend(now.tick);
-            self.platform.tell_stopping(self.bot.pending(), drain_ms);
+            self.platform.notify_stopping(self.bot.pending(), drain_ms);
         }
     }
 
@@ -355,7 +361,7 @@ impl<P: Platform> Engine<P> {
         let pending = self.bot.pending();
         info!("stopping at once; replies pending: {pending}");
         // Over with this turn, which has heard of all until then.
-        self.drain.end(self.hearing.until());
+        self.drain.end(self.watermark.known_until());
     }
 
     pub(crate) fn is_drained(&self) -> bool {
@@ -363,9 +369,9 @@ impl<P: Platform> Engine<P> {
             is_all_read: self.public.is_drained(),
             pending: self.bot.pending(),
             sending: self.bot.sending(),
-            clients: self.public.sessions.owed(),
+            clients: self.public.sessions.unfinished(),
         };
-        self.drain.is_over(left, self.hearing.until())
+        self.drain.is_over(left, self.watermark.known_until())
     }
 
     /// The end: how many replies are left undelivered. What a store keeps is not.
@@ -374,7 +380,9 @@ impl<P: Platform> Engine<P> {
         // What is not kept by now is not acknowledged.
         if self.public.sessions.has_held() {
             let service = &mut self.bot;
-            self.public.sessions.begin_turn(now, self.hearing.until());
+            self.public
+                .sessions
+                .begin_turn(now, self.watermark.known_until());
             self.public
                 .sessions
                 .withdraw_held(&mut Turn { now, service });

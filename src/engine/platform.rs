@@ -31,16 +31,16 @@ pub(crate) trait Platform {
     fn stop(&self) -> Option<Stop>;
 
     /// Commands are taken from now on.
-    fn tell_ready(&mut self, _now: Tick) {}
+    fn notify_ready(&mut self, _now: Tick) {}
 
     /// The bot stops, which may take so long.
-    fn tell_stopping(&mut self, _pending: usize, _patience_ms: u64) {}
+    fn notify_stopping(&mut self, _pending: usize, _timeout_ms: u64) {}
 
     /// The loop turns.
-    fn tell_alive(&mut self, _now: Tick) {}
+    fn notify_watchdog(&mut self, _now: Tick) {}
 
-    /// When [`Self::tell_alive`] is due.
-    fn alive_timeout(&self) -> Option<Tick> {
+    /// When [`Self::notify_watchdog`] is due.
+    fn watchdog_timeout(&self) -> Option<Tick> {
         None
     }
 }

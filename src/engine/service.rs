@@ -10,8 +10,8 @@ impl Service for Bot {
         Self::handle_request(self, request, now)
     }
 
-    fn note_fault(&mut self, error: http::Error, now: Now) {
-        Self::note_fault(self, error, now);
+    fn on_fault(&mut self, error: http::Error, now: Now) {
+        Self::on_fault(self, error, now);
     }
 
     fn answer_held(&mut self, hold: Hold, is_kept: bool, _: Now) -> Response {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::error::Error;
-use crate::endpoint::source::Side;
+use crate::endpoint::source::Role;
 use crate::host::is_every_address;
 #[cfg(target_os = "linux")]
 use crate::http::ANSWER_TIMEOUT_MS;
@@ -93,14 +93,14 @@ impl Bound {
     /// Binds every address of every setting; a name may have several. What the operator has to know
     /// nevertheless goes to `notices`.
     pub(crate) fn all(
-        side: Side,
+        role: Role,
         addresses: &[String],
         is_shared: bool,
         notices: &mut Vec<String>,
     ) -> Result<Vec<Self>, Error> {
-        let option = match side {
-            Side::Public => "--listen",
-            Side::Admin => "--metrics-listen",
+        let option = match role {
+            Role::Public => "--listen",
+            Role::Admin => "--metrics-listen",
         };
         let mut sockets: Vec<Self> = Vec::new();
         for text in addresses {
@@ -215,7 +215,7 @@ mod tests {
     #[test]
     fn nobody_is_let_in_before_it_listens() {
         let any = ["127.0.0.1:0".to_owned()];
-        let bound = Bound::all(Side::Public, &any, false, &mut Vec::new()).unwrap();
+        let bound = Bound::all(Role::Public, &any, false, &mut Vec::new()).unwrap();
         let address = bound[0].local_addr().unwrap();
         let refused = std::net::TcpStream::connect(address).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
@@ -229,7 +229,7 @@ mod tests {
     #[cfg(target_os = "linux")] // which doubles the sizes
     fn accepted_connections_inherit_buffers_that_do_not_grow() {
         let any = ["127.0.0.1:0".to_owned()];
-        let bound = Bound::all(Side::Public, &any, false, &mut Vec::new())
+        let bound = Bound::all(Role::Public, &any, false, &mut Vec::new())
             .unwrap()
             .remove(0);
         let passed = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -250,7 +250,7 @@ mod tests {
     fn a_port_alone_behind_a_colon_is_every_address_of_both_families() {
         for text in [":0", "*:0"] {
             let bound =
-                Bound::all(Side::Public, &[text.to_owned()], false, &mut Vec::new()).unwrap();
+                Bound::all(Role::Public, &[text.to_owned()], false, &mut Vec::new()).unwrap();
             let addresses: Vec<_> = bound.iter().filter_map(Bound::local_addr).collect();
             assert!(
                 addresses
@@ -271,7 +271,7 @@ mod tests {
         let every = format!(":{}", taken.port());
         let mut notices = Vec::new();
         let bound = Bound::all(
-            Side::Public,
+            Role::Public,
             std::slice::from_ref(&every),
             false,
             &mut notices,
@@ -296,10 +296,10 @@ mod tests {
     #[cfg(target_os = "linux")] // elsewhere the second is refused at once
     fn two_that_only_have_an_address_cannot_both_listen_on_it() {
         let any = ["127.0.0.1:0".to_owned()];
-        let mut first = Bound::all(Side::Public, &any, false, &mut Vec::new()).unwrap();
+        let mut first = Bound::all(Role::Public, &any, false, &mut Vec::new()).unwrap();
         let address = first[0].local_addr().unwrap();
         let same = [address.to_string()];
-        let mut second = Bound::all(Side::Public, &same, false, &mut Vec::new()).unwrap();
+        let mut second = Bound::all(Role::Public, &same, false, &mut Vec::new()).unwrap();
         let _listening = first.remove(0).listen(1).unwrap();
         let error = second.remove(0).listen(1).unwrap_err();
         let line = format!("--listen {address}: already in use; ");

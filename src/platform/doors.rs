@@ -11,7 +11,7 @@ use super::error::Error;
 use super::inherited::Inherited;
 use super::sockets::listen;
 use crate::config::Config;
-use crate::endpoint::source::{Side, Source};
+use crate::endpoint::source::{Role, Source};
 use crate::engine::ADMIN_CONNECTIONS_MAX;
 
 /// Descriptors kept for what is no client and no listener: streams, the poll, name look-ups.
@@ -32,15 +32,15 @@ impl Doors<Bound> {
         inherited: Inherited,
         notices: &mut Vec<String>,
     ) -> Result<Self, Error> {
-        let mut bind = |side, sockets: Vec<_>, addresses: &[String]| {
+        let mut bind = |role, sockets: Vec<_>, addresses: &[String]| {
             if sockets.is_empty() {
-                Bound::all(side, addresses, config.reuse_port, notices)
+                Bound::all(role, addresses, config.reuse_port, notices)
             } else {
                 Bound::inherited(sockets)
             }
         };
-        let front = bind(Side::Public, inherited.front, &config.listen)?;
-        let watch = bind(Side::Admin, inherited.watch, &config.metrics_listen)?;
+        let front = bind(Role::Public, inherited.front, &config.listen)?;
+        let watch = bind(Role::Admin, inherited.watch, &config.metrics_listen)?;
         // The system would let both have it if it is shared, and give each some of the connections.
         let is_at_front = |address| front.iter().any(|bound| bound.local_addr() == address);
         let mut addresses = watch.iter().filter_map(Bound::local_addr);
@@ -52,15 +52,15 @@ impl Doors<Bound> {
 
     /// Lets clients in, who wait in the kernel until they are accepted.
     pub(crate) fn open(self, registry: &Registry) -> Result<Doors<TcpListener>, Error> {
-        let open = |side, sockets: Vec<_>| {
+        let open = |role, sockets: Vec<_>| {
             let sockets = sockets.into_iter().enumerate();
             let opened = sockets
-                .map(|(index, bound)| listen(bound, registry, Source::Listener(side, index)));
+                .map(|(index, bound)| listen(bound, registry, Source::Listener(role, index)));
             opened.collect::<Result<_, _>>()
         };
         Ok(Doors {
-            front: open(Side::Public, self.front)?,
-            watch: open(Side::Admin, self.watch)?,
+            front: open(Role::Public, self.front)?,
+            watch: open(Role::Admin, self.watch)?,
         })
     }
 }

@@ -14,7 +14,7 @@ use mio::Waker;
 use super::clock::Clock;
 use super::directory::{Directory, Place};
 use crate::journal::Journal;
-use crate::store::{Batch, COLLECTED_BYTES_MAX, Event, OVERDUE_MS, Standing, Store, Ticket};
+use crate::store::{Batch, COLLECTED_BYTES_MAX, Event, OVERDUE_MS, Store, StoreState, Ticket};
 use crate::telemetry::metrics::JournalCounters;
 use crate::time::{Now, Tick, millis};
 
@@ -178,9 +178,9 @@ impl Store for JournalThread {
         self.finish_within(batch, ticket, Duration::from_millis(FINISH_MS))
     }
 
-    fn standing(&self, now: Tick) -> Option<Standing> {
+    fn state(&self, now: Tick) -> Option<StoreState> {
         let desk = self.shared.desk();
-        Some(Standing {
+        Some(StoreState {
             counters: desk.counters.clone(),
             commit_age_ms: self.age_ms(now),
             collected_bytes: desk.batch.bytes(),
@@ -247,7 +247,7 @@ impl Writer {
                     let is_lost = self.place.is_lost();
                     self.answer(match is_lost {
                         true => Event::GivenUp,
-                        false => Event::Leavable,
+                        false => Event::Recoverable,
                     });
                 }
                 Work::Finish => return self.finish(),

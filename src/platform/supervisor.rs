@@ -64,7 +64,7 @@ impl Supervisor {
     }
 
     /// Commands are taken from now on.
-    pub(crate) fn tell_ready(&mut self, now: Tick) {
+    pub(crate) fn notify_ready(&mut self, now: Tick) {
         self.tell("READY=1\nSTATUS=taking commands\n");
         if self.socket.is_some() {
             self.next = self.watchdog_ms.map(|_| now);
@@ -72,8 +72,8 @@ impl Supervisor {
     }
 
     /// The bot stops, which may take so long.
-    pub(crate) fn tell_stopping(&self, pending: usize, patience_ms: u64) {
-        let us = (patience_ms + STOP_MARGIN_MS) * 1_000;
+    pub(crate) fn notify_stopping(&self, pending: usize, timeout_ms: u64) {
+        let us = (timeout_ms + STOP_MARGIN_MS) * 1_000;
         self.tell(&format!(
             "STOPPING=1\nSTATUS=stopping; replies pending: {pending}\nEXTEND_TIMEOUT_USEC={us}\n"
         ));
@@ -179,7 +179,7 @@ mod tests {
             None,
             "not before there is a loop"
         );
-        supervisor.tell_ready(Tick(7));
+        supervisor.notify_ready(Tick(7));
         assert!(heard(&socket).unwrap().starts_with("READY=1\n"));
         for due in [7, 1_507, 3_007] {
             assert_eq!(supervisor.poll_timeout(), Some(Tick(due)));
@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn a_stop_says_how_long_it_may_take() {
         let (socket, address) = manager("stop");
-        follow(&address, None, None).tell_stopping(3, 35_000);
+        follow(&address, None, None).notify_stopping(3, 35_000);
         assert_eq!(
             heard(&socket).as_deref(),
             Some("STOPPING=1\nSTATUS=stopping; replies pending: 3\nEXTEND_TIMEOUT_USEC=45000000\n")
@@ -204,7 +204,7 @@ mod tests {
     fn a_watchdog_of_another_process_is_not_ours() {
         let (socket, address) = manager("other");
         let mut supervisor = follow(&address, Some("3000000"), Some("43"));
-        supervisor.tell_ready(Tick(0));
+        supervisor.notify_ready(Tick(0));
         assert!(heard(&socket).is_some());
         assert_eq!(supervisor.poll_timeout(), None);
     }
@@ -214,7 +214,7 @@ mod tests {
         let none = Supervisor::follow(&Instructions::default(), 42);
         let left_over = follow("@torrap-nobody-listens-here", Some("3000000"), None);
         for mut alone in [none, follow("", Some("3000000"), None), left_over] {
-            alone.tell_ready(Tick(0));
+            alone.notify_ready(Tick(0));
             assert_eq!(alone.poll_timeout(), None);
         }
     }
@@ -224,12 +224,12 @@ mod tests {
         let (socket, address) = manager("bad");
         for usec in ["", "0", "-1", "soon", "1999", "99999999999999999999"] {
             let mut supervisor = follow(&address, Some(usec), None);
-            supervisor.tell_ready(Tick(0));
+            supervisor.notify_ready(Tick(0));
             assert!(heard(&socket).is_some(), "{usec:?}");
             assert_eq!(supervisor.poll_timeout(), None, "{usec:?}");
         }
         let mut supervisor = follow(&address, Some("2000"), Some("soon"));
-        supervisor.tell_ready(Tick(0));
+        supervisor.notify_ready(Tick(0));
         assert_eq!(
             supervisor.poll_timeout(),
             None,

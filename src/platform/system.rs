@@ -94,19 +94,19 @@ impl Platform for System {
         self.stopper.requested()
     }
 
-    fn tell_ready(&mut self, now: Tick) {
-        self.supervisor.tell_ready(now);
+    fn notify_ready(&mut self, now: Tick) {
+        self.supervisor.notify_ready(now);
     }
 
-    fn tell_stopping(&mut self, pending: usize, patience_ms: u64) {
-        self.supervisor.tell_stopping(pending, patience_ms);
+    fn notify_stopping(&mut self, pending: usize, timeout_ms: u64) {
+        self.supervisor.notify_stopping(pending, timeout_ms);
     }
 
-    fn tell_alive(&mut self, now: Tick) {
+    fn notify_watchdog(&mut self, now: Tick) {
         self.supervisor.handle_timeout(now);
     }
 
-    fn alive_timeout(&self) -> Option<Tick> {
+    fn watchdog_timeout(&self) -> Option<Tick> {
         self.supervisor.poll_timeout()
     }
 }

@@ -2,15 +2,15 @@
 
 use mio::Token;
 
-use crate::endpoint::source::{Side, Source};
+use crate::endpoint::source::{Role, Source};
 use crate::slab::Key;
 
 /// Tokens from here on are not sessions: their keys would need more slots than there are descriptors.
 const LISTENERS: usize = usize::MAX - 0xffff;
 /// Listeners of those who watch.
-const WATCH_LISTENERS: usize = usize::MAX - 0x7fff;
+const ADMIN_LISTENERS: usize = usize::MAX - 0x7fff;
 /// The highest bit of a key's index, which no slot needs either, tells the sessions of those who watch.
-const WATCH_SESSION: usize = 1 << 31;
+const ADMIN_SESSION: usize = 1 << 31;
 
 const _: () = assert!(
     usize::BITS == 64,
@@ -21,10 +21,10 @@ const _: () = assert!(
 pub(crate) const fn of(source: Source) -> Token {
     match source {
         Source::Waker => Token(usize::MAX),
-        Source::Listener(Side::Public, index) => Token(LISTENERS + index),
-        Source::Listener(Side::Admin, index) => Token(WATCH_LISTENERS + index),
-        Source::Session(Side::Public, key) => Token(key.to_u64() as usize),
-        Source::Session(Side::Admin, key) => Token(key.to_u64() as usize | WATCH_SESSION),
+        Source::Listener(Role::Public, index) => Token(LISTENERS + index),
+        Source::Listener(Role::Admin, index) => Token(ADMIN_LISTENERS + index),
+        Source::Session(Role::Public, key) => Token(key.to_u64() as usize),
+        Source::Session(Role::Admin, key) => Token(key.to_u64() as usize | ADMIN_SESSION),
     }
 }
 
@@ -32,13 +32,13 @@ pub(crate) const fn of(source: Source) -> Token {
 pub(crate) const fn source(token: Token) -> Source {
     match token.0 {
         usize::MAX => Source::Waker,
-        listener @ WATCH_LISTENERS.. => Source::Listener(Side::Admin, listener - WATCH_LISTENERS),
-        listener @ LISTENERS.. => Source::Listener(Side::Public, listener - LISTENERS),
-        session if session & WATCH_SESSION != 0 => {
-            let key = Key::from_u64((session & !WATCH_SESSION) as u64);
-            Source::Session(Side::Admin, key)
+        listener @ ADMIN_LISTENERS.. => Source::Listener(Role::Admin, listener - ADMIN_LISTENERS),
+        listener @ LISTENERS.. => Source::Listener(Role::Public, listener - LISTENERS),
+        session if session & ADMIN_SESSION != 0 => {
+            let key = Key::from_u64((session & !ADMIN_SESSION) as u64);
+            Source::Session(Role::Admin, key)
         }
-        session => Source::Session(Side::Public, Key::from_u64(session as u64)),
+        session => Source::Session(Role::Public, Key::from_u64(session as u64)),
     }
 }
 
@@ -49,15 +49,15 @@ mod tests {
     #[test]
     fn a_token_stands_for_what_it_was_made_of() {
         let session =
-            |side, index, generation| Source::Session(side, Key::from_parts(index, generation));
-        for side in [Side::Public, Side::Admin] {
+            |role, index, generation| Source::Session(role, Key::from_parts(index, generation));
+        for role in [Role::Public, Role::Admin] {
             for source in [
                 Source::Waker,
-                Source::Listener(side, 0),
-                Source::Listener(side, 0x7ffe),
-                session(side, 0, 1),
-                session(side, 7, u32::MAX),
-                session(side, 1_000_000, 5),
+                Source::Listener(role, 0),
+                Source::Listener(role, 0x7ffe),
+                session(role, 0, 1),
+                session(role, 7, u32::MAX),
+                session(role, 1_000_000, 5),
             ] {
                 assert_eq!(self::source(of(source)), source);
             }

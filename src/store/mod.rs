@@ -37,14 +37,14 @@ pub enum Event {
     /// store until they are.
     NotKept(Ticket),
     /// What is kept is found by the next start: the process may leave it.
-    Leavable,
+    Recoverable,
     /// Nothing is kept any more: this process has to post it all.
     GivenUp,
 }
 
 /// How a store stands, for metrics.
 #[derive(Clone, Debug)]
-pub struct Standing {
+pub struct StoreState {
     /// What it has done, also by itself.
     pub counters: JournalCounters,
     /// For how long the oldest batch that is not answered has been with it, ms.
@@ -74,14 +74,14 @@ pub trait Store {
     /// Whether what is accepted now would be kept in time, as far as can be known.
     fn is_accepting(&self, now: Tick) -> bool;
 
-    /// The process is about to stop: [`Event::Leavable`] or [`Event::GivenUp`] is to come.
+    /// The process is about to stop: [`Event::Recoverable`] or [`Event::GivenUp`] is to come.
     fn begin_stop(&mut self);
 
     /// Takes the last outcomes and waits for them to be durable. `false`: they were not in time.
     fn finish(&mut self, batch: &mut Batch, ticket: Ticket) -> bool;
 
     /// How it stands.
-    fn standing(&self, now: Tick) -> Option<Standing>;
+    fn state(&self, now: Tick) -> Option<StoreState>;
 }
 
 /// Keeps nothing: what is accepted is pending in this process alone.
@@ -112,7 +112,7 @@ impl Store for NoStore {
         true
     }
 
-    fn standing(&self, _: Tick) -> Option<Standing> {
+    fn state(&self, _: Tick) -> Option<StoreState> {
         None
     }
 }
@@ -146,7 +146,7 @@ impl<T: Store + ?Sized> Store for Box<T> {
         (**self).finish(batch, ticket)
     }
 
-    fn standing(&self, now: Tick) -> Option<Standing> {
-        (**self).standing(now)
+    fn state(&self, now: Tick) -> Option<StoreState> {
+        (**self).state(now)
     }
 }

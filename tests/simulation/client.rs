@@ -31,7 +31,7 @@ pub struct Turn<'a> {
 impl Turn<'_> {
     /// Tells the bot of a fault that a connection has answered by itself.
     fn refuse(&mut self, error: Error) {
-        self.bot.note_fault(error, self.now);
+        self.bot.on_fault(error, self.now);
         self.model.tally.note("refusals");
     }
 }

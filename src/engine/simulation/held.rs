@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use super::Generator;
 use super::network::{Network, Shared, SimulatedListener};
 use crate::endpoint::service::Service;
-use crate::endpoint::source::{Side, Source};
+use crate::endpoint::source::{Role, Source};
 use crate::endpoint::{Endpoint, Settings, Turn};
-use crate::engine::hearing::Hearing;
+use crate::engine::watermark::Watermark;
 use crate::http::{self, Hold, Limits, Request, Response};
 use crate::time::{Now, Tick, UnixTime};
 
@@ -59,7 +59,7 @@ impl Service for Holder {
         response
     }
 
-    fn note_fault(&mut self, _: http::Error, _: Now) {
+    fn on_fault(&mut self, _: http::Error, _: Now) {
         self.faults += 1;
     }
 
@@ -78,7 +78,7 @@ struct World {
     network: Shared,
     endpoint: Endpoint<SimulatedListener>,
     holder: Holder,
-    hearing: Hearing,
+    watermark: Watermark,
     now: Now,
     /// What is to be released in the next turn.
     decided: Option<(u64, bool)>,
@@ -96,7 +96,7 @@ impl World {
         };
         let network = Network::new(generator, fault_percent);
         let settings = Settings {
-            side: Side::Public,
+            role: Role::Public,
             places: "all places",
             capacity: places,
             limits,
@@ -106,7 +106,7 @@ impl World {
         Self {
             endpoint: Endpoint::new(settings, listeners, (), now.tick),
             holder: Holder::default(),
-            hearing: Hearing::new(now.tick),
+            watermark: Watermark::new(now.tick),
             network,
             now,
             decided: None,
@@ -136,20 +136,21 @@ impl World {
 
     /// The loop's phases, as far as sessions are concerned.
     fn turn(&mut self, all: bool) {
-        self.hearing.begin_poll(self.now.tick);
+        self.watermark.begin_poll(self.now.tick);
         let events = self.network.borrow_mut().poll(all);
         if !self.network.borrow().has_untold() {
-            self.hearing.end_poll(events.len(), usize::MAX, usize::MAX);
+            self.watermark
+                .end_poll(events.len(), usize::MAX, usize::MAX);
         }
         let sessions = &mut self.endpoint.sessions;
-        sessions.begin_turn(self.now, self.hearing.until());
+        sessions.begin_turn(self.now, self.watermark.known_until());
         for (source, readiness) in events {
-            if let Source::Session(Side::Public, key) = source {
-                sessions.note(key, readiness);
+            if let Source::Session(Role::Public, key) = source {
+                sessions.on_ready(key, readiness);
             }
         }
         if std::mem::take(&mut self.network.borrow_mut().knocks) {
-            self.endpoint.note_listener(0);
+            self.endpoint.on_listener_ready(0);
         }
         let turn = &mut Turn {
             now: self.now,
@@ -382,9 +383,9 @@ fn what_is_held_when_nothing_is_waited_for_any_more_is_withdrawn_and_answered() 
     world.settle();
     world.endpoint.drain();
     world.settle();
-    assert_eq!(world.endpoint.sessions.owed(), 1);
+    assert_eq!(world.endpoint.sessions.unfinished(), 1);
     world.advance(HELD_MS);
-    let known = world.hearing.until();
+    let known = world.watermark.known_until();
     world.endpoint.sessions.begin_turn(world.now, known);
     let turn = &mut Turn {
         now: world.now,
@@ -394,5 +395,5 @@ fn what_is_held_when_nothing_is_waited_for_any_more_is_withdrawn_and_answered() 
     world.endpoint.sessions.transmit();
     assert!(world.network.borrow().wires[wire].server_fin);
     assert_eq!(world.answers(wire), ["Withdrawn"]);
-    assert_eq!(world.endpoint.sessions.owed(), 0);
+    assert_eq!(world.endpoint.sessions.unfinished(), 0);
 }

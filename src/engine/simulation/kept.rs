@@ -10,7 +10,7 @@ use super::platform::SimulatedClock;
 use crate::app::Bot;
 use crate::config::Config;
 use crate::journal::{Counts, Journal, Recovery};
-use crate::store::{Batch, Event, OVERDUE_MS, PendingJob, Standing, Store, Ticket};
+use crate::store::{Batch, Event, OVERDUE_MS, PendingJob, Store, StoreState, Ticket};
 use crate::time::{Now, Tick};
 
 /// How long a batch is with the journal's thread, ms.
@@ -59,7 +59,7 @@ impl Kept {
             ticket: None,
             clock,
             is_asked: false,
-            stop_answer: Some(Event::Leavable),
+            stop_answer: Some(Event::Recoverable),
         }
     }
 
@@ -160,7 +160,7 @@ impl Store for Kept {
         self.journal.finish(&last, self.clock.now()).is_ok()
     }
 
-    fn standing(&self, _: Tick) -> Option<Standing> {
+    fn state(&self, _: Tick) -> Option<StoreState> {
         None
     }
 }
@@ -215,7 +215,7 @@ impl Store for SimulatedStore {
         self.with(|kept| kept.finish(batch, ticket)).unwrap_or(true)
     }
 
-    fn standing(&self, _: Tick) -> Option<Standing> {
+    fn state(&self, _: Tick) -> Option<StoreState> {
         None
     }
 }

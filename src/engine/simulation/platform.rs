@@ -8,7 +8,7 @@ use super::kept::SimulatedStore;
 use super::network::{Shared, SimulatedListener};
 use super::senders::SimulatedSenders;
 use crate::endpoint::socket::Readiness;
-use crate::endpoint::source::{Side, Source};
+use crate::endpoint::source::{Role, Source};
 use crate::engine::platform::{Platform, Polled, Stop};
 use crate::time::{Now, Tick, UnixTime};
 
@@ -93,7 +93,7 @@ impl Platform for SimulatedSystem {
                 writable: false,
                 closed: false,
             };
-            let listener = Source::Listener(Side::Public, 0);
+            let listener = Source::Listener(Role::Public, 0);
             self.events.push((listener, waits));
         }
         let has_untold = network.has_untold() || self.tells == Tells::Nothing;

@@ -111,7 +111,7 @@ fn a_stop_waits_for_the_store_to_say_what_becomes_of_the_rest() {
     assert!(!world.engine.is_drained());
     world
         .store
-        .with(|kept| kept.stop_answer = Some(Event::Leavable));
+        .with(|kept| kept.stop_answer = Some(Event::Recoverable));
     world.turn(true);
     assert!(world.engine.is_drained());
 }

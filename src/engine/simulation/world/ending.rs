@@ -39,7 +39,7 @@ impl World {
             let open = network.wires.iter().filter(is_open).count();
             assert_eq!(
                 open,
-                self.engine.public().sessions.owed(),
+                self.engine.public().sessions.unfinished(),
                 "an idle one outlives the stop"
             );
         }

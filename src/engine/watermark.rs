@@ -8,7 +8,7 @@ use crate::time::Tick;
 
 /// What the polls have told.
 #[derive(Debug)]
-pub(crate) struct Hearing {
+pub(crate) struct Watermark {
     /// All that had arrived by then has been told.
     until: Tick,
     /// When the last poll began.
@@ -18,7 +18,7 @@ pub(crate) struct Hearing {
     full_told: usize,
 }
 
-impl Hearing {
+impl Watermark {
     pub(crate) const fn new(now: Tick) -> Self {
         Self {
             until: now,
@@ -29,7 +29,7 @@ impl Hearing {
     }
 
     /// The moment of which all is known.
-    pub(crate) const fn until(&self) -> Tick {
+    pub(crate) const fn known_until(&self) -> Tick {
         self.until
     }
 
@@ -63,12 +63,12 @@ mod tests {
     use super::*;
 
     fn after(polls: &[(u64, usize)]) -> Tick {
-        let mut hearing = Hearing::new(Tick(1));
+        let mut watermark = Watermark::new(Tick(1));
         for (begin, told) in polls {
-            hearing.begin_poll(Tick(*begin));
-            hearing.end_poll(*told, 10, 25);
+            watermark.begin_poll(Tick(*begin));
+            watermark.end_poll(*told, 10, 25);
         }
-        hearing.until()
+        watermark.known_until()
     }
 
     #[test]
