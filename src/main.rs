@@ -16,7 +16,7 @@ use log::{Level, debug, error, info, log, log_enabled, warn};
 use torrap::Server;
 use torrap::cli::{self, Env, Invocation};
 use torrap::config::Config;
-use torrap::platform::{self, Inherited, Instructions, Passed, Supervisor};
+use torrap::platform::{self, ListenEnv, ListenFds, NotifyEnv, SdNotify};
 use torrap::telemetry::console::{Blocking, Console, quiet_panics};
 use torrap::tools::{check, manifest, trial};
 
@@ -49,7 +49,7 @@ fn main() {
     // While there is one thread: those that follow have its signal mask.
     let signals = match Signals::inherit() {
         Ok(signals) => signals,
-        Err(error) => exit(complain(
+        Err(error) => exit(print_error(
             &format!("cannot set the signal mask: {error}"),
             FAILED,
         )),
@@ -82,12 +82,12 @@ fn main() {
             };
             match rendered {
                 Ok(text) => print(&text),
-                Err(error) => complain(&error, USAGE),
+                Err(error) => print_error(&error, USAGE),
             }
         }
         Ok(Invocation::Journal { directory, jobs }) => show_journal(&directory, jobs),
         Ok(Invocation::Help(text) | Invocation::Version(text)) => print(&text),
-        Err(error) => complain(&error, USAGE),
+        Err(error) => print_error(&error, USAGE),
     };
     exit(code);
 }
@@ -113,12 +113,12 @@ fn logged(
     quiet_panics();
     let console = match Console::stderr(config.log_level).map(Console::install) {
         Ok(Ok(console)) => console,
-        Ok(Err(error)) => return complain(&error, FAILED),
-        Err(error) => return complain(&error, FAILED),
+        Ok(Err(error)) => return print_error(&error, FAILED),
+        Err(error) => return print_error(&error, FAILED),
     };
     let result = run(config, console);
     console.flush(LAST_LINES);
-    result.unwrap_or_else(|(error, code)| complain(&*error, code))
+    result.unwrap_or_else(|(error, code)| print_error(&*error, code))
 }
 
 /// Runs the bot until it is stopped.
@@ -126,17 +126,17 @@ fn serve(config: Config, signals: &Signals, console: &Console) -> Result<i32, Fa
     // The variables are read first: taking the sockets clears some of them.
     let [pid, fds, names] =
         ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"].map(|name| std::env::var(name).ok());
-    let passed = Passed {
+    let env = ListenEnv {
         pid: pid.as_deref(),
         fds: fds.as_deref(),
         names: names.as_deref(),
     };
-    let inherited = Inherited::take(passed, std::process::id()).map_err(server_failure)?;
-    let mut server = Server::bind_or_inherit(&config, inherited).map_err(server_failure)?;
-    tell_notices(&config);
+    let passed = ListenFds::take(env, std::process::id()).map_err(server_failure)?;
+    let mut server = Server::bind_or_inherit(&config, passed).map_err(server_failure)?;
+    log_notices(&config);
     // The verifier has its keys: the secrets are wiped, and not kept for as long as the bot runs.
     drop(config);
-    server.supervise(supervisor());
+    server.notify(sd_notify());
     // Before anybody is told that it runs: whoever knows may stop it.
     let stopper = server.stopper();
     let caught = signals.catch(stopper.clone(), || exit(FAILED));
@@ -152,7 +152,7 @@ fn serve(config: Config, signals: &Signals, console: &Console) -> Result<i32, Fa
     let undelivered = server.run().map_err(failure)?;
     debug!("all tasks stopped");
     if undelivered > 0 {
-        tell_undelivered(server.undelivered(), console);
+        log_undelivered(server.undelivered(), console);
         error!("{undelivered} replies left undelivered");
     }
     info!("shutdown");
@@ -162,31 +162,31 @@ fn serve(config: Config, signals: &Signals, console: &Console) -> Result<i32, Fa
 
 /// Says what there is to say about the settings. An error keeps its line for itself: this comes after what could
 /// have failed because of them.
-fn tell_notices(config: &Config) {
+fn log_notices(config: &Config) {
     for notice in &config.notices {
         log!(notice.level, "{}", notice.line);
     }
 }
 
 /// The service manager that has started the process, if one has.
-fn supervisor() -> Supervisor {
+fn sd_notify() -> SdNotify {
     let variable = |name| std::env::var_os(name);
     let (socket, usec, pid) = (
         variable("NOTIFY_SOCKET"),
         variable("WATCHDOG_USEC"),
         variable("WATCHDOG_PID"),
     );
-    let instructions = Instructions {
+    let env = NotifyEnv {
         notify_socket: socket.as_deref(),
         watchdog_usec: usec.as_deref(),
         watchdog_pid: pid.as_deref(),
     };
-    Supervisor::follow(&instructions, std::process::id())
+    SdNotify::from_env(&env, std::process::id())
 }
 
 /// Logs one line each, at the pace of the log: there may be more of them than its queue holds. A
 /// log that nobody reads has had its chance after one flush that came to nothing.
-fn tell_undelivered(lines: impl Iterator<Item = String>, console: &Console) {
+fn log_undelivered(lines: impl Iterator<Item = String>, console: &Console) {
     if !log_enabled!(Level::Warn) {
         return;
     }
@@ -204,16 +204,16 @@ fn tell_undelivered(lines: impl Iterator<Item = String>, console: &Console) {
 fn try_out(text: &str, config: &Config) -> Result<i32, Failure> {
     let is_terminal = io::stdout().is_terminal();
     let mut out = Blocking::new(io::stdout());
-    tried(trial::run(text, config.clone(), &mut out, is_terminal))
+    trial_code(trial::run(text, config.clone(), &mut out, is_terminal))
 }
 
 fn try_at(url: &str, text: &str, config: &Config) -> Result<i32, Failure> {
     let url =
         manifest::request_url(url).map_err(|error| (Box::new(error) as Box<dyn Display>, USAGE))?;
-    tell_notices(config);
+    log_notices(config);
     let is_terminal = io::stdout().is_terminal();
     let mut out = Blocking::new(io::stdout());
-    tried(trial::remote::run(
+    trial_code(trial::remote::run(
         &url,
         text,
         config,
@@ -223,7 +223,7 @@ fn try_at(url: &str, text: &str, config: &Config) -> Result<i32, Failure> {
 }
 
 /// The code for what a trial has come to.
-fn tried(result: Result<bool, trial::Error>) -> Result<i32, Failure> {
+fn trial_code(result: Result<bool, trial::Error>) -> Result<i32, Failure> {
     match result {
         Ok(true) => Ok(DONE),
         Ok(false) => Ok(FAILED),
@@ -259,33 +259,33 @@ fn show_journal(directory: &Path, jobs: bool) -> i32 {
         written.is_ok()
     };
     if let Err(error) = platform::inspect_journal(directory, jobs, &mut print) {
-        return complain(&error, if error.is_usage() { USAGE } else { FAILED });
+        return print_error(&error, if error.is_usage() { USAGE } else { FAILED });
     }
     let printed = written.and_then(|()| out.flush());
-    printed.map_or_else(|error| unprinted(&error), |()| DONE)
+    printed.map_or_else(|error| print_failed(&error), |()| DONE)
 }
 
 /// Prints to standard output; a reader that has gone away, as in `torrap --help | head`, is no error.
 fn print(text: &str) -> i32 {
     let mut out = Blocking::new(io::stdout().lock());
     let printed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    printed.map_or_else(|error| unprinted(&error), |()| DONE)
+    printed.map_or_else(|error| print_failed(&error), |()| DONE)
 }
 
 /// What it means that something could not be printed.
-fn unprinted(error: &io::Error) -> i32 {
+fn print_failed(error: &io::Error) -> i32 {
     if error.kind() == io::ErrorKind::BrokenPipe {
         return DONE;
     }
     let what = "cannot write to standard output";
-    complain(&format!("{what}: {error}; send it somewhere else"), FAILED)
+    print_error(&format!("{what}: {error}; send it somewhere else"), FAILED)
 }
 
 /// Says in one line on standard error what is wrong. If that cannot be written, the code must do.
 ///
 /// A thread writes it, so that a reader that stalls holds up nobody: not in the write, and not by
 /// the lock that the log's thread keeps while it waits for that reader.
-fn complain(error: &dyn Display, code: i32) -> i32 {
+fn print_error(error: &dyn Display, code: i32) -> i32 {
     let line = format!("torrap: {error}\n");
     let (written, is_written) = mpsc::channel();
     let writer = thread::Builder::new().spawn(move || {

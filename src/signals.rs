@@ -22,7 +22,7 @@ const STOP_SIGNALS: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGH
 const ONE_STOP: Duration = Duration::from_secs(1);
 
 /// How long a second stop waits for the loop to end and for the lines about what is left.
-const END_PATIENCE: Duration = Duration::from_secs(3);
+const END_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Where Linux tells a process about its own signals: proc_pid_status(5).
 const STATUS: &str = "/proc/self/status";
@@ -73,7 +73,7 @@ impl Signals {
             Stop::Repeated => {}
             Stop::Second => {
                 stopper.stop_at_once();
-                thread::sleep(END_PATIENCE);
+                thread::sleep(END_TIMEOUT);
                 exit();
             }
         };

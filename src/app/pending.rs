@@ -248,7 +248,7 @@ mod tests {
                     path: job.path(),
                     text: job.text(),
                     attempts: job.tries.attempts,
-                    due: OWED.due,
+                    due: PENDING.due,
                     expires_at: job.expires_at,
                 };
                 (key, pending)
@@ -256,7 +256,7 @@ mod tests {
         }
     }
 
-    const OWED: PendingJob<'_> = PendingJob {
+    const PENDING: PendingJob<'_> = PendingJob {
         command: "/torrap",
         origin: "https://hooks.slack.com",
         path: "/commands/1",
@@ -267,13 +267,13 @@ mod tests {
     };
 
     #[test]
-    fn a_restored_job_is_owed_as_before_and_keeps_its_number() {
+    fn a_restored_job_is_pending_as_before_and_keeps_its_number() {
         let mut bot = bot();
-        let key = bot.restore((5 << 32) | 42, &OWED, Tick(0)).unwrap();
+        let key = bot.restore((5 << 32) | 42, &PENDING, Tick(0)).unwrap();
         assert_eq!(key.generation(), 42);
-        assert!(bot.pending_jobs().eq([(key, OWED)]));
+        assert!(bot.pending_jobs().eq([(key, PENDING)]));
         assert!(
-            bot.restore(43, &OWED, Tick(0)).is_some(),
+            bot.restore(43, &PENDING, Tick(0)).is_some(),
             "capacity is for new ones"
         );
         bot.handle_timeout(at(7), &mut 100);
@@ -286,16 +286,16 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_that_the_settings_no_longer_allow_is_not_owed() {
+    fn a_reply_that_the_settings_no_longer_allow_is_not_pending() {
         let mut bot = bot();
-        for (origin, path) in [("https://example.com", "/1"), (OWED.origin, "/\r\n")] {
+        for (origin, path) in [("https://example.com", "/1"), (PENDING.origin, "/\r\n")] {
             assert_eq!(
                 bot.restore(
                     1,
                     &PendingJob {
                         origin,
                         path,
-                        ..OWED
+                        ..PENDING
                     },
                     Tick(0)
                 ),
@@ -312,7 +312,7 @@ mod tests {
             1,
             &PendingJob {
                 command: "/gone",
-                ..OWED
+                ..PENDING
             },
             Tick(0),
         )
@@ -325,12 +325,12 @@ mod tests {
     #[test]
     fn a_command_that_is_not_chosen_any_more_is_answered_as_itself() {
         let mut bot = bot();
-        let owed = PendingJob {
+        let pending = PendingJob {
             command: "/shout",
-            ..OWED
+            ..PENDING
         };
-        let key = bot.restore(1, &owed, Tick(0)).unwrap();
-        assert!(bot.pending_jobs().eq([(key, owed)]));
+        let key = bot.restore(1, &pending, Tick(0)).unwrap();
+        assert!(bot.pending_jobs().eq([(key, pending)]));
         bot.handle_timeout(at(7), &mut 100);
         assert_eq!(
             bot.poll_delivery(at(7)).unwrap().body,

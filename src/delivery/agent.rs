@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use ureq::tls::TlsConfig;
 use ureq::{Agent, http};
 
+use super::monitor::AttemptMonitor;
 use super::proxy::TunnelConnector;
 use super::resolver::CachingResolver;
 use super::transport::SharedConnector;
-use super::watched::Watch;
 use super::{proxy, roots};
 use crate::app::{Delivery, Report};
 use crate::config::Config;
@@ -77,13 +77,13 @@ impl Agents {
     }
 
     pub(crate) fn make(&self) -> Poster {
-        let (connector, watch) = self.connector.for_agent();
+        let (connector, monitor) = self.connector.for_agent();
         let resolver = self.resolver.for_agent();
         let agent = Agent::with_parts(self.config.clone(), connector, resolver.clone());
         Poster {
             agent,
             resolver,
-            watch,
+            monitor,
         }
     }
 }
@@ -93,7 +93,7 @@ impl Agents {
 pub(crate) struct Poster {
     agent: Agent,
     resolver: CachingResolver,
-    watch: Watch,
+    monitor: AttemptMonitor,
 }
 
 impl Poster {
@@ -105,12 +105,12 @@ impl Poster {
     /// Posts a reply, once.
     pub(crate) fn attempt(&self, delivery: &Delivery) -> Report {
         let begun = Instant::now();
-        self.watch.begin();
-        self.resolver.forget_asked();
+        self.monitor.begin();
+        self.resolver.clear_asked();
         let (outcome, detail) = match post(&self.agent, delivery) {
             Ok(response) => judge(response, &delivery.url),
             Err(error) => {
-                self.doubt();
+                self.mark_stale();
                 (self.outcome_of_failure(), explain(&error))
             }
         };
@@ -125,17 +125,17 @@ impl Poster {
     /// What no answer means. What was surely not sent is known where requests are sent: names, sockets,
     /// proxies, TLS and certificates fail in a great many ways, and all of them before that.
     pub(crate) fn outcome_of_failure(&self) -> Outcome {
-        match self.watch.is_sent() {
+        match self.monitor.is_sent() {
             true => Outcome::Unknown,
             false => Outcome::Unsent,
         }
     }
 
     /// Nothing that is kept for the next attempt is trusted any more, be it an address or a connection.
-    fn doubt(&self) {
-        self.watch.note_failed();
+    fn mark_stale(&self) {
+        self.monitor.note_failed();
         let proxy = self.agent.config().proxy().map(ureq::Proxy::uri);
-        self.resolver.doubt_asked(proxy);
+        self.resolver.mark_asked_stale(proxy);
     }
 }
 

@@ -2,12 +2,12 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // threads that wait on sockets are its purpose
 
 pub(crate) mod agent;
+mod monitor;
 pub(crate) mod proxy;
 mod resolver;
 pub(crate) mod roots;
 pub(crate) mod senders;
 mod transport;
-mod watched;
 
 use self::agent::Agents;
 use crate::config::Config;

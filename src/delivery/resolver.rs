@@ -23,7 +23,7 @@ const FRESH: Duration = Duration::from_secs(60);
 
 /// How long a name whose addresses are in doubt is waited for, before they are tried once more: longer than a
 /// look-up takes, and short enough to leave time for the attempt.
-const DOUBT_PATIENCE: Duration = Duration::from_secs(2);
+const STALE_WAIT: Duration = Duration::from_secs(2);
 
 /// Addresses kept of one name; ureq takes no more.
 const ADDRESSES_MAX: usize = 16;
@@ -50,13 +50,13 @@ struct Entry {
     addresses: Vec<SocketAddr>,
     looked_up: Option<Instant>,
     /// A connection to them has failed since: the name is looked up anew before they are used again.
-    is_doubted: bool,
+    is_stale: bool,
     in_flight: bool,
 }
 
 impl Entry {
     fn is_fresh(&self) -> bool {
-        !self.is_doubted && self.looked_up.is_some_and(|at| at.elapsed() < FRESH)
+        !self.is_stale && self.looked_up.is_some_and(|at| at.elapsed() < FRESH)
     }
 
     /// What is left when the name cannot be looked up now.
@@ -135,18 +135,18 @@ impl CachingResolver {
     }
 
     /// Another attempt begins.
-    pub(crate) fn forget_asked(&self) {
+    pub(crate) fn clear_asked(&self) {
         self.lock_asked().clear();
     }
 
     /// The attempt has failed: the addresses of the names that it has asked for are in doubt, and so are those
     /// of the proxy, which is not asked for when a tunnel is kept.
-    pub(crate) fn doubt_asked(&self, proxy: Option<&Uri>) {
+    pub(crate) fn mark_asked_stale(&self, proxy: Option<&Uri>) {
         for name in self.lock_asked().drain(..) {
-            self.names.doubt(&name);
+            self.names.mark_stale(&name);
         }
         if let Some(name) = proxy.and_then(host_and_port) {
-            self.names.doubt(&name);
+            self.names.mark_stale(&name);
         }
     }
 
@@ -171,7 +171,7 @@ impl CachingResolver {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn look_up(&self, name: &str, patience: Duration) -> Result<Vec<SocketAddr>, Error> {
+    fn look_up(&self, name: &str, timeout: Duration) -> Result<Vec<SocketAddr>, Error> {
         // An endless patience cannot be added to an instant.
         let begun = Instant::now();
         let names = &self.names;
@@ -193,14 +193,14 @@ impl CachingResolver {
                 entry.in_flight = true;
             }
             // An old answer serves while a new one is fetched, unless it has proved wrong.
-            if !entry.addresses.is_empty() && !entry.is_doubted {
+            if !entry.addresses.is_empty() && !entry.is_stale {
                 return Ok(entry.addresses.clone());
             }
-            let patience = match entry.addresses.is_empty() {
-                true => patience.min(FRESH),
-                false => patience.min(DOUBT_PATIENCE),
+            let timeout = match entry.addresses.is_empty() {
+                true => timeout.min(FRESH),
+                false => timeout.min(STALE_WAIT),
             };
-            let left = patience.saturating_sub(begun.elapsed());
+            let left = timeout.saturating_sub(begun.elapsed());
             if left.is_zero() {
                 return entry.fallback(Error::Timeout(Timeout::Resolve));
             }
@@ -216,9 +216,9 @@ impl Names {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn doubt(&self, name: &str) {
+    fn mark_stale(&self, name: &str) {
         if let Some(entry) = self.lock().get_mut(name) {
-            entry.is_doubted = !entry.addresses.is_empty();
+            entry.is_stale = !entry.addresses.is_empty();
         }
     }
 
@@ -240,7 +240,7 @@ impl Names {
         if !found.is_empty() {
             entry.addresses = found;
             entry.looked_up = Some(Instant::now());
-            entry.is_doubted = false;
+            entry.is_stale = false;
         }
         self.changed.notify_all();
     }
@@ -253,7 +253,7 @@ mod tests {
 
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_secs(20);
+    const TIMEOUT: Duration = Duration::from_secs(20);
 
     fn address(port: u16) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], port))
@@ -270,7 +270,7 @@ mod tests {
             Ok(vec![address(7)])
         });
         thread::scope(|scope| {
-            let look_up = || resolver.look_up("slack:7", PATIENCE).unwrap();
+            let look_up = || resolver.look_up("slack:7", TIMEOUT).unwrap();
             let waiting: Vec<_> = (0..8).map(|_| scope.spawn(look_up)).collect();
             open.send(()).unwrap();
             for thread in waiting {
@@ -293,11 +293,11 @@ mod tests {
             });
         for _ in 0..2 {
             assert!(matches!(
-                resolver.look_up("slack:9", PATIENCE),
+                resolver.look_up("slack:9", TIMEOUT),
                 Err(Error::HostNotFound)
             ));
         }
-        assert_eq!(resolver.look_up("slack:9", PATIENCE).unwrap(), [address(9)]);
+        assert_eq!(resolver.look_up("slack:9", TIMEOUT).unwrap(), [address(9)]);
     }
 
     #[test]
@@ -332,11 +332,11 @@ mod tests {
     #[test]
     fn a_failed_connection_makes_the_addresses_of_its_name_stale_at_once() {
         let (resolver, asked) = resolver_of(&[&[address(1)], &[address(9)], &[address(2)]]);
-        let look_up = |name: &str| resolver.look_up(name, PATIENCE).unwrap();
+        let look_up = |name: &str| resolver.look_up(name, TIMEOUT).unwrap();
         assert_eq!(look_up("slack:1"), [address(1)]);
         assert_eq!(look_up("other:1"), [address(9)]);
         resolver.note_asked("slack:1");
-        resolver.doubt_asked(None);
+        resolver.mark_asked_stale(None);
         assert_eq!(look_up("slack:1"), [address(2)]);
         assert_eq!(look_up("slack:1"), [address(2)]);
         assert_eq!(look_up("other:1"), [address(9)], "another name");
@@ -347,19 +347,19 @@ mod tests {
     fn a_proxys_addresses_are_doubted_though_they_were_not_asked_for() {
         let (resolver, _) = resolver_of(&[&[address(1)], &[address(2)]]);
         let proxy: Uri = "http://user:word@proxy:3128".parse().unwrap();
-        let look_up = || resolver.look_up("proxy:3128", PATIENCE).unwrap();
+        let look_up = || resolver.look_up("proxy:3128", TIMEOUT).unwrap();
         assert_eq!(look_up(), [address(1)]);
-        resolver.doubt_asked(Some(&proxy));
+        resolver.mark_asked_stale(Some(&proxy));
         assert_eq!(look_up(), [address(2)]);
     }
 
     #[test]
     fn a_doubted_address_is_better_than_none() {
         let (resolver, asked) = resolver_of(&[&[address(1)]]);
-        let look_up = || resolver.look_up("slack:1", PATIENCE).unwrap();
+        let look_up = || resolver.look_up("slack:1", TIMEOUT).unwrap();
         assert_eq!(look_up(), [address(1)]);
         for round in 0..3 {
-            resolver.names.doubt("slack:1");
+            resolver.names.mark_stale("slack:1");
             assert_eq!(look_up(), [address(1)]);
             assert_eq!(look_up(), [address(1)], "it stays in doubt");
             assert_eq!(asked.load(Ordering::SeqCst), 3 + 2 * round);
@@ -376,18 +376,18 @@ mod tests {
         });
         open.send(()).unwrap();
         let begun = Instant::now();
-        resolver.look_up("slack:1", PATIENCE).unwrap();
-        resolver.names.doubt("slack:1");
-        let found = resolver.look_up("slack:1", PATIENCE);
+        resolver.look_up("slack:1", TIMEOUT).unwrap();
+        resolver.names.mark_stale("slack:1");
+        let found = resolver.look_up("slack:1", TIMEOUT);
         assert_eq!(found.unwrap(), [address(1)]);
-        assert!(begun.elapsed() < PATIENCE);
+        assert!(begun.elapsed() < TIMEOUT);
     }
 
     #[test]
     fn an_address_that_failed_is_tried_last() {
         let all = [address(1), address(2), address(3)];
         let (resolver, _) = resolver_of(&[&all]);
-        let look_up = || resolver.look_up("slack:1", PATIENCE).unwrap();
+        let look_up = || resolver.look_up("slack:1", TIMEOUT).unwrap();
         assert_eq!(look_up(), all);
         resolver.demote(address(1));
         resolver.demote(address(7));

@@ -18,9 +18,9 @@ use ureq::unversioned::transport::{
 };
 use ureq::{Error, Timeout};
 
+use super::monitor::AttemptMonitor;
 use super::proxy::TunnelConnector;
 use super::resolver::CachingResolver;
-use super::watched::Watch;
 
 /// Steps of the time-outs that a socket is given: an attempt may last longer by less than this.
 const TIMEOUT_STEP: Duration = Duration::from_millis(250);
@@ -32,7 +32,7 @@ const OUTPUT_ROOM_MIN: usize = 4 * 1024;
 #[derive(Clone, Debug)]
 pub(crate) struct SharedConnector {
     chain: Arc<dyn Connector<Out = Box<dyn Transport>>>,
-    watch: Watch,
+    monitor: AttemptMonitor,
 }
 
 impl SharedConnector {
@@ -44,18 +44,18 @@ impl SharedConnector {
                 .chain(BoxingConnector);
         Self {
             chain: Arc::new(chain),
-            watch: Watch::default(),
+            monitor: AttemptMonitor::default(),
         }
     }
 
     /// One for another agent, and what there is to know of its attempts.
-    pub(crate) fn for_agent(&self) -> (Self, Watch) {
-        let watch = self.watch.for_agent();
+    pub(crate) fn for_agent(&self) -> (Self, AttemptMonitor) {
+        let monitor = self.monitor.for_agent();
         let connector = Self {
             chain: self.chain.clone(),
-            watch: watch.clone(),
+            monitor: monitor.clone(),
         };
-        (connector, watch)
+        (connector, monitor)
     }
 }
 
@@ -69,8 +69,8 @@ impl Connector for SharedConnector {
     ) -> Result<Option<Self::Out>, Error> {
         let connected = self.chain.connect(details, chained);
         // A proxy and TLS were spoken to by now, and the receiver not yet.
-        self.watch.note_connected();
-        Ok(connected?.map(|transport| self.watch.over(transport).boxed()))
+        self.monitor.note_connected();
+        Ok(connected?.map(|transport| self.monitor.over(transport).boxed()))
     }
 }
 
@@ -168,7 +168,7 @@ impl ShutdownHandle for Stream {
 #[derive(Debug)]
 struct Tcp {
     stream: Arc<Stream>,
-    buffers: Holding,
+    buffers: HeldOutput,
     /// The time-outs that the socket has now.
     read_timeout: Option<Duration>,
     write_timeout: Option<Duration>,
@@ -181,7 +181,7 @@ impl Tcp {
     const fn new(stream: Arc<Stream>, buffers: LazyBuffers) -> Self {
         Self {
             stream,
-            buffers: Holding { buffers, held: 0 },
+            buffers: HeldOutput { buffers, held: 0 },
             read_timeout: None,
             write_timeout: None,
             fresh: false,
@@ -308,13 +308,13 @@ fn fault(error: io::Error, reason: Timeout) -> Error {
 
 /// ureq's buffers, whose output begins behind what is held.
 #[derive(Debug)]
-struct Holding {
+struct HeldOutput {
     buffers: LazyBuffers,
     /// Bytes of the output that are written and not yet sent.
     held: usize,
 }
 
-impl Buffers for Holding {
+impl Buffers for HeldOutput {
     fn output(&mut self) -> &mut [u8] {
         &mut self.buffers.output()[self.held..]
     }

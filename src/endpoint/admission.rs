@@ -30,7 +30,7 @@ enum Warning {
     Busy,
     Accepting,
     /// The system has no room to watch a connection.
-    Unwatched,
+    Unregistered,
 }
 
 /// When each had its last line.
@@ -257,7 +257,7 @@ impl<L: Listener> Admission<L> {
         let what = format_args!(
             "no room to watch a connection, it is closed ({dropped} so far): {error} (memory, or fs.epoll.max_user_watches)"
         );
-        self.warn(Warning::Unwatched, now, &what);
+        self.warn(Warning::Unregistered, now, &what);
     }
 
     const fn begin_pause(&mut self, shortage: Shortage, now: Tick) {

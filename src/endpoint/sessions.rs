@@ -101,12 +101,12 @@ impl<S: Socket> Sessions<S> {
             session.drain(limits);
         }
         let source = Source::Session(self.role, key);
-        let watched = session.socket_mut().watch(&self.registry, source);
-        match watched {
+        let registered = session.socket_mut().register(&self.registry, source);
+        match registered {
             Ok(()) => self.table.arm(key, limits),
             Err(_) => self.remove(key),
         }
-        watched
+        registered
     }
 
     /// Closes a session to make room for another, if there is one that may be closed.

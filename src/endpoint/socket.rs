@@ -11,7 +11,7 @@ pub(crate) trait Socket: Read + Write {
     type Registry;
 
     /// Has the registry tell of what becomes possible, once for each change.
-    fn watch(&mut self, registry: &Self::Registry, source: Source) -> io::Result<()>;
+    fn register(&mut self, registry: &Self::Registry, source: Source) -> io::Result<()>;
 
     /// Reads without taking away.
     fn peek(&self, buffer: &mut [u8]) -> io::Result<usize>;

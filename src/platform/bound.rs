@@ -125,7 +125,7 @@ impl Bound {
     }
 
     /// Takes over sockets that somebody else has bound, and that listen already.
-    pub(crate) fn inherited(sockets: Vec<TcpListener>) -> Result<Vec<Self>, Error> {
+    pub(crate) fn passed(sockets: Vec<TcpListener>) -> Result<Vec<Self>, Error> {
         let sockets = sockets.into_iter().map(|socket| {
             let socket = Socket::from(socket);
             prepare(&socket)?;
@@ -233,7 +233,7 @@ mod tests {
             .unwrap()
             .remove(0);
         let passed = TcpListener::bind("127.0.0.1:0").unwrap();
-        let passed = Bound::inherited(vec![passed]).unwrap().remove(0);
+        let passed = Bound::passed(vec![passed]).unwrap().remove(0);
         for listener in [bound, passed].map(|bound| bound.listen(8).unwrap()) {
             let address = listener.local_addr().unwrap().as_socket().unwrap();
             let _client = std::net::TcpStream::connect(address).unwrap();
@@ -241,8 +241,8 @@ mod tests {
             assert_eq!(accepted.recv_buffer_size().unwrap(), 2 * RECEIVE_BYTES);
             assert_eq!(accepted.send_buffer_size().unwrap(), 2 * SEND_BYTES);
             assert!(accepted.tcp_nodelay().unwrap());
-            let patience = accepted.tcp_user_timeout().unwrap();
-            assert_eq!(patience, Some(Duration::from_millis(ANSWER_TIMEOUT_MS)));
+            let timeout = accepted.tcp_user_timeout().unwrap();
+            assert_eq!(timeout, Some(Duration::from_millis(ANSWER_TIMEOUT_MS)));
         }
     }
 

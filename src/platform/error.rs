@@ -31,14 +31,14 @@ pub enum Error {
         source: io::Error,
     },
     /// A descriptor that the service manager has passed cannot be listened on.
-    Inherited {
+    ListenFd {
         /// Its number among those that were passed.
         index: usize,
     },
     /// What should be the number of passed descriptors is none.
-    InheritedCount(String),
+    ListenFdsCount(String),
     /// Both doors would be at this address.
-    OneDoor(SocketAddr),
+    SameAddress(SocketAddr),
     /// The file of certificate authorities cannot be used.
     CaFile {
         /// Which file.
@@ -100,9 +100,9 @@ impl Error {
     pub const fn is_usage(&self) -> bool {
         match self {
             Self::Resolve { .. }
-            | Self::Inherited { .. }
-            | Self::InheritedCount(_)
-            | Self::OneDoor(_)
+            | Self::ListenFd { .. }
+            | Self::ListenFdsCount(_)
+            | Self::SameAddress(_)
             | Self::CaFile { .. }
             | Self::Proxy { .. } => true,
             Self::Journal { error, .. } => match error {
@@ -139,21 +139,21 @@ impl fmt::Display for Error {
                 let at = at.filter(|at| at.to_string() != *address);
                 write_refusal(f, at, source)
             }
-            Self::Inherited { index } => {
+            Self::ListenFd { index } => {
                 write!(
                     f,
                     "LISTEN_FDS: descriptor {index} of those passed is not a listening TCP socket; give \
                      the socket unit ListenStream= with a port, and Accept=no"
                 )
             }
-            Self::InheritedCount(text) => {
+            Self::ListenFdsCount(text) => {
                 write!(
                     f,
                     "LISTEN_FDS: {} is not a number of descriptors; unset it to listen on --listen",
                     Shown(text)
                 )
             }
-            Self::OneDoor(address) => {
+            Self::SameAddress(address) => {
                 write!(
                     f,
                     "--metrics-listen {address}: --listen has that address, too; choose another port"

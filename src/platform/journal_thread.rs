@@ -33,7 +33,7 @@ pub(crate) struct JournalThread {
 }
 
 struct Shared {
-    desk: Mutex<Desk>,
+    mailbox: Mutex<Mailbox>,
     /// There is work, or the thread has ended.
     changed: Condvar,
     waker: Arc<Waker>,
@@ -41,14 +41,14 @@ struct Shared {
 
 /// What lies between the two.
 #[derive(Default)]
-struct Desk {
+struct Mailbox {
     /// Collects while the thread commits the one before. Its number is that of the last one in it, if there is any.
     batch: Batch,
     ticket: Option<Ticket>,
     /// What has come of earlier ones.
-    answers: VecDeque<Event>,
+    events: VecDeque<Event>,
     /// The loop asks whether the directory is still where it was.
-    is_asked: bool,
+    is_stopping: bool,
     /// The batch is the last one.
     is_last: bool,
     /// The journal is of no use any more.
@@ -61,21 +61,21 @@ struct Desk {
 }
 
 impl Shared {
-    fn desk(&self) -> MutexGuard<'_, Desk> {
-        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Mailbox> {
+        self.mailbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until this holds. `None`: not by the deadline.
     fn wait_until(
         &self,
         deadline: Instant,
-        holds: impl Fn(&Desk) -> bool,
-    ) -> Option<MutexGuard<'_, Desk>> {
+        holds: impl Fn(&Mailbox) -> bool,
+    ) -> Option<MutexGuard<'_, Mailbox>> {
         let left = deadline.saturating_duration_since(Instant::now());
-        let waits = |desk: &mut Desk| !holds(desk);
-        let waited = self.changed.wait_timeout_while(self.desk(), left, waits);
-        let (desk, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        holds(&desk).then_some(desk)
+        let waits = |mailbox: &mut Mailbox| !holds(mailbox);
+        let waited = self.changed.wait_timeout_while(self.lock(), left, waits);
+        let (mailbox, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        holds(&mailbox).then_some(mailbox)
     }
 }
 
@@ -91,7 +91,7 @@ impl JournalThread {
         waker: Arc<Waker>,
     ) -> io::Result<Self> {
         let shared = Arc::new(Shared {
-            desk: Mutex::default(),
+            mailbox: Mutex::default(),
             changed: Condvar::new(),
             waker,
         });
@@ -110,22 +110,24 @@ impl JournalThread {
         })
     }
 
-    fn wake(&self, desk: &Desk) {
-        if desk.is_waiting {
+    fn wake(&self, mailbox: &Mailbox) {
+        if mailbox.is_waiting {
             self.shared.changed.notify_all();
         }
     }
 
     /// Makes the last batch durable, if it is the case within this time. The system gives the directory free when
     /// the process has ended and the disk answers.
-    fn finish_within(&mut self, batch: &mut Batch, ticket: Ticket, patience: Duration) -> bool {
-        let deadline = Instant::now() + patience;
-        let mut desk = self.shared.desk();
-        desk.add(batch, ticket);
-        desk.is_last = true;
-        self.wake(&desk);
-        drop(desk);
-        let ended = self.shared.wait_until(deadline, |desk| desk.has_ended);
+    fn finish_within(&mut self, batch: &mut Batch, ticket: Ticket, timeout: Duration) -> bool {
+        let deadline = Instant::now() + timeout;
+        let mut mailbox = self.shared.lock();
+        mailbox.add(batch, ticket);
+        mailbox.is_last = true;
+        self.wake(&mailbox);
+        drop(mailbox);
+        let ended = self
+            .shared
+            .wait_until(deadline, |mailbox| mailbox.has_ended);
         ended.is_some()
     }
 
@@ -134,7 +136,7 @@ impl JournalThread {
     }
 }
 
-impl Desk {
+impl Mailbox {
     fn add(&mut self, batch: &mut Batch, ticket: Ticket) {
         self.batch.append(batch);
         self.ticket = Some(ticket);
@@ -143,20 +145,20 @@ impl Desk {
 
 impl Store for JournalThread {
     fn submit(&mut self, batch: &mut Batch, ticket: Ticket, now: Tick) {
-        let mut desk = self.shared.desk();
-        desk.add(batch, ticket);
+        let mut mailbox = self.shared.lock();
+        mailbox.add(batch, ticket);
         self.waits_since.get_or_insert(now);
-        self.collected_bytes = desk.batch.bytes();
+        self.collected_bytes = mailbox.batch.bytes();
         self.last = ticket;
-        self.wake(&desk);
+        self.wake(&mailbox);
     }
 
     fn poll(&mut self, now: Tick) -> Option<Event> {
-        let mut desk = self.shared.desk();
-        self.is_failing = desk.is_failing;
-        self.collected_bytes = desk.batch.bytes();
-        let event = desk.answers.pop_front()?;
-        drop(desk);
+        let mut mailbox = self.shared.lock();
+        self.is_failing = mailbox.is_failing;
+        self.collected_bytes = mailbox.batch.bytes();
+        let event = mailbox.events.pop_front()?;
+        drop(mailbox);
         if let Event::Kept(ticket) | Event::NotKept(ticket) = event {
             self.waits_since = (ticket < self.last).then_some(now);
         }
@@ -169,9 +171,9 @@ impl Store for JournalThread {
     }
 
     fn begin_stop(&mut self) {
-        let mut desk = self.shared.desk();
-        desk.is_asked = true;
-        self.wake(&desk);
+        let mut mailbox = self.shared.lock();
+        mailbox.is_stopping = true;
+        self.wake(&mailbox);
     }
 
     fn finish(&mut self, batch: &mut Batch, ticket: Ticket) -> bool {
@@ -179,11 +181,11 @@ impl Store for JournalThread {
     }
 
     fn state(&self, now: Tick) -> Option<StoreState> {
-        let desk = self.shared.desk();
+        let mailbox = self.shared.lock();
         Some(StoreState {
-            counters: desk.counters.clone(),
+            counters: mailbox.counters.clone(),
             commit_age_ms: self.age_ms(now),
-            collected_bytes: desk.batch.bytes(),
+            collected_bytes: mailbox.batch.bytes(),
         })
     }
 }
@@ -203,9 +205,9 @@ struct Writer {
 /// What the thread is to do next.
 enum Work {
     Commit(Ticket),
-    Look,
+    CheckDirectory,
     /// Nothing is asked for, and the journal has work of its own.
-    Tend,
+    Maintain,
     Finish,
     Abandon,
 }
@@ -228,7 +230,7 @@ impl Writer {
         let shared = self.shared.clone();
         // First of all its files: another process may wait for the directory.
         drop(self);
-        shared.desk().has_ended = true;
+        shared.lock().has_ended = true;
         shared.changed.notify_all();
     }
 
@@ -237,15 +239,15 @@ impl Writer {
             match self.next() {
                 Work::Commit(ticket) => {
                     let is_kept = self.commit();
-                    self.answer(match is_kept {
+                    self.publish(match is_kept {
                         true => Event::Kept(ticket),
                         false => Event::NotKept(ticket),
                     });
                 }
-                Work::Tend => self.tend(),
-                Work::Look => {
+                Work::Maintain => self.maintain(),
+                Work::CheckDirectory => {
                     let is_lost = self.place.is_lost();
-                    self.answer(match is_lost {
+                    self.publish(match is_lost {
                         true => Event::GivenUp,
                         false => Event::Recoverable,
                     });
@@ -258,19 +260,19 @@ impl Writer {
 
     /// Waits for work.
     fn next(&mut self) -> Work {
-        let mut desk = self.shared.desk();
+        let mut mailbox = self.shared.lock();
         loop {
-            if desk.is_abandoned {
+            if mailbox.is_abandoned {
                 return Work::Abandon;
             }
-            if desk.is_asked {
-                desk.is_asked = false;
-                return Work::Look;
+            if mailbox.is_stopping {
+                mailbox.is_stopping = false;
+                return Work::CheckDirectory;
             }
-            if let Some(ticket) = desk.ticket.take() {
+            if let Some(ticket) = mailbox.ticket.take() {
                 self.batch.clear();
-                mem::swap(&mut self.batch, &mut desk.batch);
-                return match desk.is_last {
+                mem::swap(&mut self.batch, &mut mailbox.batch);
+                return match mailbox.is_last {
                     true => Work::Finish,
                     false => Work::Commit(ticket),
                 };
@@ -278,35 +280,35 @@ impl Writer {
             let now = self.clock.now().tick;
             let wait = self.journal.poll_timeout().map(|at| at.millis_since(now));
             if wait == Some(0) {
-                return Work::Tend;
+                return Work::Maintain;
             }
-            desk.is_waiting = true;
+            mailbox.is_waiting = true;
             let changed = &self.shared.changed;
-            desk = match wait {
+            mailbox = match wait {
                 Some(ms) => {
-                    let waited = changed.wait_timeout(desk, Duration::from_millis(ms));
+                    let waited = changed.wait_timeout(mailbox, Duration::from_millis(ms));
                     waited.unwrap_or_else(PoisonError::into_inner).0
                 }
                 None => {
-                    let waited = changed.wait(desk);
+                    let waited = changed.wait(mailbox);
                     waited.unwrap_or_else(PoisonError::into_inner)
                 }
             };
-            desk.is_waiting = false;
+            mailbox.is_waiting = false;
         }
     }
 
-    /// Leaves what is to be known on the desk, and wakes the loop.
-    fn answer(&self, event: Event) {
-        self.leave(Some(event));
+    /// Leaves what is to be known on the mailbox, and wakes the loop.
+    fn publish(&self, event: Event) {
+        self.put(Some(event));
         self.wake();
     }
 
-    fn leave(&self, event: Option<Event>) {
-        let mut desk = self.shared.desk();
-        desk.is_failing = self.is_failing;
-        desk.counters.clone_from(&self.counters);
-        desk.answers.extend(event);
+    fn put(&self, event: Option<Event>) {
+        let mut mailbox = self.shared.lock();
+        mailbox.is_failing = self.is_failing;
+        mailbox.counters.clone_from(&self.counters);
+        mailbox.events.extend(event);
     }
 
     fn wake(&self) {
@@ -317,11 +319,11 @@ impl Writer {
 
     /// Has the journal do what it has to do by itself. The last batch has its answer: if that was not kept, it is
     /// never to be.
-    fn tend(&mut self) {
+    fn maintain(&mut self) {
         let was_failing = self.is_failing;
         self.batch.clear();
         self.commit();
-        self.leave(None);
+        self.put(None);
         // A checkpoint commits some thousand times, which is nothing to the loop.
         if self.is_failing != was_failing {
             self.wake();
@@ -382,7 +384,7 @@ impl Writer {
 impl Drop for JournalThread {
     /// The thread ends with what it is doing. It is not waited for: a disk that hangs must not keep the process.
     fn drop(&mut self) {
-        self.shared.desk().is_abandoned = true;
+        self.shared.lock().is_abandoned = true;
         self.shared.changed.notify_all();
     }
 }

@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 
 use log::warn;
 
-use super::claim::Claim;
-use super::doors::Doors;
+use super::directory_lock::DirectoryLock;
 use super::error::Error;
-use super::inherited::Inherited;
+use super::listen_fds::ListenFds;
+use super::listeners::Listeners;
+use super::sd_notify::SdNotify;
 use super::stopper::Stopper;
-use super::supervisor::Supervisor;
 use super::system::System;
 use crate::app::Bot;
 use crate::config::Config;
@@ -30,36 +30,36 @@ impl Server {
     /// # Errors
     /// See [`Error`].
     pub fn bind(config: &Config) -> Result<Self, Error> {
-        Self::bind_or_inherit(config, Inherited::default())
+        Self::bind_or_inherit(config, ListenFds::default())
     }
 
     /// The same with sockets that were passed to the process, which take the place of addresses.
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn bind_or_inherit(config: &Config, inherited: Inherited) -> Result<Self, Error> {
+    pub fn bind_or_inherit(config: &Config, passed: ListenFds) -> Result<Self, Error> {
         let platform = System::new().map_err(Error::Loop)?;
         let (clock, waker) = (platform.clock(), platform.stopper().waker());
         let agents = Agents::new(config)?;
-        let has_passed_sockets = !inherited.is_empty();
+        let has_passed_sockets = !passed.is_empty();
         let mut notices = Vec::new();
-        let doors = Doors::bind(config, inherited, &mut notices)?;
+        let listeners = Listeners::bind(config, passed, &mut notices)?;
         notices.iter().for_each(|notice| warn!("{notice}"));
-        let (connections_max, senders_max) = doors.admissible(config);
-        let claim = |path| Claim::make(path, has_passed_sockets);
-        let claim = config.journal.as_deref().map(claim).transpose()?;
+        let (connections_max, senders_max) = listeners.admissible(config);
+        let take_lock = |path| DirectoryLock::take(path, has_passed_sockets);
+        let lock = config.journal.as_deref().map(take_lock).transpose()?;
         // No client connects before it is known that it will be served.
         let registry = platform.registry().map_err(Error::Loop)?;
-        let doors = doors.open(&registry)?;
+        let listeners = listeners.open(&registry)?;
         let mut bot = Bot::new(config, platform.now().tick);
-        let store: Box<dyn Store + Send> = match claim {
-            Some(claim) => Box::new(claim.open(&mut bot, clock, waker.clone())?),
+        let store: Box<dyn Store + Send> = match lock {
+            Some(lock) => Box::new(lock.open(&mut bot, clock, waker.clone())?),
             None => Box::new(NoStore),
         };
         let parts = Parts {
             platform,
-            public: doors.front,
-            admin: doors.watch,
+            public: listeners.public,
+            admin: listeners.admin,
             registry,
             bot,
             store,
@@ -76,8 +76,8 @@ impl Server {
     }
 
     /// Tells this service manager from now on how things go.
-    pub fn supervise(&mut self, supervisor: Supervisor) {
-        self.0.platform.supervise(supervisor);
+    pub fn notify(&mut self, sd_notify: SdNotify) {
+        self.0.platform.notify(sd_notify);
     }
 
     /// The addresses that the server listens on, with the ports that the system chose.

@@ -49,7 +49,7 @@ pub(crate) fn listen(
 impl Socket for TcpStream {
     type Registry = Arc<Registry>;
 
-    fn watch(&mut self, registry: &Self::Registry, source: Source) -> io::Result<()> {
+    fn register(&mut self, registry: &Self::Registry, source: Source) -> io::Result<()> {
         registry.register(
             self,
             token::of(source),

@@ -8,9 +8,9 @@ use mio::net::TcpListener;
 use mio::{Events, Poll, Waker};
 
 use super::clock::Clock;
+use super::sd_notify::SdNotify;
 use super::sockets::readiness;
 use super::stopper::Stopper;
-use super::supervisor::Supervisor;
 use super::token;
 use crate::delivery::senders::Pool;
 use crate::endpoint::socket::Readiness;
@@ -26,7 +26,7 @@ pub(crate) struct System {
     poll: Poll,
     events: Events,
     clock: Clock,
-    supervisor: Supervisor,
+    sd_notify: SdNotify,
     stopper: Stopper,
 }
 
@@ -38,7 +38,7 @@ impl System {
             poll,
             events: Events::with_capacity(EVENTS_PER_TURN),
             clock: Clock::start(),
-            supervisor: Supervisor::default(),
+            sd_notify: SdNotify::default(),
             stopper: Stopper::new(waker),
         })
     }
@@ -56,8 +56,8 @@ impl System {
         &self.stopper
     }
 
-    pub(crate) fn supervise(&mut self, supervisor: Supervisor) {
-        self.supervisor = supervisor;
+    pub(crate) fn notify(&mut self, sd_notify: SdNotify) {
+        self.sd_notify = sd_notify;
     }
 }
 
@@ -95,18 +95,18 @@ impl Platform for System {
     }
 
     fn notify_ready(&mut self, now: Tick) {
-        self.supervisor.notify_ready(now);
+        self.sd_notify.notify_ready(now);
     }
 
     fn notify_stopping(&mut self, pending: usize, timeout_ms: u64) {
-        self.supervisor.notify_stopping(pending, timeout_ms);
+        self.sd_notify.notify_stopping(pending, timeout_ms);
     }
 
     fn notify_watchdog(&mut self, now: Tick) {
-        self.supervisor.handle_timeout(now);
+        self.sd_notify.handle_timeout(now);
     }
 
     fn watchdog_timeout(&self) -> Option<Tick> {
-        self.supervisor.poll_timeout()
+        self.sd_notify.poll_timeout()
     }
 }

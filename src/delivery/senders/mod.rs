@@ -121,8 +121,8 @@ impl Senders for Pool {
         }
         let mut queue = self.shared.lock();
         queue.extend(self.batch.drain(..), now);
-        self.late_at = queue.want(now, self.threads_max);
-        let (woken, missing) = queue.muster();
+        self.late_at = queue.scale(now, self.threads_max);
+        let (woken, missing) = queue.wake();
         drop(queue);
         for thread in woken.iter().rev() {
             thread.unpark();
@@ -184,7 +184,7 @@ impl Shared {
         let poster = self.agents.make();
         let mut queue = self.lock();
         queue.agents.insert(thread.id(), poster.agent().clone());
-        queue.summoned -= 1;
+        queue.starting -= 1;
         drop(queue);
         let mut report = None;
         while let Some(delivery) = self.exchange(&thread, report) {

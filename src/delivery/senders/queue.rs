@@ -26,7 +26,7 @@ pub(crate) struct Queue {
     /// Threads that exist or are about to.
     pub(crate) threads: usize,
     /// Those of them that were woken or started and have not come for a delivery yet.
-    pub(crate) summoned: usize,
+    pub(crate) starting: usize,
     /// Those of them that wait, the latest on top. It is the next to be woken: its connection is the least likely to
     /// have been closed, and the threads below have time to notice that they are not needed.
     pub(crate) idle: Vec<Thread>,
@@ -55,7 +55,7 @@ impl Queue {
 
     /// Decides how many threads may be at work, and when to decide again: when the first that waits will be late. Those
     /// that are at work now say nothing about it: they may be done, and idle, before that.
-    pub(crate) fn want(&mut self, now: Tick, threads_max: usize) -> Option<Tick> {
+    pub(crate) fn scale(&mut self, now: Tick, threads_max: usize) -> Option<Tick> {
         let late_at = self.deliveries.front()?.0.after(LATE_MS);
         if late_at <= now || threads_max <= PROMPT_THREADS {
             self.wanted = threads_max;
@@ -67,15 +67,15 @@ impl Queue {
     }
 
     /// The waiting threads to be woken for what is there to do, and how many are to be started beside them.
-    pub(crate) fn muster(&mut self) -> (Vec<Thread>, usize) {
+    pub(crate) fn wake(&mut self) -> (Vec<Thread>, usize) {
         let more = self
             .wanted
             .saturating_sub(self.at_work())
-            .min(self.deliveries.len().saturating_sub(self.summoned));
+            .min(self.deliveries.len().saturating_sub(self.starting));
         let woken = self.idle.split_off(self.idle.len().saturating_sub(more));
         let missing = more - woken.len();
         self.threads += missing;
-        self.summoned += more;
+        self.starting += more;
         (woken, missing)
     }
 
@@ -83,7 +83,7 @@ impl Queue {
     /// it counts as not sent, and comes back after its backoff. Tells whether that is so.
     pub(crate) fn give_up_threads(&mut self, count: usize) -> bool {
         self.threads -= count;
-        self.summoned -= count;
+        self.starting -= count;
         if self.threads > 0 {
             return false;
         }
@@ -119,11 +119,11 @@ impl Queue {
         }
     }
 
-    /// A thread waits no longer. If it is not listed, it was taken off the list when it was summoned.
+    /// A thread waits no longer. If it is not listed, it was taken off the list when it was starting.
     pub(crate) fn forget_idle(&mut self, thread: &Thread) {
         match self.idle.iter().position(|idle| idle.id() == thread.id()) {
             Some(index) => _ = self.idle.remove(index),
-            None => self.summoned = self.summoned.saturating_sub(1),
+            None => self.starting = self.starting.saturating_sub(1),
         }
     }
 }
@@ -163,24 +163,24 @@ mod tests {
     fn the_latest_idle_threads_are_woken_before_new_ones_are_started() {
         let mut queue = queue(3, 0, 2, 8);
         let latest = queue.idle[1].id();
-        let (woken, missing) = queue.muster();
+        let (woken, missing) = queue.wake();
         assert_eq!((woken.len(), missing, queue.at_work()), (2, 1, 3));
         assert_eq!(woken[1].id(), latest);
-        let (woken, missing) = queue.muster();
+        let (woken, missing) = queue.wake();
         assert_eq!((woken.len(), missing), (0, 0), "they are on their way");
         let mut queue = self::queue(1, 0, 2, 8);
         let latest = queue.idle[1].id();
-        let (woken, missing) = queue.muster();
+        let (woken, missing) = queue.wake();
         assert_eq!((woken.len(), missing, queue.at_work()), (1, 0, 1));
         assert_eq!(woken[0].id(), latest);
     }
 
     #[test]
     fn no_more_threads_are_put_to_work_than_are_wanted_or_have_something_to_do() {
-        assert_eq!(queue(100, 3, 0, 8).muster().1, 5);
-        assert_eq!(queue(2, 3, 0, 8).muster().1, 2);
-        assert_eq!(queue(100, 8, 0, 8).muster().1, 0);
-        assert_eq!(queue(100, 64, 0, 8).muster().1, 0);
+        assert_eq!(queue(100, 3, 0, 8).wake().1, 5);
+        assert_eq!(queue(2, 3, 0, 8).wake().1, 2);
+        assert_eq!(queue(100, 8, 0, 8).wake().1, 0);
+        assert_eq!(queue(100, 64, 0, 8).wake().1, 0);
     }
 
     #[test]
@@ -195,42 +195,42 @@ mod tests {
     #[test]
     fn what_waits_behind_all_threads_becomes_late_even_so() {
         let mut queue = queue(1, 10, 0, 10);
-        assert_eq!(queue.want(Tick(0), 10), Some(Tick(LATE_MS)));
-        assert_eq!(queue.muster().1, 0);
+        assert_eq!(queue.scale(Tick(0), 10), Some(Tick(LATE_MS)));
+        assert_eq!(queue.wake().1, 0);
         let thread = other_thread();
         assert!(matches!(queue.next(&thread, true), Next::Wait));
         assert!(matches!(queue.next(&thread, true), Next::Wait));
-        assert_eq!(queue.want(Tick(LATE_MS), 10), None);
-        assert_eq!(queue.muster().0.len(), 1);
+        assert_eq!(queue.scale(Tick(LATE_MS), 10), None);
+        assert_eq!(queue.wake().0.len(), 1);
     }
 
     #[test]
     fn all_threads_are_wanted_when_they_are_few_or_something_is_late() {
         let mut queue = queue(1, 0, 0, 0);
-        assert_eq!((queue.want(Tick(0), 3), queue.wanted), (None, 3));
+        assert_eq!((queue.scale(Tick(0), 3), queue.wanted), (None, 3));
         let late = Some(Tick(LATE_MS));
-        assert_eq!(queue.want(Tick(0), 64), late);
+        assert_eq!(queue.scale(Tick(0), 64), late);
         assert_eq!(queue.wanted, PROMPT_THREADS);
-        assert_eq!(queue.want(Tick(LATE_MS - 1), 64), late);
-        assert_eq!((queue.want(Tick(LATE_MS), 64), queue.wanted), (None, 64));
+        assert_eq!(queue.scale(Tick(LATE_MS - 1), 64), late);
+        assert_eq!((queue.scale(Tick(LATE_MS), 64), queue.wanted), (None, 64));
         queue.deliveries.clear();
-        assert_eq!(queue.want(Tick(LATE_MS), 64), None);
+        assert_eq!(queue.scale(Tick(LATE_MS), 64), None);
     }
 
     #[test]
     fn what_no_thread_can_take_is_reported_as_unsent() {
         let mut queue = queue(3, 1, 0, 8);
-        assert_eq!(queue.muster().1, 3);
+        assert_eq!(queue.wake().1, 3);
         assert!(!queue.give_up_threads(3), "there is one that may take it");
         assert_eq!(
-            (queue.threads, queue.summoned, queue.deliveries.len()),
+            (queue.threads, queue.starting, queue.deliveries.len()),
             (1, 0, 3)
         );
         queue.threads = 0;
-        assert_eq!(queue.muster().1, 3);
+        assert_eq!(queue.wake().1, 3);
         assert!(queue.give_up_threads(3));
         assert_eq!(
-            (queue.threads, queue.summoned, queue.deliveries.len()),
+            (queue.threads, queue.starting, queue.deliveries.len()),
             (0, 0, 0)
         );
         assert!(
@@ -248,9 +248,9 @@ mod tests {
         let thread = queue.idle[0].clone();
         queue.forget_idle(&thread);
         assert_eq!((queue.idle.len(), queue.at_work()), (0, 3));
-        queue.summoned = 1;
+        queue.starting = 1;
         queue.forget_idle(&thread);
-        assert_eq!((queue.summoned, queue.at_work()), (0, 3));
+        assert_eq!((queue.starting, queue.at_work()), (0, 3));
         assert!(matches!(queue.next(&thread, true), Next::Wait));
         assert_eq!((queue.idle.len(), queue.at_work()), (1, 2));
         queue.forget_idle(&thread);

@@ -270,7 +270,7 @@ impl Write for SimulatedSocket {
 impl Socket for SimulatedSocket {
     type Registry = ();
 
-    fn watch(&mut self, (): &(), source: Source) -> io::Result<()> {
+    fn register(&mut self, (): &(), source: Source) -> io::Result<()> {
         let mut network = self.network.borrow_mut();
         if network.is_watch_full {
             return Err(io::Error::from_raw_os_error(ENOSPC));

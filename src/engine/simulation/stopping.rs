@@ -107,7 +107,7 @@ fn a_stop_waits_for_the_store_to_say_what_becomes_of_the_rest() {
     world.store.with(|kept| kept.stop_answer = None);
     world.stop();
     world.pause();
-    assert_eq!(world.engine.public().sessions.owed(), 0);
+    assert_eq!(world.engine.public().sessions.unfinished(), 0);
     assert!(!world.engine.is_drained());
     world
         .store

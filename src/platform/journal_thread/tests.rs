@@ -15,7 +15,7 @@ fn stuck() -> JournalThread {
     let waker = Waker::new(poll.registry(), Token(0)).unwrap();
     JournalThread {
         shared: Arc::new(Shared {
-            desk: Mutex::default(),
+            mailbox: Mutex::default(),
             changed: Condvar::new(),
             waker: Arc::new(waker),
         }),
@@ -63,9 +63,9 @@ fn writer(path: &Path) -> Writer {
 }
 
 fn answer(thread: &JournalThread, event: Event, is_failing: bool) {
-    let mut desk = thread.shared.desk();
-    desk.answers.push_back(event);
-    desk.is_failing = is_failing;
+    let mut mailbox = thread.shared.lock();
+    mailbox.events.push_back(event);
+    mailbox.is_failing = is_failing;
 }
 
 #[test]
@@ -107,11 +107,11 @@ fn batches_collect_while_one_is_written_up_to_a_limit() {
         assert!(batch.is_empty());
         assert_eq!(thread.is_accepting(Tick(0)), is_accepting);
     }
-    let mut desk = thread.shared.desk();
-    assert_eq!(desk.ticket, Some(2), "one commit answers both");
-    assert_eq!(desk.batch.accepted().len(), 2);
-    desk.batch.clear();
-    drop(desk);
+    let mut mailbox = thread.shared.lock();
+    assert_eq!(mailbox.ticket, Some(2), "one commit answers both");
+    assert_eq!(mailbox.batch.accepted().len(), 2);
+    mailbox.batch.clear();
+    drop(mailbox);
     assert_eq!(thread.poll(Tick(0)), None);
     assert!(thread.is_accepting(Tick(0)));
 }
@@ -119,10 +119,10 @@ fn batches_collect_while_one_is_written_up_to_a_limit() {
 #[test]
 fn an_end_does_not_wait_for_a_disk_that_hangs() {
     let mut thread = stuck();
-    let patience = Duration::from_millis(1);
-    assert!(!thread.finish_within(&mut Batch::default(), 1, patience));
+    let timeout = Duration::from_millis(1);
+    assert!(!thread.finish_within(&mut Batch::default(), 1, timeout));
     thread.submit(&mut Batch::default(), 2, Tick(0));
-    assert!(!thread.finish_within(&mut Batch::default(), 3, patience));
+    assert!(!thread.finish_within(&mut Batch::default(), 3, timeout));
 }
 
 /// The end is told when another bot can have the directory, be it in the same process.
@@ -133,28 +133,28 @@ fn the_directory_is_free_before_the_end_of_the_thread_is_told() {
     let take = || Directory::take(&path, Duration::ZERO, |_| {});
     assert!(matches!(take(), Err(Refused::Taken(_))));
     let shared = writer.shared.clone();
-    // It cannot be told while the desk is taken.
-    let desk = shared.desk();
+    // It cannot be told while the mailbox is taken.
+    let mailbox = shared.lock();
     let ending = thread::spawn(move || writer.end());
     let is_free = (0..10).any(|_| take().is_ok());
     assert!(is_free, "its files are open");
-    assert!(!desk.has_ended);
-    drop(desk);
+    assert!(!mailbox.has_ended);
+    drop(mailbox);
     ending.join().unwrap();
-    assert!(shared.desk().has_ended);
+    assert!(shared.lock().has_ended);
     std::fs::remove_dir_all(path).unwrap();
 }
 
 /// Its commands were answered "busy".
 #[test]
 fn a_batch_that_has_its_answer_is_not_written_with_what_the_journal_does_by_itself() {
-    let path = path("tended");
+    let path = path("maintained");
     let mut writer = writer(&path);
     let key = Key::from_parts(0, 1);
     writer.batch.accept(key, &job("olleh"));
-    writer.tend();
+    writer.maintain();
     assert_eq!(writer.journal.counts().accepted, 0);
-    assert!(writer.shared.desk().answers.is_empty());
+    assert!(writer.shared.lock().events.is_empty());
     // As a batch that is given to it is.
     writer.batch.accept(key, &job("olleh"));
     assert!(writer.commit());
@@ -170,7 +170,7 @@ fn an_answer_says_whether_the_disk_works_with_an_event_and_without() {
     writer.shared = thread.shared.clone();
     for (event, is_failing) in [(Some(Event::NotKept(1)), true), (None, false)] {
         writer.is_failing = is_failing;
-        writer.leave(event);
+        writer.put(event);
         assert_eq!(thread.poll(Tick(0)), event);
         assert_eq!(thread.is_accepting(Tick(0)), !is_failing);
     }

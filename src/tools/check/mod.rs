@@ -170,10 +170,10 @@ fn check_proxy(config: &Config, proxy: &Proxy) -> Result<String, String> {
 /// Takes the addresses that the bot would listen on, and gives them back.
 fn check_listening(config: &Config) -> Finding {
     let Probed {
-        front,
-        watch,
+        public,
+        admin,
         notices,
-    } = match platform::probe_doors(config) {
+    } = match platform::probe_listeners(config) {
         Ok(probed) => probed,
         Err(error) => {
             let ours = bot_that_listens(&error);
@@ -187,9 +187,9 @@ fn check_listening(config: &Config) -> Finding {
         let texts: Vec<_> = addresses.iter().map(SocketAddr::to_string).collect();
         texts.join(", ")
     };
-    let mut found = format!("free: {}", list(&front));
-    if !watch.is_empty() {
-        found = format!("{found}; for metrics: {}", list(&watch));
+    let mut found = format!("free: {}", list(&public));
+    if !admin.is_empty() {
+        found = format!("{found}; for metrics: {}", list(&admin));
     }
     Finding::new("listen", Ok(found))
 }

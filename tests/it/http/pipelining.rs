@@ -64,10 +64,7 @@ const STALL: Duration = Duration::from_secs(1);
 /// and so it stops.
 pub fn flood(client: &mut Client, round: &[u8]) -> usize {
     let input = round.repeat(4096 / round.len() + 1);
-    client
-        .stream
-        .set_write_timeout(Some(STALL))
-        .unwrap();
+    client.stream.set_write_timeout(Some(STALL)).unwrap();
     let mut sent = 0;
     while sent < FLOOD_BYTES_MAX {
         match client.stream.write(&input[sent % round.len()..]) {

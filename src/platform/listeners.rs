@@ -8,7 +8,7 @@ use mio::net::TcpListener;
 
 use super::bound::Bound;
 use super::error::Error;
-use super::inherited::Inherited;
+use super::listen_fds::ListenFds;
 use super::sockets::listen;
 use crate::config::Config;
 use crate::endpoint::source::{Role, Source};
@@ -19,48 +19,48 @@ const DESCRIPTORS_RESERVED: usize = 15;
 /// And with a journal: its directory, its lock, the segment that is written, the next one.
 const JOURNAL_DESCRIPTORS: usize = 4;
 
-/// The sockets of both doors.
-pub(crate) struct Doors<S> {
-    pub(crate) front: Vec<S>,
-    pub(crate) watch: Vec<S>,
+/// The sockets of both listeners.
+pub(crate) struct Listeners<S> {
+    pub(crate) public: Vec<S>,
+    pub(crate) admin: Vec<S>,
 }
 
-impl Doors<Bound> {
+impl Listeners<Bound> {
     /// Takes over what was passed, and binds what was not; `notices` are for the operator.
     pub(crate) fn bind(
         config: &Config,
-        inherited: Inherited,
+        passed: ListenFds,
         notices: &mut Vec<String>,
     ) -> Result<Self, Error> {
         let mut bind = |role, sockets: Vec<_>, addresses: &[String]| {
             if sockets.is_empty() {
                 Bound::all(role, addresses, config.reuse_port, notices)
             } else {
-                Bound::inherited(sockets)
+                Bound::passed(sockets)
             }
         };
-        let front = bind(Role::Public, inherited.front, &config.listen)?;
-        let watch = bind(Role::Admin, inherited.watch, &config.metrics_listen)?;
+        let public = bind(Role::Public, passed.public, &config.listen)?;
+        let admin = bind(Role::Admin, passed.admin, &config.metrics_listen)?;
         // The system would let both have it if it is shared, and give each some of the connections.
-        let is_at_front = |address| front.iter().any(|bound| bound.local_addr() == address);
-        let mut addresses = watch.iter().filter_map(Bound::local_addr);
-        if let Some(address) = addresses.find(|address| is_at_front(Some(*address))) {
-            return Err(Error::OneDoor(address));
+        let is_public = |address| public.iter().any(|bound| bound.local_addr() == address);
+        let mut addresses = admin.iter().filter_map(Bound::local_addr);
+        if let Some(address) = addresses.find(|address| is_public(Some(*address))) {
+            return Err(Error::SameAddress(address));
         }
-        Ok(Self { front, watch })
+        Ok(Self { public, admin })
     }
 
     /// Lets clients in, who wait in the kernel until they are accepted.
-    pub(crate) fn open(self, registry: &Registry) -> Result<Doors<TcpListener>, Error> {
+    pub(crate) fn open(self, registry: &Registry) -> Result<Listeners<TcpListener>, Error> {
         let open = |role, sockets: Vec<_>| {
             let sockets = sockets.into_iter().enumerate();
             let opened = sockets
                 .map(|(index, bound)| listen(bound, registry, Source::Listener(role, index)));
             opened.collect::<Result<_, _>>()
         };
-        Ok(Doors {
-            front: open(Role::Public, self.front)?,
-            watch: open(Role::Admin, self.watch)?,
+        Ok(Listeners {
+            public: open(Role::Public, self.public)?,
+            admin: open(Role::Admin, self.admin)?,
         })
     }
 }
@@ -68,9 +68,9 @@ impl Doors<Bound> {
 /// What a bot with these settings would listen on.
 pub struct Probed {
     /// The addresses of `--listen`.
-    pub front: Vec<SocketAddr>,
+    pub public: Vec<SocketAddr>,
     /// The addresses of `--metrics-listen`.
-    pub watch: Vec<SocketAddr>,
+    pub admin: Vec<SocketAddr>,
     /// What the operator has to know nevertheless.
     pub notices: Vec<String>,
 }
@@ -82,16 +82,16 @@ pub struct Probed {
 /// It could not have them.
 pub fn probe(config: &Config) -> Result<Probed, Error> {
     let mut notices = Vec::new();
-    let doors = Doors::bind(config, Inherited::default(), &mut notices)?;
+    let listeners = Listeners::bind(config, ListenFds::default(), &mut notices)?;
     let addresses = |sockets: &[Bound]| sockets.iter().filter_map(Bound::local_addr).collect();
     Ok(Probed {
-        front: addresses(&doors.front),
-        watch: addresses(&doors.watch),
+        public: addresses(&listeners.public),
+        admin: addresses(&listeners.admin),
         notices,
     })
 }
 
-impl<S> Doors<S> {
+impl<S> Listeners<S> {
     /// How many connections and sender threads the descriptor limit admits beside these, after it was raised
     /// as far as it may be. Senders get at most half: however slow the receivers, commands are still
     /// acknowledged.
@@ -101,13 +101,13 @@ impl<S> Doors<S> {
         } else {
             0
         };
-        let for_watch = if self.watch.is_empty() {
+        let for_admin = if self.admin.is_empty() {
             0
         } else {
             ADMIN_CONNECTIONS_MAX
         };
-        let listeners = self.front.len() + self.watch.len();
-        let reserved = DESCRIPTORS_RESERVED + listeners + for_journal + for_watch;
+        let listeners = self.public.len() + self.admin.len();
+        let reserved = DESCRIPTORS_RESERVED + listeners + for_journal + for_admin;
         share_descriptors(config.max_connections, config.senders, reserved)
     }
 }

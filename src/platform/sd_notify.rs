@@ -10,7 +10,7 @@ use log::warn;
 
 use crate::time::Tick;
 
-/// How much longer than announced a stop may take before the service manager may lose patience, ms.
+/// How much longer than announced a stop may take before the service manager may lose timeout, ms.
 const STOP_MARGIN_MS: u64 = 10_000;
 
 /// The shortest period of a watchdog: it hears twice in that time, and the loop's clock counts milliseconds.
@@ -18,7 +18,7 @@ const WATCHDOG_US_MIN: u64 = 2_000;
 
 /// Where the service manager listens, if there is one, and how often it wants to hear from us.
 #[derive(Debug, Default)]
-pub struct Supervisor {
+pub struct SdNotify {
     socket: Option<UnixDatagram>,
     watchdog_ms: Option<u64>,
     /// When the watchdog is told next.
@@ -27,7 +27,7 @@ pub struct Supervisor {
 
 /// What the service manager has put into the environment.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Instructions<'a> {
+pub struct NotifyEnv<'a> {
     /// `NOTIFY_SOCKET`: a path, or behind an `@` an abstract name.
     pub notify_socket: Option<&'a OsStr>,
     /// `WATCHDOG_USEC`: after so many microseconds of silence we are restarted.
@@ -36,14 +36,14 @@ pub struct Instructions<'a> {
     pub watchdog_pid: Option<&'a OsStr>,
 }
 
-impl Supervisor {
-    /// Follows the instructions, of which there may be none. `pid` is this process.
+impl SdNotify {
+    /// Follows the env, of which there may be none. `pid` is this process.
     ///
-    /// The environment is inherited: what is left over in it from another service, or in a copied container, must not
+    /// The environment is passed: what is left over in it from another service, or in a copied container, must not
     /// prevent the start. So what cannot be followed is one warning.
     #[must_use]
-    pub fn follow(instructions: &Instructions<'_>, pid: u32) -> Self {
-        let Some(address) = instructions.notify_socket.filter(|path| !path.is_empty()) else {
+    pub fn from_env(env: &NotifyEnv<'_>, pid: u32) -> Self {
+        let Some(address) = env.notify_socket.filter(|path| !path.is_empty()) else {
             return Self::default();
         };
         let socket = match connect(address) {
@@ -58,7 +58,7 @@ impl Supervisor {
         };
         Self {
             socket: Some(socket),
-            watchdog_ms: watchdog_ms(instructions, pid),
+            watchdog_ms: watchdog_ms(env, pid),
             next: None,
         }
     }
@@ -107,11 +107,11 @@ impl Supervisor {
 /// How often the watchdog wants to hear from this process, if there is a watchdog and it means this process
 /// (sd_watchdog_enabled(3)). A period that is none cannot be kept: a real service manager that asks for less than 2 ms
 /// kills the process, and the warning says why.
-fn watchdog_ms(instructions: &Instructions<'_>, pid: u32) -> Option<u64> {
+fn watchdog_ms(env: &NotifyEnv<'_>, pid: u32) -> Option<u64> {
     let number = |text: &OsStr| text.to_str().and_then(|text| text.parse::<u64>().ok());
     let is_ours = |text: &OsStr| number(text) == Some(u64::from(pid));
-    let period = instructions.watchdog_usec.filter(|text| !text.is_empty())?;
-    if !instructions.watchdog_pid.is_none_or(is_ours) {
+    let period = env.watchdog_usec.filter(|text| !text.is_empty())?;
+    if !env.watchdog_pid.is_none_or(is_ours) {
         return None;
     }
     let watchdog_us = number(period).filter(|us| *us >= WATCHDOG_US_MIN);
@@ -155,13 +155,13 @@ mod tests {
         (socket, format!("@{name}"))
     }
 
-    fn follow(address: &str, usec: Option<&str>, pid: Option<&str>) -> Supervisor {
-        let instructions = Instructions {
+    fn follow(address: &str, usec: Option<&str>, pid: Option<&str>) -> SdNotify {
+        let env = NotifyEnv {
             notify_socket: Some(OsStr::new(address)),
             watchdog_usec: usec.map(OsStr::new),
             watchdog_pid: pid.map(OsStr::new),
         };
-        Supervisor::follow(&instructions, 42)
+        SdNotify::from_env(&env, 42)
     }
 
     fn heard(socket: &UnixDatagram) -> Option<String> {
@@ -173,19 +173,15 @@ mod tests {
     #[test]
     fn a_watchdog_hears_twice_as_often_as_it_asks() {
         let (socket, address) = manager("watchdog");
-        let mut supervisor = follow(&address, Some("3000000"), Some("42"));
-        assert_eq!(
-            supervisor.poll_timeout(),
-            None,
-            "not before there is a loop"
-        );
-        supervisor.notify_ready(Tick(7));
+        let mut sd_notify = follow(&address, Some("3000000"), Some("42"));
+        assert_eq!(sd_notify.poll_timeout(), None, "not before there is a loop");
+        sd_notify.notify_ready(Tick(7));
         assert!(heard(&socket).unwrap().starts_with("READY=1\n"));
         for due in [7, 1_507, 3_007] {
-            assert_eq!(supervisor.poll_timeout(), Some(Tick(due)));
-            supervisor.handle_timeout(Tick(due - 1));
+            assert_eq!(sd_notify.poll_timeout(), Some(Tick(due)));
+            sd_notify.handle_timeout(Tick(due - 1));
             assert_eq!(heard(&socket), None);
-            supervisor.handle_timeout(Tick(due));
+            sd_notify.handle_timeout(Tick(due));
             assert_eq!(heard(&socket).as_deref(), Some("WATCHDOG=1\n"));
         }
     }
@@ -203,15 +199,15 @@ mod tests {
     #[test]
     fn a_watchdog_of_another_process_is_not_ours() {
         let (socket, address) = manager("other");
-        let mut supervisor = follow(&address, Some("3000000"), Some("43"));
-        supervisor.notify_ready(Tick(0));
+        let mut sd_notify = follow(&address, Some("3000000"), Some("43"));
+        sd_notify.notify_ready(Tick(0));
         assert!(heard(&socket).is_some());
-        assert_eq!(supervisor.poll_timeout(), None);
+        assert_eq!(sd_notify.poll_timeout(), None);
     }
 
     #[test]
     fn without_a_manager_nothing_is_told() {
-        let none = Supervisor::follow(&Instructions::default(), 42);
+        let none = SdNotify::from_env(&NotifyEnv::default(), 42);
         let left_over = follow("@torrap-nobody-listens-here", Some("3000000"), None);
         for mut alone in [none, follow("", Some("3000000"), None), left_over] {
             alone.notify_ready(Tick(0));
@@ -223,15 +219,15 @@ mod tests {
     fn a_watchdog_whose_period_is_none_is_not_followed_and_its_manager_is() {
         let (socket, address) = manager("bad");
         for usec in ["", "0", "-1", "soon", "1999", "99999999999999999999"] {
-            let mut supervisor = follow(&address, Some(usec), None);
-            supervisor.notify_ready(Tick(0));
+            let mut sd_notify = follow(&address, Some(usec), None);
+            sd_notify.notify_ready(Tick(0));
             assert!(heard(&socket).is_some(), "{usec:?}");
-            assert_eq!(supervisor.poll_timeout(), None, "{usec:?}");
+            assert_eq!(sd_notify.poll_timeout(), None, "{usec:?}");
         }
-        let mut supervisor = follow(&address, Some("2000"), Some("soon"));
-        supervisor.notify_ready(Tick(0));
+        let mut sd_notify = follow(&address, Some("2000"), Some("soon"));
+        sd_notify.notify_ready(Tick(0));
         assert_eq!(
-            supervisor.poll_timeout(),
+            sd_notify.poll_timeout(),
             None,
             "it is not known whose it is"
         );
@@ -240,7 +236,7 @@ mod tests {
     #[test]
     fn a_manager_that_does_not_read_holds_up_nobody() {
         let (_socket, address) = manager("deaf");
-        let supervisor = follow(&address, None, None);
-        (0..10_000).for_each(|_| supervisor.tell("STATUS=x\n"));
+        let sd_notify = follow(&address, None, None);
+        (0..10_000).for_each(|_| sd_notify.tell("STATUS=x\n"));
     }
 }

@@ -9,22 +9,22 @@ use socket2::SockRef;
 use super::error::Error;
 
 /// The name (`FileDescriptorName=` of the socket unit) of sockets for those who watch.
-const WATCH_NAME: &str = "metrics";
+const ADMIN_NAME: &str = "metrics";
 
 /// Most sockets that are passed: far more than there are addresses to listen on.
 const PASSED_MAX: usize = 1024;
 
-/// Sockets that were passed, each to one of the doors. They take the place of the addresses that the
+/// Sockets that were passed, each to one of the listeners. They take the place of the addresses that the
 /// settings give for that door.
 #[derive(Debug, Default)]
-pub struct Inherited {
-    pub(crate) front: Vec<TcpListener>,
-    pub(crate) watch: Vec<TcpListener>,
+pub struct ListenFds {
+    pub(crate) public: Vec<TcpListener>,
+    pub(crate) admin: Vec<TcpListener>,
 }
 
 /// What a service manager has put into the environment about sockets that it passes.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Passed<'a> {
+pub struct ListenEnv<'a> {
     /// `LISTEN_PID`: whom they are meant for; without it, nobody.
     pub pid: Option<&'a str>,
     /// `LISTEN_FDS`: how many.
@@ -33,20 +33,20 @@ pub struct Passed<'a> {
     pub names: Option<&'a str>,
 }
 
-impl Inherited {
+impl ListenFds {
     /// Takes what was passed to this process, whose number is `pid`; nothing, if nothing was. To be called
     /// once and before there are threads, since it clears the variables.
     ///
     /// # Errors
     /// A descriptor that is no listening TCP socket, or a count that is none.
-    pub fn take(told: Passed<'_>, pid: u32) -> Result<Self, Error> {
+    pub fn take(env: ListenEnv<'_>, pid: u32) -> Result<Self, Error> {
         // Variables that an ancestor of this process was given are no business of its own.
-        if told.pid.and_then(|text| text.parse().ok()) != Some(pid) {
+        if env.pid.and_then(|text| text.parse().ok()) != Some(pid) {
             return Ok(Self::default());
         }
         // A variable without a value is as good as none. Any other value is meant for this very process: to listen
         // elsewhere would leave those who wait on the passed sockets without an answer, so a bad one is an error.
-        let Some(text) = told.fds.filter(|text| !text.is_empty()) else {
+        let Some(text) = env.fds.filter(|text| !text.is_empty()) else {
             return Ok(Self::default());
         };
         // `listenfd` takes memory for as many as it is told of.
@@ -54,29 +54,29 @@ impl Inherited {
             .parse::<usize>()
             .ok()
             .filter(|count| *count <= PASSED_MAX);
-        let count = count.ok_or_else(|| Error::InheritedCount(text.to_owned()))?;
+        let count = count.ok_or_else(|| Error::ListenFdsCount(text.to_owned()))?;
         let mut passed = ListenFd::from_env();
         if count != passed.len() {
-            return Err(Error::InheritedCount(text.to_owned()));
+            return Err(Error::ListenFdsCount(text.to_owned()));
         }
-        let mut names = told.names.unwrap_or_default().split(':');
-        let mut inherited = Self::default();
+        let mut names = env.names.unwrap_or_default().split(':');
+        let mut taken = Self::default();
         for index in 0..passed.len() {
             let listener = passed.take_tcp_listener(index).ok().flatten();
             let listener = listener.filter(is_listening);
-            let listener = listener.ok_or(Error::Inherited { index })?;
-            if names.next() == Some(WATCH_NAME) {
-                inherited.watch.push(listener);
+            let listener = listener.ok_or(Error::ListenFd { index })?;
+            if names.next() == Some(ADMIN_NAME) {
+                taken.admin.push(listener);
             } else {
-                inherited.front.push(listener);
+                taken.public.push(listener);
             }
         }
-        Ok(inherited)
+        Ok(taken)
     }
 
     /// Whether nothing was passed.
     pub(crate) const fn is_empty(&self) -> bool {
-        self.front.is_empty() && self.watch.is_empty()
+        self.public.is_empty() && self.admin.is_empty()
     }
 }
 

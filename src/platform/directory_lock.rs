@@ -17,20 +17,20 @@ use crate::store::PendingJob;
 
 /// How long a process with a passed socket waits for the journal of an older one: for the operator to stop that
 /// process, and for its stop. Connections wait in the kernel meanwhile, at the socket that both have.
-const TAKEOVER_PATIENCE: Duration = Duration::from_secs(30);
+const TAKEOVER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A directory that this process has to itself, and has not read yet.
-pub(crate) struct Claim {
+pub(crate) struct DirectoryLock {
     path: PathBuf,
     directory: Directory,
 }
 
-impl Claim {
+impl DirectoryLock {
     /// Takes the directory. A process whose sockets were passed waits for the one that has it; without them nothing
     /// would hold its clients meanwhile, so it refuses to start at once.
-    pub(crate) fn make(path: &Path, has_passed_sockets: bool) -> Result<Self, Error> {
-        let patience = match has_passed_sockets {
-            true => TAKEOVER_PATIENCE,
+    pub(crate) fn take(path: &Path, has_passed_sockets: bool) -> Result<Self, Error> {
+        let timeout = match has_passed_sockets {
+            true => TAKEOVER_TIMEOUT,
             false => Duration::ZERO,
         };
         let waits = |process: Option<u32>| {
@@ -38,10 +38,10 @@ impl Claim {
                 || "another torrap".to_owned(),
                 |process| format!("process {process}"),
             );
-            let secs = patience.as_secs();
+            let secs = timeout.as_secs();
             info!("journal: waiting up to {secs} s for {holder}, which uses it, to stop");
         };
-        let taken = Directory::take(path, patience, waits);
+        let taken = Directory::take(path, timeout, waits);
         let directory = taken.map_err(|error| Error::Journal {
             path: path.to_owned(),
             error: match error {

@@ -12,7 +12,7 @@ use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 
 /// One agent's, which makes one attempt at a time.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Watch {
+pub(crate) struct AttemptMonitor {
     attempt: Arc<Attempt>,
     /// Attempts of all agents that have failed on a kept connection.
     losses: Arc<AtomicU64>,
@@ -26,7 +26,7 @@ struct Attempt {
     is_kept: AtomicBool,
 }
 
-impl Watch {
+impl AttemptMonitor {
     pub(crate) fn for_agent(&self) -> Self {
         Self {
             attempt: Arc::default(),
@@ -46,10 +46,10 @@ impl Watch {
     }
 
     /// Watches a connection.
-    pub(crate) fn over(&self, transport: Box<dyn Transport>) -> Watched {
-        Watched {
+    pub(crate) fn over(&self, transport: Box<dyn Transport>) -> Monitored {
+        Monitored {
             transport,
-            watch: self.clone(),
+            monitor: self.clone(),
             served_at: None,
         }
     }
@@ -70,20 +70,20 @@ impl Watch {
 
 /// A connection that is watched.
 #[derive(Debug)]
-pub(crate) struct Watched {
+pub(crate) struct Monitored {
     transport: Box<dyn Transport>,
-    watch: Watch,
+    monitor: AttemptMonitor,
     /// How many losses there had been when it last served; none before it has.
     served_at: Option<u64>,
 }
 
-impl Transport for Watched {
+impl Transport for Monitored {
     fn buffers(&mut self) -> &mut dyn Buffers {
         self.transport.buffers()
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        let attempt = &self.watch.attempt;
+        let attempt = &self.monitor.attempt;
         attempt.is_sent.store(true, Ordering::Relaxed);
         let result = self.transport.transmit_output(amount, timeout);
         // Behind that, since a tunnel's own connection is watched as well.
@@ -95,13 +95,13 @@ impl Transport for Watched {
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         let has_come = self.transport.await_input(timeout)?;
         if has_come {
-            self.served_at = Some(self.watch.losses.load(Ordering::Relaxed));
+            self.served_at = Some(self.monitor.losses.load(Ordering::Relaxed));
         }
         Ok(has_come)
     }
 
     fn is_open(&mut self) -> bool {
-        let losses = self.watch.losses.load(Ordering::Relaxed);
+        let losses = self.monitor.losses.load(Ordering::Relaxed);
         self.served_at.is_none_or(|at| at == losses) && self.transport.is_open()
     }
 
