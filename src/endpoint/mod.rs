@@ -29,8 +29,8 @@ pub(crate) use self::service::{Service, Turn};
 use self::sessions::Sessions;
 pub(crate) use self::settings::Settings;
 use self::socket::{Listener, Readiness, Socket};
+use self::source::Source;
 pub(crate) use self::turns::SESSIONS_PER_TURN;
-use crate::slab::Key;
 use crate::store::Ticket;
 use crate::time::Tick;
 
@@ -61,14 +61,18 @@ impl<L: Listener> Endpoint<L> {
         self.admission.local_addrs()
     }
 
+    /// Takes note of an event of one of its sockets. One for a session that is closed has no effect.
+    pub(crate) fn on_ready(&mut self, source: Source, event: Readiness) {
+        match source {
+            Source::Waker => {}
+            Source::Listener(_, index) => self.on_listener_ready(index),
+            Source::Session(_, key) => self.sessions.on_ready(key, event),
+        }
+    }
+
     /// Takes note of connections that wait at a listener.
     pub(crate) fn on_listener_ready(&mut self, index: usize) {
         self.admission.on_ready(index);
-    }
-
-    /// Takes note of an event. One for a session that is gone finds nothing.
-    pub(crate) fn on_session_ready(&mut self, key: Key, event: Readiness) {
-        self.sessions.on_ready(key, event);
     }
 
     /// Whether there is something to do at once.

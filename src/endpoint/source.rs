@@ -22,3 +22,13 @@ pub(crate) enum Source {
     /// closed earlier in the same batch finds nothing instead of its successor.
     Session(Role, Key),
 }
+
+impl Source {
+    /// Whose socket it is; none is the waker's.
+    pub(crate) const fn role(self) -> Option<Role> {
+        match self {
+            Self::Waker => None,
+            Self::Listener(role, _) | Self::Session(role, _) => Some(role),
+        }
+    }
+}

@@ -24,7 +24,7 @@ use self::watermark::Watermark;
 use crate::app::Bot;
 use crate::config::Config;
 use crate::endpoint::socket::{Listener, Socket};
-use crate::endpoint::source::{Role, Source};
+use crate::endpoint::source::Role;
 use crate::endpoint::{Endpoint, Settings, Turn};
 use crate::store::{Event, Store, Ticket};
 use crate::telemetry::health::Condition;
@@ -194,18 +194,10 @@ impl<P: Platform> Engine<P> {
         // Without a sleep in between, the last turn ends where this one begins.
         self.bot.counters_mut().note_answered(now.tick);
         for (source, readiness) in self.platform.events() {
-            match (source, &mut self.admin) {
-                (Source::Listener(Role::Public, index), _) => self.public.on_listener_ready(index),
-                (Source::Session(Role::Public, key), _) => {
-                    self.public.on_session_ready(key, readiness)
-                }
-                (Source::Listener(Role::Admin, index), Some(admin)) => {
-                    admin.on_listener_ready(index)
-                }
-                (Source::Session(Role::Admin, key), Some(admin)) => {
-                    admin.on_session_ready(key, readiness);
-                }
-                (Source::Waker | Source::Listener(..) | Source::Session(..), _) => {}
+            match (source.role(), &mut self.admin) {
+                (Some(Role::Public), _) => self.public.on_ready(source, readiness),
+                (Some(Role::Admin), Some(admin)) => admin.on_ready(source, readiness),
+                (Some(Role::Admin) | None, _) => {}
             }
         }
         self.watermark.begin_poll(now.tick);
