@@ -1,5 +1,4 @@
-//! Who is let in: the listening sockets, and what becomes of those who wait when places or descriptors
-//! run out.
+//! Admission: accepts connections from the listeners, and evicts or pauses when places or descriptors run out.
 
 use std::fmt::Display;
 use std::io;
@@ -12,32 +11,32 @@ use super::socket::Listener;
 use crate::time::Tick;
 use log::warn;
 
-/// Connections accepted from one listener in one turn; no more than there are places, so that those who come and go at
-/// a small door do not hold up the other.
+/// Connections accepted from one listener in one turn; no more than there are places, so that connections that come
+/// and go at an address with few places do not delay the other address.
 const ACCEPTS_PER_TURN: usize = 256;
-/// How long accepting pauses when there is no room and nobody can go, ms.
+/// How long accepting pauses when it fails and no session can be evicted, ms.
 const PAUSE_MS: u64 = 20;
-/// The same when it is only places that are missing: somebody may have stalled long enough soon.
+/// How long it pauses when all places are taken and busy, ms: a session may soon have stalled for long enough.
 const PLACES_PAUSE_MS: u64 = 2;
-/// Each warning has at most one line in the log for so long, ms.
+/// Each warning is logged at most once in this time, ms.
 const WARNING_PERIOD_MS: u64 = 10_000;
 
-/// What an operator is warned of. One does not silence another: a crowd that takes the places is not what
-/// takes the descriptors.
+/// What an operator is warned of. One warning does not suppress another: what takes the places is not what takes the
+/// descriptors.
 #[derive(Clone, Copy)]
 enum Warning {
     Evicting,
     Busy,
     Accepting,
-    /// The system has no room to watch a connection.
+    /// The kernel has no memory to register a connection.
     Unregistered,
 }
 
-/// When each had its last line.
+/// When each was last logged.
 struct Warnings([Option<Tick>; 4]);
 
 impl Warnings {
-    /// Whether this one may have a line; then it has.
+    /// Whether a warning may be logged now; the caller then logs it.
     fn may_warn(&mut self, warning: Warning, now: Tick) -> bool {
         let warned_at = &mut self.0[warning as usize];
         let is_old = |at: Tick| now >= at.after(WARNING_PERIOD_MS);
@@ -49,49 +48,49 @@ impl Warnings {
     }
 }
 
-/// Why nobody is let in for the moment.
+/// Why no connection is accepted for the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shortage {
     /// All places are taken.
     Places,
-    /// Accepting fails, mostly for want of descriptors.
+    /// accept(2) fails, mostly because there is no descriptor left.
     Accepting,
 }
 
-/// How far a stop has come at the door.
+/// How far a stop has come here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Open,
-    /// The next turn takes in the connections that wait, and closes the listeners.
+    /// The next turn accepts the connections that wait, and closes the listeners.
     Draining,
     Closed,
 }
 
-/// The door.
+/// The listeners of an address, and the rules by which their connections become sessions.
 pub(crate) struct Admission<L: Listener> {
-    /// The places, as an operator knows them.
+    /// What limits the places, as an operator knows it.
     places: &'static str,
     backlogs: Vec<Backlog<L>>,
     /// Until when accepting pauses, and why.
     pause: Option<(Shortage, Tick)>,
     warnings: Warnings,
-    /// Accepted when all places were taken and busy. Only somebody who is there shows that places are
-    /// short: an idle loop would not know whether anyone waits in the kernel.
+    /// A connection that was accepted when all places were taken and busy. Accepting one is the only way to know that
+    /// places are short: readiness is edge-triggered and does not tell whether more connections wait in the kernel.
     waiting: Option<L::Socket>,
     stage: Stage,
     counts: Counts,
 }
 
-/// What has happened at the door.
+/// What has been counted here.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
-    /// Connections let in.
+    /// Connections that became sessions.
     pub(crate) accepted: u64,
-    /// Idle or stalled ones that others had to make room for.
+    /// Sessions that were closed to make room for others.
     pub(crate) evicted: u64,
-    /// Connections that were closed at once, since the system had no room to watch them.
+    /// Connections that were closed at once, because the kernel had no memory to register them.
     pub(crate) dropped: u64,
-    /// How often nobody was let in for a while.
+    /// How often accepting paused.
     pub(crate) pauses: u64,
 }
 
@@ -122,14 +121,14 @@ impl<L: Listener> Admission<L> {
         self.counts
     }
 
-    /// Takes note of connections that wait.
+    /// Connections wait at the listener of this index.
     pub(crate) fn on_ready(&mut self, index: usize) {
         if let Some(backlog) = self.backlogs.get_mut(index) {
             backlog.ready = true;
         }
     }
 
-    /// Whether somebody may wait and could be let in at once.
+    /// Whether connections may wait and could be accepted at once.
     pub(crate) fn has_work(&self, sessions: &Sessions<L::Socket>) -> bool {
         let may_accept =
             self.waiting.is_some() || self.backlogs.iter().any(|backlog| backlog.ready);
@@ -140,18 +139,18 @@ impl<L: Listener> Admission<L> {
         self.pause.map(|(_, until)| until)
     }
 
-    /// A stop begins: the next call of [`Self::accept`] is the last one that takes connections in.
+    /// A stop begins: the next call of [`Self::accept`] is the last one that accepts connections.
     pub(crate) const fn drain(&mut self) {
         self.stage = Stage::Draining;
     }
 
-    /// Whether no connection can be let in any more.
+    /// Whether no connection is accepted any more.
     pub(crate) fn is_closed(&self) -> bool {
         self.stage == Stage::Closed
     }
 
-    /// Takes in the connections that wait, and closes the listeners. What waits in a queue of this process alone
-    /// would be reset by that; in the queue of a passed socket it would wait for the next process.
+    /// Accepts the connections that wait, and closes the listeners. The kernel resets what still waits at a socket of
+    /// this process alone; at a passed socket it waits for the next process.
     fn close(&mut self, sessions: &mut Sessions<L::Socket>, turn: &mut Turn<'_, impl Service>) {
         self.pause = None;
         if let Some(stream) = self.waiting.take().filter(|_| !sessions.is_full()) {
@@ -168,14 +167,14 @@ impl<L: Listener> Admission<L> {
         self.pause = None;
     }
 
-    /// A place that has become free ends the wait for one; of descriptors nobody tells.
+    /// A place that becomes free ends a pause for places at once; no event tells that a descriptor has become free.
     fn is_paused(&self, sessions: &Sessions<L::Socket>) -> bool {
         self.pause
             .is_some_and(|(shortage, _)| shortage == Shortage::Accepting || sessions.is_full())
     }
 
-    /// Takes in waiting connections. When there is no room for them, those that have stalled or been
-    /// idle longest make some; when all are busy, the others wait in the kernel.
+    /// Accepts waiting connections. When all places are taken, sessions that have stalled or been idle for longest are
+    /// evicted for them; when all sessions are busy, the connections wait in the kernel.
     pub(crate) fn accept(
         &mut self,
         sessions: &mut Sessions<L::Socket>,
@@ -224,7 +223,7 @@ impl<L: Listener> Admission<L> {
         }
     }
 
-    /// Gives an accepted connection a place, or lets it wait for one: nobody else is accepted then.
+    /// Gives an accepted connection a place, or keeps it until there is one: no other is accepted meanwhile.
     fn admit(
         &mut self,
         stream: L::Socket,
@@ -281,7 +280,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_crowd_at_the_door_does_not_hide_that_descriptors_are_short() {
+    fn a_warning_that_places_are_taken_does_not_suppress_one_that_descriptors_are_short() {
         let mut warnings = Warnings([None; 4]);
         for ms in 0..WARNING_PERIOD_MS {
             assert_eq!(warnings.may_warn(Warning::Evicting, Tick(ms)), ms == 0);

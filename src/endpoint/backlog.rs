@@ -7,11 +7,11 @@ use super::socket::Listener;
 /// Connections that the kernel keeps for us until they are accepted; it lowers this to its own limit.
 pub(crate) const BACKLOG: i32 = 4096;
 
-/// A listener and whether connections may wait there.
+/// A listener, and whether connections may wait at it.
 #[derive(Debug)]
 pub(crate) struct Backlog<L> {
     pub(crate) listener: L,
-    /// Edge-triggered readiness is told once: it holds until accepting has found nothing.
+    /// Readiness is edge-triggered: it is told once, and holds until accept(2) finds no connection.
     pub(crate) ready: bool,
 }
 
@@ -20,7 +20,7 @@ pub(crate) enum Accepted<S> {
     Socket(S),
     /// None waits.
     Empty,
-    /// Out of descriptors or memory, as a rule: to be tried again later.
+    /// Mostly no descriptor or no memory is left: try again later.
     Exhausted(io::Error),
 }
 
@@ -62,8 +62,8 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     ) || has_no_peer(error)
 }
 
-/// macOS gives out a connection that was reset while it waited, without an address, and mio makes an error of that which
-/// is not the system's. EINVAL, which is, would come again and again.
+/// On macOS accept(2) returns a connection that was reset while it waited, without an address, and mio turns that into an
+/// error that has no code of the system's. EINVAL has one: it concerns the listener and would come again and again.
 fn has_no_peer(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::InvalidInput && error.raw_os_error().is_none()
 }

@@ -1,4 +1,4 @@
-//! Who has to go when somebody waits for a place.
+//! Eviction: which session is closed when all places are taken and a connection waits.
 
 use super::grace::EvictionGrace;
 use super::session::{Idleness, Session};
@@ -7,23 +7,23 @@ use crate::http::Limits;
 use crate::slab::Slab;
 use crate::time::Tick;
 
-/// Sessions that could go and are compared.
+/// Sessions that could be evicted and are compared for one choice.
 const SAMPLE: usize = 16;
 
-/// Slots that are looked at for one choice when nearly everybody is at work; the next choice goes on from there.
+/// Slots that are looked at for one choice while nearly all sessions are busy; the next choice goes on from there.
 const WALK_MAX: u32 = 4096;
 
-/// How often another one is looked for when a request has just come in on the chosen one.
+/// How often another session is chosen when a request has just arrived on the chosen one.
 const CHOICES: usize = 4;
 
-/// Chooses among the sessions. A hand goes round their slots from where it stopped: while many could
-/// go a choice costs a few steps, and everyone's turn comes.
+/// Chooses among the sessions. A hand goes round their slots and stops where it has seen enough (a clock, as in page
+/// replacement): while many could be evicted a choice costs a few steps, and the hand reaches every session.
 #[derive(Debug, Default)]
 pub(crate) struct Evictor {
     hand: u32,
 }
 
-/// What a session that could go is at, in the order in which they go.
+/// What a session that could be evicted is doing, in the order of eviction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Activity {
     Stalled,
@@ -31,7 +31,7 @@ enum Activity {
     Unsigned,
 }
 
-/// One of those that could go; the least goes first.
+/// A session that could be evicted; the least one is evicted first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Candidate {
     is_client: bool,
@@ -41,10 +41,11 @@ struct Candidate {
 }
 
 impl Evictor {
-    /// The slot of a session that can go: of a few strangers', otherwise of a few clients', one that has
-    /// stalled, otherwise one that is idle, and the one for which that is longest. A client that is at work
-    /// is never chosen, nor is a stranger at work on its first request. One that has sent others, none of
-    /// them signed, may go before any client does: all places could be taken by such as never rest.
+    /// The slot of the session to evict, of a few that are compared: unauthenticated ones before clients; of either, one
+    /// that has stalled before one that is idle, and of those the one for which that has lasted longest. A busy client
+    /// is never chosen, nor is an unauthenticated session that is busy with its first request. An unauthenticated one
+    /// that has sent others goes before any client: otherwise connections that send requests without rest could take
+    /// all places.
     pub(crate) fn choose<S: Socket>(
         &mut self,
         sessions: &Slab<Session<S>>,
@@ -62,7 +63,7 @@ impl Evictor {
         None
     }
 
-    /// The first to go of a few that could.
+    /// The first to be evicted of a few that could.
     fn first_to_go<S: Socket>(
         &mut self,
         sessions: &Slab<Session<S>>,

@@ -1,28 +1,28 @@
-//! How long a session that gets nothing done keeps a place that another one waits for.
+//! How long a session without progress keeps its place while a connection waits for one.
 
 use super::backlog::BACKLOG;
 use crate::http::Limits;
 
-/// The time in which as many strangers as wait in the kernel at most have their turn at the places, ms: the next
-/// of them may be Slack's.
+/// The time in which a full backlog of unauthenticated connections passes through the places, ms: the one behind them
+/// may be Slack's.
 const ROUND_MS: u64 = 50;
 
-/// The longest grace with a stranger, ms: the segments of a request that is not held back are nearer to each
-/// other.
+/// The longest grace for an unauthenticated session, ms: the segments of a request that its sender does not delay
+/// arrive closer together.
 const UNAUTHENTICATED_MS_MAX: u64 = 10;
 
-/// How long whoever gets nothing done keeps a place that somebody waits for.
+/// How long a session without progress keeps its place while a connection waits for one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EvictionGrace {
-    /// With who has never sent an authenticated request, ms.
+    /// For a session without an authenticated request, ms.
     unauthenticated_ms: u64,
-    /// With the others, ms: mostly proxies, which would send their next request on that connection.
+    /// For a client, ms: mostly a proxy, which would send its next request on that connection.
     client_ms: u64,
 }
 
 impl EvictionGrace {
-    /// Grace with strangers when they have so many places. With few of them it must be short: all who
-    /// wait in the kernel before a client each take a place in turn.
+    /// The grace with so many places. With few of them it must be short: each unauthenticated connection that waits in
+    /// the kernel before a client takes a place in turn.
     pub(crate) fn for_places(places: usize, limits: &Limits) -> Self {
         let share_ms = ROUND_MS * places as u64 / BACKLOG as u64;
         Self {
@@ -45,7 +45,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_backlog_of_strangers_has_its_turn_in_time_however_few_places_there_are() {
+    fn a_full_backlog_of_unauthenticated_connections_has_its_turn_in_time_however_few_places_there_are()
+     {
         let limits = Limits::default();
         let grace = |places| EvictionGrace::for_places(places, &limits);
         for (places, unauthenticated_ms) in [(1, 1), (100, 1), (176, 2), (500, 6), (8_192, 10)] {

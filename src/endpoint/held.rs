@@ -7,8 +7,8 @@ use super::socket::Socket;
 use crate::slab::{Key, Slab};
 use crate::store::Ticket;
 
-/// The sessions, each with its ticket. Some of them may not be held any more, or be gone, but never the first one. It
-/// is held for [`held_timeout_ms`] at most, so that all of them are no more than what was accepted in that time.
+/// The sessions, each with its ticket. Some of them may have been answered or closed meanwhile, but never the first one.
+/// That one is held for [`held_timeout_ms`] at most, which bounds the queue by what is accepted in that time.
 ///
 /// [`held_timeout_ms`]: crate::http::Limits::held_timeout_ms
 #[derive(Debug, Default)]
@@ -32,8 +32,8 @@ impl HeldAnswers {
         self.0.pop_front().map(|(_, key)| key)
     }
 
-    /// Forgets those at the front that were answered since their time was over, or whose clients are gone: their
-    /// commands stay accepted.
+    /// Forgets the sessions at the front that were answered because they were held for too long, or that are closed: a
+    /// command whose client has gone stays accepted.
     pub(super) fn forget_released<S: Socket>(&mut self, sessions: &Slab<Session<S>>) {
         while self.0.front().is_some_and(|entry| !waits(entry, sessions)) {
             self.0.pop_front();

@@ -1,23 +1,23 @@
-//! Who holds bytes for longer than a turn, and who gives up what it holds when that is too much in all.
+//! Bytes that sessions hold for longer than a turn, and which session gives up its own when all hold too much.
 //!
-//! The order is that of eviction: all who have not authenticated go before any client does. Of either, the one
-//! that holds most goes first; sizes within a factor of two are alike, and of those it is the one that has held its
-//! bytes for longest. So a crowd cannot have a command shed by holding a little less than the command does.
+//! The order is that of eviction: unauthenticated sessions before any client. Of either, the one that holds most goes
+//! first; sizes within a factor of two are alike, and of those it is the one that has held its bytes for longest. So
+//! many connections cannot have a command shed by each holding a little less than the command does.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 /// Bytes held for all sessions together: incomplete requests, and answers that are not read. Slack's requests
-/// usually arrive in one piece and its answers are read at once, so that neither is held. Who holds no more than
-/// the part that comes to it, which is this divided by the places, is let be and not counted, so that it may be
-/// twice as much in all.
+/// usually arrive in one piece and its answers are read at once, so that neither is held. A session
+/// that holds no more than its part, which is this divided by the places, is not counted, so that all may hold twice
+/// as much.
 pub(crate) const HELD_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// What a command takes up at most, head and content. Holders of less are all alike, and the one that has held
-/// for longest goes first: none of them keeps a command from coming in two pieces.
+/// The most that a command takes, head and content. Sessions that hold less are alike, and the one that has held its
+/// bytes for longest goes first: a command that arrives in two pieces outlasts them.
 const COMMAND_BYTES_MAX: usize = 32 * 1024;
 
-/// Where a holder stands among all: the greatest is the first to give up what it holds.
+/// The order among sessions: the greatest is the first to give up what it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Rank {
     is_unauthenticated: bool,
@@ -41,7 +41,7 @@ pub(crate) struct Holders {
 }
 
 impl Holders {
-    /// None of so many places.
+    /// No session of so many places holds more than its part.
     pub(crate) fn among(places: usize) -> Self {
         Self {
             part: HELD_BYTES_MAX / places.max(1),
@@ -52,7 +52,7 @@ impl Holders {
         }
     }
 
-    /// Takes note of how much the session in a slot holds now, and has held when this was last told.
+    /// The session in a slot holds `bytes` now, and held `before` at the last update.
     pub(crate) fn update(&mut self, slot: u32, is_client: bool, before: usize, bytes: usize) {
         if before.max(bytes) <= self.part {
             return;
@@ -84,7 +84,7 @@ impl Holders {
         Some(rank)
     }
 
-    /// The slot of the session that has to give up what it holds, while they hold too much.
+    /// The slot of the session that has to give up what it holds, while all hold too much.
     pub(crate) fn first_to_go(&self) -> Option<u32> {
         let (_, slot) = self.order.last_key_value()?;
         self.is_excessive().then_some(*slot)

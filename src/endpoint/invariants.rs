@@ -1,4 +1,4 @@
-//! What holds of the sessions between any two turns.
+//! The invariants of the sessions between any two turns.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use super::sessions::Sessions;
 use super::socket::Socket;
 
 impl<S: Socket> Sessions<S> {
-    /// What holds between any two turns.
+    /// Asserts the invariants between any two turns.
     pub(crate) fn check(&self) {
         assert!(self.len() <= self.capacity(), "more than there are places");
         assert!(self.staged.len() == 0 && self.resumed.is_empty());
@@ -21,10 +21,13 @@ impl<S: Socket> Sessions<S> {
         for (key, session) in self.table.slots().iter() {
             let turns = turns.get(&key.to_u64()).copied().unwrap_or(0);
             assert_eq!(turns, usize::from(session.queued));
-            // One that comes while the bot stops is taken for readable before the kernel has told.
+            // A session that begins during a stop is read before an event has told that it is readable.
             let is_told = !self.is_draining || session.connection.has_backlog();
             let is_forgotten = session.has_more() && !session.queued && !session.is_blocked();
-            assert!(!(is_told && is_forgotten), "what it has is forgotten");
+            assert!(
+                !(is_told && is_forgotten),
+                "a session with more to read is in no queue"
+            );
         }
         self.check_held();
     }

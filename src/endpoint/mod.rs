@@ -1,6 +1,6 @@
-//! An address that the bot serves: who is let in, the sessions, and who goes when places run out.
+//! An address that the bot serves: its listeners, its sessions, and which of them is evicted when places run out.
 //!
-//! The public address and the one for metrics are two of these. Sockets are behind [`socket`].
+//! The public and the admin address are two of these. Sockets are behind [`socket`].
 
 pub(crate) mod admission;
 pub(crate) mod backlog;
@@ -86,7 +86,7 @@ impl<L: Listener> Endpoint<L> {
         timeouts.into_iter().flatten().min()
     }
 
-    /// Answers all that waits for this ticket, or for one before it.
+    /// Answers the commands that wait for this ticket, or for one before it.
     pub(crate) fn release(
         &mut self,
         ticket: Ticket,
@@ -98,7 +98,7 @@ impl<L: Listener> Endpoint<L> {
         self.sessions.transmit();
     }
 
-    /// Takes in the connections that wait.
+    /// Accepts the connections that wait.
     pub(crate) fn accept(&mut self, turn: &mut Turn<'_, impl Service>) {
         self.admission.accept(&mut self.sessions, turn);
     }
@@ -114,14 +114,14 @@ impl<L: Listener> Endpoint<L> {
         self.accept(turn);
     }
 
-    /// A stop begins: the next call of [`Self::accept`] is the last one that takes connections in, and each session
-    /// ends with its next answer.
+    /// A stop begins: the next call of [`Self::accept`] is the last one that accepts connections, and each session ends
+    /// with its next answer.
     pub(crate) fn drain(&mut self) {
         self.admission.drain();
         self.sessions.drain();
     }
 
-    /// Whether a stop has nothing more to read here.
+    /// Whether a stop has read all that clients have sent here.
     pub(crate) fn is_drained(&self) -> bool {
         self.admission.is_closed() && !self.sessions.has_work()
     }
@@ -130,7 +130,7 @@ impl<L: Listener> Endpoint<L> {
         self.admission.counts()
     }
 
-    /// What holds between any two turns. All of it is looked at while there is little of it.
+    /// The invariants between any two turns; of many sessions they would take too long.
     #[cfg(any(test, debug_assertions))]
     pub(crate) fn check(&self) {
         if self.sessions.len() <= CHECKED_MAX {

@@ -9,35 +9,36 @@ use crate::http::{CloseReason, Connection, Limits, Request, Response, Staging};
 use crate::slab::Key;
 use crate::time::Tick;
 
-/// After so many requests in a row that nobody has signed, a client is a stranger again: whoever has overheard
-/// one signed request could keep places for ever.
+/// After so many unsigned requests in a row a client counts as unauthenticated again: otherwise an attacker who
+/// replays one signed request could keep places for ever.
 const UNSIGNED_MAX: u8 = 64;
 
 /// What a session's turn has left behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
-    /// Nothing to do until the next event.
+    /// There is nothing to do until the next event.
     Waiting,
-    /// Work left for the next turn.
+    /// There is more to do in the next turn.
     Again,
     /// The connection is over.
     Over,
 }
 
-/// What may become of a session when somebody waits for its place. The ticks say since when.
+/// Whether a session may be evicted when a connection waits for a place. The ticks say since when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Idleness {
-    /// At work, or only just done with it.
+    /// It works on a request, or has finished one a moment ago: it is not evicted.
     Busy,
-    /// Waits for a request, and long enough to go.
+    /// It has waited for a request for longer than the grace.
     Idle(Tick),
-    /// Waits in vain, for the rest of a request, for its answers to be read or for the peer to close.
+    /// It has waited for longer than the grace: for the rest of a request, for its answers to be read, or for the peer
+    /// to close.
     Stalled(Tick),
-    /// At work, but only on requests that nobody has signed.
+    /// It is busy, but none of its requests was signed.
     Unsigned(Tick),
 }
 
-/// A socket, its connection's state, and what the kernel has told about both.
+/// A socket, the state of the HTTP connection on it, and what events have told of it.
 #[derive(Debug)]
 pub(crate) struct Session<S> {
     socket: S,
@@ -51,7 +52,7 @@ pub(crate) struct Session<S> {
     /// while something waits to be read, the next tick; perhaps earlier.
     pub(crate) timer: Key,
     pub(crate) armed: Tick,
-    /// Whether the session already waits for its turn.
+    /// Whether the session is in a queue of turns.
     pub(crate) queued: bool,
     /// Sticky: set by an event, cleared when the socket had no more.
     readable: bool,
@@ -60,11 +61,11 @@ pub(crate) struct Session<S> {
     read_closed: bool,
     /// Our own FIN is sent; what the peer still sends is dropped.
     shut: bool,
-    /// No request of its has been authenticated yet, or none for long.
+    /// None of its requests was authenticated, or none of its last [`UNSIGNED_MAX`].
     pub(crate) is_unauthenticated: bool,
-    /// Requests answered since one was authenticated.
+    /// Requests answered since the last authenticated one.
     unsigned: u8,
-    /// One has been answered.
+    /// A request has been answered.
     is_served: bool,
 }
 
@@ -126,7 +127,7 @@ impl<S: Socket> Session<S> {
         staging: &mut Staging,
     ) -> Progress {
         self.connection.release(response, now, limits, staging);
-        // What the kernel has told meanwhile it does not tell again.
+        // Events are edge-triggered: what they told while the answer was held is not told again.
         if self.has_more() {
             Progress::Again
         } else {
@@ -145,21 +146,21 @@ impl<S: Socket> Session<S> {
         }
     }
 
-    /// Whether it has its turn at what the client has sent, and may find there what it waits for. Bytes that are only
-    /// dropped are no reason to wait: there may be no end of them.
+    /// Whether it is about to read what it waits for. Bytes that would be discarded are no reason to wait: a client could
+    /// send them without end.
     pub(crate) const fn is_to_be_read(&self) -> bool {
         let is_read = !self.is_blocked() && !self.is_held();
         self.queued && is_read && self.connection.close_reason().is_none()
     }
 
-    /// Whether the client of a stopping server is still owed something: an answer, the rest of one, or
-    /// a moment in which to send the request that it has begun.
+    /// Whether a stop waits for this client: to send it an answer or the rest of one, or for a moment in which it can
+    /// send the rest of a request.
     pub(crate) const fn is_unfinished(&self) -> bool {
         self.is_blocked() || !self.shut
     }
 
-    /// How the session stands. Whoever trickles a request is not busy for that: it is the request as a
-    /// whole that has to come in time.
+    /// Whether it may be evicted. A client that sends a request byte by byte is not busy for that: the request as a whole
+    /// has to arrive in time.
     pub(crate) fn idleness(&self, now: Tick, limits: &Limits, grace: EvictionGrace) -> Idleness {
         if self.is_held() {
             return Idleness::Busy;
@@ -178,7 +179,7 @@ impl<S: Socket> Session<S> {
         }
     }
 
-    /// Whether the kernel holds bytes of the client's that no event has told of yet.
+    /// Whether the kernel holds bytes of the client that no event has told of yet.
     pub(crate) fn has_unread(&self) -> bool {
         self.socket.peek(&mut [0]).is_ok_and(|len| len > 0)
     }
@@ -307,16 +308,17 @@ impl<S: Socket> Session<S> {
         Ok(())
     }
 
-    /// Before the socket goes: what the client has not read goes with it. The kernel would keep it for minutes, as
-    /// a connection that belongs to no process, and without the bound of our places.
+    /// Before the socket is closed: if the client has not read its answers, they are dropped by a reset. Otherwise the
+    /// kernel would keep them for minutes in an orphaned connection (tcp(7), tcp_max_orphans), which no limit of
+    /// ours counts.
     pub(crate) fn prepare_close(&self) {
         if self.is_blocked() {
-            // Without it the connection ends as well, though later.
+            // If this fails, the kernel ends the connection as well, though later.
             let _ = self.socket.reset_on_close();
         }
     }
 
-    /// Ends what has lasted too long.
+    /// The deadline has passed: ends what has lasted too long.
     pub(crate) fn handle_timeout(
         &mut self,
         limits: &Limits,
@@ -324,7 +326,7 @@ impl<S: Socket> Session<S> {
         turn: &mut Turn<'_, impl Service>,
     ) -> Progress {
         if self.is_blocked() && !self.is_held() {
-            // The client may have read while it was this process that was held up.
+            // The client may have read its answers while this process was stopped.
             return match self.flush() {
                 Ok(()) if !self.is_blocked() => Progress::Again,
                 _ => Progress::Over,

@@ -1,4 +1,4 @@
-//! The sessions of an address, and a turn's work on them: read, answer, end, send.
+//! The sessions of an address, and a turn's work on them: receive, expire, release, transmit.
 
 use std::io;
 
@@ -27,7 +27,7 @@ pub(crate) struct Sessions<S: Socket> {
     pub(super) turns: Turns,
     /// Sessions whose answers wait for a commit.
     pub(super) held: HeldAnswers,
-    /// Sessions whose socket takes bytes again.
+    /// Blocked sessions whose socket has become writable.
     pub(super) resumed: Vec<Key>,
     evictor: Evictor,
     pub(super) reader: Reader,
@@ -75,7 +75,7 @@ impl<S: Socket> Sessions<S> {
         !self.turns.is_empty() || self.table.holds_too_much()
     }
 
-    /// How many clients are still owed something.
+    /// How many clients a stop waits for.
     pub(crate) fn unfinished(&self) -> usize {
         let sessions = self.table.slots().iter();
         sessions
@@ -87,10 +87,10 @@ impl<S: Socket> Sessions<S> {
         self.table.poll_timeout()
     }
 
-    /// Takes in a connection that was accepted.
+    /// Begins a session on a connection that was accepted.
     ///
     /// # Errors
-    /// The system has no room to watch it: it is closed.
+    /// The kernel has no memory to register it: it is closed.
     pub(crate) fn admit(&mut self, socket: S, now: Tick) -> io::Result<()> {
         let limits = self.reader.limits();
         let key = self.table.insert(socket, Connection::new(now, limits));
@@ -109,7 +109,7 @@ impl<S: Socket> Sessions<S> {
         registered
     }
 
-    /// Closes a session to make room for another, if there is one that may be closed.
+    /// Evicts a session to make room for another. `false`: none may be evicted.
     pub(crate) fn make_room(&mut self, turn: &mut Turn<'_, impl Service>) -> bool {
         let (sessions, limits) = (self.table.slots(), self.reader.limits());
         let Some(index) = self.evictor.choose(sessions, limits, turn.now.tick) else {
@@ -120,8 +120,8 @@ impl<S: Socket> Sessions<S> {
         true
     }
 
-    /// Answers an incomplete request with a status that says that it is given up, if the kernel takes that at once: a
-    /// connection that is about to be closed waits for no client to read.
+    /// Answers the incomplete request of a session that is evicted, if the kernel takes the answer at once: eviction does
+    /// not wait for a client to read.
     fn answer_incomplete(&mut self, index: u32, turn: &mut Turn<'_, impl Service>) {
         let Some((_, session)) = self.table.at_mut(index) else {
             return;
@@ -173,7 +173,7 @@ impl<S: Socket> Sessions<S> {
         self.staged.begin(now.unix);
     }
 
-    /// Takes note of an event. One for a session that is gone finds nothing.
+    /// Takes note of an event. One for a session that is closed has no effect.
     pub(crate) fn on_ready(&mut self, key: Key, event: Readiness) {
         let Some(session) = self.table.get_mut(key) else {
             return;
@@ -203,7 +203,7 @@ impl<S: Socket> Sessions<S> {
     /// Gives the sessions whose turn it is one turn each: one read, and the answers to what is complete.
     pub(crate) fn receive(&mut self, turn: &mut Turn<'_, impl Service>) {
         self.resume();
-        // What the last turn could not send is held since its end.
+        // Answers that the last turn could not send count as held since its end.
         self.shed_excess(turn);
         let mut round = self.turns.begin_round();
         while let Some((key, quota)) = self.turns.next(&mut round) {
@@ -233,8 +233,8 @@ impl<S: Socket> Sessions<S> {
         self.book(key, start, turn);
     }
 
-    /// Ends what has lasted too long, as far as the budget goes. What had arrived in time is read first, if it takes
-    /// some turns.
+    /// Ends what has lasted too long, as far as the budget goes. What had arrived in time is read first, even if that
+    /// takes several turns.
     pub(crate) fn expire(&mut self, turn: &mut Turn<'_, impl Service>, budget: &mut usize) {
         while let Some(key) = self.table.expire(self.known, budget) {
             let limits = self.reader.limits();
@@ -256,7 +256,7 @@ impl<S: Socket> Sessions<S> {
                 }
                 is_resumed = progress == Progress::Again;
             }
-            // The deadline has moved since the timer was set: that is all it costs to move it.
+            // The deadline may have moved since the timer was set: moving it costs nothing but this expiry.
             let deadline = session.deadline(limits);
             self.table.rearm(key, deadline);
             if is_resumed {
@@ -267,7 +267,7 @@ impl<S: Socket> Sessions<S> {
         self.held.forget_released(self.table.slots());
     }
 
-    /// Books what a session has staged from `start` on and what it holds.
+    /// Assigns to a session what was staged from `start` on, and books what it holds.
     fn book(&mut self, key: Key, start: usize, turn: &mut Turn<'_, impl Service>) {
         let Some(session) = self.table.get_mut(key) else {
             return;
@@ -281,8 +281,8 @@ impl<S: Socket> Sessions<S> {
         self.shed_excess(turn);
     }
 
-    /// Has sessions give up what they hold while it is too much in all: a few for each read, since each holds more
-    /// than its part.
+    /// Sheds what sessions hold while all together hold too much: a few sessions for each read, since each holds more than
+    /// its part.
     fn shed_excess(&mut self, turn: &mut Turn<'_, impl Service>) {
         while let Some(index) = self.table.first_to_shed() {
             self.shed(index, turn);
@@ -293,7 +293,7 @@ impl<S: Socket> Sessions<S> {
         turn.service.on_fault(http::Error::Overloaded, turn.now);
         let reads = |session: &(Key, &mut Session<S>)| !session.1.is_blocked();
         let Some((key, session)) = self.table.at_mut(index).filter(reads) else {
-            // It does not read what it was answered: another answer would only be held as well.
+            // The client does not read its answers: another answer would only be held as well.
             return self.close(index);
         };
         let start = self.staged.end();
@@ -313,8 +313,8 @@ impl<S: Socket> Sessions<S> {
         self.held.waiting(self.table.slots())
     }
 
-    /// What waits for this ticket, or for one before it, is kept now, or cannot be: answers all of it. What has come
-    /// behind has its turn.
+    /// The batches up to this ticket are kept, or cannot be: answers the commands that wait for them. Requests that were
+    /// pipelined behind those have their turn.
     pub(crate) fn release(
         &mut self,
         ticket: Ticket,
@@ -326,7 +326,7 @@ impl<S: Socket> Sessions<S> {
         self.release_with(ticket, answer, turn);
     }
 
-    /// Answers all that waits still, and has it taken back: nothing is waited for any more.
+    /// Withdraws and answers all commands that still wait: a stop waits for the store no longer.
     pub(crate) fn withdraw_held(&mut self, turn: &mut Turn<'_, impl Service>) {
         let now = turn.now;
         let answer = |service: &mut _, hold| Service::withdraw(service, hold, now);
@@ -344,7 +344,7 @@ impl<S: Socket> Sessions<S> {
             let Some(session) = self.table.get_mut(key) else {
                 continue;
             };
-            // One whose time was over has been answered already.
+            // It may have been answered already, because it was held for too long.
             let Some(hold) = session.connection.hold().filter(is_due) else {
                 continue;
             };
@@ -359,18 +359,18 @@ impl<S: Socket> Sessions<S> {
         self.held.forget_released(self.table.slots());
     }
 
-    /// Sends what waited for sockets that take bytes again: first of all, since their clients may have sent more.
+    /// Sends unsent answers on sockets that have become writable. Before reading: those clients may have sent more.
     fn resume(&mut self) {
         let mut resumed = std::mem::take(&mut self.resumed);
         for key in resumed.drain(..) {
-            // One whose time was over has been looked at already, and may have staged its last answer since.
+            // `expire` may have sent its answers already and staged its last one since.
             let blocked = |session: &&mut Session<S>| session.is_blocked();
             let Some(session) = self.table.get_mut(key).filter(blocked) else {
                 continue;
             };
             match session.flush() {
                 Err(_) => self.remove(key),
-                // Requests that were already buffered get their turn without a new event.
+                // Requests that are buffered here have their turn: no event will tell of them.
                 Ok(()) if !session.is_blocked() => {
                     self.activate(key);
                     self.table.book(key, self.reader.limits());

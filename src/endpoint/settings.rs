@@ -6,9 +6,9 @@ use crate::http::Limits;
 /// What one address differs from the other in.
 pub(crate) struct Settings {
     pub(crate) role: Role,
-    /// The places, as an operator knows them.
+    /// What limits the places, as an operator knows it.
     pub(crate) places: &'static str,
-    /// How many there are.
+    /// How many places there are.
     pub(crate) capacity: usize,
     pub(crate) limits: Limits,
     /// Sessions of each kind that have a turn at most, in one turn of the loop: new input, more input, closed by

@@ -7,19 +7,19 @@ use super::source::Source;
 
 /// A connection's socket. None of its calls waits.
 pub(crate) trait Socket: Read + Write {
-    /// What tells of readiness.
+    /// Where sockets are registered for readiness events.
     type Registry;
 
-    /// Has the registry tell of what becomes possible, once for each change.
+    /// Registers it for edge-triggered readiness events, with `source` as their token.
     fn register(&mut self, registry: &Self::Registry, source: Source) -> io::Result<()>;
 
-    /// Reads without taking away.
+    /// Reads without consuming (MSG_PEEK).
     fn peek(&self, buffer: &mut [u8]) -> io::Result<usize>;
 
-    /// Says that nothing more will be written.
+    /// Sends a FIN: nothing more will be written.
     fn half_close(&self) -> io::Result<()>;
 
-    /// Has its end reset the connection and drop what the client has not taken.
+    /// When it is closed, the connection is reset and what the client has not acknowledged is dropped (SO_LINGER 0).
     fn reset_on_close(&self) -> io::Result<()>;
 }
 
@@ -33,7 +33,7 @@ pub(crate) trait Listener {
     fn local_addr(&self) -> io::Result<SocketAddr>;
 }
 
-/// What an event tells of a socket.
+/// What a readiness event tells of a socket.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Readiness {
     pub(crate) readable: bool,

@@ -1,20 +1,20 @@
-//! What an event may be about.
+//! The sources of readiness events.
 
 use crate::slab::Key;
 
-/// Whom a socket serves.
+/// Which address a socket belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// Slack, and what stands in front of the bot.
+    /// The public address (`--listen`): Slack, and the proxies through which it comes.
     Public,
-    /// Those who watch it.
+    /// The admin address (`--metrics-listen`): scrapers and probes.
     Admin,
 }
 
 /// The source of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// A thread outside the loop wants it to look around.
+    /// Another thread has woken the loop.
     Waker,
     /// The listener of this index.
     Listener(Role, usize),

@@ -12,7 +12,7 @@ use crate::timing_wheel::TimingWheel;
 pub(super) struct SessionTable<S> {
     slab: Slab<Session<S>>,
     timers: TimingWheel<Key>,
-    /// Those that hold bytes of incomplete requests or of answers that are not read.
+    /// Sessions that hold bytes of incomplete requests or of unread answers.
     holders: Holders,
 }
 
@@ -47,7 +47,7 @@ impl<S: Socket> SessionTable<S> {
     /// Adds a session.
     pub(super) fn insert(&mut self, socket: S, connection: Connection) -> Key {
         let deadline = connection.deadline();
-        // The timer needs the session's key and the session the timer's.
+        // The timer needs the session's key, and the session the timer's.
         let placeholder = Key::from_parts(u32::MAX, 0);
         let session = Session::new(socket, connection, placeholder);
         let key = self.slab.insert(session);

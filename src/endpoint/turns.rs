@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 
 use crate::slab::Key;
 
-/// Sessions in one turn of the loop that are read in full. However many have as much to send, and whatever it is, a
-/// command does not wait for them.
+/// Sessions that are read in full in one turn of the loop. However many clients have that much to send, a command does
+/// not wait for them.
 const BULK_SESSIONS_PER_TURN: usize = 16;
 
 /// Sessions that have their turn before the answers of all of them go out: a flood on every connection
@@ -33,11 +33,11 @@ pub(super) struct Turns {
     max: usize,
     /// Sessions whose socket has become readable.
     active: VecDeque<Key>,
-    /// Sessions that have had a turn and have more to read or to answer. Clients do not queue behind all that have not
-    /// authenticated, however many those are and however much they send; nor do those behind clients, since a new
-    /// connection of Slack's is one of them.
+    /// Sessions that have had a turn and have more to read or to answer. Clients do not queue behind unauthenticated
+    /// sessions, however many those are; nor do those behind clients, since a new connection of Slack's is
+    /// unauthenticated.
     bulk_clients: VecDeque<Key>,
-    bulk_others: VecDeque<Key>,
+    bulk_unauthenticated: VecDeque<Key>,
     /// Sessions whose clients have closed their side.
     leaving: VecDeque<Key>,
 }
@@ -48,7 +48,7 @@ pub(super) struct Round {
     quota: Quota,
     active: usize,
     bulk_clients: usize,
-    bulk_others: usize,
+    bulk_unauthenticated: usize,
     leaving: usize,
 }
 
@@ -59,13 +59,13 @@ impl Turns {
             max,
             active: VecDeque::new(),
             bulk_clients: VecDeque::new(),
-            bulk_others: VecDeque::new(),
+            bulk_unauthenticated: VecDeque::new(),
             leaving: VecDeque::new(),
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        let is_bulk_empty = self.bulk_clients.is_empty() && self.bulk_others.is_empty();
+        let is_bulk_empty = self.bulk_clients.is_empty() && self.bulk_unauthenticated.is_empty();
         self.active.is_empty() && is_bulk_empty && self.leaving.is_empty()
     }
 
@@ -78,7 +78,7 @@ impl Turns {
     pub(super) fn push_bulk(&mut self, key: Key, is_client: bool) {
         match is_client {
             true => self.bulk_clients.push_back(key),
-            false => self.bulk_others.push_back(key),
+            false => self.bulk_unauthenticated.push_back(key),
         }
     }
 
@@ -92,14 +92,14 @@ impl Turns {
     pub(super) fn begin_round(&self) -> Round {
         let bulk_max = BULK_SESSIONS_PER_TURN.min(self.max);
         // Half of them each, if there are enough of both.
-        let others = self.bulk_others.len().min(bulk_max / 2);
-        let bulk_clients = self.bulk_clients.len().min(bulk_max - others);
+        let unauthenticated = self.bulk_unauthenticated.len().min(bulk_max / 2);
+        let bulk_clients = self.bulk_clients.len().min(bulk_max - unauthenticated);
         let are_few = self.active.len() + self.leaving.len() <= BULK_SESSIONS_PER_TURN;
         Round {
             quota: if are_few { Quota::Full } else { Quota::Command },
             active: self.active.len().min(self.max),
             bulk_clients,
-            bulk_others: self.bulk_others.len().min(bulk_max - bulk_clients),
+            bulk_unauthenticated: self.bulk_unauthenticated.len().min(bulk_max - bulk_clients),
             leaving: self.leaving.len().min(LEAVING_PER_TURN).min(self.max),
         }
     }
@@ -109,7 +109,11 @@ impl Turns {
         let queues = [
             (&mut round.active, &mut self.active, round.quota),
             (&mut round.bulk_clients, &mut self.bulk_clients, Quota::Full),
-            (&mut round.bulk_others, &mut self.bulk_others, Quota::Full),
+            (
+                &mut round.bulk_unauthenticated,
+                &mut self.bulk_unauthenticated,
+                Quota::Full,
+            ),
             (&mut round.leaving, &mut self.leaving, round.quota),
         ];
         for (left, queue, quota) in queues {
@@ -123,7 +127,7 @@ impl Turns {
 
     #[cfg(any(test, debug_assertions))]
     pub(super) fn iter(&self) -> impl Iterator<Item = &Key> {
-        let bulk = self.bulk_clients.iter().chain(&self.bulk_others);
+        let bulk = self.bulk_clients.iter().chain(&self.bulk_unauthenticated);
         self.active.iter().chain(bulk).chain(&self.leaving)
     }
 }
