@@ -1,4 +1,4 @@
-//! What the bot logs of requests, commands and replies: a line for each while they are few, a sum of the rest.
+//! What the bot logs of requests, commands and replies: one line for each, and beyond a limit one line with their sum.
 
 use log::{Level, debug, info, log, log_enabled, warn};
 
@@ -8,8 +8,8 @@ use crate::slack::invocation::Sender;
 use crate::telemetry::tally::Tally;
 use crate::time::{Now, Seconds, Tick};
 
-/// Lines for single commands and replies: more than people can send, and still a small part of the
-/// time that a flood takes. Beyond so many of each there is one line a second.
+/// Lines for single commands and for single replies in one period: more than people can send, and a small part of the
+/// time that a flood takes. Beyond that, one line a period has their sum.
 const TRAFFIC_LINES_PER_PERIOD: u32 = 250;
 const TRAFFIC_PERIOD_MS: u64 = 1_000;
 
@@ -21,7 +21,7 @@ const FAILURES_PERIOD_MS: u64 = 10_000;
 const COMMANDS_ACCEPTED: usize = 0;
 const REPLIES_DELIVERED: usize = 1;
 
-/// The limits of the lines, and the sums of what had none.
+/// The limits on lines, and the sums of what had none.
 pub(super) struct ActivityLog {
     refusals: Refusals,
     traffic: Tally<2>,
@@ -62,7 +62,7 @@ impl ActivityLog {
         }
     }
 
-    /// An attempt at a reply has come to this.
+    /// An attempt at a reply has this outcome.
     pub(super) fn attempted(&mut self, attempt: &Attempt<'_>, now: Now) {
         let Attempt {
             number,
@@ -148,7 +148,7 @@ pub(super) struct Accepted<'a> {
 pub(super) struct Attempt<'a> {
     pub(super) number: u32,
     pub(super) verdict: Verdict,
-    /// The receiver's answer or the failure, for people.
+    /// The receiver's answer or the failure, for the log.
     pub(super) detail: &'a str,
     /// Whether it was an attempt at an apology.
     pub(super) was_apology: bool,

@@ -1,4 +1,4 @@
-//! A request to `/slack`: verified, and read as what Slack asks for.
+//! Requests to `/slack`: verified, and read as a command.
 
 use log::{Level, debug, log_enabled};
 
@@ -15,13 +15,13 @@ use crate::time::{Now, Tick};
 
 /// What a request asks for.
 pub(super) enum Asked<'a, 'r> {
-    /// Slack looks whether the certificate of this address is good.
+    /// Nothing: Slack checks the certificate of this address.
     CertificateCheck,
-    /// The usage of a command, or of all.
+    /// How a command is used; the response says it.
     Usage(Response),
     /// A reply.
     Command(Command<'a, 'r>),
-    /// Nothing that can be answered.
+    /// Nothing that the bot can do, for this reason.
     Refused(Refusal),
 }
 
@@ -32,7 +32,7 @@ pub(super) struct Command<'a, 'r> {
     pub(super) text: &'a str,
     pub(super) response_url: ResponseUrl<'a>,
     pub(super) sender: Sender<'r>,
-    /// When the `response_url` stops serving.
+    /// When the `response_url` expires.
     pub(super) expires_at: Tick,
 }
 
@@ -121,7 +121,7 @@ impl CommandReader {
     }
 }
 
-/// When the `response_url` of a command stops serving: it counts from Slack's stamp.
+/// When the `response_url` of a command expires, which counts from Slack's timestamp.
 fn expiry(verified: Verified<'_>, now: Now) -> Tick {
     let stamped_ms = verified.timestamp_secs.saturating_mul(1000);
     let age_ms = now.unix.0.saturating_sub(stamped_ms);
@@ -135,7 +135,7 @@ pub(super) fn is_get_check(request: &Request<'_>) -> bool {
         .is_some_and(|query| invocation::is_certificate_check(query.as_bytes()))
 }
 
-/// Whether the content is a form by its own account; parameters such as a charset do not matter.
+/// Whether Content-Type says that the content is a form, or is absent; parameters such as a charset are ignored.
 fn says_form(request: &Request<'_>) -> bool {
     const FORM: &[u8] = b"application/x-www-form-urlencoded";
     match request.fields.unique("content-type") {

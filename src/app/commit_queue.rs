@@ -1,4 +1,5 @@
-//! Between a command that is accepted and its acknowledgement: the batch that a store has to keep first.
+//! Between a command that is accepted and its acknowledgement: the batch that collects for the store, and the jobs that
+//! wait to be kept.
 
 use std::collections::VecDeque;
 
@@ -44,12 +45,12 @@ impl Default for CommitQueue {
 }
 
 impl CommitQueue {
-    /// Whether a command may be accepted: it would be kept in time, as far as can be known.
+    /// Whether a command may be accepted: whether it would be kept in time, as far as is known.
     pub(super) fn is_accepting(&self) -> bool {
         self.is_accepting && self.batch.bytes() <= COLLECTED_BYTES_MAX
     }
 
-    /// Adds an accepted job to the batch that collects. What its acknowledgement waits for.
+    /// Adds an accepted job to the batch that collects, and gives what its acknowledgement waits for.
     pub(super) fn accept(&mut self, job: Key, pending: &PendingJob<'_>, now: Tick) -> Hold {
         self.batch.accept(job, pending);
         self.unkept.push_back(Unkept {
@@ -80,7 +81,7 @@ impl CommitQueue {
         (self.ticket - 1, &mut self.batch)
     }
 
-    /// The next job of the batches up to this one, which wait no longer.
+    /// The next job of the batches up to this one.
     pub(super) fn pop(&mut self, ticket: Ticket) -> Option<Unkept> {
         let first = self.unkept.front();
         if first.is_some_and(|first| first.ticket <= ticket) {
@@ -92,7 +93,7 @@ impl CommitQueue {
         None
     }
 
-    /// Takes back an accepted job: out of the batch that collects, or out of what the store knows.
+    /// Withdraws an accepted job: out of the batch that collects, or with an outcome for the store.
     pub(super) fn withdraw(&mut self, job: Key) {
         self.batch.withdraw(job);
     }
@@ -102,8 +103,8 @@ impl CommitQueue {
         self.batch.add(Outcome::Settled { job });
     }
 
-    /// Tells the store what came of an attempt, as far as the next start has to know it. `tries`: those of the job, if
-    /// it is pending still.
+    /// Tells the store the outcome of an attempt, as far as the next start has to know it. `tries` are those of the job,
+    /// if it is still pending.
     pub(super) fn note_verdict(&mut self, job: Key, tries: Option<Tries>, verdict: Verdict) {
         let due = match verdict {
             // An attempt that was not sent does not count.

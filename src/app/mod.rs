@@ -27,10 +27,10 @@ use crate::time::{Now, Tick};
 /// The scheme by which Slack signs; a 401 has to name one (RFC 9110 section 15.5.2).
 const CHALLENGE: &str = "Slack-Signature version=\"v0\"";
 
-/// Expired replies that one [`Bot::poll_delivery`] gives up, at most.
+/// Expired replies that one [`Bot::poll_delivery`] abandons, at most.
 const EXPIRED_PER_POLL_MAX: usize = 256;
 
-/// The heart of torrap: verifies and acknowledges commands, and knows which replies are pending.
+/// Verifies and acknowledges commands, keeps their pending replies, and makes each when it is due.
 pub struct Bot {
     reader: CommandReader,
     delay_ms: u64,
@@ -66,7 +66,7 @@ impl Bot {
             ("GET" | "HEAD", "/readyz") => health::ready(self.condition),
             (_, "/healthz" | "/readyz") => self.not_allowed(request, "GET, HEAD", now),
             ("OPTIONS", "*") => Response::allowing(Status::Ok, "GET, HEAD, POST, OPTIONS"),
-            // A tunnel through us is a method that no resource of ours has.
+            // CONNECT asks for a tunnel (RFC 9110 section 9.3.6): a method that no resource here has.
             ("CONNECT", _) => self.not_allowed(request, "GET, HEAD, POST", now),
             _ => {
                 self.refuse(Refusal::NotFound, request, now);
@@ -147,13 +147,13 @@ impl Bot {
         }
     }
 
-    /// Makes ready what is due, as far as the budget goes, and sums up what was refused.
+    /// Makes ready what is due, as far as the budget goes, and logs the sums whose periods are over.
     pub fn handle_timeout(&mut self, now: Now, budget: &mut usize) {
         self.pending.handle_timeout(now.tick, budget);
         self.log.handle_timeout(now.tick);
     }
 
-    /// Sums up before the end what had no line yet.
+    /// Logs the sums of what had no line yet, before the end.
     pub fn handle_stop(&mut self) {
         self.log.handle_stop();
     }
@@ -173,7 +173,7 @@ impl Bot {
 
     /// The next reply that is due: its attempt begins, and its outcome has to come to [`Self::handle_outcome`].
     pub fn poll_delivery(&mut self, now: Now) -> Option<Delivery> {
-        // All that waited may have expired: that must not take one turn of the loop.
+        // All that are due may have expired: abandoning them must not fill one turn of the loop.
         for _ in 0..EXPIRED_PER_POLL_MAX {
             let (key, job) = self.pending.poll_ready(now.tick)?;
             match job {
@@ -194,7 +194,7 @@ impl Bot {
         None
     }
 
-    /// Settles a job, schedules its next attempt or gives it up.
+    /// Settles a job, schedules its next attempt or abandons it.
     pub fn handle_outcome(&mut self, report: &Report, now: Now) {
         let job = self.pending.jobs().get(report.job);
         let Some((age_ms, was_apology)) = job.map(|job| (job.age_ms(now.tick), job.is_apology))
@@ -215,13 +215,13 @@ impl Bot {
         self.log.attempted(&attempt, now);
     }
 
-    /// From now on a store is told of all that becomes of jobs, the answer to a command is held until it is kept, and
-    /// jobs are numbered from `next` on.
+    /// From now on there is a store: it is told of all that changes jobs, and the answer to a command is held until it has
+    /// kept the job. Jobs are numbered from `next` on.
     pub fn begin_store(&mut self, next: u64) {
         self.pending.begin_store(next);
     }
 
-    /// There is no store any more: what waits for it counts as kept.
+    /// From now on there is no store: jobs that waited for it count as kept.
     pub fn end_store(&mut self, now: Tick) {
         for waited_ms in self.pending.end_store(now) {
             self.counters.note_kept(waited_ms);
@@ -246,8 +246,8 @@ impl Bot {
         self.pending.take_batch()
     }
 
-    /// The jobs of the batches up to this one are kept, or cannot be. In the second case they are taken back:
-    /// their acknowledgements have not gone out, and [`busy`] goes out in their place.
+    /// The jobs of the batches up to this one are kept, or cannot be. In the second case they are withdrawn: their
+    /// commands are not acknowledged but answered [`busy`].
     pub fn handle_stored(&mut self, ticket: Ticket, is_kept: bool, now: Now) {
         while let Some(unkept) = self.pending.queue_mut().and_then(|queue| queue.pop(ticket)) {
             if !is_kept {
@@ -265,11 +265,11 @@ impl Bot {
         }
         match self.pending.jobs().get(Key::from_u64(hold.token)) {
             Some(job) => self.composer.acknowledgement(job.command),
-            None => Response::empty(Status::Ok), // its reply is there already
+            None => Response::empty(Status::Ok), // its reply is delivered already
         }
     }
 
-    /// Takes back a command whose acknowledgement was held for too long, and gives what is answered instead.
+    /// Withdraws a command whose acknowledgement was held for too long, and gives what is answered instead.
     pub fn withdraw_held(&mut self, hold: Hold, now: Now) -> Response {
         let job = Key::from_u64(hold.token);
         if let Some(queue) = self.pending.queue_mut() {
@@ -283,7 +283,7 @@ impl Bot {
         busy()
     }
 
-    /// Takes back a job whose acknowledgement has not gone out, if that was not done before.
+    /// Withdraws a job whose command was not acknowledged, if that was not done before.
     fn withdraw(&mut self, job: Key, why: Withdrawal, now: Now) {
         if self.pending.withdraw(job) {
             self.counters.withdrawn[why as usize] += 1;
@@ -293,8 +293,8 @@ impl Bot {
         }
     }
 
-    /// Takes on a job that an earlier process has acknowledged, whatever the capacity. `None`, and a
-    /// line in the log, if the settings no longer allow its reply.
+    /// Adds a job that an earlier process has acknowledged, whatever the capacity. `None`, and a line in the log, if the
+    /// settings no longer allow its reply.
     pub fn restore(&mut self, number: u64, pending: &PendingJob<'_>, now: Tick) -> Option<Key> {
         self.pending.restore(number, pending, now)
     }
@@ -316,23 +316,23 @@ impl Bot {
         self.pending.undelivered()
     }
 
-    /// Says on `/readyz` from now on whether the bot takes commands.
+    /// From now on `/readyz` says this.
     pub const fn set_condition(&mut self, condition: Condition) {
         self.condition = condition;
     }
 
-    /// What is said on `/readyz`.
+    /// What `/readyz` says.
     #[must_use]
     pub const fn condition(&self) -> Condition {
         self.condition
     }
 
-    /// What has been counted, and for the shell to count on.
+    /// The counters, which the engine advances as well.
     pub const fn counters_mut(&mut self) -> &mut Counters {
         &mut self.counters
     }
 
-    /// The page that Prometheus reads, with what the shell knows of how things stand.
+    /// The page that Prometheus reads, with the figures that the engine knows.
     #[must_use]
     pub fn metrics(&self, shell: Standing<'_>, now: Now) -> String {
         let standing = Standing {

@@ -25,16 +25,16 @@ pub(super) struct NewReply<'a> {
     pub(super) text: &'a str,
     pub(super) response_url: ResponseUrl<'a>,
     pub(super) due: Tick,
-    /// When its `response_url` stops serving.
+    /// When its `response_url` expires.
     pub(super) expires_at: Tick,
 }
 
-/// The replies that are pending: none is lost before it is settled, and with a store none that was acknowledged.
+/// The replies that are pending. Whatever changes a job here is told to the store, if there is one.
 pub(super) struct PendingReplies {
     jobs: Jobs,
     /// The allowed origins as text, to be put before the path of a reply's URL.
     origins: Vec<String>,
-    /// With a store.
+    /// What a store has to be told; `None` without one.
     queue: Option<CommitQueue>,
 }
 
@@ -57,13 +57,13 @@ impl PendingReplies {
         self.jobs.handle_timeout(now, budget);
     }
 
-    /// From now on a store is told of all that becomes of jobs, and jobs are numbered from `next` on.
+    /// From now on there is a store; jobs are numbered from `next` on.
     pub(super) fn begin_store(&mut self, next: u64) {
         self.queue.get_or_insert_default();
         self.jobs.number_from(next as u32);
     }
 
-    /// There is no store any more. The jobs that waited for it count as kept: for how long each has waited, ms.
+    /// From now on there is no store. The jobs that waited for it count as kept; gives for how long each has waited, ms.
     pub(super) fn end_store(&mut self, now: Tick) -> impl Iterator<Item = u64> {
         let mut queue = self.queue.take();
         let unkept = iter::from_fn(move || queue.as_mut()?.pop(Ticket::MAX));
@@ -122,13 +122,14 @@ impl PendingReplies {
         Ok((key, Some(queue.accept(key, &pending, now))))
     }
 
-    /// Schedules a job that is kept now. For how long it has waited for that, ms; `None` if it was withdrawn meanwhile.
+    /// Schedules a job that is kept now, and gives for how long it has waited for that, ms. `None`: it was withdrawn
+    /// meanwhile.
     pub(super) fn keep(&mut self, unkept: &Unkept, now: Tick) -> Option<u64> {
         let is_kept = self.jobs.keep(unkept.job, unkept.due.max(now));
         is_kept.then(|| now.millis_since(unkept.since))
     }
 
-    /// Takes back a job whose command was not acknowledged. `false`: that was done before.
+    /// Withdraws a job whose command was not acknowledged. `false`: that was done before.
     pub(super) fn withdraw(&mut self, job: Key) -> bool {
         let is_there = self.jobs.get(job).is_some();
         if is_there {
@@ -137,7 +138,7 @@ impl PendingReplies {
         is_there
     }
 
-    /// Takes on a job that an earlier process has acknowledged, whatever the capacity. `None`, and a
+    /// Adds a job that an earlier process has acknowledged, whatever the capacity. `None`, and a
     /// line in the log, if the settings no longer allow its reply.
     pub(super) fn restore(
         &mut self,
@@ -153,7 +154,7 @@ impl PendingReplies {
             );
             return None;
         };
-        // No job waits for longer than it lives, whatever a store has read.
+        // Whatever a store has read, no job waits for longer than its lifetime.
         let latest = now.after(LIFETIME_MS);
         let job = NewJob {
             command: index(commands::position(pending.command)),
@@ -168,8 +169,7 @@ impl PendingReplies {
         Some(key)
     }
 
-    /// The next job that is due, of which an attempt begins, and the URL that its reply is posted to; or why it is
-    /// abandoned.
+    /// The next job that is due and the URL that its reply is posted to: its attempt begins. Or why it is abandoned.
     pub(super) fn poll_ready(
         &mut self,
         now: Tick,

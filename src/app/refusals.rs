@@ -1,5 +1,5 @@
-//! What was refused, and how much of it is worth a line in the log: anybody can send bad requests,
-//! nobody may fill a disk with them, nor hide behind them what an operator must see.
+//! Refusals: why a request was not carried out, and how many of them have a line in the log. Any client can send bad
+//! requests; they must neither fill a disk nor hide a line that an operator must see.
 
 use std::fmt;
 
@@ -28,7 +28,7 @@ pub enum Refusal {
     NotFound,
     /// A route, but not for this method: 405.
     MethodNotAllowed,
-    /// Not verified: 401.
+    /// The signature is missing or wrong: 401.
     Unverified(signature::Error),
     /// Verified, and neither a form nor said to be one: 400.
     NotForm,
@@ -36,8 +36,7 @@ pub enum Refusal {
     Unusable(invocation::Error),
     /// A fault in HTTP itself.
     Http(http::Error),
-    /// So old, or so long to be thought about, that its `response_url` expires first: 200, and the person
-    /// is asked to try again.
+    /// Its `response_url` expires before its reply is due: 200, and the person is asked to try again.
     TooLate,
     /// The table of jobs is full: 200, and the person is asked to try again.
     Busy,
@@ -88,8 +87,8 @@ impl Refusal {
         "PROXY protocol",
     ];
 
-    /// How much a kind matters. Only those that come after a right signature are warnings, so that each has
-    /// its cause here and no client can make them up.
+    /// The level of a kind. Only refusals of signed requests are warnings: their cause is on this machine, and no client
+    /// without the secret can cause them.
     #[must_use]
     pub const fn level_of(kind: usize) -> Level {
         match kind {
@@ -131,14 +130,14 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Why a command was taken back that had been accepted and not acknowledged yet.
+/// Why a command was withdrawn that had been accepted and not acknowledged yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Withdrawal {
     /// The store failed to keep it.
     NotKept,
     /// The store did not answer in time.
     HeldTooLong,
-    /// The bot is stopping, and does not wait for the store any more.
+    /// A stop waits for the store no longer.
     Stop,
 }
 
@@ -171,7 +170,7 @@ impl Refusals {
         }
     }
 
-    /// When [`Self::poll_sums`] has something to say; never while there was no flood.
+    /// When [`Self::poll_sums`] must be called next; `None` while every refusal had its line.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Tick> {
         self.0.poll_timeout()
@@ -238,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_anybody_can_cause_takes_no_line_from_a_warning() {
+    fn a_flood_of_one_kind_takes_no_line_from_another() {
         let mut refusals = Refusals::default();
         for refusal in [
             Refusal::NotFound,

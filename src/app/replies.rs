@@ -1,4 +1,4 @@
-//! What people are shown: replies, acknowledgements and the messages that stand in the place of either.
+//! The messages that people see: replies, acknowledgements, and what is said in place of either.
 
 use log::debug;
 
@@ -8,8 +8,8 @@ use crate::jobs::{Job, Outcome};
 use crate::slab::Key;
 use crate::slack::message::{Message, Visibility};
 
-/// What a person is shown whose reply Slack refuses for what it says. It has nothing of that reply in it, so
-/// that it is not refused for the same reason.
+/// What is posted when Slack refuses a reply because of its content. It has nothing of that reply in it, so that it is
+/// not refused for the same reason.
 const APOLOGY: &str = "Sorry, Slack did not accept my reply. It may have been too long.";
 
 /// A reply that is to be posted, once.
@@ -23,14 +23,14 @@ pub struct Delivery {
     pub body: Vec<u8>,
 }
 
-/// What came of a delivery.
+/// The outcome of a delivery.
 #[derive(Debug)]
 pub struct Report {
     /// The job that it was for.
     pub job: Key,
-    /// What came of it.
+    /// Its outcome.
     pub outcome: Outcome,
-    /// The same for people, without the URL's path.
+    /// The outcome in words, for the log; without the URL's path.
     pub detail: String,
     /// How long the attempt took, in milliseconds.
     pub took_ms: u64,
@@ -40,7 +40,7 @@ pub struct Report {
 pub(super) struct Composer {
     /// Whether the replies of all commands are for the whole channel.
     in_channel: bool,
-    /// The text of the last reply: its memory serves the next one.
+    /// A buffer for the text of a reply.
     text: String,
 }
 
@@ -96,7 +96,7 @@ pub(super) fn too_late() -> Response {
     ephemeral("Your command took too long to reach me, please try again.")
 }
 
-/// A message for the eyes of the person who typed the command, in the acknowledgement itself.
+/// A message that only the person who typed the command sees, in the acknowledgement itself.
 pub(super) fn ephemeral(text: &str) -> Response {
     let mut json = Vec::new();
     Message {

@@ -1,6 +1,6 @@
-//! What the address for metrics serves: `/metrics` and the health checks.
+//! The admin address: `/metrics` and the health checks.
 //!
-//! It has places of its own, so that a crowd at the public address keeps nobody from seeing it, and it stays open
+//! It has places of its own, so that it answers while all places of the public address are taken, and it stays open
 //! while the bot drains.
 
 use super::platform::{Platform, Senders};
@@ -16,8 +16,8 @@ use crate::time::{Now, UnixTime};
 
 /// Connections at this address. A scraper keeps one, a probe opens one each time.
 pub(crate) const CONNECTIONS_MAX: usize = 16;
-/// Connections of this address that have a turn beside those of the public one: a page is several times the work of a
-/// command, and however many ask for it, a command waits for one or two of them.
+/// Sessions of this address that have their turn in one turn of the loop: a page costs several times as much as a command,
+/// and however many clients ask for it, a command waits for one or two pages.
 const SESSIONS_PER_TURN: usize = 1;
 /// Requests of each that are answered in one turn.
 const REQUESTS_PER_TURN: usize = 1;
@@ -35,7 +35,7 @@ pub(super) fn settings(limits: Limits) -> Settings {
     }
 }
 
-/// What is seen there.
+/// The state that its pages show, and what answers them.
 pub(super) struct AdminState<'a, P: Platform> {
     pub(super) bot: &'a Bot,
     pub(super) public: &'a Endpoint<P::Listener>,
@@ -49,7 +49,7 @@ impl<P: Platform> Service for AdminState<'_, P> {
         match (request.method, request.path) {
             ("GET" | "HEAD", "/metrics") => {
                 let store = self.store.state(now.tick);
-                let page = self.bot.metrics(self.standing(store.as_ref()), now);
+                let page = self.bot.metrics(self.figures(store.as_ref()), now);
                 Response::text(page.into_bytes())
             }
             ("GET" | "HEAD", "/healthz") => health::alive(now),
@@ -62,13 +62,13 @@ impl<P: Platform> Service for AdminState<'_, P> {
     }
 
     fn on_fault(&mut self, error: http::Error, _: Now) {
-        log::debug!("refused one who watches: {error}");
+        log::debug!("refused a request at --metrics-listen: {error}");
     }
 }
 
 impl<P: Platform> AdminState<'_, P> {
-    /// What the engine knows of how things stand; the bot adds the rest.
-    fn standing<'a>(&self, store: Option<&'a store::StoreState>) -> Standing<'a> {
+    /// The figures that the engine knows; the bot adds its own.
+    fn figures<'a>(&self, store: Option<&'a store::StoreState>) -> Standing<'a> {
         let counts = self.public.counts();
         let (sender_threads, sender_threads_max) = self.senders.threads();
         Standing {

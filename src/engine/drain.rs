@@ -2,11 +2,11 @@
 
 use crate::time::Tick;
 
-/// How long a stop waits for requests that are incomplete and for clients that do not read, ms: long
-/// enough for an honest client, and one byte of another must not hold up a restart.
+/// How long a stop waits for incomplete requests and for clients that do not read, ms: long enough for a client that
+/// works, and a client that sends one byte and stalls must not delay a restart.
 const STOP_GRACE_MS: u64 = 3_000;
-/// With a store, how long a stop waits for those, and for what came of the attempts that have begun: an
-/// attempt whose outcome is not known is made again.
+/// With a store, how long a stop waits for those and for the outcomes of attempts that have begun: the next start makes
+/// an attempt again whose outcome is not known.
 const KEPT_DRAIN_MS: u64 = 500;
 
 /// How far a stop has come.
@@ -15,11 +15,11 @@ pub(super) struct Drain {
     drain_ms: u64,
     /// Whether what is pending outlives the process.
     is_durable: bool,
-    /// Whether the store has said that the process may leave what it keeps.
+    /// Whether the store has said that the next start finds what it keeps.
     is_recoverable: bool,
-    /// When the stop gives up waiting for replies, once it has begun.
+    /// When the stop ends whatever is left, once it has begun.
     until: Option<Tick>,
-    /// When it gives up waiting for clients; none once it has.
+    /// When it stops waiting for clients; `None` once that has passed.
     grace_until: Option<Tick>,
 }
 
@@ -50,14 +50,14 @@ impl Drain {
         self.until.into_iter().chain(self.grace_until).min()
     }
 
-    /// Gives up waiting for clients when it is time. All that had arrived by `known` is known.
+    /// Stops waiting for clients when it is time. All that had arrived by `known` is known.
     pub(super) fn expire(&mut self, known: Tick) {
         self.grace_until.take_if(|until| known >= *until);
     }
 
     /// Begins, and gives how long it may take, ms.
     pub(super) fn begin(&mut self, now: Tick) -> u64 {
-        // What a store keeps need not be waited for.
+        // Replies that a store keeps are left to the next start.
         let (drain_ms, grace_ms) = match self.is_durable {
             true => (KEPT_DRAIN_MS.min(self.drain_ms), KEPT_DRAIN_MS),
             false => (self.drain_ms, STOP_GRACE_MS),
@@ -67,7 +67,7 @@ impl Drain {
         drain_ms
     }
 
-    /// Nothing outlives the process any more: what is pending is waited for as without a store. Gives for how long, ms.
+    /// Nothing outlives the process any more: pending replies are waited for as without a store. Gives for how long, ms.
     pub(super) const fn give_up_store(&mut self) -> u64 {
         self.is_durable = false;
         self.drain_ms
@@ -83,19 +83,19 @@ impl Drain {
         self.until = Some(known);
     }
 
-    /// Whether it has begun, and what no sender has yet is left to the next start.
+    /// Whether it has begun and leaves replies that no sender has to the next start.
     pub(super) const fn leaves_pending(&self) -> bool {
         self.is_durable && self.has_begun()
     }
 
-    /// Whether it is over. Not by the clock, but by the latest moment whose input is known: what has come in time is
-    /// taken in first, however late it is. `left` is asked only while it lasts: clients are counted one by one.
+    /// Whether it is over, judged by the latest moment whose input is known and not by the clock: what arrived in time is
+    /// read first, however late that is. `left` is called only during a stop, since it counts clients one by one.
     pub(super) fn is_over(&self, left: impl FnOnce() -> Left, known: Tick) -> bool {
         let Some(until) = self.until else {
             return false;
         };
         let left = left();
-        // Whether the next start would find what is kept is known before that is left to it.
+        // Replies are left to the next start only when it is known that it finds them.
         let (awaited, may_leave) = match self.is_durable {
             true => (left.sending, self.is_recoverable),
             false => (left.pending, true),
@@ -106,15 +106,15 @@ impl Drain {
     }
 }
 
-/// What a stop has still to do.
+/// What a stop still waits for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Left {
-    /// Whether nothing more is to be read at the public address.
+    /// Whether all that clients have sent to the public address is read.
     pub(super) is_all_read: bool,
     /// Replies that are pending, and those of them that are with a sender.
     pub(super) pending: usize,
     pub(super) sending: usize,
-    /// Clients that wait for an answer.
+    /// Clients that have an answer or the rest of one to come.
     pub(super) clients: usize,
 }
 

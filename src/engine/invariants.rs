@@ -1,4 +1,4 @@
-//! What holds of an engine between any two turns.
+//! The invariants of an engine between any two turns.
 
 use super::Engine;
 use super::platform::{Platform, Senders};
@@ -6,11 +6,14 @@ use crate::endpoint::Endpoint;
 use crate::time::{Now, Tick};
 
 impl<P: Platform> Engine<P> {
-    /// What holds between any two turns.
+    /// Asserts the invariants between any two turns.
     pub(super) fn check(&self, now: Now) {
         self.public.check();
         self.admin.iter().for_each(Endpoint::check);
-        debug_assert!(!self.bot.has_batch(), "the store has what has collected");
+        debug_assert!(
+            !self.bot.has_batch(),
+            "what has collected is with the store"
+        );
         let is_met = |at: Option<Tick>| at.is_none_or(|at| at > now.tick);
         debug_assert!(is_met(self.senders.poll_timeout()), "the loop would spin");
         debug_assert!(

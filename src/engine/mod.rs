@@ -1,6 +1,6 @@
 //! The loop: what a turn does, in which order, and until when it sleeps.
 //!
-//! One engine runs on the system and on a simulated one. All that it needs of either is a [`Platform`].
+//! The same engine runs on the system and on a simulated one; a [`Platform`] is all that it needs of either.
 
 mod admin;
 mod drain;
@@ -36,14 +36,14 @@ const EXPIRIES_PER_TURN: usize = 4096;
 /// Replies composed and handed to the senders in one turn.
 const DISPATCHES_PER_TURN: usize = 256;
 
-/// What tells a platform which sockets to watch.
+/// Where a platform registers its sockets.
 type Registry<P> = <<<P as Platform>::Listener as Listener>::Socket as Socket>::Registry;
 
 /// The bot, its addresses, its store and its senders.
 pub(crate) struct Engine<P: Platform> {
     pub(crate) platform: P,
     public: Endpoint<P::Listener>,
-    /// The address for metrics, if there is one.
+    /// The admin address, if there is one.
     admin: Option<Endpoint<P::Listener>>,
     bot: Bot,
     store: P::Store,
@@ -62,7 +62,7 @@ pub(crate) struct Parts<P: Platform> {
     pub(crate) bot: Bot,
     pub(crate) store: P::Store,
     pub(crate) senders: P::Senders,
-    /// How many connections the public address may have, and how many of them have their turn before the others.
+    /// How many connections the public address may have, and how many of them have their turn in one turn of the loop.
     pub(crate) connections_max: usize,
     pub(crate) turns_max: usize,
 }
@@ -152,7 +152,7 @@ impl<P: Platform> Engine<P> {
             self.sleep_ms()
         };
         let Polled { events, events_max } = self.platform.poll(timeout_ms)?;
-        // As many as have events at all, and more.
+        // At least as many as the sockets that can have events.
         let sockets = self.public.sessions.len() + events_max;
         self.watermark.end_poll(events, events_max, sockets);
         Ok(())
@@ -189,7 +189,7 @@ impl<P: Platform> Engine<P> {
         deadlines.into_iter().flatten().min()
     }
 
-    /// Takes note of what the poll has told, and of a request to stop.
+    /// Takes note of the poll's events, and of a request to stop.
     fn begin(&mut self, now: Now) {
         // Without a sleep in between, the last turn ends where this one begins.
         self.bot.counters_mut().note_answered(now.tick);
@@ -213,7 +213,7 @@ impl<P: Platform> Engine<P> {
             .begin_turn(now, self.watermark.known_until());
     }
 
-    /// Takes in what has come of the batches that the store was given, and releases the answers that waited for them.
+    /// Takes in the store's events, and releases the answers that waited for its batches.
     fn take_stored(&mut self, now: Now) {
         if !self.drain.is_durable() {
             return;
@@ -236,7 +236,7 @@ impl<P: Platform> Engine<P> {
         }
     }
 
-    /// Answers all that waits for this ticket or for one before it.
+    /// Answers the commands that wait for this ticket or for one before it.
     fn release(&mut self, ticket: Ticket, is_kept: bool, now: Now) {
         self.bot.handle_stored(ticket, is_kept, now);
         let service = &mut self.bot;
@@ -250,10 +250,10 @@ impl<P: Platform> Engine<P> {
         self.public.sessions.receive(&mut Turn { now, service });
     }
 
-    /// Takes in what has come of the senders' attempts.
+    /// Takes in the senders' reports.
     fn collect(&mut self, now: Now) {
         while let Some(report) = self.senders.poll_report(now.tick) {
-            // It may be younger than this turn, and a wait that counts from it must not be shorter.
+            // A fresh clock reading: the attempt may have ended after this turn began, and a backoff counts from its end.
             self.bot.handle_outcome(&report, self.platform.now());
         }
     }
@@ -269,7 +269,7 @@ impl<P: Platform> Engine<P> {
         self.bot.handle_timeout(now, &mut budget);
     }
 
-    /// Gives the store what has collected.
+    /// Submits the batch that has collected to the store.
     fn submit(&mut self, now: Now) {
         if self.bot.has_batch() {
             let (ticket, batch) = self.bot.take_batch();
@@ -277,7 +277,7 @@ impl<P: Platform> Engine<P> {
         }
     }
 
-    /// Takes in the connections that wait.
+    /// Accepts the connections that wait: after `transmit`, so that no connection is evicted whose answer is not written.
     fn accept(&mut self, now: Now) {
         let service = &mut self.bot;
         self.public.accept(&mut Turn { now, service });
@@ -295,14 +295,14 @@ impl<P: Platform> Engine<P> {
             };
             self.senders.enqueue(delivery);
         }
-        // What was too late to be sent is settled here, and the loop may sleep for long.
+        // Replies that were too late are settled above: the store is told before the loop sleeps.
         self.submit(now);
-        // In every turn: what it is to do at its deadline must not depend on anything else, or the loop would
-        // not sleep from that deadline on.
+        // In every turn: if it depended on anything but its deadline, the deadline could stay in the past and the loop
+        // would spin.
         self.senders.submit(now.tick);
     }
 
-    /// Serves the address for metrics, last of all: what is seen there is how the turn has left things.
+    /// Serves the admin address, last of all: its pages show the state after the turn.
     fn serve_admin(&mut self, now: Now) {
         self.platform.notify_watchdog(now.tick);
         let Some(admin) = &mut self.admin else {
@@ -325,18 +325,18 @@ impl<P: Platform> Engine<P> {
         self.store.begin_stop();
         // The turn may have begun a while ago.
         let drain_ms = self.drain.begin(self.platform.now().tick);
-        let patience = Seconds { ms: drain_ms };
-        info!("stopping; replies pending: {pending}, waiting up to {patience} s");
+        let limit = Seconds { ms: drain_ms };
+        info!("stopping; replies pending: {pending}, waiting up to {limit} s");
         self.platform.notify_stopping(pending, drain_ms);
         self.public.drain();
         self.bot.set_condition(Condition::Draining);
         debug!("stopped slackbot");
     }
 
-    /// Nothing is kept any more: what is pending is posted before the end, as without a store.
+    /// The store keeps nothing any more: pending replies are posted before the end, as without a store.
     fn give_up_store(&mut self) {
         warn!(
-            "journal: its directory is gone, and the next start would not find what is owed: it is posted before the end"
+            "journal: its directory is gone and the next start would find nothing; pending replies are posted before the end"
         );
         let now = self.platform.now();
         let drain_ms = self.drain.give_up_store();
@@ -348,11 +348,11 @@ impl<P: Platform> Engine<P> {
         }
     }
 
-    /// The second stop: nothing is waited for any more.
+    /// The second stop: the drain ends at once.
     fn end_drain(&mut self) {
         let pending = self.bot.pending();
         info!("stopping at once; replies pending: {pending}");
-        // Over with this turn, which has heard of all until then.
+        // With this turn, which has read what had arrived until then.
         self.drain.end(self.watermark.known_until());
     }
 
@@ -366,10 +366,10 @@ impl<P: Platform> Engine<P> {
         self.drain.is_over(left, self.watermark.known_until())
     }
 
-    /// The end: how many replies are left undelivered. What a store keeps is not.
+    /// Ends the engine, and returns how many replies are left undelivered. Those that a store keeps are not.
     pub(crate) fn end(&mut self) -> usize {
         let now = self.platform.now();
-        // What is not kept by now is not acknowledged.
+        // A command that is not kept by now is answered "busy".
         if self.public.sessions.has_held() {
             let service = &mut self.bot;
             self.public

@@ -1,4 +1,4 @@
-//! What an engine needs of the world: the system in a running bot, a simulated one in tests.
+//! What an engine needs of its platform: the system in a running bot, a simulated one in tests.
 
 use std::io;
 
@@ -17,26 +17,26 @@ pub(crate) trait Platform {
     /// Both clocks.
     fn now(&self) -> Now;
 
-    /// Sleeps until readiness, a call from outside, or for so many milliseconds; without a number for as long as it
-    /// takes.
+    /// Sleeps until readiness, a wake-up from another thread, or for so many milliseconds; without a time-out for as long
+    /// as it takes.
     ///
     /// # Errors
     /// Nothing can be served any more.
     fn poll(&mut self, timeout_ms: Option<u64>) -> io::Result<Polled>;
 
-    /// What the last poll has told.
+    /// The events of the last poll.
     fn events(&self) -> impl Iterator<Item = (Source, Readiness)>;
 
     /// Whether the bot was asked to stop.
     fn stop(&self) -> Option<Stop>;
 
-    /// Commands are taken from now on.
+    /// Tells the service manager that the bot takes commands.
     fn notify_ready(&mut self, _now: Tick) {}
 
-    /// The bot stops, which may take so long.
+    /// Tells the service manager that the bot stops, which may take so long.
     fn notify_stopping(&mut self, _pending: usize, _timeout_ms: u64) {}
 
-    /// The loop turns.
+    /// Tells the watchdog that the loop turns, if that is due.
     fn notify_watchdog(&mut self, _now: Tick) {}
 
     /// When [`Self::notify_watchdog`] is due.
@@ -45,7 +45,7 @@ pub(crate) trait Platform {
     }
 }
 
-/// How many events a poll has told, and how many it could have.
+/// How many events a poll has returned, and how many it could have.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Polled {
     pub(crate) events: usize,
@@ -55,7 +55,7 @@ pub(crate) struct Polled {
 /// How the bot was asked to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
-    /// With all that is pending answered, or left to the next start.
+    /// After all pending replies are posted, or left to the next start.
     Graceful,
     /// Without waiting for anything.
     AtOnce,
@@ -72,18 +72,18 @@ pub(crate) trait Senders {
     /// Hands over the deliveries of this turn.
     fn submit(&mut self, now: Tick);
 
-    /// What has come of one of them, until `None`.
+    /// The outcome of one of them, until `None`.
     fn poll_report(&mut self, now: Tick) -> Option<Report>;
 
     /// When [`Self::submit`] must be called next, with or without deliveries.
     fn poll_timeout(&self) -> Option<Tick>;
 
-    /// Deliveries whose report is not in yet.
+    /// Deliveries without a report yet.
     fn outstanding(&self) -> usize;
 
-    /// Threads that live, and how many may.
+    /// How many threads there are, and how many there may be.
     fn threads(&self) -> (usize, usize);
 
-    /// Interrupts what is being sent.
+    /// Interrupts the attempts under way.
     fn stop(&mut self);
 }

@@ -1,4 +1,4 @@
-//! The bot as what answers at the public address.
+//! The bot as the service of the public address.
 
 use crate::app::Bot;
 use crate::endpoint::service::Service;

@@ -1,19 +1,19 @@
-//! Up to when all is known that had arrived: no client's time is over while the kernel has not told what it sent.
+//! The watermark of input: the latest moment by which all that had arrived is known.
 //!
-//! Between the moment in which a poll ends and the one in which the clock is read, and in any wait, the process may
-//! have been stopped for a minute. So a time limit is not judged by the clock, but by the latest moment of which is
-//! known what had arrived by then.
+//! The process may be stopped for a minute at any point, for example between the end of a poll and the next reading of
+//! the clock. So a time limit is not judged by the clock but by the watermark: no client's time is over while the
+//! kernel may hold input that the client sent in time.
 
 use crate::time::Tick;
 
-/// What the polls have told.
+/// What the polls have established.
 #[derive(Debug)]
 pub(crate) struct Watermark {
-    /// All that had arrived by then has been told.
+    /// The events of all that had arrived by then have been taken.
     until: Tick,
     /// When the last poll began.
     poll: Tick,
-    /// When the first of the latest full polls began, and how many events they have told of.
+    /// When the first of the latest full polls began, and how many events they have returned.
     full_since: Tick,
     full_told: usize,
 }
@@ -28,7 +28,7 @@ impl Watermark {
         }
     }
 
-    /// The moment of which all is known.
+    /// All that had arrived by this moment is known.
     pub(crate) const fn known_until(&self) -> Tick {
         self.until
     }
@@ -38,9 +38,9 @@ impl Watermark {
         self.poll = now;
     }
 
-    /// It has told of so many events of at most so many, when so many sockets could have had one. When it was full,
-    /// there may be more: the kernel tells them in the order in which they came, so that they are known after as many
-    /// as there are sockets.
+    /// The poll has returned `told` events of at most `told_max`, while `sockets` sockets could have one. After a full
+    /// poll there may be more events. The kernel returns them in the order in which they came, so that all of them are
+    /// known after as many events as there are sockets.
     pub(crate) const fn end_poll(&mut self, told: usize, told_max: usize, sockets: usize) {
         if told < told_max {
             self.until = self.poll;

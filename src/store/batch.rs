@@ -1,4 +1,4 @@
-//! What a store is told at once: the jobs that were accepted, and what became of others.
+//! What a store commits at once: the jobs that were accepted, and the outcomes of others.
 
 use std::collections::BTreeSet;
 use std::mem;
@@ -6,7 +6,7 @@ use std::mem;
 use crate::slab::Key;
 use crate::time::Tick;
 
-/// A job as another process has to know it. Times are the ticks of this process.
+/// A job with all that the next process needs to answer it. Times are the ticks of this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PendingJob<'a> {
     /// The command's built-in name.
@@ -21,15 +21,15 @@ pub struct PendingJob<'a> {
     pub attempts: u8,
     /// When its next attempt is due.
     pub due: Tick,
-    /// When its `response_url` stops serving.
+    /// When its `response_url` expires.
     pub expires_at: Tick,
 }
 
 /// What became of a job that the store keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// An attempt that may have reached the receiver has failed, and there is to be another. Of others a
-    /// store is not told: in an outage that would be a record for each job every half a minute.
+    /// An attempt that may have reached the receiver has failed, and another follows. Attempts that were certainly not
+    /// sent are not recorded: in an outage that would be a record for each job every 30 s.
     Attempted {
         /// Which one.
         job: Key,
@@ -38,7 +38,7 @@ pub enum Outcome {
         /// When the next one is due.
         due: Tick,
     },
-    /// It is delivered or given up.
+    /// It is delivered or abandoned.
     Settled {
         /// Which one.
         job: Key,
@@ -92,12 +92,12 @@ impl Batch {
         texts.iter().for_each(|text| self.texts.push_str(text));
     }
 
-    /// Adds what became of a job that is kept.
+    /// Adds the outcome of a job that is kept.
     pub fn add(&mut self, outcome: Outcome) {
         self.outcomes.push(outcome);
     }
 
-    /// Takes back an accepted job: out of this batch, or out of what the store knows.
+    /// Withdraws an accepted job: out of this batch, or with an outcome if an earlier batch has it.
     pub fn withdraw(&mut self, job: Key) {
         let accepted = self.accepted.len();
         self.accepted.retain(|entry| entry.job != job);
@@ -106,7 +106,7 @@ impl Batch {
         }
     }
 
-    /// Takes what is in a later batch, and leaves that one empty.
+    /// Moves the contents of a later batch to the end of this one.
     pub fn append(&mut self, later: &mut Self) {
         if self.is_empty() {
             return mem::swap(self, later);
@@ -168,7 +168,7 @@ impl Batch {
         })
     }
 
-    /// What became of others.
+    /// The outcomes of others.
     #[must_use]
     pub fn outcomes(&self) -> &[Outcome] {
         &self.outcomes
@@ -180,7 +180,7 @@ impl Batch {
         self.accepted.is_empty() && self.outcomes.is_empty()
     }
 
-    /// Empties it, and gives back what a burst has made it grow by.
+    /// Empties it, and gives back the memory of a burst.
     pub fn clear(&mut self) {
         self.accepted.clear();
         self.accepted.shrink_to(ENTRIES_KEPT);

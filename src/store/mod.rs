@@ -1,15 +1,15 @@
-//! The seam between the bot and what keeps its pending replies, so that they outlive the process.
+//! The interface between the bot and a store that keeps its pending replies, so that they outlive the process.
 //!
 //! ```text
 //!   bot ── accepted jobs, outcomes ──▶ Batch ──▶ store
-//!   bot ◀── Event: kept, or not ─────────────────── store
+//!   bot ◀── Event: kept or not ──────────────────── store
 //! ```
 //!
-//! The store commits one batch at a time. What is accepted meanwhile collects in the next one, for as long as that
-//! takes. A command is acknowledged, and its reply scheduled, when its batch is kept.
+//! The store commits one batch at a time. Commands that are accepted meanwhile collect in the next one: a group commit,
+//! for which no command waits longer than for one sync. A command is acknowledged, and its reply scheduled, when its batch is kept.
 //!
-//! A batch says everything in the loop's own terms: keys, ticks and texts. How that is encoded is the store's affair,
-//! and a store never asks the bot for more.
+//! A batch says everything in the loop's own terms: keys, ticks and texts. The store alone knows how that is encoded,
+//! and never asks the bot for more.
 
 mod batch;
 
@@ -28,32 +28,32 @@ pub const COLLECTED_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The number of a batch. Later ones have greater numbers.
 pub type Ticket = u64;
 
-/// What a store tells.
+/// What a store tells the loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     /// The jobs accepted in this batch and in those before it are kept.
     Kept(Ticket),
-    /// Those of this batch and of those before it that no event has named are not kept. Outcomes stay with the
-    /// store until they are.
+    /// The jobs accepted in this batch, and in those before it that no event has named, are not kept. The store keeps
+    /// the outcomes of these batches until they are durable.
     NotKept(Ticket),
-    /// What is kept is found by the next start: the process may leave it.
+    /// The next start finds what is kept: a stop may leave it.
     Recoverable,
-    /// Nothing is kept any more: this process has to post it all.
+    /// Nothing is kept any more: this process has to post all pending replies.
     GivenUp,
 }
 
-/// How a store stands, for metrics.
+/// The state of a store, for metrics.
 #[derive(Clone, Debug)]
 pub struct StoreState {
-    /// What it has done, also by itself.
+    /// What it has counted, its own work included.
     pub counters: JournalCounters,
-    /// For how long the oldest batch that is not answered has been with it, ms.
+    /// The age of the oldest batch without an event, ms.
     pub commit_age_ms: u64,
     /// Bytes of the batch that collects.
     pub collected_bytes: usize,
 }
 
-/// Where pending replies are kept so that they outlive the process. None of its calls waits, but for the last.
+/// Keeps pending replies, so that they outlive the process. None of its calls waits but [`Self::finish`].
 pub trait Store {
     /// Whether anything is kept at all.
     fn is_durable(&self) -> bool {
@@ -63,10 +63,10 @@ pub trait Store {
     /// Takes the contents of a batch.
     fn submit(&mut self, batch: &mut Batch, ticket: Ticket, now: Tick);
 
-    /// What has come of the batches, until `None`.
+    /// The next event, until `None`.
     fn poll(&mut self, now: Tick) -> Option<Event>;
 
-    /// When [`Self::poll`] has something, if nothing wakes the loop then.
+    /// When [`Self::poll`] must be called next, if nothing wakes the loop for it.
     fn poll_timeout(&self) -> Option<Tick> {
         None
     }
@@ -77,10 +77,10 @@ pub trait Store {
     /// The process is about to stop: [`Event::Recoverable`] or [`Event::GivenUp`] is to come.
     fn begin_stop(&mut self);
 
-    /// Takes the last outcomes and waits for them to be durable. `false`: they were not in time.
+    /// Takes the last outcomes and waits, for a bounded time, until they are durable. `false`: they were not in time.
     fn finish(&mut self, batch: &mut Batch, ticket: Ticket) -> bool;
 
-    /// How it stands.
+    /// Its state, for metrics; `None` for a store that keeps nothing.
     fn state(&self, now: Tick) -> Option<StoreState>;
 }
 
