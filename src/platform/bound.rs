@@ -1,7 +1,7 @@
-//! Sockets that have their addresses: from an address as people write it to a socket that could listen.
+//! Bound sockets: from an address as people write it to a socket that can listen.
 //!
-//! Between the two there may be a wait for the journal: nobody is let into a queue before it is known that
-//! he will be served.
+//! Binding and listening are two steps, with the wait for the journal between them: no connection enters a backlog
+//! before it is known that the bot will serve it.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
@@ -16,18 +16,17 @@ use crate::host::is_every_address;
 #[cfg(target_os = "linux")]
 use crate::http::ANSWER_TIMEOUT_MS;
 
-/// Bytes that the kernel keeps of what a connection has sent and the bot has not read: a command and its head, so
-/// that both come in one window. Linux takes twice as much for what it keeps about them (socket(7)), and so it may
-/// hold 64 KiB.
+/// The receive buffer of a connection in the kernel: room for a command and its head, so that both come in one window.
+/// Linux doubles it for its own bookkeeping (socket(7)): 64 KiB.
 const RECEIVE_BYTES: usize = 32 * 1024;
-/// And of what the client has not acknowledged: the answers to a hundred requests. Linux may hold 32 KiB.
+/// Its send buffer: the answers to a hundred requests. Linux doubles it as well: 32 KiB.
 const SEND_BYTES: usize = 16 * 1024;
 
 /// A socket that has an address and does not listen yet, unless it was passed to the process.
 #[derive(Debug)]
 pub(crate) struct Bound {
     socket: Socket,
-    /// What was asked for, if it is not somebody else who has asked.
+    /// The setting that it comes from; `None` for a socket that was passed to the process.
     asked: Option<Asked>,
 }
 
@@ -68,15 +67,15 @@ impl Asked {
                 Err(error) => failures.push((*address, error)),
             }
         }
-        // What a person has to mend, before what the system has not.
+        // First what a person can change, then an address family that the system does not have.
         failures.sort_by_key(|(_, error)| is_missing_family(error));
         let others: Vec<_> = sockets.iter().filter_map(Bound::local_addr).collect();
         for (at, error) in failures {
             let is_taken = error.kind() == io::ErrorKind::AddrInUse;
             match others.first() {
                 Some(_) if is_missing_family(&error) => {}
-                // Clients that try the other address first, as a tunnel to `localhost` may, reach the
-                // other server: the operator has to know.
+                // Clients that try the other address first, as a tunnel to `localhost` may, reach the other server: the
+                // operator is told.
                 Some(other) if is_taken => notices.push(format!(
                     "{} {}: another server has {at}; listening on {other} only, so have clients \
                      connect to {other}",
@@ -90,8 +89,8 @@ impl Asked {
 }
 
 impl Bound {
-    /// Binds every address of every setting; a name may have several. What the operator has to know
-    /// nevertheless goes to `notices`.
+    /// Binds every address of every setting; a name may have several. Addresses that are left out although others of the
+    /// same name are bound go to `notices`.
     pub(crate) fn all(
         role: Role,
         addresses: &[String],
@@ -124,7 +123,7 @@ impl Bound {
         Ok(sockets)
     }
 
-    /// Takes over sockets that somebody else has bound, and that listen already.
+    /// Takes over sockets that were passed to the process, and that listen already.
     pub(crate) fn passed(sockets: Vec<TcpListener>) -> Result<Vec<Self>, Error> {
         let sockets = sockets.into_iter().map(|socket| {
             let socket = Socket::from(socket);
@@ -142,7 +141,7 @@ impl Bound {
         self.socket.local_addr().ok()?.as_socket()
     }
 
-    /// Lets clients in from now on, this many before they are accepted.
+    /// Listens, with a backlog of this many connections.
     pub(crate) fn listen(self, backlog: i32) -> Result<Socket, Error> {
         if let Some(asked) = &self.asked {
             let listens = self.socket.listen(backlog);
@@ -187,16 +186,17 @@ fn bind(address: SocketAddr, is_shared: bool) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Sets what the accepted connections inherit, which saves system calls for each of them.
+/// Sets the options that accepted connections inherit, which saves system calls for each of them.
 fn prepare(socket: &Socket) -> io::Result<()> {
     // An answer is one write, and must not wait for the acknowledgement of the one before (Nagle).
     socket.set_tcp_nodelay(true)?;
-    // What the kernel holds for a connection is memory too. A size that is set switches Linux's auto-tuning off
+    // What the kernel holds for a connection counts as well. A size that is set switches Linux's auto-tuning off
     // (tcp(7), tcp_rmem and tcp_wmem): otherwise a client that sends and never reads has it grow to 6 MB and
     // 4 MB, times the places. Nothing here needs a large window: a command comes in one, and takes no round trip more.
     socket.set_recv_buffer_size(RECEIVE_BYTES)?;
     socket.set_send_buffer_size(SEND_BYTES)?;
-    // What the kernel has taken and the client does not read is not seen here, nor is a client that has vanished.
+    // The bot does not see that a client stopped reading what the kernel has taken, or vanished: the kernel gives up by
+    // itself after this time (tcp(7), TCP_USER_TIMEOUT).
     #[cfg(target_os = "linux")]
     socket.set_tcp_user_timeout(Some(Duration::from_millis(ANSWER_TIMEOUT_MS)))?;
     Ok(())
@@ -213,7 +213,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_is_let_in_before_it_listens() {
+    fn a_bound_socket_refuses_connections_until_it_listens() {
         let any = ["127.0.0.1:0".to_owned()];
         let bound = Bound::all(Role::Public, &any, false, &mut Vec::new()).unwrap();
         let address = bound[0].local_addr().unwrap();

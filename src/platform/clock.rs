@@ -1,4 +1,4 @@
-//! The clock that the loop lives by; the core reads none.
+//! The clock of the loop; the core reads none.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 

@@ -1,4 +1,4 @@
-//! The journal's directory before there is a loop: taken, and read into the bot.
+//! The journal before there is a loop: its directory is locked, and read into the bot.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,19 +15,19 @@ use crate::app::Bot;
 use crate::journal::Journal;
 use crate::store::PendingJob;
 
-/// How long a process with a passed socket waits for the journal of an older one: for the operator to stop that
-/// process, and for its stop. Connections wait in the kernel meanwhile, at the socket that both have.
+/// How long a process with a passed socket waits for an older process to release the journal: until the operator stops
+/// that process, and its stop is over. Connections wait in the kernel meanwhile, at the socket that both have.
 const TAKEOVER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A directory that this process has to itself, and has not read yet.
+/// A journal's directory that this process has locked, and has not read yet.
 pub(crate) struct DirectoryLock {
     path: PathBuf,
     directory: Directory,
 }
 
 impl DirectoryLock {
-    /// Takes the directory. A process whose sockets were passed waits for the one that has it; without them nothing
-    /// would hold its clients meanwhile, so it refuses to start at once.
+    /// Locks the directory. If another process has it, a process whose sockets were passed waits: its clients wait in the
+    /// kernel. Without passed sockets they would be refused meanwhile, so that it fails at once instead.
     pub(crate) fn take(path: &Path, has_passed_sockets: bool) -> Result<Self, Error> {
         let timeout = match has_passed_sockets {
             true => TAKEOVER_TIMEOUT,
@@ -55,7 +55,8 @@ impl DirectoryLock {
         })
     }
 
-    /// Has the bot owe what an earlier process has left in the directory. The doors are open by now.
+    /// Reads what an earlier process has left pending into the bot, and gives the journal to its thread. The listeners are
+    /// open by now, so that connections wait in the kernel.
     pub(crate) fn open(
         self,
         bot: &mut Bot,

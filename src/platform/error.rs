@@ -37,7 +37,7 @@ pub enum Error {
     },
     /// What should be the number of passed descriptors is none.
     ListenFdsCount(String),
-    /// Both doors would be at this address.
+    /// The public and the admin address would be the same.
     SameAddress(SocketAddr),
     /// The file of certificate authorities cannot be used.
     CaFile {

@@ -1,4 +1,4 @@
-//! A journal's directory as a person may look at it, also while a bot uses it.
+//! What people are shown of a journal's directory, also while a bot uses it.
 
 use std::path::Path;
 
@@ -7,8 +7,8 @@ use super::directory::Directory;
 use super::error::{Error, JournalError};
 use crate::journal;
 
-/// What `torrap journal` prints: the report, and one line for each job if they are asked for. Nothing
-/// is changed, and no lock is taken that a bot could notice.
+/// What `torrap journal` prints: the report, and one line for each job if `jobs` says so. It changes nothing, and takes
+/// no lock that would keep a bot from starting.
 ///
 /// # Errors
 /// The journal cannot be read.

@@ -1,7 +1,7 @@
 //! The thread that the journal writes and syncs on, so that the loop never waits for the disk.
 //!
-//! Loop and thread share a few fields behind a lock that either holds for some statements. The loop gives a batch and
-//! goes on; the thread commits it, leaves the answer, and wakes the loop.
+//! Loop and thread share a mailbox, behind a lock that either holds for a few statements. The loop puts a batch in and
+//! goes on; the thread commits it, puts the event in, and wakes the loop.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -18,15 +18,15 @@ use crate::store::{Batch, COLLECTED_BYTES_MAX, Event, OVERDUE_MS, Store, StoreSt
 use crate::telemetry::metrics::JournalCounters;
 use crate::time::{Now, Tick, millis};
 
-/// How long the end waits for the last commit, ms: a disk that hangs must not keep the process.
+/// How long a stop waits for the last commit, ms: a disk that hangs must not keep the process.
 const FINISH_MS: u64 = 400;
 
-/// The loop's side.
+/// The store as the loop sees it.
 pub(crate) struct JournalThread {
     shared: Arc<Shared>,
-    /// Since when a batch has been there that is not answered; the oldest one, if it was given after the last answer.
+    /// Since when the oldest batch without an event waits; at the latest since the last event.
     waits_since: Option<Tick>,
-    /// The last one that was given.
+    /// The ticket of the last batch.
     last: Ticket,
     collected_bytes: usize,
     is_failing: bool,
@@ -34,26 +34,27 @@ pub(crate) struct JournalThread {
 
 struct Shared {
     mailbox: Mutex<Mailbox>,
-    /// There is work, or the thread has ended.
+    /// Signalled when there is work, and when the thread has ended.
     changed: Condvar,
     waker: Arc<Waker>,
 }
 
-/// What lies between the two.
+/// What loop and thread exchange.
 #[derive(Default)]
 struct Mailbox {
-    /// Collects while the thread commits the one before. Its number is that of the last one in it, if there is any.
+    /// Collects what the loop submits while the thread commits the batch before, with the ticket of the last submission
+    /// in it; `None`: it is empty.
     batch: Batch,
     ticket: Option<Ticket>,
-    /// What has come of earlier ones.
+    /// The outcomes of earlier batches.
     events: VecDeque<Event>,
-    /// The loop asks whether the directory is still where it was.
-    is_stopping: bool,
-    /// The batch is the last one.
+    /// A stop begins: the loop wants to know whether the directory is still where it was.
+    is_check_wanted: bool,
+    /// The batch is the last one: the thread ends after it.
     is_last: bool,
-    /// The journal is of no use any more.
+    /// The loop is gone: the thread ends without writing any more.
     is_abandoned: bool,
-    /// Whether the thread waits for work: otherwise it looks here when it has done what it does.
+    /// Whether the thread waits for a signal; otherwise it looks here by itself when it has finished its work.
     is_waiting: bool,
     is_failing: bool,
     counters: JournalCounters,
@@ -65,7 +66,7 @@ impl Shared {
         self.mailbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until this holds. `None`: not by the deadline.
+    /// Waits until this holds. `None`: it did not by the deadline.
     fn wait_until(
         &self,
         deadline: Instant,
@@ -80,7 +81,7 @@ impl Shared {
 }
 
 impl JournalThread {
-    /// Gives the journal to a thread, which wakes the loop with each answer.
+    /// Gives the journal to a thread, which wakes the loop with each event.
     ///
     /// # Errors
     /// The system has no thread.
@@ -116,8 +117,8 @@ impl JournalThread {
         }
     }
 
-    /// Makes the last batch durable, if it is the case within this time. The system gives the directory free when
-    /// the process has ended and the disk answers.
+    /// Has the last batch committed, and waits for that for so long. If it is not in time, the kernel unlocks the directory
+    /// when the process has ended and the disk has answered.
     fn finish_within(&mut self, batch: &mut Batch, ticket: Ticket, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
         let mut mailbox = self.shared.lock();
@@ -172,7 +173,7 @@ impl Store for JournalThread {
 
     fn begin_stop(&mut self) {
         let mut mailbox = self.shared.lock();
-        mailbox.is_stopping = true;
+        mailbox.is_check_wanted = true;
         self.wake(&mailbox);
     }
 
@@ -190,7 +191,7 @@ impl Store for JournalThread {
     }
 }
 
-/// The thread's side.
+/// The journal on its thread.
 struct Writer {
     journal: Journal<Directory>,
     place: Place,
@@ -198,15 +199,15 @@ struct Writer {
     shared: Arc<Shared>,
     batch: Batch,
     counters: JournalCounters,
-    /// Whether the last batch could not be written: the log is told once, and once when it is over.
+    /// Whether the last commit failed: the log has one line when that begins, and one when it ends.
     is_failing: bool,
 }
 
-/// What the thread is to do next.
+/// What the thread does next.
 enum Work {
     Commit(Ticket),
     CheckDirectory,
-    /// Nothing is asked for, and the journal has work of its own.
+    /// Work of the journal's own, while there is no batch.
     Maintain,
     Finish,
     Abandon,
@@ -265,8 +266,8 @@ impl Writer {
             if mailbox.is_abandoned {
                 return Work::Abandon;
             }
-            if mailbox.is_stopping {
-                mailbox.is_stopping = false;
+            if mailbox.is_check_wanted {
+                mailbox.is_check_wanted = false;
                 return Work::CheckDirectory;
             }
             if let Some(ticket) = mailbox.ticket.take() {
@@ -298,7 +299,7 @@ impl Writer {
         }
     }
 
-    /// Leaves what is to be known on the mailbox, and wakes the loop.
+    /// Puts the state and an event into the mailbox, and wakes the loop.
     fn publish(&self, event: Event) {
         self.put(Some(event));
         self.wake();
@@ -330,7 +331,7 @@ impl Writer {
         }
     }
 
-    /// Makes the batch durable. Otherwise what it accepts is not kept, and `false`.
+    /// Makes the batch durable. `false`: the jobs that it accepts are not kept.
     fn commit(&mut self) -> bool {
         let before = self.journal.counts();
         let begun = Instant::now();
@@ -351,7 +352,7 @@ impl Writer {
             }
             Err(failure) => debug!("journal: {failure}"),
             Ok(()) if self.is_failing && !self.journal.is_failing() => {
-                warn!("journal: can be written again");
+                warn!("journal: writable again");
             }
             Ok(()) => {}
         }
@@ -382,7 +383,8 @@ impl Writer {
 }
 
 impl Drop for JournalThread {
-    /// The thread ends with what it is doing. It is not waited for: a disk that hangs must not keep the process.
+    /// The thread ends when it has finished its present work. It is not joined: a disk that hangs must not keep the
+    /// process.
     fn drop(&mut self) {
         self.shared.lock().is_abandoned = true;
         self.shared.changed.notify_all();

@@ -1,4 +1,4 @@
-//! Listening sockets that a service manager has opened for us, by the protocol of `sd_listen_fds(3)`:
+//! Listening sockets that a service manager has opened and passed to the process, by the protocol of `sd_listen_fds(3)`:
 //! they outlive the process, so that a restart refuses no connection.
 
 use std::net::TcpListener;
@@ -8,14 +8,14 @@ use socket2::SockRef;
 
 use super::error::Error;
 
-/// The name (`FileDescriptorName=` of the socket unit) of sockets for those who watch.
+/// The name (`FileDescriptorName=` of the socket unit) of sockets of the admin address.
 const ADMIN_NAME: &str = "metrics";
 
 /// Most sockets that are passed: far more than there are addresses to listen on.
 const PASSED_MAX: usize = 1024;
 
-/// Sockets that were passed, each to one of the listeners. They take the place of the addresses that the
-/// settings give for that door.
+/// Sockets that were passed, for the public and for the admin address. They take the place of what the settings say for
+/// that address.
 #[derive(Debug, Default)]
 pub struct ListenFds {
     pub(crate) public: Vec<TcpListener>,
@@ -25,7 +25,7 @@ pub struct ListenFds {
 /// What a service manager has put into the environment about sockets that it passes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ListenEnv<'a> {
-    /// `LISTEN_PID`: whom they are meant for; without it, nobody.
+    /// `LISTEN_PID`: the process that they are meant for; without it, none.
     pub pid: Option<&'a str>,
     /// `LISTEN_FDS`: how many.
     pub fds: Option<&'a str>,
@@ -34,22 +34,22 @@ pub struct ListenEnv<'a> {
 }
 
 impl ListenFds {
-    /// Takes what was passed to this process, whose number is `pid`; nothing, if nothing was. To be called
-    /// once and before there are threads, since it clears the variables.
+    /// Takes the sockets that were passed to this process, whose number is `pid`. To be called once and before there are
+    /// threads, since it clears the variables.
     ///
     /// # Errors
-    /// A descriptor that is no listening TCP socket, or a count that is none.
+    /// A descriptor is not a listening TCP socket, or the count is not a number of descriptors.
     pub fn take(env: ListenEnv<'_>, pid: u32) -> Result<Self, Error> {
-        // Variables that an ancestor of this process was given are no business of its own.
+        // Variables that are meant for an ancestor of this process are inherited by it; they are ignored.
         if env.pid.and_then(|text| text.parse().ok()) != Some(pid) {
             return Ok(Self::default());
         }
-        // A variable without a value is as good as none. Any other value is meant for this very process: to listen
-        // elsewhere would leave those who wait on the passed sockets without an answer, so a bad one is an error.
+        // An empty variable counts as unset. Any other value is meant for this process: connections may wait at the
+        // passed sockets and would get no answer if it listened elsewhere, so a bad value is an error.
         let Some(text) = env.fds.filter(|text| !text.is_empty()) else {
             return Ok(Self::default());
         };
-        // `listenfd` takes memory for as many as it is told of.
+        // `listenfd` allocates for as many as the variable says.
         let count = text
             .parse::<usize>()
             .ok()
@@ -80,7 +80,7 @@ impl ListenFds {
     }
 }
 
-/// A connected socket would be one of a unit with `Accept=yes`.
+/// Whether it listens. A unit with `Accept=yes` passes connected sockets.
 #[cfg(any(target_os = "linux", target_os = "freebsd"))]
 fn is_listening(listener: &TcpListener) -> bool {
     SockRef::from(listener).is_listener().unwrap_or(false)

@@ -1,4 +1,4 @@
-//! The sockets that a server begins with, and how many descriptors are left for its clients.
+//! The listening sockets of both addresses, and how many descriptors are left for connections and senders.
 
 use std::net::SocketAddr;
 
@@ -14,19 +14,20 @@ use crate::config::Config;
 use crate::endpoint::source::{Role, Source};
 use crate::engine::ADMIN_CONNECTIONS_MAX;
 
-/// Descriptors kept for what is no client and no listener: streams, the poll, name look-ups.
+/// Descriptors reserved for what is neither a connection nor a listener: streams, the poll, name look-ups.
 const DESCRIPTORS_RESERVED: usize = 15;
-/// And with a journal: its directory, its lock, the segment that is written, the next one.
+/// Descriptors reserved for a journal: its directory, its lock, the segment that is written, the next one.
 const JOURNAL_DESCRIPTORS: usize = 4;
 
-/// The sockets of both listeners.
+/// The sockets of the public and of the admin address.
 pub(crate) struct Listeners<S> {
     pub(crate) public: Vec<S>,
     pub(crate) admin: Vec<S>,
 }
 
 impl Listeners<Bound> {
-    /// Takes over what was passed, and binds what was not; `notices` are for the operator.
+    /// Takes over the sockets that were passed, and binds the addresses of the settings where none was; `notices` are for
+    /// the operator.
     pub(crate) fn bind(
         config: &Config,
         passed: ListenFds,
@@ -41,7 +42,7 @@ impl Listeners<Bound> {
         };
         let public = bind(Role::Public, passed.public, &config.listen)?;
         let admin = bind(Role::Admin, passed.admin, &config.metrics_listen)?;
-        // The system would let both have it if it is shared, and give each some of the connections.
+        // With SO_REUSEPORT the kernel would let both have it, and give each some of the connections.
         let is_public = |address| public.iter().any(|bound| bound.local_addr() == address);
         let mut addresses = admin.iter().filter_map(Bound::local_addr);
         if let Some(address) = addresses.find(|address| is_public(Some(*address))) {
@@ -50,7 +51,7 @@ impl Listeners<Bound> {
         Ok(Self { public, admin })
     }
 
-    /// Lets clients in, who wait in the kernel until they are accepted.
+    /// Listens: from now on connections wait in the kernel until they are accepted.
     pub(crate) fn open(self, registry: &Registry) -> Result<Listeners<TcpListener>, Error> {
         let open = |role, sockets: Vec<_>| {
             let sockets = sockets.into_iter().enumerate();
@@ -71,7 +72,7 @@ pub struct Probed {
     pub public: Vec<SocketAddr>,
     /// The addresses of `--metrics-listen`.
     pub admin: Vec<SocketAddr>,
-    /// What the operator has to know nevertheless.
+    /// What the operator has to know although the addresses can be had.
     pub notices: Vec<String>,
 }
 
@@ -92,9 +93,8 @@ pub fn probe(config: &Config) -> Result<Probed, Error> {
 }
 
 impl<S> Listeners<S> {
-    /// How many connections and sender threads the descriptor limit admits beside these, after it was raised
-    /// as far as it may be. Senders get at most half: however slow the receivers, commands are still
-    /// acknowledged.
+    /// How many connections and sender threads the descriptor limit allows beside these listeners, after it was raised as
+    /// far as it may be. Senders get at most half, so that commands are acknowledged however slow the receivers are.
     pub(crate) fn admissible(&self, config: &Config) -> (usize, usize) {
         let for_journal = if config.journal.is_some() {
             JOURNAL_DESCRIPTORS
@@ -118,7 +118,7 @@ fn share_descriptors(max_connections: usize, senders: usize, reserved: usize) ->
     let Ok((soft, _)) = rlimit::getrlimit(rlimit::Resource::NOFILE) else {
         return (max_connections, senders);
     };
-    // Not by setrlimit(2) alone: macOS has a second limit (`kern.maxfilesperproc`) and refuses what is beyond it.
+    // The crate knows macOS's second limit (`kern.maxfilesperproc`), beyond which setrlimit(2) fails.
     let limit = rlimit::increase_nofile_limit(wanted as u64).unwrap_or(soft);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     if limit >= wanted {

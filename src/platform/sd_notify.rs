@@ -1,5 +1,5 @@
-//! The service manager, and what it is told by the protocol of `sd_notify(3)`: that the bot is ready,
-//! that it stops, and, to a watchdog, that its loop still turns.
+//! Notifications to the service manager, by the protocol of `sd_notify(3)`: that the bot is ready, that it stops, and,
+//! for a watchdog, that its loop turns.
 
 use std::ffi::OsStr;
 use std::io;
@@ -10,18 +10,18 @@ use log::warn;
 
 use crate::time::Tick;
 
-/// How much longer than announced a stop may take before the service manager may lose timeout, ms.
+/// How much longer than announced a stop may take before the service manager may kill the process, ms.
 const STOP_MARGIN_MS: u64 = 10_000;
 
-/// The shortest period of a watchdog: it hears twice in that time, and the loop's clock counts milliseconds.
+/// The shortest period of a watchdog: it is notified twice in that time, and the loop's clock counts milliseconds.
 const WATCHDOG_US_MIN: u64 = 2_000;
 
-/// Where the service manager listens, if there is one, and how often it wants to hear from us.
+/// The service manager's socket, if there is one, and the period of its watchdog.
 #[derive(Debug, Default)]
 pub struct SdNotify {
     socket: Option<UnixDatagram>,
     watchdog_ms: Option<u64>,
-    /// When the watchdog is told next.
+    /// When the watchdog is notified next.
     next: Option<Tick>,
 }
 
@@ -30,9 +30,9 @@ pub struct SdNotify {
 pub struct NotifyEnv<'a> {
     /// `NOTIFY_SOCKET`: a path, or behind an `@` an abstract name.
     pub notify_socket: Option<&'a OsStr>,
-    /// `WATCHDOG_USEC`: after so many microseconds of silence we are restarted.
+    /// `WATCHDOG_USEC`: after so many microseconds without a notification the service manager kills the process.
     pub watchdog_usec: Option<&'a OsStr>,
-    /// `WATCHDOG_PID`: whom that is meant for, if it says so.
+    /// `WATCHDOG_PID`: the process that this is meant for, if it is set.
     pub watchdog_pid: Option<&'a OsStr>,
 }
 
@@ -63,7 +63,7 @@ impl SdNotify {
         }
     }
 
-    /// Commands are taken from now on.
+    /// The bot takes commands from now on.
     pub(crate) fn notify_ready(&mut self, now: Tick) {
         self.tell("READY=1\nSTATUS=taking commands\n");
         if self.socket.is_some() {
@@ -84,7 +84,7 @@ impl SdNotify {
         self.next
     }
 
-    /// Tells the watchdog that the loop turns, at twice the rate that it asks for, as its manual says.
+    /// Notifies the watchdog that the loop turns: twice in its period, as sd_watchdog_enabled(3) recommends.
     pub(crate) fn handle_timeout(&mut self, now: Tick) {
         let (Some(next), Some(watchdog_ms)) = (self.next, self.watchdog_ms) else {
             return;
@@ -97,7 +97,7 @@ impl SdNotify {
 
     fn tell(&self, message: &str) {
         let Some(socket) = &self.socket else { return };
-        // A service manager that does not read must not hold up the loop: the socket does not block.
+        // The socket does not block: a service manager that does not read must not stop the loop.
         if let Err(error) = socket.send(message.as_bytes()) {
             warn!("cannot tell the service manager: {error}");
         }

@@ -48,7 +48,7 @@ impl Server {
         let (connections_max, senders_max) = listeners.admissible(config);
         let take_lock = |path| DirectoryLock::take(path, has_passed_sockets);
         let lock = config.journal.as_deref().map(take_lock).transpose()?;
-        // No client connects before it is known that it will be served.
+        // Only now, with the journal's lock held: no connection is accepted by the kernel that this process could not serve.
         let registry = platform.registry().map_err(Error::Loop)?;
         let listeners = listeners.open(&registry)?;
         let mut bot = Bot::new(config, platform.now().tick);
@@ -75,7 +75,7 @@ impl Server {
         &mut self.0
     }
 
-    /// Tells this service manager from now on how things go.
+    /// Notifies this service manager from now on.
     pub fn notify(&mut self, sd_notify: SdNotify) {
         self.0.platform.notify(sd_notify);
     }
@@ -97,7 +97,7 @@ impl Server {
         admin.map_or_else(|| Ok(Vec::new()), Endpoint::local_addrs)
     }
 
-    /// What stops this server.
+    /// Stops this server, from any thread.
     #[must_use]
     pub fn stopper(&self) -> Stopper {
         self.0.platform.stopper().clone()

@@ -1,4 +1,4 @@
-//! How others ask the loop to stop.
+//! How other threads ask the loop to stop.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -43,8 +43,8 @@ impl Stopper {
         })
     }
 
-    /// Stops the server: it accepts no more, answers what it owes, and returns from
-    /// [`Server::run`](crate::Server::run).
+    /// Stops the server: it accepts no more connections, posts its pending replies or leaves them to the next start, and
+    /// returns from [`Server::run`](crate::Server::run).
     pub fn stop(&self) {
         self.requests.stop.store(true, Ordering::Release);
         self.wake();
@@ -56,7 +56,7 @@ impl Stopper {
         self.stop();
     }
 
-    /// Whether it was asked to wait for nothing.
+    /// Whether [`Self::stop_at_once`] was called.
     #[must_use]
     pub fn is_at_once(&self) -> bool {
         self.requests.at_once.load(Ordering::Acquire)

@@ -47,7 +47,7 @@ impl System {
         self.clock
     }
 
-    /// What tells the kernel which sockets to watch.
+    /// Where sockets are registered.
     pub(crate) fn registry(&self) -> io::Result<Arc<mio::Registry>> {
         self.poll.registry().try_clone().map(Arc::new)
     }
@@ -74,7 +74,8 @@ impl Platform for System {
         let timeout = timeout_ms.map(Duration::from_millis);
         loop {
             match self.poll.poll(&mut self.events, timeout) {
-                // A process that was stopped goes on here: what has arrived in the meantime comes first.
+                // A signal, or the process was stopped and continued: polls again, so that what arrived meanwhile is
+                // known.
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => break result?,
             }

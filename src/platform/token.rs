@@ -7,9 +7,9 @@ use crate::slab::Key;
 
 /// Tokens from here on are not sessions: their keys would need more slots than there are descriptors.
 const LISTENERS: usize = usize::MAX - 0xffff;
-/// Listeners of those who watch.
+/// Listeners of the admin address.
 const ADMIN_LISTENERS: usize = usize::MAX - 0x7fff;
-/// The highest bit of a key's index, which no slot needs either, tells the sessions of those who watch.
+/// The highest bit of a key's index, which no slot needs either, marks sessions of the admin address.
 const ADMIN_SESSION: usize = 1 << 31;
 
 const _: () = assert!(

@@ -46,7 +46,7 @@ fn a_directory_that_is_moved_is_used_again_when_it_is_back() {
     fs::remove_dir_all(directory.path()).unwrap();
     fs::rename(elsewhere.path(), directory.path()).unwrap();
     poll_for("an acknowledgement", || is_acknowledged(&bot).then_some(()));
-    bot.process.read_until("journal: can be written again");
+    bot.process.read_until("journal: writable again");
     bot.process.signal("KILL");
     let bot = restart(bot, &directory, "1000");
     let told = "journal: 2 replies owed from before";

@@ -65,7 +65,7 @@ fn a_full_disk_makes_busy_until_there_is_room() {
     fs::remove_file(&filler).unwrap();
     poll_for("readiness", || (readiness(&bot).0 == 200).then_some(()));
     assert_eq!(answer(&bot, &large), "", "it is acknowledged");
-    bot.process.read_until("journal: can be written again");
+    bot.process.read_until("journal: writable again");
     bot.posts(2);
     assert_eq!(bot.process.stop(), Some(0));
 }
@@ -91,7 +91,7 @@ fn a_disk_that_becomes_read_only_makes_busy_until_it_can_be_written_again() {
     disk.remount("rw");
     // By itself: no client has sent a command meanwhile.
     poll_for("readiness", || (readiness(&bot).0 == 200).then_some(()));
-    bot.process.read_until("journal: can be written again");
+    bot.process.read_until("journal: writable again");
     bot.command("d");
     bot.posts(1);
     assert_eq!(bot.process.stop(), Some(0));

@@ -1,4 +1,4 @@
-//! The loop's side, with a thread that does not answer.
+//! The store as the loop sees it, mostly with a thread that does not answer.
 
 use std::path::{Path, PathBuf};
 
