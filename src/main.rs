@@ -29,7 +29,7 @@ const FAILED: i32 = 1;
 /// The command line or a setting is wrong.
 const USAGE: i32 = 2;
 
-/// How long the log may take to write its last lines, when nobody reads them.
+/// How long the process waits for the log to write its last lines: the reader may have stalled.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// How long the lines about undelivered replies may take in all.
@@ -42,7 +42,7 @@ const LINES_PER_FLUSH: usize = 256;
 /// Far more than a list of secrets needs.
 const SECRET_FILE_BYTES_MAX: u64 = 64 * 1024;
 
-/// Why nothing could be done, and the code that says so.
+/// An error, and the exit code for it.
 type Failure = (Box<dyn Display>, i32);
 
 fn main() {
@@ -105,7 +105,7 @@ fn read_secret(path: &Path) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-/// Does what needs a log, and gives the log time for its last lines.
+/// Runs something with the log installed, and waits for the log's last lines.
 fn logged(
     config: Config,
     run: impl FnOnce(Config, &'static Console) -> Result<i32, Failure>,
@@ -137,7 +137,7 @@ fn serve(config: Config, signals: &Signals, console: &Console) -> Result<i32, Fa
     // The verifier has its keys: the secrets are wiped, and not kept for as long as the bot runs.
     drop(config);
     server.notify(sd_notify());
-    // Before anybody is told that it runs: whoever knows may stop it.
+    // Before anything says that the bot runs: from then on it may be stopped.
     let stopper = server.stopper();
     let caught = signals.catch(stopper.clone(), || exit(FAILED));
     caught.map_err(failure)?;
@@ -160,8 +160,8 @@ fn serve(config: Config, signals: &Signals, console: &Console) -> Result<i32, Fa
     Ok(if is_graceful { DONE } else { FAILED })
 }
 
-/// Says what there is to say about the settings. An error keeps its line for itself: this comes after what could
-/// have failed because of them.
+/// Logs the notices about the settings. They come after the steps that can fail because of the settings, so that an error
+/// stands alone.
 fn log_notices(config: &Config) {
     for notice in &config.notices {
         log!(notice.level, "{}", notice.line);
@@ -184,8 +184,8 @@ fn sd_notify() -> SdNotify {
     SdNotify::from_env(&env, std::process::id())
 }
 
-/// Logs one line each, at the pace of the log: there may be more of them than its queue holds. A
-/// log that nobody reads has had its chance after one flush that came to nothing.
+/// Logs one line for each, at the pace of the log: there may be more of them than its queue holds. After one flush that
+/// was not in time the log's reader counts as stalled, and no further line is waited for.
 fn log_undelivered(lines: impl Iterator<Item = String>, console: &Console) {
     if !log_enabled!(Level::Warn) {
         return;
@@ -222,7 +222,7 @@ fn try_at(url: &str, text: &str, config: &Config) -> Result<i32, Failure> {
     ))
 }
 
-/// The code for what a trial has come to.
+/// The exit code for the result of a trial.
 fn trial_code(result: Result<bool, trial::Error>) -> Result<i32, Failure> {
     match result {
         Ok(true) => Ok(DONE),
@@ -250,7 +250,7 @@ fn failure(error: impl Display + 'static) -> Failure {
     (Box::new(error), FAILED)
 }
 
-/// Prints what a journal holds, as long as somebody reads it.
+/// Prints what a journal holds, until standard output is closed.
 fn show_journal(directory: &Path, jobs: bool) -> i32 {
     let mut out = io::BufWriter::new(Blocking::new(io::stdout().lock()));
     let mut written = Ok(());
@@ -272,7 +272,7 @@ fn print(text: &str) -> i32 {
     printed.map_or_else(|error| print_failed(&error), |()| DONE)
 }
 
-/// What it means that something could not be printed.
+/// Reports that standard output could not be written, unless its reader has closed it; gives the exit code.
 fn print_failed(error: &io::Error) -> i32 {
     if error.kind() == io::ErrorKind::BrokenPipe {
         return DONE;
@@ -283,8 +283,8 @@ fn print_failed(error: &io::Error) -> i32 {
 
 /// Says in one line on standard error what is wrong. If that cannot be written, the code must do.
 ///
-/// A thread writes it, so that a reader that stalls holds up nobody: not in the write, and not by
-/// the lock that the log's thread keeps while it waits for that reader.
+/// A thread writes it, so that a reader that stalls cannot delay the exit: neither in the write, nor by the lock that the
+/// log's thread keeps while it waits for that reader.
 fn print_error(error: &dyn Display, code: i32) -> i32 {
     let line = format!("torrap: {error}\n");
     let (written, is_written) = mpsc::channel();

@@ -1,8 +1,8 @@
 //! Signals: which of them ask for a stop, how many of them are one stop, and which of them do nothing.
 //!
-//! Dispositions cannot be set without `unsafe`, except through `ctrlc`, which catches all three stop signals or
-//! none. A thread's mask can be. A signal that every thread blocks stays pending for ever, which is
-//! to be ignored; so what has to be ignored is blocked before there is a second thread.
+//! A signal's disposition cannot be set without `unsafe`, except through `ctrlc`, which catches all three stop signals or
+//! none. A thread's mask can be set. A signal that every thread blocks stays pending for ever, which has the effect of
+//! ignoring it; so signals to ignore are blocked before there is a second thread.
 
 use std::fs;
 use std::io::{self, IsTerminal};
@@ -21,7 +21,7 @@ const STOP_SIGNALS: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGH
 /// whole foreground group, whose parent may pass it on.
 const ONE_STOP: Duration = Duration::from_secs(1);
 
-/// How long a second stop waits for the loop to end and for the lines about what is left.
+/// How long a second stop waits for the loop to end and for the lines about replies that are left.
 const END_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Where Linux tells a process about its own signals: proc_pid_status(5).
@@ -29,13 +29,14 @@ const STATUS: &str = "/proc/self/status";
 
 /// How the process was started.
 pub(crate) struct Signals {
-    /// Stop signals that were ignored, as `nohup` and a script's `&` have it. Unknown where the system does not tell.
+    /// The stop signals that were ignored when the process started, as `nohup` and a script's `&` arrange it. `None`: the
+    /// system does not tell.
     ignored: Option<SigSet>,
 }
 
 impl Signals {
-    /// Takes over from the process that started this one: what was ignored stays ignored, what was blocked and asks for a
-    /// stop is heard. From now on a write beyond a file-size limit is an error (setrlimit(2), `RLIMIT_FSIZE`) and no
+    /// Takes over what the parent process has set: signals that were ignored stay ignored, stop signals that were blocked
+    /// are unblocked. From now on a write beyond a file-size limit is an error (setrlimit(2), `RLIMIT_FSIZE`) and no
     /// longer kills the process; Rust's runtime has done the same for SIGPIPE. To be called before there are threads.
     ///
     /// # Errors

@@ -21,9 +21,9 @@ use crate::time::millis;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a whole attempt may take, from the name look-up to the answer's last byte.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a kept connection is trusted; front ends close idle ones after a minute or so.
+/// How long a kept connection is used again; front ends close idle ones after about a minute.
 const IDLE_AGE: Duration = Duration::from_secs(30);
-/// Bytes read of an answer; more means a new connection for the next reply.
+/// Bytes read of an answer; after a longer one the next reply takes a new connection.
 const ANSWER_BYTES_MAX: u64 = 4096;
 /// ureq's buffers, each way; a reply is mostly smaller than a kilobyte.
 const BUFFER_BYTES: usize = 16 * 1024;
@@ -97,7 +97,7 @@ pub(crate) struct Poster {
 }
 
 impl Poster {
-    /// What it posts with, to be interrupted by another thread.
+    /// The client, so that another thread can interrupt an attempt.
     pub(crate) const fn agent(&self) -> &Agent {
         &self.agent
     }
@@ -122,8 +122,8 @@ impl Poster {
         }
     }
 
-    /// What no answer means. What was surely not sent is known where requests are sent: names, sockets,
-    /// proxies, TLS and certificates fail in a great many ways, and all of them before that.
+    /// The outcome of an attempt without an answer. Whether the request was sent is known where requests are written: a
+    /// name, a socket, a proxy, TLS or a certificate can fail in many ways, but only before that.
     pub(crate) fn outcome_of_failure(&self) -> Outcome {
         match self.monitor.is_sent() {
             true => Outcome::Unknown,
@@ -131,7 +131,7 @@ impl Poster {
         }
     }
 
-    /// Nothing that is kept for the next attempt is trusted any more, be it an address or a connection.
+    /// The addresses and connections that are kept for the next attempt count as stale.
     fn mark_stale(&self) {
         self.monitor.note_failed();
         let proxy = self.agent.config().proxy().map(ureq::Proxy::uri);

@@ -13,7 +13,7 @@ use self::agent::Agents;
 use crate::config::Config;
 use crate::platform::Error;
 
-/// The client that replies are posted with, for those who want to know whether it would work.
+/// The client that replies are posted with, for `torrap check` to try.
 ///
 /// # Errors
 /// The authorities or the proxy of the settings cannot be used.

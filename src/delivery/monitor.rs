@@ -1,8 +1,8 @@
-//! What is known of an agent's attempt and of its connections: whether anything of the request was sent, and
-//! whether a kept connection can be trusted.
+//! What is known of an agent's attempt and of its connections: whether any of the request may have been sent, and whether
+//! a kept connection can be used again.
 //!
-//! ureq's errors do not tell: that a certificate is not trusted is an I/O error like a reset in the middle of an
-//! answer. So what matters is looked at where it happens.
+//! ureq's errors do not say: an untrusted certificate is an I/O error like a reset in the middle of an answer. So the
+//! connections themselves note it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use ureq::Error;
 use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 
-/// One agent's, which makes one attempt at a time.
+/// Monitors the attempts of one agent, which makes one at a time.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AttemptMonitor {
     attempt: Arc<Attempt>,
@@ -45,8 +45,8 @@ impl AttemptMonitor {
         self.begin();
     }
 
-    /// Watches a connection.
-    pub(crate) fn over(&self, transport: Box<dyn Transport>) -> Monitored {
+    /// Monitors a connection.
+    pub(crate) fn monitor(&self, transport: Box<dyn Transport>) -> Monitored {
         Monitored {
             transport,
             monitor: self.clone(),
@@ -59,8 +59,8 @@ impl AttemptMonitor {
         self.attempt.is_sent.load(Ordering::Relaxed)
     }
 
-    /// The attempt has failed. If that was on a kept connection, all others that have not served since are
-    /// doubtful as well: a network that drops one silently drops them all, and each would cost an attempt.
+    /// The attempt has failed. If that was on a kept connection, no other that has not served since is used again: a
+    /// network that silently drops one drops them all, and each would cost an attempt.
     pub(crate) fn note_failed(&self) {
         if self.attempt.is_kept.load(Ordering::Relaxed) {
             self.losses.fetch_add(1, Ordering::Relaxed);
@@ -68,7 +68,7 @@ impl AttemptMonitor {
     }
 }
 
-/// A connection that is watched.
+/// A connection that is monitored.
 #[derive(Debug)]
 pub(crate) struct Monitored {
     transport: Box<dyn Transport>,
@@ -86,7 +86,7 @@ impl Transport for Monitored {
         let attempt = &self.monitor.attempt;
         attempt.is_sent.store(true, Ordering::Relaxed);
         let result = self.transport.transmit_output(amount, timeout);
-        // Behind that, since a tunnel's own connection is watched as well.
+        // After the call, which sets the same flag for the connection below a tunnel.
         let is_kept = self.served_at.is_some();
         attempt.is_kept.store(is_kept, Ordering::Relaxed);
         result

@@ -1,4 +1,4 @@
-//! The proxy that replies go through: its setting judged, and the tunnel through it.
+//! The proxy that replies go through: the check of its setting, and the tunnel through it.
 //!
 //! ureq 3.5 has a connector for this. It refuses answers with more than 20 fields or with another status
 //! than 200, gives each read the whole time-out anew, and compares `NO_PROXY` without ports and ranges.
@@ -51,7 +51,7 @@ fn has_good_port(proxy: &Proxy) -> bool {
     })
 }
 
-/// Opens tunnels through the proxy, except to the hosts that are reached without it.
+/// Opens tunnels through the proxy, except to the hosts of `NO_PROXY`.
 pub(crate) struct TunnelConnector {
     /// The client's settings without the proxy, for the connection to the proxy itself.
     direct: ClientConfig,

@@ -1,5 +1,4 @@
-//! Name look-ups for the senders: cached, one at a time for a name, and never longer than a sender
-//! may wait.
+//! Name look-ups for the senders: cached, one at a time for a name, and bounded by the time of an attempt.
 //!
 //! ureq's own resolver asks the system for every request, on a thread started for it, even where a
 //! connection is kept. Replies go to one or two names: a look-up a minute is enough.
@@ -21,8 +20,8 @@ use ureq::{Error, Timeout};
 /// How long a look-up is good for.
 const FRESH: Duration = Duration::from_secs(60);
 
-/// How long a name whose addresses are in doubt is waited for, before they are tried once more: longer than a
-/// look-up takes, and short enough to leave time for the attempt.
+/// How long an attempt waits for the look-up of a name whose addresses are stale, before it uses them all the same: longer
+/// than a look-up takes, and short enough to leave time for the attempt.
 const STALE_WAIT: Duration = Duration::from_secs(2);
 
 /// Addresses kept of one name; ureq takes no more.
@@ -139,8 +138,8 @@ impl CachingResolver {
         self.lock_asked().clear();
     }
 
-    /// The attempt has failed: the addresses of the names that it has asked for are in doubt, and so are those
-    /// of the proxy, which is not asked for when a tunnel is kept.
+    /// The attempt has failed: the addresses of the names that it has asked for are stale, and so are those of the proxy,
+    /// which is not asked for when a tunnel is kept.
     pub(crate) fn mark_asked_stale(&self, proxy: Option<&Uri>) {
         for name in self.lock_asked().drain(..) {
             self.names.mark_stale(&name);
@@ -361,7 +360,7 @@ mod tests {
         for round in 0..3 {
             resolver.names.mark_stale("slack:1");
             assert_eq!(look_up(), [address(1)]);
-            assert_eq!(look_up(), [address(1)], "it stays in doubt");
+            assert_eq!(look_up(), [address(1)], "they stay stale");
             assert_eq!(asked.load(Ordering::SeqCst), 3 + 2 * round);
         }
     }

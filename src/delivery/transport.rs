@@ -28,7 +28,7 @@ const TIMEOUT_STEP: Duration = Duration::from_millis(250);
 const OUTPUT_ROOM_MIN: usize = 4 * 1024;
 
 /// ureq's own chain of connectors, with our sockets and tunnels at its bottom; shared by all agents, so that each can resume the
-/// TLS sessions of the others. What it makes is watched for the agent that it is made for.
+/// TLS sessions of the others. What it makes is monitored for the agent that it is made for.
 #[derive(Clone, Debug)]
 pub(crate) struct SharedConnector {
     chain: Arc<dyn Connector<Out = Box<dyn Transport>>>,
@@ -48,7 +48,7 @@ impl SharedConnector {
         }
     }
 
-    /// One for another agent, and what there is to know of its attempts.
+    /// A connector for another agent, and the monitor of its attempts.
     pub(crate) fn for_agent(&self) -> (Self, AttemptMonitor) {
         let monitor = self.monitor.for_agent();
         let connector = Self {
@@ -70,7 +70,7 @@ impl Connector for SharedConnector {
         let connected = self.chain.connect(details, chained);
         // A proxy and TLS were spoken to by now, and the receiver not yet.
         self.monitor.note_connected();
-        Ok(connected?.map(|transport| self.monitor.over(transport).boxed()))
+        Ok(connected?.map(|transport| self.monitor.monitor(transport).boxed()))
     }
 }
 

@@ -1,7 +1,7 @@
 //! A small pool of threads that post replies, each one attempt at a time.
 //!
-//! Whether and when there is another attempt is not decided here. A receiver that hangs holds up the
-//! thread that waits for it, and the others only when it holds up all of them.
+//! Whether and when there is another attempt is not decided here. A receiver that hangs delays the threads that wait for
+//! it, and other receivers only when it has all threads.
 
 mod queue;
 
@@ -21,25 +21,25 @@ use crate::app::{Delivery, Report};
 use crate::engine::platform::Senders;
 use crate::time::Tick;
 
-/// A thread that has had nothing to do for so long ends.
+/// A thread that has been idle for so long ends.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// Deliveries made ahead for each thread, the one at hand included.
+/// Deliveries taken from the bot for each thread, the one under way included.
 const AHEAD: usize = 4;
 
-/// When a thread could not be started, another try is made so much later.
+/// When a thread could not be started, the next try is made so much later.
 const START_AGAIN_MS: u64 = 1_000;
-/// That has at most one line in the log for so long.
+/// The warning of that is logged at most once in this time.
 const WARNING_PERIOD_MS: u64 = 10_000;
 
-/// The loop's side of the pool.
+/// The senders as the loop sees them.
 #[derive(Debug)]
 pub(crate) struct Pool {
     shared: Arc<Shared>,
     threads_max: usize,
-    /// Deliveries handed over whose report is not in yet.
+    /// Deliveries without a report yet.
     outstanding: usize,
-    /// When what waits in the queue needs more threads, if it is there still.
+    /// When the deliveries that still wait then need more threads.
     late_at: Option<Tick>,
     warned_at: Option<Tick>,
     /// Deliveries of this turn.
@@ -75,8 +75,8 @@ impl Pool {
         }
     }
 
-    /// Does without threads that were counted and could not be started. Those that there are may all hang, and then
-    /// what waits needs another try.
+    /// Goes on without threads that could not be started. All others may wait for a receiver that hangs, so that starting
+    /// more is tried again.
     fn give_up_threads(&mut self, count: usize, error: &io::Error, now: Tick) {
         if self
             .warned_at
@@ -173,12 +173,12 @@ impl Drop for Pool {
 }
 
 impl Shared {
-    /// A queue is whole between any two statements: a panic elsewhere does not spoil it.
+    /// A poisoned lock is taken all the same: the queue is consistent between any two statements.
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A thread's life: one delivery after the other, until there was none for a while.
+    /// What a thread does: one delivery after the other, until it was idle for too long.
     fn serve(&self) {
         let thread = thread::current();
         let poster = self.agents.make();
@@ -199,9 +199,9 @@ impl Shared {
         }
     }
 
-    /// Hands in a report and takes the next delivery, waiting for it if need be; none when the thread is to end. When
-    /// the loop sees the report, the thread is either at work again or known to be idle: it is never taken for busy by
-    /// the delivery that follows.
+    /// Hands in a report and takes the next delivery, after waiting for one if necessary; `None`: the thread ends. Both are
+    /// one step under the lock: when the loop sees the report, the thread is either at work again or listed as idle, and
+    /// never counted as busy when the loop scales the pool for the next delivery.
     fn exchange(&self, thread: &Thread, report: Option<Report>) -> Option<Delivery> {
         let mut queue = self.lock();
         let is_first = report.is_some() && queue.reports.is_empty();
@@ -235,7 +235,7 @@ impl Shared {
     }
 
     fn wake_loop(&self) {
-        // It fails only when the loop is gone, and then nobody wants to know.
+        // It fails only when the loop is gone, and then there is nothing to wake.
         let _ = self.waker.wake();
     }
 }

@@ -1,4 +1,4 @@
-//! What the loop and the sender threads share, behind one lock: what is to be sent, what came of it, and who waits.
+//! What the loop and the sender threads share behind one lock: deliveries, reports, and the threads that are idle.
 
 use std::collections::{HashMap, VecDeque};
 use std::thread::{Thread, ThreadId};
@@ -17,20 +17,20 @@ const LATE_MS: u64 = 20;
 
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
-    /// What waits, and since when.
+    /// Deliveries that wait for a thread, and since when.
     pub(crate) deliveries: VecDeque<(Tick, Delivery)>,
-    /// What the loop has not taken yet. Only the first of them wakes it.
+    /// Reports that the loop has not taken yet. Only the first of them wakes it.
     pub(crate) reports: VecDeque<Report>,
-    /// Threads that may be at work now.
+    /// How many threads may be at work now.
     pub(crate) wanted: usize,
-    /// Threads that exist or are about to.
+    /// How many threads there are, those that are about to start included.
     pub(crate) threads: usize,
-    /// Those of them that were woken or started and have not come for a delivery yet.
+    /// How many of them were woken or started and have not asked for a delivery yet.
     pub(crate) starting: usize,
-    /// Those of them that wait, the latest on top. It is the next to be woken: its connection is the least likely to
-    /// have been closed, and the threads below have time to notice that they are not needed.
+    /// Those of them that wait, the latest last. That one is woken first: its connection is the least likely to have been
+    /// closed, and the others reach the time after which an idle thread ends.
     pub(crate) idle: Vec<Thread>,
-    /// What the threads post with, to be interrupted at a stop.
+    /// The clients of the threads, which a stop interrupts.
     pub(crate) agents: HashMap<ThreadId, Agent>,
     pub(crate) closed: bool,
 }
@@ -53,8 +53,8 @@ impl Queue {
             .extend(deliveries.map(|delivery| (now, delivery)));
     }
 
-    /// Decides how many threads may be at work, and when to decide again: when the first that waits will be late. Those
-    /// that are at work now say nothing about it: they may be done, and idle, before that.
+    /// Decides how many threads may be at work, and when to decide again: when the first delivery that waits will be late.
+    /// How many are at work now does not matter: they may be idle before that.
     pub(crate) fn scale(&mut self, now: Tick, threads_max: usize) -> Option<Tick> {
         let late_at = self.deliveries.front()?.0.after(LATE_MS);
         if late_at <= now || threads_max <= PROMPT_THREADS {
@@ -66,7 +66,7 @@ impl Queue {
         }
     }
 
-    /// The waiting threads to be woken for what is there to do, and how many are to be started beside them.
+    /// Takes the idle threads to be woken for the deliveries that wait; gives how many have to be started beside them.
     pub(crate) fn wake(&mut self) -> (Vec<Thread>, usize) {
         let more = self
             .wanted
@@ -79,8 +79,8 @@ impl Queue {
         (woken, missing)
     }
 
-    /// Threads that were counted and could not be started. If there is none at all, nobody would ever take what waits:
-    /// it counts as not sent, and comes back after its backoff. Tells whether that is so.
+    /// Uncounts threads that could not be started. `true`: there is no thread at all. Then no thread would take the
+    /// deliveries that wait: they are reported as not sent, so that they are tried again after their backoff.
     pub(crate) fn give_up_threads(&mut self, count: usize) -> bool {
         self.threads -= count;
         self.starting -= count;
@@ -97,7 +97,7 @@ impl Queue {
         true
     }
 
-    /// The next delivery for a thread that is at work, unless there are enough of them without it.
+    /// The next delivery for a thread, unless enough other threads are at work.
     fn take(&mut self) -> Option<Delivery> {
         if self.at_work() > self.wanted {
             return None;
@@ -105,7 +105,7 @@ impl Queue {
         self.deliveries.pop_front().map(|(_, delivery)| delivery)
     }
 
-    /// What a thread is to do next that has just become free.
+    /// What a thread does next that has nothing to do.
     pub(crate) fn next(&mut self, thread: &Thread, may_wait: bool) -> Next {
         if let Some(delivery) = self.take() {
             Next::Deliver(delivery)
@@ -119,7 +119,7 @@ impl Queue {
         }
     }
 
-    /// A thread waits no longer. If it is not listed, it was taken off the list when it was starting.
+    /// A thread waits no longer. If it is not listed as idle, [`Self::wake`] has taken it off the list.
     pub(crate) fn forget_idle(&mut self, thread: &Thread) {
         match self.idle.iter().position(|idle| idle.id() == thread.id()) {
             Some(index) => _ = self.idle.remove(index),
