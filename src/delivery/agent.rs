@@ -68,7 +68,8 @@ impl Agents {
                 .build()
         };
         let no_proxy = config.proxy.as_ref().map(|proxy| proxy.no_proxy.clone());
-        let tunnels = TunnelConnector::new(client(None), no_proxy.unwrap_or_default());
+        let no_proxy = no_proxy.unwrap_or_default();
+        let tunnels = TunnelConnector::new(client(None), no_proxy, USER_AGENT);
         Ok(Self {
             config: client(proxy::from_settings(config)?),
             connector: SharedConnector::new(tunnels, resolver.clone()),

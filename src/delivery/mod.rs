@@ -7,6 +7,7 @@ pub(crate) mod proxy;
 mod resolver;
 pub(crate) mod roots;
 pub(crate) mod senders;
+mod timeout;
 mod transport;
 
 use self::agent::Agents;

@@ -16,7 +16,7 @@ use ureq::unversioned::transport::{
 };
 use ureq::{Error, Proxy, ProxyProtocol};
 
-use super::transport::left;
+use super::timeout::left;
 use crate::config::{Config, NoProxy};
 use crate::platform::error::Error as ServerError;
 
@@ -56,11 +56,20 @@ pub(crate) struct TunnelConnector {
     /// The client's settings without the proxy, for the connection to the proxy itself.
     direct: ClientConfig,
     no_proxy: NoProxy,
+    user_agent: &'static str,
 }
 
 impl TunnelConnector {
-    pub(crate) const fn new(direct: ClientConfig, no_proxy: NoProxy) -> Self {
-        Self { direct, no_proxy }
+    pub(crate) const fn new(
+        direct: ClientConfig,
+        no_proxy: NoProxy,
+        user_agent: &'static str,
+    ) -> Self {
+        Self {
+            direct,
+            no_proxy,
+            user_agent,
+        }
     }
 }
 
@@ -107,7 +116,7 @@ impl<In: Transport> Connector<In> for TunnelConnector {
         let transport = (details.run_connector)(&to_proxy)?;
         let mut adapter = TransportAdapter::new(transport, details.current_time.clone());
         adapter.set_timeout(left(details.timeout, begun.elapsed()));
-        adapter.write_all(request(proxy, host, port).as_bytes())?;
+        adapter.write_all(request(proxy, host, port, self.user_agent).as_bytes())?;
         adapter.flush()?;
         let mut tunnel = Tunnel(adapter.into_inner());
         match read_answer(&mut tunnel, details.timeout, begun)? {
@@ -126,10 +135,9 @@ fn host_and_port(uri: &Uri) -> Option<(&str, u16)> {
 }
 
 /// The request for a tunnel (RFC 9110, section 9.3.6).
-fn request(proxy: &Proxy, host: &str, port: u16) -> String {
+fn request(proxy: &Proxy, host: &str, port: u16, user_agent: &str) -> String {
     let mut head = format!(
-        "CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\nUser-Agent: {}\r\n",
-        super::agent::USER_AGENT
+        "CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\nUser-Agent: {user_agent}\r\n"
     );
     if proxy.username().is_some() || proxy.password().is_some() {
         let (user, password) = (proxy.username(), proxy.password());

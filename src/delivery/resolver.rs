@@ -171,7 +171,7 @@ impl CachingResolver {
     }
 
     fn look_up(&self, name: &str, timeout: Duration) -> Result<Vec<SocketAddr>, Error> {
-        // An endless patience cannot be added to an instant.
+        // An endless time-out cannot be added to an instant.
         let begun = Instant::now();
         let names = &self.names;
         let mut entries = names.lock();

@@ -21,6 +21,7 @@ use ureq::{Error, Timeout};
 use super::monitor::AttemptMonitor;
 use super::proxy::TunnelConnector;
 use super::resolver::CachingResolver;
+use super::timeout::left;
 
 /// Steps of the time-outs that a socket is given: an attempt may last longer by less than this.
 const TIMEOUT_STEP: Duration = Duration::from_millis(250);
@@ -273,16 +274,6 @@ impl Transport for Tcp {
             SockRef::from(&self.stream.0).recv_with_flags(&mut [MaybeUninit::uninit()], flags);
         look.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     }
-}
-
-/// What is left of a time-out after so long: a peer that takes a little now and then does not get the time again
-/// for each piece.
-pub(crate) fn left(timeout: NextTimeout, elapsed: Duration) -> NextTimeout {
-    if timeout.after.is_not_happening() {
-        return timeout;
-    }
-    let after = timeout.after.saturating_sub(elapsed).into();
-    NextTimeout { after, ..timeout }
 }
 
 /// What is left of an attempt, rounded up to the next step.

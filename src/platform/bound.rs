@@ -202,7 +202,7 @@ fn prepare(socket: &Socket) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether the system has no such kind of address, as against an address that is taken.
+/// Whether the system does not support this address family, as against an address that is taken.
 fn is_missing_family(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AddrNotAvailable
         || error.raw_os_error() == Some(libc::EAFNOSUPPORT)
