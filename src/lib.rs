@@ -2,15 +2,15 @@
 //!
 //! # Bird's-eye view
 //!
-//! An engine (`engine/`) turns. It hands the bytes of each connection to an [`http::Connection`], which
+//! The engine (`engine/`) runs the loop. It hands the bytes of each connection to an [`http::Connection`], which
 //! finds requests in them, and the requests to the [`app::Bot`]. The bot verifies a request's signature,
-//! reads the command, stores a job in [`jobs::Jobs`] and answers 200. A [timing wheel](timing_wheel) says
-//! when the job is due. Then the bot makes the reply and gives it out as a [`app::Delivery`]; a sender
-//! thread posts it, once, and the outcome goes back to the bot as a [`app::Report`].
+//! reads the command, adds a job to [`jobs::Jobs`] and answers 200. A [timing wheel](timing_wheel) says
+//! when the job is due. Then the bot makes the reply and hands it out as a [`app::Delivery`]; a sender
+//! thread posts it, once, and its outcome comes back to the bot as a [`app::Report`].
 //!
-//! With a [`store`], a command is durable before it is acknowledged, and what an earlier process has left is
-//! pending again. The [`journal`] is one, on a thread of its own: the loop gives it a batch and goes on, and holds the
-//! answers of that batch until the thread has answered.
+//! With a [`store`], a command is durable before it is acknowledged, and the replies that an earlier process has left are
+//! pending again. The [`journal`] is a store, on a thread of its own: the loop submits a batch and goes on, and holds the
+//! acknowledgements of that batch until the thread has committed it.
 //!
 //! The core neither opens a socket nor reads a clock: `handle_*` puts requests, time and outcomes in,
 //! `poll_*` takes deliveries and deadlines out, and `now` is an argument. The same engine runs on the system
@@ -36,11 +36,11 @@
 //! | receive | reads once from each ready connection; answers its complete requests into a staging area. Before `expire`: a time limit is judged by the last moment whose input is known |
 //! | collect | takes in the outcomes of the senders' attempts |
 //! | expire | ends connections that have lasted too long; makes due jobs ready |
-//! | submit | with a store: gives it what has collected |
+//! | submit | with a store: submits the batch that has collected |
 //! | transmit | writes the staged answers to the sockets |
-//! | accept | accepts waiting connections. Last: no connection is closed to make room whose request has just come or whose answer is not written |
+//! | accept | accepts waiting connections. After `receive` and `transmit`: no connection is evicted whose request has just come or whose answer is not written |
 //! | dispatch | makes the replies of ready jobs and hands them to the senders; with a store, tells it which of them were too late |
-//! | admin | serves the address for metrics |
+//! | admin | serves the admin address. Last: its pages show the state after the turn |
 //!
 //! # The path of one command
 //!
@@ -112,13 +112,34 @@
 //! | `slack/` | how Slack signs, writes and reads |
 //! | `http/` | HTTP/1.1 as a state machine of one connection |
 //! | `jobs/`, `timing_wheel/`, `slab.rs` | pending replies, when they are due, and where they lie |
-//! | `store/` | the seam: what a store is told and tells |
+//! | `store/` | the interface to a store: batches, tickets, events |
 //! | `journal/` | a store in a directory, over a `Disk` |
-//! | `endpoint/` | an address: admission, sessions, eviction; the public one and the one for metrics |
+//! | `endpoint/` | an address, public or admin: admission, sessions, turns, eviction |
 //! | `engine/` | the turn, its deadlines, the stop; what it needs of a platform |
 //! | `platform/` | the system: mio, files, the journal's thread, clock, service manager |
 //! | `delivery/` | the sender threads: pool, client, resolver, proxy |
 //! | `telemetry/` | log, metrics, health |
+//!
+//! # Lexicon
+//!
+//! | term | means |
+//! | --- | --- |
+//! | turn | one pass of the loop through its phases; also a session's part in one |
+//! | connection, session | the state of HTTP on a socket ([`http::Connection`]); the same with its socket, timer and buffers |
+//! | client, unauthenticated | a session with a recently verified signature; any other |
+//! | place | room for one session of an address (`--max-connections`) |
+//! | evict | close a stalled or idle session to make room for a new connection |
+//! | shed | answer 503 and drop the bytes of an incomplete request, because all sessions together hold too much |
+//! | hold | keep an answer back until its batch is kept; the session reads nothing meanwhile |
+//! | stage, transmit | encode a turn's answers into one area; write them to their sockets |
+//! | watermark | the latest moment by which all input that had arrived is known; time limits are judged by it |
+//! | acknowledge, accept | answer 200 to a command; add its job |
+//! | job, pending | a reply from its acceptance until it is settled |
+//! | attempt, outcome, verdict | one posting of a reply; what came of it; what follows: settled, retried, abandoned |
+//! | store, batch, ticket | what makes jobs durable; what it commits at once; the number of a batch |
+//! | kept, withdrawn | made durable by the store; taken back before the acknowledgement, which is then "busy" |
+//! | checkpoint | the journal's copy of all that is pending into new segments |
+//! | drain | a graceful stop: no new connections, answers to what has arrived, then the end |
 //!
 //! # Architecture invariants
 //!
@@ -133,8 +154,7 @@
 //! * **The loop blocks in `poll`** and nowhere else. Name look-ups, the journal and everything else that may wait
 //!   happen before it, or on threads of their own. A lock that the loop
 //!   shares with those threads is held for a few statements.
-//! * **A sender thread makes one attempt and reports.** Whether and when there is another one is decided
-//!   in `jobs/retry.rs`.
+//! * **A sender thread makes one attempt and reports.** `jobs/retry.rs` decides whether and when there is another one.
 //! * **Nothing that a peer sends can panic.** A peer's fault is a value and becomes a status, or an
 //!   outcome. A panic means that an invariant of our own is broken.
 //! * **Nothing is unbounded**: no buffer, no queue, no table, no wait, and no turn of the loop.

@@ -118,12 +118,16 @@ const UNWANTED: [&str; 17] = [
 #[test]
 fn comments_name_who_does_what() {
     let folders = [
+        "app",
         "cli",
         "commands",
         "config",
+        "delivery",
+        "endpoint",
         "http",
         "jobs",
         "slack",
+        "store",
         "telemetry",
         "timing_wheel",
         "tools",

@@ -93,15 +93,15 @@ impl ActivityLog {
             Verdict::Apologise => {
                 warn!("command {number}: not answered, {detail}; an apology follows");
             }
-            Verdict::Apologised => info!("command {number}: the apology is posted"),
+            Verdict::Apologised => info!("command {number}: the apology was posted"),
             Verdict::Abandon(_) if was_apology => {
-                warn!("command {number}: the apology is not posted either, {detail}");
+                warn!("command {number}: the apology was not posted either, {detail}");
             }
             Verdict::Abandon(Abandoned::Rejected(_)) => {
                 warn!("command {number}: not answered, {detail}");
             }
             Verdict::Abandon(reason) => {
-                warn!("command {number}: not answered, {reason}; the last: {detail}");
+                warn!("command {number}: not answered, {reason}; last attempt: {detail}");
             }
         }
     }
@@ -166,6 +166,6 @@ fn sum_up(refused: impl Iterator<Item = (Level, String)>, traffic: Option<[u64; 
 fn sum_up_failures(failures: Option<[u64; 1]>) {
     if let Some([count]) = failures {
         let period = FAILURES_PERIOD_MS / 1000;
-        warn!("{count} more attempts failed within {period} s and are made again");
+        warn!("{count} more attempts failed within {period} s and will be retried");
     }
 }

@@ -208,7 +208,7 @@ impl PendingReplies {
                 State::Scheduled if job.tries == Tries::default() => "still thinking",
                 State::Scheduled => "waiting for its next attempt",
                 State::Ready => "waiting for a sender",
-                State::Held => "waiting since its workspace is limited",
+                State::Held => "waiting because Slack limits its workspace",
                 State::Sending => "being sent",
             };
             let (number, attempts) = (key.generation(), job.attempts_begun());

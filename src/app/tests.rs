@@ -225,7 +225,7 @@ fn a_reply_is_due_after_its_job_is_kept_and_is_timed_from_its_command() {
 }
 
 #[test]
-fn what_is_withdrawn_while_it_collects_never_was_and_later_it_is_over() {
+fn a_job_is_withdrawn_from_the_batch_that_collects_and_later_with_an_outcome() {
     let (mut bot, held) = taken(false, true);
     let hold = held.hold.unwrap();
     assert_eq!(bot.withdraw_held(hold, NOW), busy());
@@ -246,7 +246,7 @@ fn what_is_withdrawn_while_it_collects_never_was_and_later_it_is_over() {
 }
 
 #[test]
-fn what_a_store_does_not_keep_is_taken_back_once() {
+fn a_job_that_a_store_does_not_keep_is_withdrawn_once() {
     let (mut bot, _) = taken(false, true);
     assert_eq!(store(&mut bot, false, NOW), (1, 0));
     assert_eq!((bot.pending(), bot.counters.commands_accepted), (0, 0));
@@ -255,7 +255,7 @@ fn what_a_store_does_not_keep_is_taken_back_once() {
 }
 
 #[test]
-fn what_is_taken_back_is_counted_by_its_reason_and_once() {
+fn a_withdrawal_is_counted_once_and_by_its_reason() {
     let (mut bot, _) = taken(false, true);
     store(&mut bot, false, NOW);
     assert_eq!(bot.counters.withdrawn, [1, 0, 0]);

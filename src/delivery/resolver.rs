@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn one_look_up_serves_all_who_wait_and_those_who_come_later() {
+    fn one_look_up_serves_all_threads_that_wait_and_later_ones() {
         let asked = Arc::new(AtomicUsize::new(0));
         let (open, gate) = channel::<()>();
         let (counter, gate) = (asked.clone(), Mutex::new(gate));
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_longer_than_allowed_and_a_hung_look_up_is_not_asked_twice() {
+    fn a_wait_is_bounded_and_a_hung_look_up_is_not_repeated() {
         let (_open, gate) = channel::<()>();
         let (asked, count) = (Arc::new(AtomicUsize::new(0)), Mutex::new(gate));
         let counter = asked.clone();
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxys_addresses_are_doubted_though_they_were_not_asked_for() {
+    fn a_proxys_addresses_are_stale_though_they_were_not_asked_for() {
         let (resolver, _) = resolver_of(&[&[address(1)], &[address(2)]]);
         let proxy: Uri = "http://user:word@proxy:3128".parse().unwrap();
         let look_up = || resolver.look_up("proxy:3128", TIMEOUT).unwrap();
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn a_doubted_address_is_better_than_none() {
+    fn a_stale_address_is_better_than_none() {
         let (resolver, asked) = resolver_of(&[&[address(1)]]);
         let look_up = || resolver.look_up("slack:1", TIMEOUT).unwrap();
         assert_eq!(look_up(), [address(1)]);
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hung_look_up_leaves_time_for_the_doubted_address() {
+    fn a_hung_look_up_leaves_time_for_the_stale_address() {
         let (open, gate) = channel::<()>();
         let gate = Mutex::new(gate);
         let resolver = CachingResolver::asking(move |_| {

@@ -239,8 +239,9 @@ impl<L: Listener> Admission<L> {
                 return self.warn(Warning::Busy, turn.now.tick, &what);
             }
             self.counts.evicted += 1;
-            let what =
-                format_args!("{places} are taken: closing those that have stalled or are idle");
+            let what = format_args!(
+                "{places} are taken: closing connections that have stalled or are idle"
+            );
             self.warn(Warning::Evicting, turn.now.tick, &what);
         }
         self.begin_session(stream, sessions, turn.now.tick);
@@ -254,7 +255,7 @@ impl<L: Listener> Admission<L> {
         self.counts.dropped += 1;
         let dropped = self.counts.dropped;
         let what = format_args!(
-            "no room to watch a connection, it is closed ({dropped} so far): {error} (memory, or fs.epoll.max_user_watches)"
+            "cannot register a connection, closing it ({dropped} so far): {error}; check memory and fs.epoll.max_user_watches"
         );
         self.warn(Warning::Unregistered, now, &what);
     }

@@ -64,7 +64,7 @@ fn a_stop_with_a_journal_sleeps_between_its_turns() {
 
 /// However the ticks of the clock fall.
 #[test]
-fn a_stop_at_once_is_over_with_the_turn_that_hears_of_it() {
+fn a_stop_at_once_is_over_with_the_turn_that_takes_note_of_it() {
     const ORIGIN: &str = "http://127.0.0.1:9";
     let mut config = config(ORIGIN);
     config.delay_ms = 600_000;

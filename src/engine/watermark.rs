@@ -15,7 +15,7 @@ pub(crate) struct Watermark {
     poll: Tick,
     /// When the first of the latest full polls began, and how many events they have returned.
     full_since: Tick,
-    full_told: usize,
+    full_events: usize,
 }
 
 impl Watermark {
@@ -24,7 +24,7 @@ impl Watermark {
             until: now,
             poll: now,
             full_since: now,
-            full_told: 0,
+            full_events: 0,
         }
     }
 
@@ -38,22 +38,22 @@ impl Watermark {
         self.poll = now;
     }
 
-    /// The poll has returned `told` events of at most `told_max`, while `sockets` sockets could have one. After a full
+    /// The poll has returned `events` events of at most `events_max`, while `sockets` sockets could have one. After a full
     /// poll there may be more events. The kernel returns them in the order in which they came, so that all of them are
     /// known after as many events as there are sockets.
-    pub(crate) const fn end_poll(&mut self, told: usize, told_max: usize, sockets: usize) {
-        if told < told_max {
+    pub(crate) const fn end_poll(&mut self, events: usize, events_max: usize, sockets: usize) {
+        if events < events_max {
             self.until = self.poll;
-            self.full_told = 0;
+            self.full_events = 0;
             return;
         }
-        if self.full_told == 0 {
+        if self.full_events == 0 {
             self.full_since = self.poll;
         }
-        self.full_told += told;
-        if self.full_told >= sockets {
+        self.full_events += events;
+        if self.full_events >= sockets {
             self.until = self.full_since;
-            self.full_told = 0;
+            self.full_events = 0;
         }
     }
 }
@@ -64,9 +64,9 @@ mod tests {
 
     fn after(polls: &[(u64, usize)]) -> Tick {
         let mut watermark = Watermark::new(Tick(1));
-        for (begin, told) in polls {
+        for (begin, events) in polls {
             watermark.begin_poll(Tick(*begin));
-            watermark.end_poll(*told, 10, 25);
+            watermark.end_poll(*events, 10, 25);
         }
         watermark.known_until()
     }

@@ -80,7 +80,7 @@ impl DirectoryLock {
         if recovery.damages > 0 {
             let (places, bytes) = (recovery.damages, recovery.damaged_bytes);
             warn!(
-                "journal: {bytes} bytes in {places} places are damaged; what was there is not answered"
+                "journal: {bytes} bytes in {places} places are damaged; the commands in them are not answered"
             );
         }
         for aside in &recovery.kept_aside {

@@ -79,11 +79,11 @@ impl fmt::Display for JournalError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Taken(None) => {
-                f.write_str("another torrap uses it; stop that one, or give each its own")
+                f.write_str("another torrap uses it; stop it, or give each its own directory")
             }
             Self::Taken(Some(process)) => write!(
                 f,
-                "another torrap uses it (process {process}); stop that one, or give each its own"
+                "another torrap uses it (process {process}); stop it, or give each its own directory"
             ),
             Self::Unusable(error) => write!(
                 f,

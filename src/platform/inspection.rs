@@ -19,7 +19,7 @@ pub fn inspect(path: &Path, jobs: bool, print: &mut dyn FnMut(&str) -> bool) -> 
     };
     let mut directory = Directory::look_at(path).map_err(|e| error(JournalError::Unusable(e)))?;
     let user = match directory.user() {
-        None => "by nobody".to_owned(),
+        None => "no".to_owned(),
         Some(None) => "by a running torrap".to_owned(),
         Some(Some(process)) => format!("by process {process}"),
     };

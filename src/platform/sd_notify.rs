@@ -65,7 +65,7 @@ impl SdNotify {
 
     /// The bot takes commands from now on.
     pub(crate) fn notify_ready(&mut self, now: Tick) {
-        self.tell("READY=1\nSTATUS=taking commands\n");
+        self.send("READY=1\nSTATUS=taking commands\n");
         if self.socket.is_some() {
             self.next = self.watchdog_ms.map(|_| now);
         }
@@ -74,7 +74,7 @@ impl SdNotify {
     /// The bot stops, which may take so long.
     pub(crate) fn notify_stopping(&self, pending: usize, timeout_ms: u64) {
         let us = (timeout_ms + STOP_MARGIN_MS) * 1_000;
-        self.tell(&format!(
+        self.send(&format!(
             "STOPPING=1\nSTATUS=stopping; replies pending: {pending}\nEXTEND_TIMEOUT_USEC={us}\n"
         ));
     }
@@ -90,22 +90,21 @@ impl SdNotify {
             return;
         };
         if now >= next {
-            self.tell("WATCHDOG=1\n");
+            self.send("WATCHDOG=1\n");
             self.next = Some(now.after(watchdog_ms / 2));
         }
     }
 
-    fn tell(&self, message: &str) {
+    fn send(&self, message: &str) {
         let Some(socket) = &self.socket else { return };
         // The socket does not block: a service manager that does not read must not stop the loop.
         if let Err(error) = socket.send(message.as_bytes()) {
-            warn!("cannot tell the service manager: {error}");
+            warn!("cannot notify the service manager: {error}");
         }
     }
 }
 
-/// How often the watchdog wants to hear from this process, if there is a watchdog and it means this process
-/// (sd_watchdog_enabled(3)). A period that is none cannot be kept: a real service manager that asks for less than 2 ms
+/// The period of the watchdog, if there is one and it is meant for this process (sd_watchdog_enabled(3)). A period that is none cannot be kept: a real service manager that asks for less than 2 ms
 /// kills the process, and the warning says why.
 fn watchdog_ms(env: &NotifyEnv<'_>, pid: u32) -> Option<u64> {
     let number = |text: &OsStr| text.to_str().and_then(|text| text.parse::<u64>().ok());
@@ -164,25 +163,25 @@ mod tests {
         SdNotify::from_env(&env, 42)
     }
 
-    fn heard(socket: &UnixDatagram) -> Option<String> {
+    fn received(socket: &UnixDatagram) -> Option<String> {
         let mut buffer = [0; 256];
         let len = socket.recv(&mut buffer).ok()?;
         Some(String::from_utf8(buffer[..len].to_vec()).unwrap())
     }
 
     #[test]
-    fn a_watchdog_hears_twice_as_often_as_it_asks() {
+    fn a_watchdog_is_notified_twice_in_its_period() {
         let (socket, address) = manager("watchdog");
         let mut sd_notify = follow(&address, Some("3000000"), Some("42"));
         assert_eq!(sd_notify.poll_timeout(), None, "not before there is a loop");
         sd_notify.notify_ready(Tick(7));
-        assert!(heard(&socket).unwrap().starts_with("READY=1\n"));
+        assert!(received(&socket).unwrap().starts_with("READY=1\n"));
         for due in [7, 1_507, 3_007] {
             assert_eq!(sd_notify.poll_timeout(), Some(Tick(due)));
             sd_notify.handle_timeout(Tick(due - 1));
-            assert_eq!(heard(&socket), None);
+            assert_eq!(received(&socket), None);
             sd_notify.handle_timeout(Tick(due));
-            assert_eq!(heard(&socket).as_deref(), Some("WATCHDOG=1\n"));
+            assert_eq!(received(&socket).as_deref(), Some("WATCHDOG=1\n"));
         }
     }
 
@@ -191,7 +190,7 @@ mod tests {
         let (socket, address) = manager("stop");
         follow(&address, None, None).notify_stopping(3, 35_000);
         assert_eq!(
-            heard(&socket).as_deref(),
+            received(&socket).as_deref(),
             Some("STOPPING=1\nSTATUS=stopping; replies pending: 3\nEXTEND_TIMEOUT_USEC=45000000\n")
         );
     }
@@ -201,14 +200,14 @@ mod tests {
         let (socket, address) = manager("other");
         let mut sd_notify = follow(&address, Some("3000000"), Some("43"));
         sd_notify.notify_ready(Tick(0));
-        assert!(heard(&socket).is_some());
+        assert!(received(&socket).is_some());
         assert_eq!(sd_notify.poll_timeout(), None);
     }
 
     #[test]
-    fn without_a_manager_nothing_is_told() {
+    fn without_a_service_manager_nothing_is_sent() {
         let none = SdNotify::from_env(&NotifyEnv::default(), 42);
-        let left_over = follow("@torrap-nobody-listens-here", Some("3000000"), None);
+        let left_over = follow("@torrap-without-a-listener", Some("3000000"), None);
         for mut alone in [none, follow("", Some("3000000"), None), left_over] {
             alone.notify_ready(Tick(0));
             assert_eq!(alone.poll_timeout(), None);
@@ -216,12 +215,12 @@ mod tests {
     }
 
     #[test]
-    fn a_watchdog_whose_period_is_none_is_not_followed_and_its_manager_is() {
+    fn a_bad_watchdog_period_is_ignored_and_the_service_manager_is_not() {
         let (socket, address) = manager("bad");
         for usec in ["", "0", "-1", "soon", "1999", "99999999999999999999"] {
             let mut sd_notify = follow(&address, Some(usec), None);
             sd_notify.notify_ready(Tick(0));
-            assert!(heard(&socket).is_some(), "{usec:?}");
+            assert!(received(&socket).is_some(), "{usec:?}");
             assert_eq!(sd_notify.poll_timeout(), None, "{usec:?}");
         }
         let mut sd_notify = follow(&address, Some("2000"), Some("soon"));
@@ -234,9 +233,9 @@ mod tests {
     }
 
     #[test]
-    fn a_manager_that_does_not_read_holds_up_nobody() {
+    fn a_service_manager_that_does_not_read_does_not_block() {
         let (_socket, address) = manager("deaf");
         let sd_notify = follow(&address, None, None);
-        (0..10_000).for_each(|_| sd_notify.tell("STATUS=x\n"));
+        (0..10_000).for_each(|_| sd_notify.send("STATUS=x\n"));
     }
 }

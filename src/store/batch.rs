@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_batch_is_appended_and_takes_back_what_stands_before_it() {
+    fn a_later_batch_is_appended_and_withdraws_jobs_of_the_earlier_one() {
         let (mut first, mut later) = (Batch::default(), Batch::default());
         let jobs = [job(1, "olleh"), job(2, "back"), job(3, "日本")];
         let known = Key::from_parts(7, 1);

@@ -286,8 +286,8 @@ fn a_refused_message_is_apologised_for_once() {
         let begin = r#"{"response_type": "ephemeral", "text": "Sorry, "#;
         assert!(apology.starts_with(begin), "{apology}");
         match path {
-            "/commands/T1/only-the-reply" => torrap.log.wait_for("the apology is posted", 1),
-            _ => torrap.log.wait_for("the apology is not posted either", 1),
+            "/commands/T1/only-the-reply" => torrap.log.wait_for("the apology was posted", 1),
+            _ => torrap.log.wait_for("the apology was not posted either", 1),
         };
     }
     assert_eq!(torrap.settle().len(), 4);

@@ -87,7 +87,7 @@ fn the_lock_does_not_go_with_its_file() {
     fs::remove_file(directory.join("lock")).unwrap();
     let second = refused(directory.path());
     let line = format!(
-        "torrap: --journal {:?}: another torrap uses it; stop that one, or give each its own\n",
+        "torrap: --journal {:?}: another torrap uses it; stop it, or give each its own directory\n",
         directory.path()
     );
     assert_eq!((second.code, second.stderr), (Some(1), line));

@@ -137,6 +137,6 @@ fn no_bot_starts_on_a_read_only_disk_and_its_journal_can_be_read() {
     );
     let finished = shown(&disk);
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-    let begin = "in use: by nobody\nowed: 1\n";
+    let begin = "in use: no\nowed: 1\n";
     assert!(finished.stdout.starts_with(begin), "{}", finished.stdout);
 }

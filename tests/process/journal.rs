@@ -122,7 +122,7 @@ fn no_other_user_can_look_and_a_second_bot_is_refused() {
     let second = refused(directory.path());
     let (path, process) = (directory.path(), bot.process.pid());
     let line = format!(
-        "torrap: --journal {path:?}: another torrap uses it (process {process}); stop that one, or give each its own\n"
+        "torrap: --journal {path:?}: another torrap uses it (process {process}); stop it, or give each its own directory\n"
     );
     assert_eq!((second.code, second.stderr), (Some(1), line));
     bot.command("olleh");
@@ -276,7 +276,7 @@ fn the_journal_is_shown_beside_a_running_bot_without_secrets() {
     assert!(
         shown(&directory, &[])
             .stdout
-            .starts_with("in use: by nobody\nowed: 1\n")
+            .starts_with("in use: no\nowed: 1\n")
     );
     let nowhere = finish(TORRAP.command().args(["journal", "/nowhere"]));
     assert_eq!((nowhere.code, nowhere.stdout.as_str()), (Some(2), ""));

@@ -253,7 +253,7 @@ fn a_process_waits_for_a_journal_only_with_a_passed_socket() {
             command.args(["--journal", directory.path()]);
         }));
         let line = format!(
-            "torrap: --journal {:?}: another torrap uses it (process {}); stop that one, or give each its own\n",
+            "torrap: --journal {:?}: another torrap uses it (process {}); stop it, or give each its own directory\n",
             directory.path(),
             first.pid()
         );

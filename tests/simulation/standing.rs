@@ -27,7 +27,7 @@ fn parse(line: &str) -> Option<(u32, (Standing, u8))> {
         "still thinking" => Standing::Thinking,
         "waiting for its next attempt" => Standing::Retrying,
         "waiting for a sender" => Standing::Ready,
-        "waiting since its workspace is limited" => Standing::Held,
+        "waiting because Slack limits its workspace" => Standing::Held,
         "being sent" => Standing::Sending,
         _ => return None,
     };
