@@ -30,10 +30,10 @@ const FAILED: i32 = 1;
 const USAGE: i32 = 2;
 
 /// How long the process waits for the log to write its last lines: the reader may have stalled.
-const LAST_LINES: Duration = Duration::from_secs(1);
+const LOG_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long the lines about undelivered replies may take in all.
-const UNDELIVERED_LINES: Duration = Duration::from_secs(10);
+const UNDELIVERED_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Lines about undelivered replies between two flushes: far fewer than the log's queue holds, and
 /// few enough for a slow reader to be told from none.
@@ -117,7 +117,7 @@ fn logged(
         Err(error) => return print_error(&error, FAILED),
     };
     let result = run(config, console);
-    console.flush(LAST_LINES);
+    console.flush(LOG_FLUSH_TIMEOUT);
     result.unwrap_or_else(|(error, code)| print_error(&*error, code))
 }
 
@@ -190,12 +190,12 @@ fn log_undelivered(lines: impl Iterator<Item = String>, console: &Console) {
     if !log_enabled!(Level::Warn) {
         return;
     }
-    let deadline = Instant::now() + UNDELIVERED_LINES;
+    let deadline = Instant::now() + UNDELIVERED_TIMEOUT;
     let mut is_read = true;
     for (index, line) in lines.enumerate() {
         if is_read && index % LINES_PER_FLUSH == 0 {
             let left = deadline.saturating_duration_since(Instant::now());
-            is_read = console.flush(left.min(LAST_LINES));
+            is_read = console.flush(left.min(LOG_FLUSH_TIMEOUT));
         }
         warn!("{line}");
     }
@@ -293,7 +293,7 @@ fn print_error(error: &dyn Display, code: i32) -> i32 {
         let _ = written.send(());
     });
     if writer.is_ok() {
-        let _ = is_written.recv_timeout(LAST_LINES);
+        let _ = is_written.recv_timeout(LOG_FLUSH_TIMEOUT);
     }
     code
 }

@@ -19,7 +19,7 @@ const STOP_SIGNALS: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGH
 /// Stop signals within this time of the first are the same stop: systemd sends SIGTERM and then SIGHUP
 /// (`SendSIGHUP=`), `timeout` signals its child and then the child's process group, and a terminal's Ctrl-C goes to the
 /// whole foreground group, whose parent may pass it on.
-const ONE_STOP: Duration = Duration::from_secs(1);
+const REPEAT_WINDOW: Duration = Duration::from_secs(1);
 
 /// How long a second stop waits for the loop to end and for the lines about replies that are left.
 const END_TIMEOUT: Duration = Duration::from_secs(3);
@@ -126,7 +126,7 @@ impl Stops {
                 self.first = Some(now);
                 Stop::First
             }
-            Some(first) if now.saturating_duration_since(first) < ONE_STOP => Stop::Repeated,
+            Some(first) if now.saturating_duration_since(first) < REPEAT_WINDOW => Stop::Repeated,
             Some(_) => Stop::Second,
         }
     }

@@ -18,7 +18,7 @@ use ureq::unversioned::transport::NextTimeout;
 use ureq::{Error, Timeout};
 
 /// How long a look-up is good for.
-const FRESH: Duration = Duration::from_secs(60);
+const FRESH_MAX: Duration = Duration::from_secs(60);
 
 /// How long an attempt waits for the look-up of a name whose addresses are stale, before it uses them all the same: longer
 /// than a look-up takes, and short enough to leave time for the attempt.
@@ -55,7 +55,7 @@ struct Entry {
 
 impl Entry {
     fn is_fresh(&self) -> bool {
-        !self.is_stale && self.looked_up.is_some_and(|at| at.elapsed() < FRESH)
+        !self.is_stale && self.looked_up.is_some_and(|at| at.elapsed() < FRESH_MAX)
     }
 
     /// What is left when the name cannot be looked up now.
@@ -196,7 +196,7 @@ impl CachingResolver {
                 return Ok(entry.addresses.clone());
             }
             let timeout = match entry.addresses.is_empty() {
-                true => timeout.min(FRESH),
+                true => timeout.min(FRESH_MAX),
                 false => timeout.min(STALE_WAIT),
             };
             let left = timeout.saturating_sub(begun.elapsed());

@@ -134,7 +134,7 @@ mod tests {
         assert_eq!(order(&[(true, 200 * KIB), (false, 9 * KIB)]), [2, 1]);
         assert_eq!(order(&[(false, 40 * KIB), (false, 200 * KIB)]), [2, 1]);
         assert_eq!(order(&[(false, 130 * KIB), (false, 200 * KIB)]), [1, 2]);
-        // A command's first piece, and those who hold a little less.
+        // A command's first piece, and sessions that hold a little less.
         assert_eq!(order(&[(false, 9 * KIB), (false, 31 * KIB)]), [1, 2]);
         assert_eq!(order(&[(true, 50 * KIB), (true, 90 * KIB)]), [2, 1]);
     }

@@ -34,7 +34,7 @@ pub(crate) enum Idleness {
     /// It has waited for longer than the grace: for the rest of a request, for its answers to be read, or for the peer
     /// to close.
     Stalled(Tick),
-    /// It is busy, but none of its requests was signed.
+    /// It is busy, but unauthenticated, and has had an answer before.
     Unsigned(Tick),
 }
 

@@ -24,7 +24,7 @@ const FINISH_MS: u64 = 400;
 /// The store as the loop sees it.
 pub(crate) struct JournalThread {
     shared: Arc<Shared>,
-    /// Since when the oldest batch without an event waits; at the latest since the last event.
+    /// Since when the oldest batch without an event waits; since the last event if that came later.
     waits_since: Option<Tick>,
     /// The ticket of the last batch.
     last: Ticket,

@@ -43,7 +43,7 @@ fn gone() -> SocketAddr {
     listener.local_addr().unwrap()
 }
 
-/// A server that says this to all who come, whatever they send.
+/// A server that answers every connection with these bytes, whatever the client sends.
 fn speaker(bytes: &'static [u8]) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

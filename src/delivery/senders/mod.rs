@@ -22,13 +22,13 @@ use crate::engine::platform::Senders;
 use crate::time::Tick;
 
 /// A thread that has been idle for so long ends.
-const IDLE: Duration = Duration::from_secs(10);
+const IDLE_MAX: Duration = Duration::from_secs(10);
 
 /// Deliveries taken from the bot for each thread, the one under way included.
-const AHEAD: usize = 4;
+const DELIVERIES_PER_THREAD: usize = 4;
 
 /// When a thread could not be started, the next try is made so much later.
-const START_AGAIN_MS: u64 = 1_000;
+const START_RETRY_MS: u64 = 1_000;
 /// The warning of that is logged at most once in this time.
 const WARNING_PERIOD_MS: u64 = 10_000;
 
@@ -88,14 +88,14 @@ impl Pool {
         if self.shared.lock().give_up_threads(count) {
             self.shared.wake_loop();
         } else {
-            self.late_at = Some(now.after(START_AGAIN_MS));
+            self.late_at = Some(now.after(START_RETRY_MS));
         }
     }
 }
 
 impl Senders for Pool {
     fn room(&self) -> usize {
-        (self.threads_max * AHEAD).saturating_sub(self.outstanding)
+        (self.threads_max * DELIVERIES_PER_THREAD).saturating_sub(self.outstanding)
     }
 
     fn outstanding(&self) -> usize {
@@ -220,7 +220,7 @@ impl Shared {
 
     /// Waits, listed as idle, until there is a delivery, or for as long as a thread may be idle.
     fn wait(&self, thread: &Thread) -> Option<Delivery> {
-        let until = Instant::now() + IDLE;
+        let until = Instant::now() + IDLE_MAX;
         loop {
             thread::park_timeout(until.saturating_duration_since(Instant::now()));
             let may_wait = Instant::now() < until;
