@@ -159,13 +159,7 @@ mod tests {
     #[test]
     fn a_store_is_told_of_attempts_that_may_have_reached_the_receiver() {
         let mut queue = CommitQueue::default();
-        let tries = |attempts, unsent| {
-            Some(Tries {
-                attempts,
-                unsent,
-                ..Tries::default()
-            })
-        };
+        let tries = |attempts, unsent| Some(Tries { attempts, unsent });
         let due = Tick(5);
         queue.note_verdict(job(1), tries(0, 1), Verdict::RetryAt(due));
         queue.note_verdict(job(1), tries(1, 0), Verdict::HeldUntil(due));

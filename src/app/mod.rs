@@ -13,7 +13,7 @@ use log::{Level, debug, log, warn};
 
 use self::activity_log::{Accepted, ActivityLog, Attempt};
 use self::command::{Asked, CommandReader, is_get_check};
-use self::pending::{NewReply, PendingReplies};
+use self::pending::{Due, NewReply, PendingReplies};
 use self::refusals::{Refusal, Withdrawal};
 use self::replies::{Composer, command_at, too_late};
 use crate::config::Config;
@@ -175,13 +175,12 @@ impl Bot {
     pub fn poll_delivery(&mut self, now: Now) -> Option<Delivery> {
         // All that are due may have expired: abandoning them must not fill one turn of the loop.
         for _ in 0..EXPIRED_PER_POLL_MAX {
-            let (key, job) = self.pending.poll_ready(now.tick)?;
-            match job {
-                Err(reason) => {
+            match self.pending.poll_ready(now.tick)? {
+                Due::Abandoned { key, reason } => {
                     self.counters.replies_abandoned[reason.kind()] += 1;
                     warn!("command {}: not answered, {reason}", key.generation());
                 }
-                Ok((job, url)) => {
+                Due::Post { key, job, url } => {
                     let body = self.composer.compose(job);
                     return Some(Delivery {
                         job: key,

@@ -29,6 +29,14 @@ pub(super) struct NewReply<'a> {
     pub(super) expires_at: Tick,
 }
 
+/// A job that is due.
+pub(super) enum Due<'a> {
+    /// Its attempt begins: its reply is posted to this URL, which is a secret.
+    Post { key: Key, job: &'a Job, url: String },
+    /// It is too late for it.
+    Abandoned { key: Key, reason: Abandoned },
+}
+
 /// The replies that are pending. Whatever changes a job here is told to the store, if there is one.
 pub(super) struct PendingReplies {
     jobs: Jobs,
@@ -169,20 +177,22 @@ impl PendingReplies {
         Some(key)
     }
 
-    /// The next job that is due and the URL that its reply is posted to: its attempt begins. Or why it is abandoned.
-    pub(super) fn poll_ready(
-        &mut self,
-        now: Tick,
-    ) -> Option<(Key, Result<(&Job, String), Abandoned>)> {
+    /// The next job that is due.
+    pub(super) fn poll_ready(&mut self, now: Tick) -> Option<Due<'_>> {
         let (key, job) = self.jobs.poll_ready(now)?;
-        if job.is_err()
-            && let Some(queue) = &mut self.queue
-        {
-            queue.settle(key);
-        }
-        let origins = &self.origins;
-        let url = |job: &Job| [&*origins[usize::from(job.origin)], job.path()].concat();
-        Some((key, job.map(|job| (job, url(job)))))
+        Some(match job {
+            Ok(job) => {
+                let origin = &*self.origins[usize::from(job.origin)];
+                let url = [origin, job.path()].concat();
+                Due::Post { key, job, url }
+            }
+            Err(reason) => {
+                if let Some(queue) = &mut self.queue {
+                    queue.settle(key);
+                }
+                Due::Abandoned { key, reason }
+            }
+        })
     }
 
     /// Judges an attempt. `None` if the job is not with a sender: an outcome counts once.

@@ -12,7 +12,7 @@ mod service;
 mod simulation;
 mod watermark;
 
-use std::io;
+use std::{io, iter};
 
 use log::{debug, info, warn};
 
@@ -289,10 +289,7 @@ impl<P: Platform> Engine<P> {
             true => 0,
             false => self.senders.room().min(DISPATCHES_PER_TURN),
         };
-        for _ in 0..room {
-            let Some(delivery) = self.bot.poll_delivery(now) else {
-                break;
-            };
+        for delivery in iter::from_fn(|| self.bot.poll_delivery(now)).take(room) {
             self.senders.enqueue(delivery);
         }
         // Replies that were too late are settled above: the store is told before the loop sleeps.

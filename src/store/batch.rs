@@ -111,7 +111,7 @@ impl Batch {
         if self.is_empty() {
             return mem::swap(self, later);
         }
-        // In one walk: a disk that hangs has thousands taken back in one turn.
+        // In one pass: while a disk hangs, thousands of commands are withdrawn in one turn.
         let mut withdrawn = BTreeSet::new();
         for outcome in later.outcomes.drain(..) {
             match outcome {
@@ -124,7 +124,7 @@ impl Batch {
             let is_kept = |entry: &Accepted| !withdrawn.remove(&entry.job.to_u64());
             self.accepted.retain(is_kept);
         }
-        // What is not accepted here the store knows.
+        // Jobs that are not accepted here are in a batch that the store already has.
         let jobs = withdrawn.into_iter().map(Key::from_u64);
         self.outcomes
             .extend(jobs.map(|job| Outcome::Withdrawn { job }));
