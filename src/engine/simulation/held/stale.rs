@@ -2,14 +2,14 @@
 
 use super::{HELD_MS, World, held};
 use crate::endpoint::Turn;
-use crate::endpoint::source::{Side, Source};
+use crate::endpoint::source::{Role, Source};
 
 impl World {
     /// Ends what has lasted too long, one entry of the wheel at a time, until this client has an answer.
     fn expire_until_answered(&mut self, wire: usize) {
-        self.hearing.begin_poll(self.now.tick);
-        self.hearing.end_poll(0, usize::MAX, usize::MAX);
-        let known = self.hearing.until();
+        self.watermark.begin_poll(self.now.tick);
+        self.watermark.end_poll(0, usize::MAX, usize::MAX);
+        let known = self.watermark.known_until();
         let turn = &mut Turn {
             now: self.now,
             service: &mut self.holder,
@@ -28,7 +28,7 @@ impl World {
 
     /// A turn in which nothing else ends, and a ticket that is kept by then.
     fn receive_and_release(&mut self, ticket: u64) {
-        let known = self.hearing.until();
+        let known = self.watermark.known_until();
         let events = self.network.borrow_mut().poll(true);
         let turn = &mut Turn {
             now: self.now,
@@ -37,8 +37,8 @@ impl World {
         let sessions = &mut self.endpoint.sessions;
         sessions.begin_turn(self.now, known);
         for (source, readiness) in events {
-            if let Source::Session(Side::Public, key) = source {
-                sessions.note(key, readiness);
+            if let Source::Session(Role::Public, key) = source {
+                sessions.on_ready(key, readiness);
             }
         }
         sessions.receive(turn);
