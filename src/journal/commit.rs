@@ -14,6 +14,7 @@
 //! at a stop and after a minute of rest as well, so that what was delivered does not stay on the disk.
 
 use super::clock::JournalClock;
+use super::dead;
 use super::header::HEADER_BYTES;
 use super::ledger::Ledger;
 use super::log::{Failure, Log, Written};
@@ -278,6 +279,9 @@ impl<D: Disk> Journal<D> {
                 for (job, _) in batch.accepted() {
                     self.withdrawn.add(self.number(job));
                 }
+                if failure.is_for_want_of_room() {
+                    dead::make_room(&mut self.log, &mut self.ledger);
+                }
                 Err(failure)
             }
         }
@@ -322,23 +326,7 @@ impl<D: Disk> Journal<D> {
         self.counts.writes += 1;
         self.counts.bytes += written.bytes;
         self.counts.peak_bytes = self.counts.peak_bytes.max(self.ledger.bytes());
-        self.delete_dead();
-    }
-
-    /// Deletes segments in which nothing pending stands. One that cannot be deleted is found at the next start.
-    ///
-    /// Not before the newest segment's name is synced: a power cut may bring back some of what was
-    /// deleted, and it is by the newest header, or by the gap in front of a newer segment, that this is noticed.
-    fn delete_dead(&mut self) {
-        if !self.log.is_linked() {
-            return;
-        }
-        while let Some(dead) = self.ledger.take_dead() {
-            if let Err(failure) = self.log.remove(dead) {
-                ::log::warn!("journal: {failure}");
-            }
-        }
-        self.ledger.shrink();
+        dead::delete(&mut self.log, &mut self.ledger);
     }
 
     /// Whether there are records to be written though nothing was accepted.

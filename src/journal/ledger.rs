@@ -204,6 +204,11 @@ impl Ledger {
         Some(self.oldest - 1)
     }
 
+    /// How many segments there are.
+    pub(super) fn segments(&self) -> usize {
+        self.segments.len()
+    }
+
     /// Bytes of all segments.
     pub(super) const fn bytes(&self) -> u64 {
         self.bytes

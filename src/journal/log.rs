@@ -36,6 +36,12 @@ impl Failure {
         }
     }
 
+    /// Whether it would have succeeded on a disk with more room.
+    pub(super) fn is_for_want_of_room(&self) -> bool {
+        use io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self.error.kind(), QuotaExceeded | StorageFull)
+    }
+
     /// It has failed a moment ago.
     pub(super) fn again_soon() -> Self {
         let error = "it has just failed; trying again within a second";
@@ -238,11 +244,15 @@ impl<D: Disk> Log<D> {
     }
 
     fn link(&mut self) -> Result<(), Failure> {
-        self.disk
-            .sync_names()
-            .map_err(Failure::of("cannot sync the journal's directory"))?;
+        self.sync_names()?;
         self.is_linked = true;
         Ok(())
+    }
+
+    /// Has a power cut change nothing any more in which segments there are.
+    pub(super) fn sync_names(&mut self) -> Result<(), Failure> {
+        let synced = self.disk.sync_names();
+        synced.map_err(Failure::of("cannot sync the journal's directory"))
     }
 
     /// Leaves the current segment for good, without the last bytes that were written to it, because of this failure. If

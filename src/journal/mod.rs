@@ -23,6 +23,7 @@
 mod aside;
 mod clock;
 mod commit;
+mod dead;
 mod header;
 mod ledger;
 mod lineage;

@@ -1,8 +1,8 @@
 //! Disks that are full or fail: rule 6, and what was answered "busy".
 
 use crate::disk::FakeDisk;
-use crate::process::{Answer, signed};
-use crate::rules::{FIRST, START, owed, start, start_at};
+use crate::process::{Answer, Process, config, signed};
+use crate::rules::{FIRST, ONE_BATCH, START, owed, segments, start, start_at};
 
 /// Rule 6: after a failed write the next one goes to the same place.
 #[test]
@@ -31,6 +31,35 @@ fn a_full_disk_makes_busy_and_nothing_else() {
     assert!(disk.content(FIRST).len() > end);
     drop(process);
     assert_eq!(owed(&disk, START + 5000), [11]);
+}
+
+/// The journal alone has filled the disk: what is delivered is deleted though no record of that can be written. Otherwise
+/// commands would be answered "busy" for good, and each start would post all replies again.
+#[test]
+fn a_log_that_fills_its_disk_makes_room_when_its_replies_are_posted() {
+    const COUNT: u64 = 5;
+    for seed in 0..20 {
+        let disk = segments(COUNT);
+        disk.with(|disk| disk.capacity = disk.used());
+        // Copies what is pending, or would.
+        let start = Process::start_with(&disk, ONE_BATCH, &config(1000), START + seed * 100);
+        let (mut process, _) = start.unwrap();
+        assert_eq!(process.turn(10..11, START + 2100), [Answer::Busy]);
+        assert_eq!(process.deliver(START + 4000), COUNT as usize);
+        assert!(disk.segments().len() <= 2, "{:?}", disk.segments());
+        // At any moment the power may go: nothing but the last segment's replies is posted again.
+        if seed % 2 == 1 {
+            drop(process);
+            disk.cut_power();
+            assert_eq!(owed(&disk, START + 6000), [COUNT - 1], "seed {seed}");
+            continue;
+        }
+        assert_eq!(process.turn(11..12, START + 6000), [Answer::Acknowledged]);
+        assert!(!process.journal.is_failing());
+        drop(process);
+        disk.cut_power();
+        assert_eq!(owed(&disk, START + 6000), [11], "seed {seed}");
+    }
 }
 
 /// Who looks at the metrics sees them refused, and not accepted.
