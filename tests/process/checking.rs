@@ -144,14 +144,14 @@ fn a_check_says_whether_a_journal_could_be_kept() {
         format!("ok      journal     {path} {kept}; see `torrap journal`")
     );
     assert_eq!(files(), before);
-    let later = b"torrap\x02\x00\xfd\xff and whatever a later version has here, in whatever form";
+    let later = b"torrap\x03\x00\xfc\xff and whatever a later version has here, in whatever form";
     std::fs::write(directory.join("0000000001.log"), later).unwrap();
     let found = line(path);
     assert!(
         found.starts_with("failed  journal     --journal "),
         "{found}"
     );
-    assert!(found.contains(" is of format 2"), "{found}");
+    assert!(found.contains(" is of format 3"), "{found}");
 }
 
 fn try_to(url: &str, change: impl FnOnce(&mut Command)) -> Finished {
