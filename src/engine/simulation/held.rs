@@ -102,7 +102,7 @@ impl World {
             limits,
             turns_max,
         };
-        let listeners = vec![SimulatedListener(network.clone())];
+        let listeners = vec![SimulatedListener::new(network.clone(), Role::Public)];
         Self {
             endpoint: Endpoint::new(settings, listeners, (), now.tick),
             holder: Holder::default(),
@@ -149,7 +149,7 @@ impl World {
                 sessions.on_ready(key, readiness);
             }
         }
-        if std::mem::take(&mut self.network.borrow_mut().knocks) {
+        if self.network.borrow_mut().take_knock(Role::Public) {
             self.endpoint.on_listener_ready(0);
         }
         let turn = &mut Turn {

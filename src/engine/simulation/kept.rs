@@ -1,16 +1,15 @@
 //! The journal of the simulated bot, whose thread takes its time.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::Generator;
 use super::disk::SimulatedDisk;
 use super::platform::SimulatedClock;
 use crate::app::Bot;
-use crate::config::Config;
 use crate::journal::{Counts, Journal, Recovery};
-use crate::store::{Batch, Event, OVERDUE_MS, PendingJob, Store, StoreState, Ticket};
+use crate::store::{Batch, Event, OVERDUE_MS, Outcome, PendingJob, Store, StoreState, Ticket};
 use crate::time::{Now, Tick};
 
 /// How long a batch is with the journal's thread, ms.
@@ -30,6 +29,10 @@ pub(crate) struct Kept {
     is_asked: bool,
     /// What it answers then; nothing while its disk hangs.
     pub(super) stop_answer: Option<Event>,
+    /// What was told, and what was done about it.
+    pub(super) done: u64,
+    /// What the journal was told of each job, by its number.
+    told: BTreeMap<u32, Told>,
 }
 
 /// A batch that is with the journal's thread: since when, when it is answered, and what the answer is.
@@ -39,18 +42,52 @@ struct Flight {
     event: Event,
 }
 
+/// How well the journal knows something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Known {
+    /// As long as the process lives.
+    #[default]
+    Told,
+    /// As long as there is power.
+    Written,
+    Durable,
+}
+
+/// What became of a job, and how well that is known.
+#[derive(Default)]
+struct Told {
+    settled: Option<Known>,
+    attempts: Vec<(u8, Known)>,
+}
+
+impl Told {
+    fn advance(&mut self, to: Known) {
+        let all = self.attempts.iter_mut().map(|(_, known)| known);
+        for known in all.chain(&mut self.settled) {
+            *known = to.max(*known);
+        }
+    }
+}
+
+/// What the next process must know of a job.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Remembered {
+    pub(super) is_settled: bool,
+    /// The journal was told so, which may be more than is remembered.
+    pub(super) may_be_settled: bool,
+    pub(super) attempts: u8,
+}
+
 impl Kept {
-    pub(crate) fn new(
-        mut generator: Generator,
-        is_late: bool,
+    /// A journal on what is on the disk, and what it has found there.
+    pub(crate) fn open(
+        disk: SimulatedDisk,
+        pace: Option<Generator>,
         bot: &mut Bot,
         clock: SimulatedClock,
-    ) -> Self {
-        let now = clock.now();
-        let pace = is_late.then(|| Generator::new(generator.number()));
-        let disk = SimulatedDisk::new(generator);
-        let (journal, _) = open(&disk, bot, now);
-        Self {
+    ) -> (Self, Recovery) {
+        let (journal, recovery) = open(&disk, bot, clock.now());
+        let kept = Self {
             journal,
             disk,
             pace,
@@ -60,7 +97,10 @@ impl Kept {
             clock,
             is_asked: false,
             stop_answer: Some(Event::Recoverable),
-        }
+            done: 0,
+            told: BTreeMap::new(),
+        };
+        (kept, recovery)
     }
 
     /// The thread takes what collects.
@@ -68,11 +108,11 @@ impl Kept {
         if self.flight.is_none()
             && let Some(ticket) = self.ticket.take()
         {
-            let event = match self.journal.commit(&self.waiting, now) {
-                Ok(()) => Event::Kept(ticket),
-                Err(_) => Event::NotKept(ticket),
+            let batch = std::mem::take(&mut self.waiting);
+            let event = match self.commit(&batch, now) {
+                true => Event::Kept(ticket),
+                false => Event::NotKept(ticket),
             };
-            self.waiting.clear();
             let ms = self.pace.as_mut().map_or(0, |pace| pace.pick(&COMMIT_MS));
             self.flight = Some(Flight {
                 since: now.tick,
@@ -80,6 +120,56 @@ impl Kept {
                 event,
             });
         }
+    }
+
+    fn commit(&mut self, batch: &Batch, now: Now) -> bool {
+        self.done += 1;
+        let before = self.journal.counts();
+        self.note_told(batch);
+        let is_kept = self.journal.commit(batch, now).is_ok();
+        self.note_done(before);
+        is_kept
+    }
+
+    fn note_told(&mut self, batch: &Batch) {
+        for outcome in batch.outcomes() {
+            match *outcome {
+                Outcome::Attempted { job, attempts, .. } => {
+                    let told = self.told.entry(job.generation()).or_default();
+                    told.attempts.push((attempts, Known::Told));
+                }
+                Outcome::Settled { job } => {
+                    let told = self.told.entry(job.generation()).or_default();
+                    told.settled.get_or_insert_default();
+                }
+                Outcome::Withdrawn { .. } => {}
+            }
+        }
+    }
+
+    fn note_done(&mut self, before: Counts) {
+        let counts = self.journal.counts();
+        let known = match (counts.writes > before.writes, counts.syncs > before.syncs) {
+            (_, true) => Known::Durable,
+            (true, _) => Known::Written,
+            _ => return,
+        };
+        self.told.values_mut().for_each(|told| told.advance(known));
+    }
+
+    /// What the next process must know, if as much is forgotten as is not known so well.
+    pub(super) fn remembered(&self, enough: Known) -> BTreeMap<u32, Remembered> {
+        let is_enough = |known: &Known| *known >= enough;
+        let remembered = self.told.iter().map(|(number, told)| {
+            let attempts = told.attempts.iter().filter(|(_, known)| is_enough(known));
+            let remembered = Remembered {
+                is_settled: told.settled.as_ref().is_some_and(is_enough),
+                may_be_settled: told.settled.is_some(),
+                attempts: attempts.map(|(attempts, _)| *attempts).max().unwrap_or(0),
+            };
+            (*number, remembered)
+        });
+        remembered.collect()
     }
 
     /// Has what is with the journal's thread answered in the next turn, and tells whether there is something.
@@ -109,38 +199,27 @@ impl Kept {
     pub(crate) fn counts(&self) -> Counts {
         self.journal.counts()
     }
-
-    /// Shows that the next process has what this one has left, and nothing else. The texts.
-    pub(crate) fn restart(&self, bot: &Bot, config: &Config) -> BTreeSet<String> {
-        let now = self.clock.now();
-        let left = pending(bot, now);
-        let mut next = Bot::new(config, now.tick);
-        let (_, recovery) = open(&self.disk, &mut next, now);
-        // A write that failed half-way, and could not be undone, may have left something.
-        let failures = self.journal.counts().failures;
-        assert!(recovery.torn_bytes == 0 || failures > 0);
-        assert_eq!(recovery.damages, 0);
-        assert_eq!(pending(&next, now), left);
-        left
-    }
 }
 
 impl Store for Kept {
     fn submit(&mut self, batch: &mut Batch, ticket: Ticket, _: Tick) {
         self.waiting.append(batch);
         self.ticket = Some(ticket);
+        self.done += 1;
         self.take(self.clock.now());
     }
 
     fn poll(&mut self, now: Tick) -> Option<Event> {
         if self.stop_answer.is_some() && std::mem::take(&mut self.is_asked) {
+            self.done += 1;
             return self.stop_answer;
         }
         let flight = self.flight.take_if(|flight| now >= flight.at);
+        self.done += u64::from(flight.is_some());
         self.take(self.clock.now());
         let is_due = |at: Tick| at <= now;
         if self.flight.is_none() && self.journal.poll_timeout().is_some_and(is_due) {
-            let _ = self.journal.commit(&Batch::default(), self.clock.now());
+            self.commit(&Batch::default(), self.clock.now());
         }
         flight.map(|flight| flight.event)
     }
@@ -157,7 +236,11 @@ impl Store for Kept {
     fn finish(&mut self, batch: &mut Batch, _: Ticket) -> bool {
         self.waiting.append(batch);
         let last = std::mem::take(&mut self.waiting);
-        self.journal.finish(&last, self.clock.now()).is_ok()
+        self.note_told(&last);
+        let before = self.journal.counts();
+        let is_done = self.journal.finish(&last, self.clock.now()).is_ok();
+        self.note_done(before);
+        is_done
     }
 
     fn state(&self, _: Tick) -> Option<StoreState> {
@@ -170,13 +253,6 @@ fn open(disk: &SimulatedDisk, bot: &mut Bot, now: Now) -> (Journal<SimulatedDisk
     let opened = Journal::open(disk.clone(), now, restore).unwrap();
     bot.begin_store(opened.0.next_job());
     opened
-}
-
-/// The texts of all that is pending and not too old.
-fn pending(bot: &Bot, now: Now) -> BTreeSet<String> {
-    let jobs = bot.pending_jobs().map(|(_, job)| job);
-    let jobs = jobs.filter(|job| job.expires_at > now.tick);
-    jobs.map(|job| job.text.to_owned()).collect()
 }
 
 /// What an engine is given: a journal that a test can look at, or none.

@@ -1,22 +1,25 @@
 //! A kernel in memory: sockets and their buffers, and events that come late, in any order, for no
 //! reason, or for a socket that is closed.
 
+mod sockets;
+
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::SocketAddr;
+use std::io::{self, ErrorKind};
 use std::rc::Rc;
 
-use super::Generator;
-use crate::endpoint::socket::{Listener, Readiness, Socket};
-use crate::endpoint::source::Source;
+pub(crate) use sockets::SimulatedListener;
 
-const EMFILE: i32 = 24;
-const ENOSPC: i32 = 28;
+use super::Generator;
+use super::life::Life;
+use crate::endpoint::socket::Readiness;
+use crate::endpoint::source::{Role, Source};
 
 /// The two ends of a connection.
 #[derive(Debug, Default)]
 pub(crate) struct Wire {
+    /// Whether it leads to the address for metrics.
+    pub(crate) is_admin: bool,
     /// What the server's end is watched as.
     source: Option<Source>,
     /// What has arrived and is not read yet.
@@ -51,6 +54,10 @@ impl Wire {
         self.closed && self.source.is_none()
     }
 
+    pub(crate) const fn is_reset(&self) -> bool {
+        self.reset
+    }
+
     /// Closed while the client does not read, and left to the kernel.
     pub(crate) const fn is_left_behind(&self) -> bool {
         self.closed && self.blocked && !self.is_abandoned && !self.reset
@@ -73,19 +80,25 @@ impl Wire {
 
 pub(crate) struct Network {
     pub(crate) wires: Vec<Wire>,
-    backlog: VecDeque<usize>,
+    /// Who waits at the public address, and at the one for metrics.
+    backlogs: [VecDeque<usize>; 2],
     /// Wires with something to tell.
     events: Vec<usize>,
-    pub(crate) knocks: bool,
+    knocks: [bool; 2],
     /// How many descriptors there are for connections, and how many are open.
     pub(crate) descriptors_max: usize,
     pub(crate) open: usize,
+    /// How many of these lead to the address for metrics.
+    pub(crate) open_admin: usize,
     /// There is no room to watch another one.
     pub(crate) is_watch_full: bool,
     /// Of each hundred calls, so many go wrong in a way that means nothing.
     pub(crate) fault_percent: u64,
     pub(crate) generator: Generator,
     pub(crate) bytes_read: usize,
+    /// Events told, calls that came to something, and such as failed for no reason.
+    pub(crate) done: u64,
+    pub(crate) life: Life,
     /// How often there was no descriptor, and how many events were for a socket that is closed.
     pub(crate) exhausted: u64,
     pub(crate) stale: u64,
@@ -97,15 +110,18 @@ impl Network {
     pub(crate) fn new(generator: Generator, fault_percent: u64) -> Shared {
         Rc::new(RefCell::new(Self {
             wires: Vec::new(),
-            backlog: VecDeque::new(),
+            backlogs: [VecDeque::new(), VecDeque::new()],
             events: Vec::new(),
-            knocks: false,
+            knocks: [false; 2],
             descriptors_max: usize::MAX,
             open: 0,
+            open_admin: 0,
             is_watch_full: false,
             fault_percent,
             generator,
             bytes_read: 0,
+            done: 0,
+            life: Life::default(),
             exhausted: 0,
             stale: 0,
         }))
@@ -113,13 +129,42 @@ impl Network {
 
     /// A client's handshake is done.
     pub(crate) fn connect(&mut self, capacity: usize) -> usize {
+        self.connect_to(Role::Public, capacity)
+    }
+
+    pub(crate) fn connect_to(&mut self, side: Role, capacity: usize) -> usize {
         self.wires.push(Wire {
+            is_admin: side == Role::Admin,
             capacity,
             ..Wire::default()
         });
-        self.backlog.push_back(self.wires.len() - 1);
-        self.knocks = true;
+        self.backlogs[side as usize].push_back(self.wires.len() - 1);
+        self.knocks[side as usize] = true;
         self.wires.len() - 1
+    }
+
+    /// Whether a client has come to this address since the last time.
+    pub(crate) fn take_knock(&mut self, side: Role) -> bool {
+        let knocks = std::mem::take(&mut self.knocks[side as usize]);
+        self.done += u64::from(knocks);
+        knocks
+    }
+
+    /// The process is gone, with its listeners: who waits there is reset. Nothing is known of how it has closed.
+    pub(crate) fn end_process(&mut self) {
+        for wire in self.wires.iter_mut().filter(|wire| wire.closed) {
+            (wire.blocked, wire.reset) = (false, true);
+        }
+        for index in self
+            .backlogs
+            .iter_mut()
+            .flat_map(|waiting| waiting.drain(..))
+        {
+            self.wires[index].reset = true;
+            self.wires[index].closed = true;
+        }
+        self.events.clear();
+        self.knocks = [false; 2];
     }
 
     pub(crate) fn deliver(&mut self, index: usize, bytes: &[u8]) {
@@ -162,11 +207,11 @@ impl Network {
     }
 
     pub(crate) fn is_anyone_at_the_door(&self) -> bool {
-        !self.backlog.is_empty()
+        self.backlogs.iter().any(|waiting| !waiting.is_empty())
     }
 
     pub(crate) fn has_events(&self) -> bool {
-        !self.events.is_empty() || self.knocks
+        !self.events.is_empty() || self.knocks.contains(&true)
     }
 
     /// Whether the last poll has held something back.
@@ -199,144 +244,21 @@ impl Network {
         for at in (1..told.len()).rev() {
             told.swap(at, self.generator.index(at + 1));
         }
+        self.done += told.len() as u64;
         told
     }
 
-    fn hiccup(&mut self) -> io::Result<()> {
-        match self.generator.percent(self.fault_percent) {
-            true => Err(ErrorKind::Interrupted.into()),
-            false => Ok(()),
-        }
-    }
-}
-
-/// The server's end of a wire.
-pub(crate) struct SimulatedSocket {
-    network: Shared,
-    index: usize,
-}
-
-impl Read for SimulatedSocket {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut network = self.network.borrow_mut();
-        network.hiccup()?;
-        let wire = &mut network.wires[self.index];
-        if wire.reset {
+    /// A call of a process that may be dead by now, or that a signal interrupts.
+    fn call(&mut self) -> io::Result<()> {
+        if self.life.count_call() {
             return Err(ErrorKind::ConnectionReset.into());
         }
-        if wire.inbound.is_empty() && !wire.client_fin {
-            return Err(ErrorKind::WouldBlock.into());
-        }
-        let len = wire.inbound.read(buffer)?;
-        // The kernel's buffer is a ring, the deque's two halves are not its.
-        let more = if len < buffer.len() {
-            wire.inbound.read(&mut buffer[len..])?
-        } else {
-            0
-        };
-        network.bytes_read += len + more;
-        Ok(len + more)
-    }
-}
-
-impl Write for SimulatedSocket {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut network = self.network.borrow_mut();
-        network.hiccup()?;
-        let is_short = network.fault_percent > 0 && network.generator.percent(20);
-        let short = 1 + network.generator.index(bytes.len().max(1));
-        let wire = &mut network.wires[self.index];
-        assert!(!wire.server_fin, "a write after the half-close");
-        if wire.reset {
-            return Err(ErrorKind::BrokenPipe.into());
-        }
-        let room = wire.capacity - wire.outbound.len();
-        if room == 0 {
-            wire.blocked = true;
-            wire.was_blocked = true;
-            return Err(ErrorKind::WouldBlock.into());
-        }
-        let len = bytes.len().min(room);
-        let len = if is_short { len.min(short) } else { len };
-        wire.outbound.extend(&bytes[..len]);
-        Ok(len)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Socket for SimulatedSocket {
-    type Registry = ();
-
-    fn register(&mut self, (): &(), source: Source) -> io::Result<()> {
-        let mut network = self.network.borrow_mut();
-        if network.is_watch_full {
-            return Err(io::Error::from_raw_os_error(ENOSPC));
-        }
-        network.wires[self.index].source = Some(source);
-        network.tell(self.index);
-        Ok(())
-    }
-
-    fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let network = self.network.borrow();
-        match network.wires[self.index].inbound.len() {
-            0 => Err(ErrorKind::WouldBlock.into()),
-            len => Ok(len.min(buffer.len())),
-        }
-    }
-
-    fn half_close(&self) -> io::Result<()> {
-        let wire = &mut self.network.borrow_mut().wires[self.index];
-        assert!(!wire.server_fin, "half-closed twice");
-        wire.server_fin = true;
-        match wire.reset {
-            true => Err(ErrorKind::NotConnected.into()),
+        match self.generator.percent(self.fault_percent) {
+            true => {
+                self.done += 1;
+                Err(ErrorKind::Interrupted.into())
+            }
             false => Ok(()),
         }
-    }
-
-    fn reset_on_close(&self) -> io::Result<()> {
-        self.network.borrow_mut().wires[self.index].is_abandoned = true;
-        Ok(())
-    }
-}
-
-impl Drop for SimulatedSocket {
-    fn drop(&mut self) {
-        let mut network = self.network.borrow_mut();
-        network.open -= 1;
-        network.wires[self.index].closed = true;
-    }
-}
-
-pub(crate) struct SimulatedListener(pub(crate) Shared);
-
-impl Listener for SimulatedListener {
-    type Socket = SimulatedSocket;
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        Err(ErrorKind::Unsupported.into())
-    }
-
-    fn accept(&self) -> io::Result<SimulatedSocket> {
-        let mut network = self.0.borrow_mut();
-        network.hiccup()?;
-        let fault_percent = network.fault_percent;
-        if network.generator.percent(fault_percent) {
-            return Err(ErrorKind::ConnectionAborted.into());
-        }
-        if network.open >= network.descriptors_max {
-            network.exhausted += 1;
-            return Err(io::Error::from_raw_os_error(EMFILE));
-        }
-        let index = network.backlog.pop_front().ok_or(ErrorKind::WouldBlock)?;
-        network.open += 1;
-        Ok(SimulatedSocket {
-            network: self.0.clone(),
-            index,
-        })
     }
 }

@@ -26,6 +26,12 @@ impl SimulatedClock {
         self.0.get()
     }
 
+    /// A person, or a time server, sets the clock on the wall.
+    pub(super) fn set_wall(&self, unix: UnixTime) {
+        let Now { tick, .. } = self.now();
+        self.0.set(Now { tick, unix });
+    }
+
     pub(super) fn advance(&self, ms: u64) {
         let Now { tick, unix } = self.now();
         self.0.set(Now {
@@ -87,14 +93,16 @@ impl Platform for SimulatedSystem {
             Tells::Nothing => Vec::new(),
             tells => network.poll(tells == Tells::All),
         };
-        if self.tells != Tells::Nothing && std::mem::take(&mut network.knocks) {
+        if self.tells != Tells::Nothing {
+            let knocks = [Role::Public, Role::Admin].map(|side| (side, network.take_knock(side)));
+            let knocked = knocks.into_iter().filter(|(_, knocks)| *knocks);
             let waits = Readiness {
                 readable: true,
                 writable: false,
                 closed: false,
             };
-            let listener = Source::Listener(Role::Public, 0);
-            self.events.push((listener, waits));
+            let events = knocked.map(|(side, _)| (Source::Listener(side, 0), waits));
+            self.events.extend(events);
         }
         let has_untold = network.has_untold() || self.tells == Tells::Nothing;
         drop(network);

@@ -1,151 +1,162 @@
-//! Senders that take their time, fail, die, or never say what came of it.
+//! Senders that take their time, fail, die, report twice, or report what no one has asked for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::Generator;
+use super::life::Life;
+use super::platform::SimulatedClock;
+use super::receiver::{Answer, Receiver};
 use crate::app::{Delivery, Report};
 use crate::engine::platform::Senders;
-use crate::jobs::{ATTEMPTS_MAX, Outcome};
+use crate::jobs::Outcome;
 use crate::slab::Key;
 use crate::time::Tick;
 
-const SENDERS: usize = 4;
+/// An attempt that a sender makes.
+struct Attempt {
+    job: Key,
+    answer: Answer,
+    ends_at: Tick,
+    /// A report that comes a second time keeps no sender busy.
+    is_copy: bool,
+}
 
-/// What a limited receiver asks for.
-const LIMITED_MS: u64 = 1_000;
+/// What has passed between the bot and its senders in a turn.
+pub(super) enum Step {
+    /// The bot was told what came of an attempt, and which wait in ms the receiver has asked for.
+    Reported(Key, Outcome, u64),
+    /// The bot has given this to a sender, which has got that answer, or has died before it could ask.
+    Taken(Delivery, Option<Answer>),
+}
 
-/// What became of the replies, by the text that the person sees.
+/// The senders of one process.
 pub(crate) struct SimulatedSenders {
+    clock: SimulatedClock,
+    life: Life,
     generator: Generator,
+    receiver: Receiver,
+    /// Deliveries that they take at once.
+    slots: usize,
+    /// Of each hundred attempts, so many end with the death of their sender, and so many are reported twice.
+    lost_percent: u64,
+    copied_percent: u64,
     /// Deliveries of this turn.
     batch: Vec<Delivery>,
-    attempts: Vec<(Key, String, Outcome, Tick)>,
-    /// Which reply a job is for: an apology does not say.
-    ids: BTreeMap<u64, String>,
-    /// Delivered, or refused for good.
-    pub(crate) settled: BTreeMap<String, Tick>,
-    /// Refused for what they say, so that an apology comes next.
-    apologies: BTreeSet<String>,
-    /// Taken by a sender of which nothing is heard any more.
-    pub(crate) lost: BTreeMap<String, &'static str>,
-    /// How often each was tried.
-    pub(crate) tried: BTreeMap<String, u8>,
-    /// How many of these attempts may have reached the receiver, as far as their outcome is known.
-    pub(crate) counted: BTreeMap<String, u8>,
-    /// Nothing may be sent before.
-    limited_until: Tick,
-    pub(crate) met: BTreeMap<&'static str, u64>,
+    attempts: Vec<Attempt>,
+    /// Jobs that a sender has, or had when it died.
+    taken: BTreeSet<u64>,
+    /// Of this turn, until they are looked at.
+    pub(super) steps: Vec<Step>,
+    pub(super) lost: u64,
+    /// Calls that came to something.
+    pub(super) done: u64,
 }
 
 impl SimulatedSenders {
-    pub(crate) fn new(generator: Generator) -> Self {
+    /// Those of a process with a journal report each attempt once: what the next process must know of it is clear
+    /// then. Nothing goes wrong with good ones.
+    pub(super) fn new(
+        mut generator: Generator,
+        clock: SimulatedClock,
+        life: Life,
+        is_bad: bool,
+        is_durable: bool,
+    ) -> Self {
+        let copied_percent = generator.pick(&[0, 0, 5, 30]);
+        let lost_percent = generator.pick(&[0, 0, 1, 10]);
+        let receiver = Receiver::new(&mut generator);
         Self {
+            clock,
+            life,
+            receiver: if is_bad { receiver } else { Receiver::GOOD },
+            slots: generator.pick(&[1, 2, 8, 64]),
+            lost_percent: if is_bad { lost_percent } else { 0 },
+            copied_percent: if is_bad && !is_durable {
+                copied_percent
+            } else {
+                0
+            },
             generator,
             batch: Vec::new(),
             attempts: Vec::new(),
-            ids: BTreeMap::new(),
-            settled: BTreeMap::new(),
-            apologies: BTreeSet::new(),
-            lost: BTreeMap::new(),
-            tried: BTreeMap::new(),
-            counted: BTreeMap::new(),
-            limited_until: Tick(0),
-            met: BTreeMap::new(),
+            taken: BTreeSet::new(),
+            steps: Vec::new(),
+            lost: 0,
+            done: 0,
         }
     }
 
-    fn take(&mut self, delivery: &Delivery, now: Tick) {
-        let id = self.id(delivery);
-        self.check(&id, now);
-        let tried = self.tried.entry(id.clone()).or_default();
-        *tried = tried.saturating_add(1);
-        let fate = self.generator.below(100);
-        if fate < 4 {
-            let how = ["senders that died", "outcomes that never came"][usize::from(fate < 2)];
-            self.lost.insert(id, how);
+    /// How many jobs they were given.
+    pub(super) fn tried(&self) -> usize {
+        self.taken.len()
+    }
+
+    /// A sender begins an attempt, unless it dies of it.
+    fn take(&mut self, delivery: Delivery, now: Tick) {
+        if self.life.count_call() {
             return;
         }
-        let retry_after = Some((LIMITED_MS / 1000).to_string());
-        let outcome = match fate {
-            4..14 => Outcome::Unsent,
-            14..20 => Outcome::Unavailable {
-                status: 503,
-                retry_after,
-            },
-            20..30 => Outcome::Limited { retry_after },
-            30..34 => Outcome::Rejected {
-                status: 400,
-                is_about_message: fate.is_multiple_of(2),
-            },
-            _ => Outcome::Delivered,
-        };
+        let job = delivery.job;
+        self.done += 1;
+        self.taken.insert(job.to_u64());
+        if self.generator.percent(self.lost_percent) {
+            self.lost += 1;
+            return self.steps.push(Step::Taken(delivery, None));
+        }
+        let answer = self.receiver.draw(&mut self.generator);
         let took_ms = self.generator.pick(&[0, 1, 70, 900, 10_000]);
-        self.attempts
-            .push((delivery.job, id, outcome, now.after(took_ms)));
-    }
-
-    /// Which reply it is for. An apology comes in the place of one that was refused, and of no other.
-    fn id(&mut self, delivery: &Delivery) -> String {
-        let body = String::from_utf8(delivery.body.clone()).unwrap();
-        let text = body.split('"').nth_back(1).unwrap();
-        let id = self.ids.entry(delivery.job.to_u64());
-        let id = id.or_insert_with(|| text.chars().rev().collect()).clone();
-        let is_reply = text.chars().rev().eq(id.chars());
-        assert_eq!(is_reply, !self.apologies.contains(&id), "{id}: {body}");
-        id
-    }
-
-    fn check(&self, id: &String, now: Tick) {
-        assert!(
-            !self.settled.contains_key(id),
-            "{id}: sent after it was settled"
-        );
-        assert!(
-            !self.lost.contains_key(id),
-            "{id}: sent while it is being sent"
-        );
-        let is_twice = self.attempts.iter().any(|(_, other, ..)| other == id);
-        assert!(!is_twice, "{id}: two attempts at once");
-        let counted = self.counted.get(id).copied().unwrap_or_default();
-        assert!(counted < ATTEMPTS_MAX, "{id}: sent too often");
-        // All replies go to one workspace.
-        assert!(now >= self.limited_until, "{id}: sent before Retry-After");
+        let mut add = |is_copy, ends_at| {
+            self.attempts.push(Attempt {
+                job,
+                answer,
+                ends_at,
+                is_copy,
+            });
+        };
+        add(false, now.after(took_ms));
+        if self.generator.percent(self.copied_percent) {
+            add(
+                true,
+                now.after(took_ms + self.generator.pick(&[0, 500, 60_000])),
+            );
+        }
+        self.steps.push(Step::Taken(delivery, Some(answer)));
     }
 
     /// When the next report comes.
     pub(crate) fn report_at(&self) -> Option<Tick> {
-        self.attempts.iter().map(|attempt| attempt.3).min()
+        self.attempts.iter().map(|attempt| attempt.ends_at).min()
     }
 
-    fn settle(&mut self, id: String, outcome: &Outcome, now: Tick) {
-        let counted = self.counted.entry(id.clone()).or_default();
-        match outcome {
-            Outcome::Unsent => self.meet("attempts that were not sent"),
-            Outcome::Limited { .. } => {
-                self.limited_until = self.limited_until.max(now.after(LIMITED_MS));
-                self.meet("attempts that were limited");
-            }
-            Outcome::Unknown | Outcome::Unavailable { .. } => *counted += 1,
-            Outcome::Rejected {
-                is_about_message: true,
-                ..
-            } if *counted + 1 < ATTEMPTS_MAX && !self.apologies.contains(&id) => {
-                *counted += 1;
-                self.apologies.insert(id);
-                self.meet("apologies");
-            }
-            Outcome::Delivered | Outcome::Rejected { .. } => _ = self.settled.insert(id, now),
+    /// A report that no one has asked for: with a key of the past, of the future, or of another slot.
+    fn misreport(&mut self) -> Option<(Key, Outcome, u64)> {
+        if !self.generator.percent(1) {
+            return None;
         }
+        let index = self.generator.below(4) as u32;
+        let job = Key::from_parts(index, self.generator.below(200) as u32);
+        let is_known = self.taken.contains(&job.to_u64());
+        (!is_known).then_some((job, Outcome::Delivered, 0))
     }
 
-    fn meet(&mut self, what: &'static str) {
-        *self.met.entry(what).or_default() += 1;
+    /// What came of one of the attempts that have ended, in any order.
+    fn ended(&mut self, now: Tick) -> Option<(Key, Outcome, u64)> {
+        let ended = self.attempts.iter().enumerate();
+        let ended = ended.filter(|(_, attempt)| attempt.ends_at <= now);
+        let ended: Vec<usize> = ended.map(|(index, _)| index).collect();
+        if ended.is_empty() {
+            return None;
+        }
+        let Attempt { job, answer, .. } = self.attempts.swap_remove(self.generator.pick(&ended));
+        let (outcome, asked_ms) = answer.outcome(self.clock.now());
+        Some((job, outcome, asked_ms))
     }
 }
 
 impl Senders for SimulatedSenders {
     fn room(&self) -> usize {
-        SENDERS - self.attempts.len() - self.batch.len()
+        let busy = self.attempts.iter().filter(|attempt| !attempt.is_copy);
+        self.slots.saturating_sub(busy.count() + self.batch.len())
     }
 
     fn enqueue(&mut self, delivery: Delivery) {
@@ -154,14 +165,15 @@ impl Senders for SimulatedSenders {
 
     fn submit(&mut self, now: Tick) {
         for delivery in std::mem::take(&mut self.batch) {
-            self.take(&delivery, now);
+            self.take(delivery, now);
         }
     }
 
     fn poll_report(&mut self, now: Tick) -> Option<Report> {
-        let at = self.attempts.iter().position(|attempt| attempt.3 <= now)?;
-        let (job, id, outcome, _) = self.attempts.swap_remove(at);
-        self.settle(id, &outcome, now);
+        let (job, outcome, asked_ms) = self.misreport().or_else(|| self.ended(now))?;
+        self.done += 1;
+        let step = Step::Reported(job, outcome.clone(), asked_ms);
+        self.steps.push(step);
         Some(Report {
             job,
             outcome,
@@ -180,7 +192,7 @@ impl Senders for SimulatedSenders {
     }
 
     fn threads(&self) -> (usize, usize) {
-        (SENDERS, SENDERS)
+        (self.slots, self.slots)
     }
 
     fn stop(&mut self) {

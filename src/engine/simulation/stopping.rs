@@ -1,11 +1,10 @@
 //! A stop, step by step: what it waits for, for how long, and what it leaves.
 
-use std::collections::BTreeSet;
-
 use super::habits::Habits;
 use super::kept::Kept;
 use super::world::{GET, World};
 use crate::engine::drain::Drain;
+use crate::engine::platform::Stop;
 use crate::store::Event;
 use crate::telemetry::health::Condition;
 
@@ -27,8 +26,7 @@ fn world(is_durable: bool) -> World {
 
 impl World {
     /// A client sends a command and will send nothing else; who.
-    fn command(&mut self, id: &str) -> usize {
-        self.sent.insert(id.to_owned(), self.clock.now().tick);
+    fn command(&self, id: &str) -> usize {
         let wire = self.connect_with(&self.signed(id));
         self.network.borrow_mut().end(wire, false);
         wire
@@ -64,14 +62,14 @@ fn replies_that_fall_due_during_a_stop_are_left_to_the_next_start() {
     world.command("c1c");
     let half = world.connect_with(&GET[..10]);
     world.pause();
-    world.stop();
+    world.stop(Stop::Graceful);
     for _ in 0..4 {
         world.pause();
         assert_eq!(world.engine.bot().condition(), Condition::Draining);
         assert!(!world.engine.is_drained(), "{half} may send the rest");
         world.advance(DELAY_MS / 2);
     }
-    assert_eq!(world.engine.senders.tried.len(), 0);
+    assert_eq!(world.engine.senders.tried(), 0);
     world.network.borrow_mut().deliver(half, &GET[10..]);
     world.pause();
     world.assert_answered(half);
@@ -86,7 +84,7 @@ fn a_stop_waits_for_clients_as_long_as_is_said() {
         let mut world = world(is_durable);
         world.connect_with(&GET[..10]);
         world.pause();
-        world.stop();
+        world.stop(Stop::Graceful);
         world.pause();
         world.advance(ms);
         world.turn(true);
@@ -105,7 +103,7 @@ fn a_stop_waits_for_the_store_to_say_what_becomes_of_the_rest() {
     world.command("c1c");
     world.pause();
     world.store.with(|kept| kept.stop_answer = None);
-    world.stop();
+    world.stop(Stop::Graceful);
     world.pause();
     assert_eq!(world.engine.public().sessions.unfinished(), 0);
     assert!(!world.engine.is_drained());
@@ -128,7 +126,7 @@ fn a_store_that_gives_up_leaves_everything_to_this_process() {
     world
         .store
         .with(|kept| kept.stop_answer = Some(Event::GivenUp));
-    world.stop();
+    world.stop(Stop::Graceful);
     world.turn(true);
     world.assert_answered(held);
     assert!(!world.engine.bot().has_batch());
@@ -137,10 +135,9 @@ fn a_store_that_gives_up_leaves_everything_to_this_process() {
         let next = world.poll_timeout().unwrap();
         world.advance(next.millis_since(world.clock.now().tick));
     }
-    // None is left to a next start, and only one of which no sender has ever told is left at all.
-    assert_eq!(world.engine.senders.tried.len(), 2);
-    let lost = world.engine.senders.lost.len();
-    assert_eq!((world.pending(), world.engine.end()), (lost, lost));
+    // None is left to a next start.
+    assert_eq!(world.engine.senders.tried(), 2);
+    assert_eq!((world.pending(), world.engine.end()), (0, 0));
 }
 
 /// The disk hangs until then: there is no reply, neither from this process nor from the next.
@@ -148,7 +145,7 @@ fn a_store_that_gives_up_leaves_everything_to_this_process() {
 fn what_is_held_at_the_end_is_told_that_the_bot_is_busy() {
     let mut world = world(true);
     let held = world.held_command("c1c");
-    world.stop();
+    world.stop(Stop::Graceful);
     world.turn(true);
     world.advance(501);
     world.turn(true);
@@ -160,7 +157,34 @@ fn what_is_held_at_the_end_is_told_that_the_bot_is_busy() {
     let answer = String::from_utf8(answer).unwrap();
     assert!(answer.contains("I am busy"), "{answer}");
     assert_eq!(world.pending(), 0);
-    assert_eq!(world.restart(), Some(BTreeSet::new()));
+    world.check_next();
+}
+
+/// The next start would find nothing: what is pending is posted, and what comes meanwhile waits for no store.
+#[test]
+fn a_directory_that_is_gone_at_a_stop_holds_up_no_command() {
+    let mut world = World::with(
+        1,
+        Habits {
+            disk_fault_percent: Some(0),
+            delay_ms: 5_000,
+            loses_directory: true,
+            ..Habits::calm()
+        },
+    );
+    let first = world.connect_with(&world.signed("c1"));
+    let second = world.network.borrow_mut().connect(usize::MAX);
+    for _ in 0..3 {
+        world.turn(true);
+    }
+    world.assert_answered(first);
+    world.engine.platform.stop = Some(Stop::Graceful);
+    let request = world.signed("c2");
+    world.network.borrow_mut().deliver(second, &request);
+    world.turn(true);
+    world.assert_answered(second);
+    assert_eq!(world.pending(), 2);
+    assert!(!world.engine.drain.leaves_pending(), "it posts them itself");
 }
 
 /// The place becomes free with the turn that hears of the stop.
@@ -178,7 +202,7 @@ fn a_connection_that_waits_for_a_place_is_served_by_a_stop_that_has_one() {
     let is_accepted = !world.network.borrow().is_anyone_at_the_door();
     assert!(is_accepted && world.network.borrow().wires[waiting].is_unanswered());
     world.network.borrow_mut().end(first, true);
-    world.stop();
+    world.stop(Stop::Graceful);
     world.pause();
     world.assert_answered(waiting);
 }

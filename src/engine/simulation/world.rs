@@ -1,52 +1,110 @@
-//! All there is: the shell's parts, the kernel, the clients, the senders and the clocks.
+//! All there is: the engine, the kernel, the clients, the senders, the disk and the clocks.
 
+mod acts;
+mod answers;
 mod ending;
-
-use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
+mod lives;
 
 use super::Generator;
 use super::client::Client;
+use super::commands::{Commands, number_in};
+use super::composer::Composer;
+use super::disk::SimulatedDisk;
 use super::habits::Habits;
 use super::kept::{Kept, SimulatedStore};
-use super::network::{Network, Shared, SimulatedListener, Wire};
+use super::life::Life;
+use super::model::Model;
+use super::network::{Network, Shared, Wire};
+use super::pace::{Pace, Progress};
 use super::platform::{SimulatedClock, SimulatedSystem, Tells};
-use super::senders::SimulatedSenders;
-use crate::app::Bot;
+use super::requests::SECRET;
+use super::senders::Step;
+use super::standing::Seen;
+use super::tally::Tally;
 use crate::config::{Config, Settings, SigningSecret};
-use crate::engine::platform::Stop;
-use crate::engine::{Engine, Parts};
+use crate::endpoint::source::Role;
+use crate::engine::Engine;
+use crate::engine::platform::{Senders, Stop};
 use crate::http::Limits;
-use crate::time::Tick;
-use crate::tools::trial::command;
+use crate::slack::request;
+use crate::telemetry::health::Condition;
+use crate::time::{Now, Tick};
 
-const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 pub(crate) const GET: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
-const LAST: &[u8] = b"GET /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+
+/// A turn of the loop, as what was answered in it depends on it.
+#[derive(Clone, Copy)]
+struct Turned {
+    now: Now,
+    /// A command may have been turned down: all that may be pending was, or the store took nothing.
+    was_busy: bool,
+}
 
 pub(crate) struct World {
     pub(crate) network: Shared,
     pub(super) clock: SimulatedClock,
     pub(super) engine: Engine<SimulatedSystem>,
     pub(super) store: SimulatedStore,
+    /// What the journal is on, if there is one.
+    disk: Option<SimulatedDisk>,
+    life: Life,
     config: Config,
     clients: Vec<Client>,
     generator: Generator,
     habits: Habits,
-    /// When each command was complete at the earliest, and which were acknowledged.
-    pub(super) sent: BTreeMap<String, Tick>,
-    acknowledged: BTreeSet<String>,
-    /// Which were told that the bot is busy.
-    turned_down: BTreeSet<String>,
-    met: BTreeMap<&'static str, u64>,
+    composer: Composer,
+    commands: Commands,
+    model: Model,
+    /// All turns of all processes.
+    turns: Vec<Turned>,
+    pace: Pace,
+    /// By how much the clock on the wall was ever set forward, ms, and whether it was set at all.
+    wall_ahead_ms: u64,
+    is_wall_set: bool,
+    /// When the engine has heard of a stop.
+    stopped_at: Option<Tick>,
+    /// Wake-ups for a deadline of the bot alone, and requests that it may sum up in a line of the log.
+    wakeups: u64,
+    requests: u64,
+    tally: Tally,
+    is_traced: bool,
+}
+
+fn config(habits: &Habits, generator: &mut Generator) -> Config {
+    let secret = SigningSecret::new(SECRET).unwrap();
+    let mut config = Config::from_settings(&Settings::default(), vec![secret]).unwrap();
+    config.delay_ms = habits.delay_ms;
+    config.tolerance_ms = habits.tolerance_ms;
+    config.drain_ms = generator.pick(&[0, 40_000, 86_400_000]);
+    let limits = Limits {
+        requests_per_turn_max: generator.pick(&[1, 3, 64]),
+        ..Limits::default()
+    };
+    (config.max_pending, config.limits) = match habits.has_small_limits {
+        false => (1_000, limits),
+        true => {
+            let limits = Limits {
+                head_bytes_max: 2_048,
+                target_bytes_max: 256,
+                content_bytes_max: 4_096,
+                ..limits
+            };
+            (generator.pick(&[1, 3, 20, 70, 1_000]), limits)
+        }
+    };
+    config
 }
 
 impl World {
-    pub(crate) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64, is_traced: bool) -> Self {
         let mut generator = Generator::new(seed);
         let habits = Habits::draw(&mut generator);
-        Self::with(seed, habits)
+        let world = Self {
+            is_traced,
+            ..Self::with(seed, habits)
+        };
+        world.trace(|| format!("{:?}", world.habits));
+        world
     }
 
     /// One in which nothing goes wrong, with so few places.
@@ -61,66 +119,76 @@ impl World {
     pub(crate) fn with(seed: u64, habits: Habits) -> Self {
         let mut generator = Generator::new(!seed);
         let clock = SimulatedClock::new(Tick(generator.below(1 << 40)));
-        let secret = SigningSecret::new(SECRET).unwrap();
-        let mut config = Config::from_settings(&Settings::default(), vec![secret]).unwrap();
-        config.delay_ms = habits.delay_ms;
-        config.tolerance_ms = 86_400_000;
-        config.max_pending = generator.pick(&[3, 1_000]);
-        config.limits = Limits {
-            requests_per_turn_max: generator.pick(&[1, 3, 64]),
-            ..Limits::default()
-        };
+        let config = config(&habits, &mut generator);
         let network = Network::new(Generator::new(generator.number()), habits.fault_percent);
         network.borrow_mut().descriptors_max = habits.descriptors;
-        let mut bot = Bot::new(&config, clock.now().tick);
-        let chance = Generator::new(generator.number());
-        let kept = habits.disk_fault_percent.map(|_| {
-            let kept = Kept::new(chance, habits.late_events, &mut bot, clock.clone());
-            Rc::new(RefCell::new(kept))
+        let life = network.borrow().life.clone();
+        let disk = habits.disk_fault_percent.map(|_| {
+            let chance = Generator::new(generator.number());
+            SimulatedDisk::new(chance, life.clone())
         });
-        config.drain_ms = generator.pick(&[0, 40_000, 86_400_000]);
-        let store = SimulatedStore(kept);
-        let parts = Parts {
-            platform: SimulatedSystem::new(clock.clone(), network.clone()),
-            public: vec![SimulatedListener(network.clone())],
-            admin: Vec::new(),
-            registry: (),
-            bot,
-            store: store.clone(),
-            senders: SimulatedSenders::new(Generator::new(generator.number())),
-            connections_max: habits.places,
-            turns_max: habits.turns_max,
+        let tolerance_secs = config.tolerance_ms / 1000;
+        let started = lives::Start {
+            config: &config,
+            habits: &habits,
+            clock: &clock,
+            network: &network,
+            disk: disk.as_ref(),
+            life: &life,
         };
+        let (engine, store, _) = started.engine(&mut generator);
+        let now = clock.now().tick;
         Self {
-            engine: Engine::new(parts, &config),
+            engine,
             store,
-            config,
+            disk,
+            life,
             clients: Vec::new(),
+            composer: Composer::new(tolerance_secs, &mut generator),
+            commands: Commands::default(),
+            model: Model::new(config.delay_ms, tolerance_secs, config.max_pending, now),
+            config,
             network,
             clock,
             generator,
             habits,
-            sent: BTreeMap::new(),
-            acknowledged: BTreeSet::new(),
-            turned_down: BTreeSet::new(),
-            met: BTreeMap::new(),
+            turns: Vec::new(),
+            pace: Pace::default(),
+            wall_ahead_ms: 0,
+            is_wall_set: false,
+            stopped_at: None,
+            wakeups: 0,
+            requests: 0,
+            tally: Tally::default(),
+            is_traced: false,
         }
     }
 
-    fn note(&mut self, what: &'static str, count: u64) {
-        *self.met.entry(what).or_default() += count;
+    fn trace(&self, what: impl FnOnce() -> String) {
+        if self.is_traced {
+            let Now { tick, unix } = self.clock.now();
+            eprintln!(
+                "{:>5} {:>13} {} {}",
+                self.turns.len(),
+                tick.0,
+                unix.0,
+                what()
+            );
+        }
     }
 
     pub(crate) fn signed(&self, id: &str) -> Vec<u8> {
-        let form = command::form("/torrap", id, "https://hooks.slack.com/commands/1");
-        command::request(
+        let number = id.trim_matches(|c: char| !c.is_ascii_digit());
+        let url = format!("https://hooks.slack.com/commands/T0001/{number}/x");
+        let form = request::form("/torrap", id, &url);
+        request::signed(
             SECRET.as_bytes(),
             self.clock.now().unix.secs(),
             form.as_bytes(),
         )
     }
 
-    /// Somebody connects and sends this. Returns who.
+    /// A client connects and sends this. Returns its wire.
     pub(crate) fn connect_with(&self, bytes: &[u8]) -> usize {
         let mut network = self.network.borrow_mut();
         let wire = network.connect(usize::MAX);
@@ -137,132 +205,18 @@ impl World {
         self.clock.advance(ms);
     }
 
-    pub(crate) fn run(&mut self, steps: usize) {
-        for _ in 0..steps {
-            self.act();
-            if self.generator.percent(60) {
-                let all = !self.habits.late_events;
-                self.turn(all);
-            } else if self.generator.percent(5) {
-                self.note("polls that told nothing", 1);
-                self.turn_that_hears(Tells::Nothing);
-            }
-            if self.engine.is_drained() {
-                break;
-            }
-        }
-    }
-
-    fn act(&mut self) {
-        let any = (!self.clients.is_empty()).then(|| self.generator.index(self.clients.len()));
-        let Some(index) = any.filter(|_| self.generator.percent(85)) else {
-            return self.connect();
-        };
-        match self.generator.below(100) {
-            0..25 => self.compose(index),
-            25..60 => self.carry(index),
-            60..80 => self.read(index),
-            80..84 => {
-                let with_reset = self.generator.percent(50);
-                self.note("resets", u64::from(with_reset));
-                self.clients[index].has_ended = true;
-                let wire = self.clients[index].wire;
-                self.network.borrow_mut().end(wire, with_reset);
-                if with_reset {
-                    self.clients.swap_remove(index);
-                }
-            }
-            84..96 => {
-                let ms = self
-                    .generator
-                    .pick(&[1, 20, 99, 100, 700, 5_000, 31_000, 130_000]);
-                self.advance(ms);
-            }
-            96 if self.generator.percent(3) => self.stop(),
-            97 | 98 => self.change_disk(),
-            _ => {}
-        }
-    }
-
-    fn connect(&mut self) {
-        if self.clients.len() < 12 && !self.is_stopping() {
-            let capacity = self.generator.pick(&[1, 100, 1_000, 100_000]);
-            let reads = !self.generator.percent(self.habits.silent_percent);
-            let wire = self.network.borrow_mut().connect(capacity);
-            self.clients.push(Client::new(wire, reads));
-        }
-    }
-
-    fn compose(&mut self, index: usize) {
-        for _ in 0..self.generator.pick(&[1, 1, 2, 7]) {
-            let id = format!("c{}c", self.sent.len() + 1);
-            let signed = self.signed(&id);
-            let client = &mut self.clients[index];
-            match self.generator.below(10) {
-                0..5 => {
-                    self.sent.insert(id.clone(), Tick(u64::MAX));
-                    client.compose(&signed, 200, Some(id), false);
-                }
-                5 | 6 => client.compose(GET, 200, None, false),
-                7 => {
-                    let forged = [&signed[..signed.len() - 1], b"x"].concat();
-                    client.compose(&forged, 401, None, false);
-                }
-                8 => client.compose(LAST, 404, None, true),
-                _ => client.compose(b"nonsense\r\n\r\n", 400, None, true),
-            }
-        }
-    }
-
-    fn carry(&mut self, index: usize) {
-        if self.clients[index].has_ended {
-            return;
-        }
-        let mut network = self.network.borrow_mut();
-        for id in self.clients[index].carry(&mut network, &mut self.generator) {
-            self.sent.insert(id, self.clock.now().tick);
-        }
-    }
-
-    fn read(&mut self, index: usize) {
-        let is_in_time = !self.habits.is_crowded();
-        let mut network = self.network.borrow_mut();
-        let client = &mut self.clients[index];
-        if client.reads {
-            for (id, is_acknowledged) in client.read(&mut network, is_in_time) {
-                if is_acknowledged {
-                    let is_kept = self.store.with(|kept| kept.disk.has_kept(&id));
-                    assert_ne!(is_kept, Some(false), "{id} is not kept");
-                    self.acknowledged.insert(id);
-                } else {
-                    self.turned_down.insert(id);
-                }
-            }
-        }
-    }
-
-    /// The journal's disk goes bad, or is good again.
-    fn change_disk(&mut self) {
-        if let Some(percent) = self.habits.disk_fault_percent {
-            let percent = self.generator.pick(&[0, percent]);
-            self.store.with(|kept| kept.disk.fail(percent));
-        }
-    }
-
     const fn is_stopping(&self) -> bool {
         self.engine.platform.stop.is_some()
+    }
+
+    /// Whether what is pending outlives the process.
+    const fn is_durable(&self) -> bool {
+        self.engine.drain.is_durable()
     }
 
     /// Whether the engine has yet to hear of a stop, for which it would be woken.
     const fn is_asked_to_stop(&self) -> bool {
         self.is_stopping() && !self.engine.drain.has_begun()
-    }
-
-    pub(super) fn stop(&mut self) {
-        if !self.is_stopping() {
-            self.note("stops", 1);
-            self.engine.platform.stop = Some(Stop::Graceful);
-        }
     }
 
     /// Connections that the system had no room to watch.
@@ -284,9 +238,15 @@ impl World {
         let deadlines = [
             self.engine.deadline(),
             self.engine.senders.report_at(),
-            self.store.with(|kept| kept.answer_at()).flatten(),
+            self.stored_at(),
         ];
         deadlines.into_iter().flatten().min()
+    }
+
+    /// When the store has something to tell, as long as it is asked.
+    fn stored_at(&self) -> Option<Tick> {
+        let answer_at = self.store.with(|kept| kept.answer_at()).flatten();
+        answer_at.filter(|_| self.is_durable())
     }
 
     /// A turn of the loop with all events there are, or some of them.
@@ -296,8 +256,78 @@ impl World {
 
     pub(super) fn turn_that_hears(&mut self, tells: Tells) {
         self.engine.platform.tells = tells;
+        let is_full = self.pending() >= self.config.max_pending;
+        let pending = self.pending();
         self.engine.turn().unwrap();
-        self.check();
+        if self.life.is_over() {
+            return self.bury(true);
+        }
+        let now = self.clock.now();
+        if self.engine.drain.has_begun() && self.stopped_at.is_none() {
+            self.stopped_at = Some(now.tick);
+            let is_gone = self.disk.is_some() && !self.is_durable();
+            self.tally
+                .add("directories gone at a stop", u64::from(is_gone));
+            let count = if is_gone { self.pending() as u64 } else { 0 };
+            self.tally
+                .add("replies pending when the directory was gone", count);
+        }
+        let is_at_once = self.engine.platform.stop == Some(Stop::AtOnce);
+        assert!(!is_at_once || self.engine.is_drained(), "it goes on");
+        self.check_network();
+        self.check_pace(tells);
+        if self.habits.is_followed {
+            self.turns.push(Turned {
+                now,
+                was_busy: is_full || self.may_turn_down(pending),
+            });
+            self.follow(now);
+        }
+    }
+
+    /// Whether commands may have been turned down in a turn before which so many replies were pending.
+    fn may_turn_down(&self, before: usize) -> bool {
+        let is_new = |number: &&u32| !self.model.pending.contains_key(number);
+        let jobs = self.engine.bot().pending_jobs();
+        let numbers: Vec<u32> = jobs.map(|(key, _)| key.generation()).collect();
+        let accepted = numbers.iter().filter(is_new).count();
+        before + accepted >= self.config.max_pending
+            || self.is_durable() && self.engine.bot().condition() != Condition::Ready
+    }
+
+    fn follow(&mut self, now: Now) {
+        let steps = std::mem::take(&mut self.engine.senders.steps);
+        // A sender that has died had its place until then.
+        let is_lost = |step: &&Step| matches!(step, Step::Taken(_, None));
+        let lost = steps.iter().filter(is_lost).count();
+        let leaves_pending = self.engine.drain.leaves_pending();
+        let is_taken = steps.iter().any(|step| matches!(step, Step::Taken(..)));
+        assert!(
+            !(leaves_pending && is_taken),
+            "posted, and left to the next"
+        );
+        let is_dispatching = self.engine.senders.room() > lost && !leaves_pending;
+        let seen = Seen::new(self.engine.bot(), now, is_dispatching);
+        self.model.follow(&seen, &steps, &mut self.commands);
+        if !self.is_durable() {
+            let waits = self.model.pending.values().any(|pending| !pending.is_kept);
+            return assert!(!waits, "it waits for a store that is gone");
+        }
+        for step in steps {
+            if let Step::Taken(delivery, _) = step {
+                let id = number_in(&delivery.url);
+                // One that a start has found may have been written alone.
+                if !self.commands.get(id).is_found {
+                    self.assert_kept(id);
+                }
+            }
+        }
+    }
+
+    /// A command that is acknowledged or answered would survive a power cut.
+    fn assert_kept(&self, id: u64) {
+        let is_kept = self.disk.as_ref().is_none_or(|disk| disk.has_kept(id));
+        assert!(is_kept, "{id} is not kept");
     }
 
     /// A turn in which this happens between the poll and what is made of it.
@@ -306,23 +336,32 @@ impl World {
         self.turn(true);
     }
 
-    fn check(&self) {
-        let (bot, senders) = (self.engine.bot(), &self.engine.senders);
+    fn check_network(&self) {
         let network = self.network.borrow();
-        assert!(network.open <= self.habits.places + 1);
+        assert!(network.open - network.open_admin <= self.habits.places + 1);
         assert!(!network.wires.iter().any(Wire::is_left_behind));
-        drop(network);
+        let bot = self.engine.bot();
         assert_eq!(bot.undelivered().count(), bot.pending());
-        for (id, settled) in &senders.settled {
-            let due = self.sent[id].after(self.habits.delay_ms);
-            assert!(*settled >= due, "{id} is early");
-        }
-        let is_tried = |id: &&String| senders.tried.contains_key(*id);
-        let wrong = self.turned_down.iter().find(is_tried);
-        assert_eq!(wrong, None, "answered though the bot was busy");
-        for id in senders.tried.keys() {
-            let is_kept = self.store.with(|kept| kept.disk.has_kept(id));
-            assert_ne!(is_kept, Some(false), "{id} is not kept");
-        }
+    }
+
+    /// When a poll has told what there is, the loop sleeps before it turns in vain.
+    fn check_pace(&mut self, tells: Tells) {
+        let is_told = tells != Tells::Nothing && !self.network.borrow().has_untold();
+        let slept_ms = self.engine.platform.timeout_ms.filter(|_| is_told);
+        let progress = Progress {
+            done: [
+                self.network.borrow().done,
+                self.engine.senders.done,
+                self.store.with(|kept| kept.done).unwrap_or(0),
+            ],
+            pending: self.pending(),
+            deadline: self.engine.deadline(),
+        };
+        self.pace.note(slept_ms, progress);
+    }
+
+    /// Whether it has room for all that clients may want: nothing is given up that is still waited for.
+    const fn has_room(&self) -> bool {
+        !self.habits.is_crowded() && !self.is_stopping()
     }
 }

@@ -1,19 +1,21 @@
 //! A request on its way: how it is put on the wire, and what the answer to it depends on.
 
-use test_support::SECRET;
-use test_support::generator::Generator;
-use torrap::http::{Error, Request};
-use torrap::slack::request::sign;
-use torrap::slack::signature::{SIGNATURE_FIELD, TIMESTAMP_FIELD};
+use super::Generator;
+use crate::http::Error;
+use crate::slack::request::sign;
+use crate::slack::signature::{SIGNATURE_FIELD, TIMESTAMP_FIELD};
 
-pub const ORIGINS: [&str; 2] = ["https://hooks.slack.com", "https://hooks.slack-gov.com"];
+pub(super) const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
+pub(super) const ORIGINS: [&str; 2] = ["https://hooks.slack.com", "https://hooks.slack-gov.com"];
 /// Most commands come from one of them.
-pub const WORKSPACES: [&str; 4] = ["T0001", "T0001", "T0001", "T0002"];
+pub(super) const WORKSPACES: [&str; 4] = ["T0001", "T0001", "T0001", "T0002"];
 
 /// What the answer depends on.
-pub enum What {
+#[derive(Debug)]
+pub(super) enum What {
     /// A signed command with text.
     Command {
+        id: u64,
         signed_at: u64,
         text: String,
         url: String,
@@ -31,6 +33,8 @@ pub enum What {
     /// 200 and nothing else.
     CertificateCheck,
     Health,
+    /// The metrics.
+    Page,
     /// A status that depends on nothing.
     Plain(u16),
     /// The connection's own business; nothing after it is answered.
@@ -38,58 +42,47 @@ pub enum What {
 }
 
 /// A request on its way.
-pub struct Sent {
-    pub what: What,
-    pub bytes: Vec<u8>,
-    /// Bytes of empty lines before it, left over from a careless client.
-    pub lead_len: usize,
-    /// Where the head ends; beyond the bytes where it never does.
-    pub head_len: usize,
-    pub closes: bool,
-    pub expects_continue: bool,
-    pub is_head: bool,
-    content: Vec<u8>,
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) what: What,
+    pub(super) bytes: Vec<u8>,
+    pub(super) closes: bool,
+    pub(super) expects_continue: bool,
+    pub(super) is_head: bool,
 }
 
 impl Sent {
     /// A request that breaks the protocol or a limit.
-    pub fn fault(wire: String, error: Error) -> Self {
-        let bytes = wire.into_bytes();
-        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
+    pub(super) fn fault(wire: String, error: Error) -> Self {
         Self {
             what: What::Fault(error),
-            head_len: end.map_or(bytes.len() + 1, |at| at + 4),
-            bytes,
-            lead_len: 0,
+            bytes: wire.into_bytes(),
             closes: true,
             expects_continue: false,
             is_head: false,
-            content: Vec::new(),
         }
     }
 
-    /// What the handler sees must be what was sent, however it was cut.
-    pub fn check(&self, request: &Request<'_>) {
-        let line = format!("{} {}", request.method, request.path);
-        assert!(
-            self.bytes[self.lead_len..].starts_with(line.as_bytes()),
-            "{line} came in place of another"
-        );
-        assert_eq!(request.content, self.content, "the content arrived changed");
+    /// The number of the command that it is.
+    pub(super) const fn command(&self) -> Option<u64> {
+        match self.what {
+            What::Command { id, .. } => Some(id),
+            _ => None,
+        }
     }
 }
 
 /// How a request is put on the wire.
-pub struct Draft {
+pub(super) struct Draft {
     method: &'static str,
     target: &'static str,
     version: &'static str,
     fields: String,
-    pub content: Vec<u8>,
+    pub(super) content: Vec<u8>,
 }
 
 impl Draft {
-    pub fn new(method: &'static str, target: &'static str) -> Self {
+    pub(super) fn new(method: &'static str, target: &'static str) -> Self {
         Self {
             method,
             target,
@@ -99,12 +92,12 @@ impl Draft {
         }
     }
 
-    pub fn field(mut self, name: &str, value: &str) -> Self {
+    pub(super) fn field(mut self, name: &str, value: &str) -> Self {
         self.fields += &format!("{name}: {value}\r\n");
         self
     }
 
-    pub fn post(content: &str) -> Self {
+    pub(super) fn post(content: &str) -> Self {
         let mut draft = Self::new("POST", "/slack").field(
             "Content-Type",
             "application/x-www-form-urlencoded; charset=utf-8",
@@ -114,7 +107,7 @@ impl Draft {
     }
 
     /// A form with its signature.
-    pub fn signed(content: &str, signed_at: u64) -> Self {
+    pub(super) fn signed(content: &str, signed_at: u64) -> Self {
         Self::post(content)
             .field(TIMESTAMP_FIELD, &signed_at.to_string())
             .field(
@@ -123,7 +116,7 @@ impl Draft {
             )
     }
 
-    pub fn finish(self, what: What, generator: &mut Generator) -> Sent {
+    pub(super) fn finish(self, what: What, generator: &mut Generator) -> Sent {
         let (draft, closes) = self.with_connection(generator);
         let (draft, expects_continue) = draft.with_expectation(generator);
         let http11 = draft.version == "1.1";
@@ -141,7 +134,6 @@ impl Draft {
         let fields = draft.fields;
         let head = format!("{lead}{method} {target} HTTP/{version}\r\n{fields}\r\n");
         let mut bytes = head.into_bytes();
-        let head_len = bytes.len();
         if chunked {
             append_chunked(&draft.content, &mut bytes, generator);
         } else {
@@ -150,12 +142,9 @@ impl Draft {
         Sent {
             what,
             bytes,
-            lead_len: lead.len(),
-            head_len,
             closes,
             expects_continue,
             is_head: method == "HEAD",
-            content: draft.content,
         }
     }
 

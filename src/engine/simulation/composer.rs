@@ -1,17 +1,15 @@
 //! What clients think of: requests of every kind, most of them commands.
 
-use test_support::SECRET;
-use test_support::generator::Generator;
-use torrap::http::Limits;
-use torrap::slack::request::{self, sign};
-use torrap::slack::signature::{SIGNATURE_FIELD, TIMESTAMP_FIELD};
-use torrap::time::UnixTime;
-
+use super::Generator;
 use super::faults;
-use super::requests::{Draft, ORIGINS, Sent, WORKSPACES, What};
+use super::requests::{Draft, ORIGINS, SECRET, Sent, WORKSPACES, What};
+use crate::http::Limits;
+use crate::slack::request::{self, sign};
+use crate::slack::signature::{SIGNATURE_FIELD, TIMESTAMP_FIELD};
+use crate::time::UnixTime;
 
 /// Makes requests, no two commands alike.
-pub struct Composer {
+pub(super) struct Composer {
     number: u64,
     tolerance_secs: u64,
     /// Every seed's people are as talkative.
@@ -42,7 +40,7 @@ const KINDS: &[(u64, Kind)] = &[
 ];
 
 impl Composer {
-    pub fn new(tolerance_secs: u64, generator: &mut Generator) -> Self {
+    pub(super) fn new(tolerance_secs: u64, generator: &mut Generator) -> Self {
         Self {
             number: 0,
             tolerance_secs,
@@ -50,7 +48,12 @@ impl Composer {
         }
     }
 
-    pub fn compose(&mut self, now: UnixTime, limits: &Limits, generator: &mut Generator) -> Sent {
+    pub(super) fn compose(
+        &mut self,
+        now: UnixTime,
+        limits: &Limits,
+        generator: &mut Generator,
+    ) -> Sent {
         match generator.weighted(KINDS) {
             Kind::Command => self.command(now, generator),
             Kind::Help => {
@@ -89,6 +92,18 @@ impl Composer {
         }
     }
 
+    /// What is asked for at the address for metrics.
+    pub(super) fn compose_for_admin(generator: &mut Generator) -> Sent {
+        let (method, target, what) = match generator.below(5) {
+            0 => ("GET", "/healthz", What::Health),
+            1 => ("POST", "/metrics", What::Plain(405)),
+            2 => ("GET", "/slack", What::Plain(404)),
+            3 => ("HEAD", "/metrics", What::Page),
+            _ => ("GET", "/metrics", What::Page),
+        };
+        Draft::new(method, target).finish(what, generator)
+    }
+
     fn command(&mut self, now: UnixTime, generator: &mut Generator) -> Sent {
         self.number += 1;
         let mut text = format!("{} ", self.number);
@@ -107,6 +122,7 @@ impl Composer {
         let signed_at = self.signed_at(now, generator);
         let draft = Draft::signed(&request::form("/torrap", &text, &url), signed_at);
         let what = What::Command {
+            id: self.number,
             signed_at,
             text,
             url,

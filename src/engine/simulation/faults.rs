@@ -1,13 +1,12 @@
 //! Requests that break the protocol or a limit, after which nothing on their connection is answered.
 
-use test_support::generator::Generator;
-use torrap::http::{Error, Limits};
-
+use super::Generator;
 use super::requests::Sent;
+use crate::http::{Error, Limits};
 
 const POST: &str = "POST /slack HTTP/1.1\r\nHost: x\r\n";
 
-pub fn draw(limits: &Limits, generator: &mut Generator) -> Sent {
+pub(super) fn draw(limits: &Limits, generator: &mut Generator) -> Sent {
     let (wire, error) = match generator.below(4) {
         0 | 1 => {
             let (wire, error) = generator.pick(HEADS);

@@ -1,0 +1,209 @@
+//! What is known of each command by those who sent it and those who got its reply, from one process to the next.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::kept::Remembered;
+use super::receiver::Answer;
+use crate::slab::Key;
+use crate::time::Tick;
+
+/// What is known of a command from outside.
+#[derive(Debug, Default)]
+pub(super) struct Command {
+    pub(super) text: String,
+    pub(super) url: String,
+    pub(super) signed_at: u64,
+    /// It was sent to its last byte.
+    pub(super) is_complete: bool,
+    /// A process has taken it on, by this number.
+    number: Option<u32>,
+    pub(super) due: Tick,
+    pub(super) expires_at: Tick,
+    /// Its client was told that its reply comes.
+    pub(super) is_acknowledged: bool,
+    /// The process that lives has taken it back, so that its client is told that the bot is busy.
+    pub(super) is_withdrawn: bool,
+    /// Its client was told so by this process or by an earlier one.
+    pub(super) is_turned_down: bool,
+    /// Attempts that may have reached the receiver.
+    posts: u32,
+    /// How often the receiver has answered for good, and at how many crashes that was not known well enough.
+    finals: u32,
+    forgotten: u32,
+    /// It has, since the command was last found to be pending.
+    is_answered: bool,
+    /// A process has found it at its start.
+    pub(super) is_found: bool,
+    /// The bot has given it up, by its rules.
+    pub(super) is_given_up: bool,
+    /// It may be lost: no process could have known of it, or not in time.
+    is_excused: bool,
+    /// What a process that starts must know.
+    remembered: Remembered,
+}
+
+/// All commands, by the number that stands in their `response_url`.
+#[derive(Default)]
+pub(super) struct Commands {
+    all: BTreeMap<u64, Command>,
+    /// Whose each job's number is.
+    numbers: BTreeMap<u32, u64>,
+}
+
+impl Commands {
+    pub(super) fn add(&mut self, id: u64, text: &str, url: &str, signed_at: u64) {
+        let command = Command {
+            text: text.to_owned(),
+            url: url.to_owned(),
+            signed_at,
+            expires_at: Tick(u64::MAX),
+            ..Command::default()
+        };
+        self.all.insert(id, command);
+    }
+
+    pub(super) fn get(&self, id: u64) -> &Command {
+        &self.all[&id]
+    }
+
+    pub(super) fn get_mut(&mut self, id: u64) -> &mut Command {
+        self.all.get_mut(&id).expect("a command that was sent")
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&u64, &Command)> {
+        self.all.iter()
+    }
+
+    /// A process has taken on a command under this number.
+    pub(super) fn accept(&mut self, id: u64, job: Key, due: Tick, expires_at: Tick) {
+        let number = job.generation();
+        if let Some(other) = self.numbers.insert(number, id) {
+            let is_free = other == id || !self.get(other).is_acknowledged;
+            assert!(is_free, "two commands have the number {number}");
+        }
+        let command = self.get_mut(id);
+        assert!(command.is_complete, "{id} was not sent to its end");
+        assert_eq!(command.number, None, "{id} was taken on twice");
+        command.number = Some(number);
+        (command.due, command.expires_at) = (due, expires_at);
+    }
+
+    /// A sender has made an attempt, which the receiver has answered so.
+    pub(super) fn post(&mut self, id: u64, answer: Option<Answer>) {
+        let command = self.get_mut(id);
+        assert!(
+            !command.is_withdrawn,
+            "{id}: posted though the bot was busy"
+        );
+        command.posts += u32::from(answer.is_none_or(|answer| !answer.is_unsent()));
+        if answer.is_some_and(Answer::is_final) {
+            command.finals += 1;
+            command.is_answered = true;
+        }
+    }
+
+    /// The process is gone. What the next one must know, or that it can know nothing.
+    pub(super) fn end_process(&mut self, remembered: Option<&BTreeMap<u32, Remembered>>) {
+        if remembered.is_none() {
+            self.numbers.clear();
+        }
+        for command in self.all.values_mut() {
+            let Some(remembered) = remembered else {
+                command.is_excused = true;
+                continue;
+            };
+            let number = command.number.and_then(|number| remembered.get(&number));
+            if let Some(known) = number {
+                let before = &mut command.remembered;
+                before.is_settled |= known.is_settled;
+                before.may_be_settled |= known.may_be_settled;
+                before.attempts = before.attempts.max(known.attempts);
+            }
+            let is_forgotten = command.is_answered && !command.remembered.is_settled;
+            command.forgotten += u32::from(is_forgotten);
+            command.is_withdrawn = false;
+        }
+    }
+
+    /// A process has begun with these jobs, each a command with attempts made. What has expired by then, as far as a
+    /// clock on the wall can tell, may be missing.
+    pub(super) fn begin_process(
+        &mut self,
+        found: &BTreeMap<u64, (Key, u8)>,
+        has_expired: impl Fn(Tick) -> bool,
+    ) {
+        for (id, (job, attempts)) in found {
+            let id = *id;
+            if self.get(id).number.is_none() {
+                self.accept(id, *job, Tick(0), Tick(u64::MAX));
+            }
+            let command = self.get_mut(id);
+            assert_eq!(command.number, Some(job.generation()), "{id}: its number");
+            command.find(u32::from(*attempts));
+        }
+        let found: BTreeSet<&u64> = found.keys().collect();
+        for (id, command) in &mut self.all {
+            if !found.contains(id) {
+                command.is_excused |= has_expired(command.expires_at);
+                assert!(
+                    command.may_be_gone(),
+                    "{id} was acknowledged and is lost: {command:?}"
+                );
+            }
+        }
+    }
+
+    /// Which are settled, given up by the rules, or in these hands.
+    pub(super) fn check_end(&self, left: &BTreeSet<u64>) {
+        for (id, command) in &self.all {
+            let is_here = left.contains(id) || command.may_be_gone();
+            assert!(is_here, "{id} was acknowledged and is lost: {command:?}");
+            let most = 1 + command.forgotten;
+            assert!(
+                command.finals <= most,
+                "{id}: answered too often: {command:?}"
+            );
+        }
+    }
+}
+
+impl Command {
+    fn find(&mut self, attempts: u32) {
+        let Remembered {
+            is_settled,
+            attempts: least,
+            ..
+        } = self.remembered;
+        assert!(!is_settled, "pending, and known to be answered: {self:?}");
+        let known = u32::from(least)..=self.posts;
+        assert!(known.contains(&attempts), "{attempts} attempts: {self:?}");
+        self.is_found = true;
+        self.remembered.may_be_settled = false;
+        (self.is_answered, self.is_given_up, self.is_excused) = (false, false, false);
+    }
+
+    const fn may_be_gone(&self) -> bool {
+        let is_settled = self.finals > 0 || self.is_given_up;
+        let is_settled = is_settled || self.remembered.may_be_settled;
+        !self.is_acknowledged || is_settled || self.is_excused
+    }
+
+    /// Whether a process has ever taken it on.
+    pub(super) const fn is_accepted(&self) -> bool {
+        self.number.is_some()
+    }
+
+    /// Whether the receiver has answered for good.
+    pub(super) const fn is_delivered(&self) -> bool {
+        self.finals > 0
+    }
+}
+
+/// The number of a command, as it stands in its `response_url` or in the path of that.
+pub(super) fn number_in(url: &str) -> u64 {
+    let (_, rest) = url.split_once("/commands/").expect("a command's URL");
+    let number = rest.split('/').nth(1);
+    number
+        .and_then(|number| number.parse().ok())
+        .expect("a command's URL has its number")
+}
