@@ -9,7 +9,7 @@ mod composer;
 mod disk;
 mod faults;
 #[path = "../../../tests/support/generator.rs"]
-#[allow(dead_code, unreachable_pub)] // the other simulation uses all of it
+#[allow(unreachable_pub)]
 mod generator;
 mod habits;
 mod held;
