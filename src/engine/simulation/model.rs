@@ -75,7 +75,7 @@ pub(super) struct Model {
     pub(super) expired_at: Tick,
     /// The workspaces that have ever been limited, and until when nothing may be sent to them.
     pub(super) limited: BTreeMap<String, Tick>,
-    /// How often anything was scheduled, or sent to such a workspace.
+    /// How often anything was scheduled, or sent to a workspace that was limited.
     pub(super) schedules: u64,
     pub(super) tally: Tally,
 }
@@ -199,6 +199,8 @@ impl Model {
         let signed_at = commands.get(id).signed_at;
         let is_stale = signed_at.abs_diff(now.unix.secs()) > self.tolerance_secs;
         assert!(!is_stale, "{id} is stale, and accepted");
+        let is_turned_down = commands.get(id).is_turned_down;
+        assert!(!is_turned_down, "{id} is accepted after all");
         let (due, expires_at) = times(self.delay_ms, signed_at, now);
         assert_eq!(job.expires_at, expires_at, "when {id} expires");
         assert!(due < expires_at, "{id} is accepted too late");
