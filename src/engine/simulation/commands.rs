@@ -38,8 +38,10 @@ pub(super) struct Command {
     pub(super) is_given_up: bool,
     /// It may be lost: no process could have known of it, or not in time.
     is_excused: bool,
-    /// What a process that starts must know.
+    /// What a process that starts must know, and what it must know after a power cut: what a start has only read is
+    /// not durable by that.
     remembered: Remembered,
+    durable: Remembered,
 }
 
 /// All commands, by the number that stands in their `response_url`.
@@ -102,22 +104,25 @@ impl Commands {
         }
     }
 
-    /// The process is gone. What the next one must know, or that it can know nothing.
-    pub(super) fn end_process(&mut self, remembered: Option<&BTreeMap<u32, Remembered>>) {
-        if remembered.is_none() {
+    /// The process is gone. What it has written and what is durable, or that the next one can know nothing.
+    pub(super) fn end_process(
+        &mut self,
+        known: Option<&[BTreeMap<u32, Remembered>; 2]>,
+        is_power_cut: bool,
+    ) {
+        if known.is_none() {
             self.numbers.clear();
         }
         for command in self.all.values_mut() {
-            let Some(remembered) = remembered else {
+            let Some([written, durable]) = known else {
                 command.is_excused = true;
                 continue;
             };
-            let number = command.number.and_then(|number| remembered.get(&number));
-            if let Some(known) = number {
-                let before = &mut command.remembered;
-                before.is_settled |= known.is_settled;
-                before.may_be_settled |= known.may_be_settled;
-                before.attempts = before.attempts.max(known.attempts);
+            let number = command.number.unwrap_or(0);
+            command.remembered.add(written.get(&number));
+            command.durable.add(durable.get(&number));
+            if is_power_cut {
+                command.remembered = command.durable;
             }
             let is_forgotten = command.is_answered && !command.remembered.is_settled;
             command.forgotten += u32::from(is_forgotten);
@@ -178,7 +183,7 @@ impl Command {
         let known = u32::from(least)..=self.posts;
         assert!(known.contains(&attempts), "{attempts} attempts: {self:?}");
         self.is_found = true;
-        self.remembered.may_be_settled = false;
+        (self.remembered.may_be_settled, self.durable.may_be_settled) = (false, false);
         (self.is_answered, self.is_given_up, self.is_excused) = (false, false, false);
     }
 

@@ -78,6 +78,17 @@ pub(super) struct Remembered {
     pub(super) attempts: u8,
 }
 
+impl Remembered {
+    /// And this as well.
+    pub(super) fn add(&mut self, more: Option<&Self>) {
+        if let Some(more) = more {
+            self.is_settled |= more.is_settled;
+            self.may_be_settled |= more.may_be_settled;
+            self.attempts = self.attempts.max(more.attempts);
+        }
+    }
+}
+
 impl Kept {
     /// A journal on what is on the disk, and what it has found there.
     pub(crate) fn open(

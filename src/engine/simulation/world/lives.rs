@@ -105,12 +105,10 @@ impl World {
         }
         let is_power_cut = self.disk.is_some() && self.generator.percent(50);
         self.tally.add("power cuts", u64::from(is_power_cut));
-        let enough = match is_power_cut {
-            true => Known::Durable,
-            false => Known::Written,
-        };
-        let remembered = self.store.with(|kept| kept.remembered(enough));
-        self.commands.end_process(remembered.as_ref());
+        let known = self
+            .store
+            .with(|kept| [Known::Written, Known::Durable].map(|enough| kept.remembered(enough)));
+        self.commands.end_process(known.as_ref(), is_power_cut);
         let ms = self.generator.pick(&[0, 100, 2_000, 60_000, 31 * 60_000]);
         self.clock.advance(ms);
         if self.generator.percent(20 * self.habits.wall_percent) {
