@@ -6,10 +6,10 @@ use torrap::app::{Bot, Delivery, Report};
 use torrap::config::{Config, Settings, SigningSecret};
 use torrap::http::{Connection, Limits, Response, Staging};
 use torrap::journal::{Error, Failure, Journal, Recovery, Sizes};
+use torrap::slack::request;
 use torrap::slack::response_url::Origin;
 use torrap::store::PendingJob;
 use torrap::time::{Now, Tick, UnixTime};
-use torrap::tools::trial::command;
 
 use crate::disk::FakeDisk;
 
@@ -69,8 +69,8 @@ pub fn config(delay_ms: u64) -> Config {
 
 /// A signed command, whose `response_url` tells it from others.
 pub fn signed(number: u64, text: &str, unix_ms: u64) -> Vec<u8> {
-    let content = command::form("/torrap", text, &format!("{ORIGIN}/commands/T1/{number}"));
-    command::request(SECRET.as_bytes(), unix_ms / 1000, content.as_bytes())
+    let content = request::form("/torrap", text, &format!("{ORIGIN}/commands/T1/{number}"));
+    request::signed(SECRET.as_bytes(), unix_ms / 1000, content.as_bytes())
 }
 
 impl Process {

@@ -4,9 +4,6 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-// For tests that are being rewritten.
-pub use crate::slack::request::{form, signed as request};
-
 /// How long an answer may take before Slack shows the person an error
 /// (docs.slack.dev/interactivity/implementing-slash-commands).
 pub const ACKNOWLEDGEMENT_TIMEOUT: Duration = Duration::from_secs(3);
