@@ -5,14 +5,20 @@ use super::header::Header;
 /// A segment's number, and its header with its length if that is intact.
 pub(super) type File = (u32, Option<(Header, usize)>);
 
+/// So many segments may be missing in the middle of a log that is read as one: 256 GiB, beyond what any disk here holds.
+/// It bounds what the ledger has for them if a file is made up.
+const MISSING_MAX: u32 = 65_536;
+
 /// The files that are called like segments, by what they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Lineage {
     /// Segments that were deleted, and that a power cut has brought back: those that the newest header no longer counts,
-    /// and those in front of a gap.
+    /// and, if that is of format 1, those in front of a gap.
     pub(super) stale: Vec<u32>,
     /// The segments that count, the oldest first.
     pub(super) log: Vec<File>,
+    /// The first and the last of each run of segments that count and have no file.
+    pub(super) missing: Vec<(u32, u32)>,
     /// What lies behind a gap and proves in no way to be a segment.
     pub(super) foreign: Vec<u32>,
 }
@@ -20,10 +26,13 @@ pub(super) struct Lineage {
 impl Lineage {
     /// Of files by their numbers, the lowest first.
     ///
-    /// Only the oldest segments are ever deleted, so that the log is an unbroken run of numbers; what lies
-    /// in front of a gap had gone before what lies behind it was made. But only an intact header, which
-    /// has its number in it, proves that a segment was made: a file that came under its name in
-    /// another way must not take the place of the log.
+    /// Only an intact header, which has its number in it, proves that a segment was made: a file that came under its name
+    /// in another way must not take the place of the log. The newest one says which segment was the oldest that counts
+    /// when it was written. Later ones are deleted in their order, each for good before the next (see [`super::dead`]), so
+    /// that a gap behind a segment that counts is damage: what lies in front of it is read.
+    ///
+    /// Format 1 does not say it, and had its deletions in any order after a power cut: what lies in front of a gap
+    /// had gone before what lies behind it was made.
     pub(super) fn of(files: Vec<File>) -> Self {
         let runs: Vec<&[File]> = files.chunk_by(|a, b| b.0 - a.0 == 1).collect();
         let is_proven = |run: &&[File]| run.iter().any(|(_, header)| header.is_some());
@@ -33,7 +42,8 @@ impl Lineage {
         let newest = log.iter().rev().find_map(|(_, header)| header.as_ref());
         let oldest = newest.map_or(0, |(header, _)| header.oldest.min(header.segment));
         let (first, last) = match (log.first(), log.last()) {
-            (Some((first, _)), Some((last, _))) => (oldest.max(*first), *last),
+            (Some((first, _)), Some((last, _))) if oldest == 0 => (*first, *last),
+            (Some(_), Some((last, _))) => (oldest_read(&files, oldest, *last), *last),
             _ => (0, 0),
         };
         let mut lineage = Self::default();
@@ -44,8 +54,30 @@ impl Lineage {
                 number => lineage.foreign.push(number),
             }
         }
+        let pairs = lineage.log.iter().zip(lineage.log.iter().skip(1));
+        let gaps = pairs.filter(|(a, b)| b.0 - a.0 > 1);
+        lineage.missing = gaps.map(|(a, b)| (a.0 + 1, b.0 - 1)).collect();
         lineage
     }
+}
+
+/// The oldest segment that is read, of those from `oldest` to `last`: that in front of which too many are missing, or the
+/// first.
+fn oldest_read(files: &[File], oldest: u32, last: u32) -> u32 {
+    let counting = files.iter().map(|(number, _)| *number);
+    let mut counting = counting
+        .rev()
+        .filter(|number| (oldest..=last).contains(number));
+    let mut missing = 0;
+    let mut first = counting.next().unwrap_or(last);
+    for number in counting {
+        missing += u64::from(first - number - 1);
+        if missing > u64::from(MISSING_MAX) {
+            break;
+        }
+        first = number;
+    }
+    first
 }
 
 #[cfg(test)]
@@ -96,9 +128,31 @@ mod tests {
             (vec![3, 4, 5], vec![4], 9, vec![3], vec![4, 5]),
             (vec![1, 3, 4, 5], vec![4], 4, vec![1, 3], vec![4, 5]),
             (vec![3, 4], vec![3, 4], 1, vec![], vec![3, 4]),
+            (vec![3, 5], vec![3, 5], 3, vec![], vec![3, 5]),
+            (vec![1, 3, 5, 7, 8], vec![7], 2, vec![1], vec![3, 5, 7, 8]),
         ] {
             let expected = (stale, log, Vec::new());
             assert_eq!(split(&numbers, &intact, oldest), expected, "{numbers:?}");
         }
+    }
+
+    #[test]
+    fn what_is_missing_behind_a_segment_that_counts_is_told_up_to_a_limit() {
+        let header = |segment: u32| Header {
+            segment,
+            previous_end: 0,
+            is_previous_synced: true,
+            next_job: 1,
+            oldest: 2,
+        };
+        let missing = |numbers: &[u32]| {
+            let file = |number: &u32| (*number, Some((header(*number), 40)));
+            Lineage::of(numbers.iter().map(file).collect()).missing
+        };
+        assert_eq!(missing(&[1, 4, 5]), [], "4 is the oldest there is");
+        assert_eq!(missing(&[2, 4, 7, 8]), [(3, 3), (5, 6)]);
+        assert_eq!(missing(&[2, MISSING_MAX + 3]), [(3, MISSING_MAX + 2)]);
+        assert_eq!(missing(&[2, MISSING_MAX + 4]), []);
+        assert_eq!(missing(&[2, 4, MISSING_MAX + 5, u32::MAX]), []);
     }
 }

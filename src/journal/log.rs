@@ -70,6 +70,10 @@ pub(super) struct Log<D: Disk> {
     segment_bytes: u64,
     /// Whether the names of all segments have been synced.
     is_linked: bool,
+    /// The oldest segment that counts by the newest one's header; 0 if nothing is known of it.
+    oldest: u32,
+    /// A segment of which it is not known that it is deleted for good, as it should be.
+    undeleted: Option<u32>,
 }
 
 struct Current<F> {
@@ -105,6 +109,8 @@ impl<D: Disk> Log<D> {
             is_end_synced: false,
             segment_bytes,
             is_linked: false,
+            oldest: 0,
+            undeleted: None,
         }
     }
 
@@ -181,6 +187,9 @@ impl<D: Disk> Log<D> {
                 },
             );
         }
+        if current.end == 0 {
+            self.oldest = oldest.unwrap_or(self.newest);
+        }
         let offset = current.end.max(HEADER_BYTES as u64);
         current.end += bytes.len() as u64;
         Ok(Written {
@@ -250,7 +259,7 @@ impl<D: Disk> Log<D> {
     }
 
     /// Has a power cut change nothing any more in which segments there are.
-    pub(super) fn sync_names(&mut self) -> Result<(), Failure> {
+    fn sync_names(&mut self) -> Result<(), Failure> {
         let synced = self.disk.sync_names();
         synced.map_err(Failure::of("cannot sync the journal's directory"))
     }
@@ -262,6 +271,7 @@ impl<D: Disk> Log<D> {
         let Some(mut current) = self.current.take() else {
             return failure;
         };
+        self.oldest = 0;
         let end = current.end - retracted;
         let is_gone = failure.error.kind() == io::ErrorKind::NotFound;
         if (end == 0 || is_gone) && self.remove(self.newest).is_ok() {
@@ -277,8 +287,36 @@ impl<D: Disk> Log<D> {
         }
     }
 
-    /// Deletes a segment.
-    pub(super) fn remove(&mut self, segment: u32) -> Result<(), Failure> {
+    /// The segment that must be deleted before any other, because the newest header may still count it.
+    pub(super) fn undeleted(&self) -> Option<u32> {
+        self.undeleted
+            .filter(|segment| !self.is_told_dead(*segment))
+    }
+
+    /// Deletes a segment in which nothing is pending; whether the next one may be deleted.
+    pub(super) fn delete(&mut self, segment: u32) -> bool {
+        let is_told_dead = self.is_told_dead(segment);
+        let deleted = self.remove(segment).and_then(|()| match is_told_dead {
+            true => Ok(()),
+            false => self.sync_names(),
+        });
+        let is_first_try = self.undeleted != Some(segment);
+        self.undeleted = deleted.is_err().then_some(segment);
+        if let Err(failure) = &deleted
+            && is_first_try
+        {
+            ::log::warn!("journal: {failure}");
+        }
+        is_told_dead || deleted.is_ok()
+    }
+
+    /// Whether it does not count by the newest header, whatever a power cut does.
+    fn is_told_dead(&self, segment: u32) -> bool {
+        self.is_linked && segment < self.oldest
+    }
+
+    /// Deletes a segment's file.
+    fn remove(&mut self, segment: u32) -> Result<(), Failure> {
         match self.disk.remove(&header::name(segment)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(Failure::of("cannot delete a segment of the journal")(error))

@@ -23,7 +23,7 @@ pub struct Recovery {
     pub expired: usize,
     /// Jobs whose reply the settings no longer allow.
     pub foreign: usize,
-    /// Damaged places, and the bytes that they have in all.
+    /// Damaged places, of which a missing segment is one, and the bytes that are known to be lost in all.
     pub damages: u64,
     /// See `damages`.
     pub damaged_bytes: u64,
@@ -156,6 +156,13 @@ fn keep_damaged<D: Disk>(disk: &mut D, replay: &Replay, recovery: &mut Recovery)
         let (places, bytes) = (found.damages, found.damaged_bytes);
         ::log::warn!("journal: {name} is damaged in {places} places, {bytes} bytes are lost");
         recovery.kept_aside.extend(keep_aside(disk, &name));
+    }
+    for (first, last) in &replay.missing {
+        let (first, count) = (header::name(*first), last - first + 1);
+        ::log::warn!(
+            "journal: {count} segments are missing from {first} on: what they held is lost"
+        );
+        recovery.damages += u64::from(count);
     }
     for number in &replay.foreign {
         let name = header::name(*number);

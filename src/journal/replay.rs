@@ -67,6 +67,8 @@ pub(super) struct Replay {
     pub(super) segments: Vec<Found>,
     /// Segments that were deleted before.
     pub(super) stale: Vec<u32>,
+    /// The first and the last of each run of segments that count and have no file.
+    pub(super) missing: Vec<(u32, u32)>,
     /// Files behind the log that are called like segments and are none.
     pub(super) foreign: Vec<u32>,
     /// The highest number that a job has had.
@@ -92,9 +94,12 @@ impl Replay {
         let lineage = Lineage::of(files);
         for (index, file) in lineage.log.iter().enumerate() {
             let next = lineage.log.get(index + 1).and_then(|(_, next)| *next);
+            // Behind a gap stands nothing about this one.
+            let next = next.filter(|(header, _)| header.segment - file.0 == 1);
             replay.read_segment(disk, *file, next.map(|(header, _)| header))?;
         }
         (replay.stale, replay.foreign) = (lineage.stale, lineage.foreign);
+        replay.missing = lineage.missing;
         Ok(replay)
     }
 

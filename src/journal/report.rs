@@ -179,6 +179,10 @@ impl fmt::Display for Report {
             let (places, bytes) = (found.damages, found.damaged_bytes);
             writeln!(f, "damaged: {name}, {places} places, {bytes} bytes lost")?;
         }
+        for (first, last) in &self.replay.missing {
+            let (name, count) = (super::header::name(*first), last - first + 1);
+            writeln!(f, "missing: {count} segments from {name} on, lost")?;
+        }
         for number in &self.replay.stale {
             let name = super::header::name(*number);
             writeln!(

@@ -1,8 +1,28 @@
 //! Files that are not as the log has left them: which are the log, and what is told of the others.
 
+use torrap::journal::{LOG_BYTES_MIN, Sizes};
+
 use crate::disk::FakeDisk;
 use crate::process::{Process, config};
 use crate::rules::{START, owed, segments};
+
+/// Four batches of one command fill a segment.
+const FOUR_BATCHES: Sizes = Sizes {
+    segment: 700,
+    log_min: LOG_BYTES_MIN,
+};
+
+/// A log of four segments, of which the newest has room for outcomes, and everything is due.
+fn four_segments(disk: &FakeDisk) -> Process {
+    let (mut process, _) = Process::start_with(disk, FOUR_BATCHES, &config(1000), START).unwrap();
+    let mut numbers = 0..;
+    while disk.segments().len() < 4 {
+        let number = numbers.next().unwrap();
+        process.turn(number..number + 1, START);
+    }
+    disk.take_trace();
+    process
+}
 
 #[test]
 fn a_file_that_only_has_a_segments_name_does_not_take_the_place_of_the_log() {
@@ -52,4 +72,58 @@ fn a_file_that_is_all_there_is_does_not_keep_the_bot_from_starting() {
     let (process, recovery) = Process::start(&disk, &config(1000), START).unwrap();
     assert_eq!(process.bot.pending(), 0);
     assert!(recovery.damages + recovery.torn_bytes > 0);
+}
+
+/// The newest header still counts them: a power cut that brought back one in front of others would look like damage, and
+/// the replies of that one would be posted again.
+#[test]
+fn segments_are_deleted_one_after_the_other_for_good() {
+    let disk = FakeDisk::new(1);
+    let mut process = four_segments(&disk);
+    process.deliver(START + 2000);
+    let trace = disk.take_trace();
+    assert!(trace[0].starts_with("write 0000000004.log"), "{trace:?}");
+    let removals = [1, 2, 3].map(|number| {
+        [
+            format!("remove 000000000{number}.log"),
+            "sync names".to_owned(),
+        ]
+    });
+    assert_eq!(trace[1..], removals.concat());
+}
+
+#[test]
+fn a_segment_that_cannot_be_deleted_keeps_those_behind_it() {
+    let disk = FakeDisk::new(1);
+    let mut process = four_segments(&disk);
+    disk.with(|disk| disk.other_faults = 100);
+    process.deliver(START + 2000);
+    assert_eq!(disk.segments().len(), 4);
+    assert_eq!(disk.take_trace()[1..], ["remove 0000000001.log"]);
+    disk.with(|disk| disk.other_faults = 0);
+    process.turn(100..101, START + 2000);
+    let trace = disk.take_trace();
+    assert!(
+        trace.contains(&"remove 0000000001.log".to_owned()),
+        "{trace:?}"
+    );
+    assert_eq!(disk.segments().len(), 1);
+    drop(process);
+    assert_eq!(owed(&disk, START + 2000), [100]);
+}
+
+/// Whatever is deleted when the power goes, nothing looks like damage.
+#[test]
+fn no_deletion_that_a_power_cut_undoes_leaves_a_gap() {
+    for seed in 0..200 {
+        let disk = FakeDisk::new(seed);
+        let mut process = four_segments(&disk);
+        disk.with(|disk| disk.other_faults = 30);
+        process.deliver(START + 2000);
+        disk.with(|disk| disk.other_faults = 0);
+        drop(process);
+        disk.cut_power();
+        let (_, recovery) = Process::start(&disk, &config(1000), START).unwrap();
+        assert_eq!(recovery.damages, 0, "seed {seed}");
+    }
 }

@@ -123,13 +123,17 @@ fn accept(process: &mut Process, number: u64, text: &str, unix: u64) {
     assert_eq!(process.transmit(), [[Answer::Acknowledged]]);
 }
 
-/// Rule 4: what stands in front of a gap was deleted once, and is deleted again.
+/// Rule 4: segments are deleted in their order, so that one that is missing between others is damage.
 #[test]
-fn segments_in_front_of_a_gap_are_stale() {
+fn a_missing_segment_costs_what_it_held_and_no_more() {
     let disk = segments(4);
     disk.delete("0000000002.log");
-    assert_eq!(owed(&disk, START), [2, 3]);
-    assert_eq!(disk.segments(), ["0000000003.log", "0000000004.log"]);
+    let (process, recovery) = Process::start(&disk, &config(1000), START).unwrap();
+    assert_eq!((process.bot.pending(), recovery.damages), (3, 1));
+    drop(process);
+    assert_eq!(owed(&disk, START), [0, 2, 3]);
+    let left = ["0000000001.log", "0000000003.log", "0000000004.log"];
+    assert_eq!(disk.segments(), left);
 }
 
 /// A number is given out again if those who had it were never acknowledged, and not to be found then.

@@ -93,19 +93,28 @@ fn is_part(few: &[String], all: &[String]) -> bool {
     few.iter().all(|text| count(few, text) <= count(all, text))
 }
 
-/// The segments that count: the last run of numbers in which a header is intact, from the oldest on of which the newest
-/// such header says so. `None` if there is no intact header.
+/// The segments that count: from the oldest on of which the newest intact header says so to the end of the run of
+/// numbers that it is in, or that run alone if it says nothing. `None` if there is no intact header.
 fn proven(files: &Files) -> Option<Vec<u32>> {
     let names = files.0.keys();
     let numbers: Vec<u32> = names.filter_map(|name| name[..10].parse().ok()).collect();
     let is_intact = |number: &u32| header(files, *number).is_some();
     let mut runs: Vec<&[u32]> = numbers.chunk_by(|a, b| b - a == 1).collect();
     runs.retain(|run| run.iter().any(is_intact));
-    let mut run = runs.pop()?.to_vec();
+    let run = runs.pop()?;
     let newest = *run.iter().rfind(|number| is_intact(number))?;
-    let oldest = header(files, newest)?.oldest.min(newest);
-    run.retain(|number| *number >= oldest);
-    Some(run)
+    let oldest = match header(files, newest)?.oldest {
+        0 => *run.first()?,
+        oldest => oldest.min(newest),
+    };
+    let counting = oldest..=*run.last()?;
+    Some(
+        numbers
+            .iter()
+            .copied()
+            .filter(|number| counting.contains(number))
+            .collect(),
+    )
 }
 
 /// The header of this segment, if there is one.
