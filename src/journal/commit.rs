@@ -279,6 +279,9 @@ impl<D: Disk> Journal<D> {
                 for (job, _) in batch.accepted() {
                     self.withdrawn.add(self.number(job));
                 }
+                if failure.is_for_file_size() && self.outgoing.jobs() > batch.accepted().len() {
+                    self.mover.shorten(self.outgoing.records.len());
+                }
                 if failure.is_for_want_of_room() {
                     dead::make_room(&mut self.log, &mut self.ledger);
                 }

@@ -2,7 +2,8 @@
 //!
 //! | failed | then |
 //! | --- | --- |
-//! | write | the file is cut back to where it ended, and the next batch goes there; if that fails, too, the segment is given up |
+//! | write, because the file may not be so large | the file is cut back, and the batch goes to a new segment, unless it was the first of this one |
+//! | any other write | the file is cut back to where it ended, and the next batch goes there; if that fails, too, the segment is given up |
 //! | sync | what is on the disk is not known, and no second sync would tell: the segment is given up, and the batch goes to a new one |
 //!
 //! A segment that is given up stays as it is; the header of the next one says how much of it counts. If its
@@ -40,6 +41,11 @@ impl Failure {
     pub(super) fn is_for_want_of_room(&self) -> bool {
         use io::ErrorKind::{QuotaExceeded, StorageFull};
         matches!(self.error.kind(), QuotaExceeded | StorageFull)
+    }
+
+    /// Whether it would have succeeded in a smaller file: there is a limit (setrlimit(2), `RLIMIT_FSIZE`).
+    pub(super) fn is_for_file_size(&self) -> bool {
+        self.error.kind() == io::ErrorKind::FileTooLarge
     }
 
     /// It has failed a moment ago.
@@ -129,6 +135,12 @@ impl<D: Disk> Log<D> {
         self.current.is_some()
     }
 
+    /// Whether the next batch would not be the first of its segment.
+    fn has_records(&self) -> bool {
+        let current = self.current.as_ref();
+        current.is_some_and(|current| current.end > 0)
+    }
+
     pub(super) const fn disk(&mut self) -> &mut D {
         &mut self.disk
     }
@@ -147,7 +159,13 @@ impl<D: Disk> Log<D> {
         if self.current.as_ref().is_none_or(is_full) {
             self.roll()?;
         }
-        let written = self.write(batch, next_job, oldest)?;
+        let written = match self.write(batch, next_job, oldest) {
+            Err(failure) if failure.is_for_file_size() && self.has_records() => {
+                self.roll()?;
+                self.write(batch, next_job, oldest)?
+            }
+            result => result?,
+        };
         if durable {
             let synced = self.sync();
             synced.map_err(|failure| self.give_up(written.bytes, failure))?;

@@ -18,11 +18,14 @@ const TRIES_MAX: u32 = 5;
 /// So many records that cannot be read are passed over at once: a failing disk may take seconds for each.
 const UNREADABLE_AT_ONCE_MAX: usize = 16;
 
+/// A batch of nothing else is shorter, so that each has room for a job.
+const END_MAX_MIN: usize = 1024;
+
 /// What it takes to read records again.
 ///
 /// A job whose record cannot be read is not lost, for the bot has it in memory; but nothing else has its texts. Its
 /// segment is kept aside for people, and the log does not wait for the job any more.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Mover {
     record: Vec<u8>,
     /// When moving goes on.
@@ -31,12 +34,32 @@ pub(super) struct Mover {
     failed: (u32, u32),
     /// Jobs whose record could not be read.
     pub(super) unreadable: u64,
+    /// No job is added to a batch that is so long: for a longer one there was no room in a file.
+    end_max: usize,
+}
+
+impl Default for Mover {
+    fn default() -> Self {
+        Self {
+            record: Vec::new(),
+            next_at: Tick::default(),
+            failed: (0, 0),
+            unreadable: 0,
+            end_max: usize::MAX,
+        }
+    }
 }
 
 impl Mover {
     /// When moving goes on.
     pub(super) const fn next_at(&self) -> Tick {
         self.next_at
+    }
+
+    /// A batch of this length with jobs that were added was too long for a file: further ones are half as long, until
+    /// the next start.
+    pub(super) fn shorten(&mut self, len: usize) {
+        self.end_max = (len / 2).max(END_MAX_MIN);
     }
 
     /// Adds jobs of a segment to a batch, until that is so long.
@@ -50,6 +73,7 @@ impl Mover {
         now: Tick,
     ) {
         let name = header::name(segment);
+        let end = end.min(self.end_max);
         let file = match disk.open(&name) {
             Ok(file) => Some(file),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,

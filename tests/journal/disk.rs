@@ -43,6 +43,8 @@ pub struct State {
     failed_reads: u64,
     /// Bytes that fit.
     pub capacity: u64,
+    /// How large a file may be (`ulimit -f`).
+    pub file_max: u64,
 }
 
 impl FakeDisk {
@@ -64,6 +66,7 @@ impl FakeDisk {
             read_random: Generator::new(!seed),
             failed_reads: 0,
             capacity: u64::MAX,
+            file_max: u64::MAX,
         })))
     }
 
@@ -240,16 +243,18 @@ impl State {
         let result = self.fails(self.write_faults);
         let growth = (offset + bytes.len()).saturating_sub(self.files[file].seen.len()) as u64;
         let is_full = self.used() + growth > self.capacity;
-        let written = match (&result, is_full) {
+        let is_too_large = (offset + bytes.len()) as u64 > self.file_max;
+        let written = match (&result, is_full || is_too_large) {
             (Ok(()), false) => bytes.len(),
             _ => self.random.index(bytes.len() + 1),
         };
         if written > 0 {
             self.change(file, Change::Write(offset, bytes[..written].to_vec()));
         }
-        match is_full {
-            true => Err(io::ErrorKind::StorageFull.into()),
-            false => result,
+        match (is_full, is_too_large) {
+            (true, _) => Err(io::ErrorKind::StorageFull.into()),
+            (false, true) => Err(io::ErrorKind::FileTooLarge.into()),
+            (false, false) => result,
         }
     }
 

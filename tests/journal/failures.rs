@@ -33,6 +33,66 @@ fn a_full_disk_makes_busy_and_nothing_else() {
     assert_eq!(owed(&disk, START + 5000), [11]);
 }
 
+/// A limit of file sizes (`ulimit -f`) below that of segments makes smaller segments.
+#[test]
+fn a_segment_that_may_not_grow_is_followed_by_another_at_once() {
+    for seed in 0..20 {
+        let disk = FakeDisk::new(seed);
+        let mut process = start(&disk);
+        disk.with(|disk| disk.file_max = 1000);
+        for number in 0..20 {
+            let answers = process.turn(number..number + 1, START + number);
+            assert_eq!(answers, [Answer::Acknowledged], "{number}");
+        }
+        assert!(disk.segments().len() > 2, "{:?}", disk.segments());
+        drop(process);
+        disk.cut_power();
+        assert_eq!(owed(&disk, START + 20), Vec::from_iter(0..20));
+    }
+}
+
+/// What fits in no file is answered "busy", and leaves one empty file however often that happens.
+#[test]
+fn a_batch_beyond_the_limit_of_file_sizes_hurts_no_other() {
+    let disk = FakeDisk::new(1);
+    let mut process = start(&disk);
+    disk.with(|disk| disk.file_max = 1000);
+    assert_eq!(process.turn(0..1, START), [Answer::Acknowledged]);
+    for second in 1..10 {
+        let answers = process.turn(10..30, START + second * 2000);
+        assert_eq!(answers, [Answer::Busy; 20]);
+    }
+    assert_eq!(disk.segments().len(), 2, "{:?}", disk.segments());
+    assert_eq!(process.turn(1..2, START + 20_000), [Answer::Acknowledged]);
+    drop(process);
+    disk.cut_power();
+    assert_eq!(owed(&disk, START + 20_000), [0, 1]);
+}
+
+/// A start under such a limit copies what is pending in parts that fit.
+#[test]
+fn a_checkpoint_keeps_to_the_limit_of_file_sizes() {
+    const COUNT: u64 = 400;
+    let disk = FakeDisk::new(1);
+    start(&disk).turn(0..COUNT, START);
+    assert!(disk.content(FIRST).len() > 30_000);
+    disk.with(|disk| disk.file_max = 10_000);
+    let mut process = start(&disk);
+    let mut unix = START;
+    while process.journal.counts().checkpoints == 0 {
+        unix += 2000;
+        process.commit(process.at(unix));
+        assert!(unix < START + 200_000, "{:?}", process.journal.counts());
+    }
+    assert!(process.journal.counts().failures < 5);
+    assert!(!disk.segments().contains(&FIRST.to_owned()));
+    drop(process);
+    disk.cut_power();
+    let mut left = owed(&disk, unix);
+    left.sort_unstable();
+    assert_eq!(left, Vec::from_iter(0..COUNT));
+}
+
 /// The journal alone has filled the disk: what is delivered is deleted though no record of that can be written. Otherwise
 /// commands would be answered "busy" for good, and each start would post all replies again.
 #[test]
