@@ -27,10 +27,11 @@ pub(super) fn delete<D: Disk>(log: &mut Log<D>, ledger: &mut Ledger) {
 /// Deletes them on a full disk, where no record of what has become of their jobs can be written: otherwise a log that has
 /// filled its disk would keep it full for good.
 ///
-/// Two segments stay: the newest may be without a header, and then the one before it is all that tells which job number
-/// is the next.
+/// The segment stays whose header is known to be durable, since it alone may tell which job number is the next: of the
+/// newest ones the headers may be torn.
 pub(super) fn make_room<D: Disk>(log: &mut Log<D>, ledger: &mut Ledger) {
-    let next = |ledger: &mut Ledger| match ledger.segments() > 2 {
+    let anchor = log.anchor();
+    let next = |ledger: &mut Ledger| match ledger.oldest() < anchor {
         true => ledger.take_dead(),
         false => None,
     };

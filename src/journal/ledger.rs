@@ -204,9 +204,9 @@ impl Ledger {
         Some(self.oldest - 1)
     }
 
-    /// How many segments there are.
-    pub(super) fn segments(&self) -> usize {
-        self.segments.len()
+    /// The number of the oldest segment.
+    pub(super) const fn oldest(&self) -> u32 {
+        self.oldest
     }
 
     /// Bytes of all segments.

@@ -78,6 +78,9 @@ pub(super) struct Log<D: Disk> {
     is_linked: bool,
     /// The oldest segment that counts by the newest one's header; 0 if nothing is known of it.
     oldest: u32,
+    /// The newest segment whose header is known to be durable, or was followed by another one: it tells which job number
+    /// is the next. 0 if there is none.
+    anchor: u32,
     /// A segment of which it is not known that it is deleted for good, as it should be.
     undeleted: Option<u32>,
 }
@@ -106,7 +109,13 @@ pub(super) const BATCH_FRONT: [u8; HEADER_BYTES] = [0; HEADER_BYTES];
 
 impl<D: Disk> Log<D> {
     /// Goes on behind this segment, of which so much counts. None of it was synced for all that is known.
-    pub(super) const fn new(disk: D, segment_bytes: u64, newest: u32, end: u64) -> Self {
+    pub(super) const fn new(
+        disk: D,
+        segment_bytes: u64,
+        newest: u32,
+        end: u64,
+        anchor: u32,
+    ) -> Self {
         Self {
             disk,
             current: None,
@@ -116,6 +125,7 @@ impl<D: Disk> Log<D> {
             segment_bytes,
             is_linked: false,
             oldest: 0,
+            anchor,
             undeleted: None,
         }
     }
@@ -123,6 +133,11 @@ impl<D: Disk> Log<D> {
     /// The number of the newest segment.
     pub(super) const fn newest(&self) -> u32 {
         self.newest
+    }
+
+    /// Segments before this one may be deleted though no newer header can be written.
+    pub(super) const fn anchor(&self) -> u32 {
+        self.anchor
     }
 
     /// Whether the names of all segments have been synced.
@@ -169,6 +184,7 @@ impl<D: Disk> Log<D> {
         if durable {
             let synced = self.sync();
             synced.map_err(|failure| self.give_up(written.bytes, failure))?;
+            self.anchor = self.newest;
         }
         Ok(written)
     }
@@ -294,6 +310,9 @@ impl<D: Disk> Log<D> {
         let is_gone = failure.error.kind() == io::ErrorKind::NotFound;
         if (end == 0 || is_gone) && self.remove(self.newest).is_ok() {
             self.newest -= 1;
+            if self.anchor > self.newest {
+                self.anchor = 0;
+            }
         } else {
             (self.end, self.is_end_synced) = (end, current.synced >= end);
             // Only for the sake of people who look at it: the next header says where it ends.

@@ -89,7 +89,10 @@ impl<D: Disk> Journal<D> {
             .last()
             .map_or((0, 0), |last| (last.number, last.bytes));
         let clock = JournalClock::start(replay.time, now);
-        let log = Log::new(disk, sizes.segment, newest, end);
+        // A segment was synced as a whole before the next one was made.
+        let whole = replay.segments.iter().filter(|found| found.bytes > 0);
+        let anchor = whole.rev().nth(1).map_or(0, |found| found.number);
+        let log = Log::new(disk, sizes.segment, newest, end, anchor);
         let mut journal = Self::new(log, ledger, clock, replay.newest_job, sizes);
         journal.checkpoint = replay.segments.last().map(|last| last.number);
         journal.restore(&replay, restore, &mut recovery)?;

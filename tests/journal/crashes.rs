@@ -94,7 +94,8 @@ fn a_crash_at_any_step_loses_nothing() {
 /// stand in a segment that was given up, and the header behind it is torn (31), or in one that was made
 /// and failed at once (829); a batch that was cut off comes back (5149, 1743); a number that was in such a
 /// batch is given out again, and then the first who had it comes back (6033); a segment is given up, and so is the next
-/// one, whose header would say where the first ends (5517).
+/// one, whose header would say where the first ends (5517); a full disk makes room, and the header of the newest segment
+/// is torn (100541).
 #[test]
 fn what_once_failed_holds() {
     for (seed, turns, crash_at, is_small) in [
@@ -105,6 +106,7 @@ fn what_once_failed_holds() {
         (1743, 100, 244, true),
         (6033, 100, 34, false),
         (5517, 100, 118, false),
+        (100_541, 100, 42, false),
     ] {
         let plan = Plan {
             turns,
