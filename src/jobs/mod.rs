@@ -278,9 +278,9 @@ impl Jobs {
         let key = match self.poll_held(now) {
             Some(Next::Expired(key)) => return Some((key, Err(self.expire(key)))),
             Some(Next::Send(key)) => key,
-            None => self.pop_ready()?,
+            None => self.pop_ready(now)?,
         };
-        if self.table.get(key).is_some_and(|job| now >= job.expires_at) {
+        if self.is_expired(key, now) {
             return Some((key, Err(self.expire(key))));
         }
         let job = self.table.get_mut(key)?;
@@ -296,15 +296,20 @@ impl Jobs {
         self.pacing.poll(now, &expires)
     }
 
-    /// The first ready job that need not be held.
-    fn pop_ready(&mut self) -> Option<Key> {
+    fn is_expired(&self, key: Key, now: Tick) -> bool {
+        let job = self.table.get(key);
+        job.is_some_and(|job| now >= job.expires_at)
+    }
+
+    /// The first ready job that need not be held. One that has expired is not: a wait for it would be over at once.
+    fn pop_ready(&mut self, now: Tick) -> Option<Key> {
         let mut budget = HELD_PER_POLL_MAX;
         let key = loop {
             let key = self.ready.pop_front()?;
             if !self.table.contains(key) {
                 continue; // it was withdrawn
             }
-            if !self.hold(key) {
+            if self.is_expired(key, now) || !self.hold(key) {
                 break key;
             }
             budget = budget.checked_sub(1)?;

@@ -230,6 +230,29 @@ fn a_wave_that_must_be_held_is_split_as_well() {
     assert_eq!(jobs.len(), 3 * HELD_PER_POLL_MAX);
 }
 
+/// A wait for its workspace's turn would be over at once, and the caller would be woken for nothing.
+#[test]
+fn a_ready_job_that_has_expired_is_given_up_and_not_held() {
+    const EXPIRES: u64 = 20;
+    let mut jobs = Jobs::new(2, Tick(0));
+    jobs.schedule(new_job(0)).unwrap();
+    jobs.handle_timeout(Tick(0), &mut 100);
+    let (first, _) = jobs.poll_ready(Tick(0)).unwrap();
+    let late = NewJob {
+        expires_at: Tick(EXPIRES),
+        ..new_job(0)
+    };
+    let late = jobs.schedule(late).unwrap();
+    jobs.handle_timeout(Tick(0), &mut 100);
+    let limited = Outcome::Limited {
+        retry_after: Some("100".to_owned()),
+    };
+    jobs.handle_outcome(first, &limited, at(0));
+    let polled = jobs.poll_ready(Tick(EXPIRES));
+    assert!(matches!(polled, Some((key, Err(Abandoned::Expired))) if key == late));
+    assert!(jobs.poll_timeout().is_some_and(|at| at > Tick(EXPIRES)));
+}
+
 /// Slack's limits: a bucket of 25, refilled by one a second.
 struct Receiver {
     milli_tokens: u64,
