@@ -30,6 +30,8 @@ struct State {
     fault_percent: u64,
     /// The numbers of commands that were ever synced.
     kept: BTreeSet<u64>,
+    /// Syncs and truncations that have failed: their files are given up, and what was written there is not relied on.
+    given_up: u64,
 }
 
 #[derive(Default)]
@@ -58,11 +60,17 @@ impl SimulatedDisk {
             life,
             fault_percent: 0,
             kept: BTreeSet::new(),
+            given_up: 0,
         })))
     }
 
     pub(crate) fn fail(&self, percent: u64) {
         self.0.borrow_mut().fault_percent = percent;
+    }
+
+    /// How many syncs and truncations have failed.
+    pub(super) fn given_up(&self) -> u64 {
+        self.0.borrow().given_up
     }
 
     /// Whether a command would survive a power cut, or would have until it was settled.
@@ -79,6 +87,16 @@ impl SimulatedDisk {
         let mut state = self.0.borrow_mut();
         state.call()?;
         act(&mut state)
+    }
+
+    /// The same for what cannot be tried again.
+    fn try_once(&self, act: impl FnOnce(&mut State)) -> io::Result<()> {
+        let result = self.try_to(|state| {
+            act(state);
+            Ok(())
+        });
+        self.0.borrow_mut().given_up += u64::from(result.is_err());
+        result
     }
 }
 
@@ -249,24 +267,17 @@ impl Disk for SimulatedDisk {
     }
 
     fn truncate(&mut self, file: &mut usize, len: u64) -> io::Result<()> {
-        self.try_to(|state| {
-            state.change(*file, Change::Truncate(len as usize));
-            Ok(())
-        })
+        self.try_once(|state| state.change(*file, Change::Truncate(len as usize)))
     }
 
     fn sync(&mut self, file: &mut usize) -> io::Result<()> {
-        self.try_to(|state| {
-            state.sync(*file);
-            Ok(())
-        })
+        self.try_once(|state| state.sync(*file))
     }
 
     fn sync_names(&mut self) -> io::Result<()> {
-        self.try_to(|state| {
+        self.try_once(|state| {
             state.unsynced_names.clear();
             state.durable_names = state.names.clone();
-            Ok(())
         })
     }
 

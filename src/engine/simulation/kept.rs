@@ -50,6 +50,8 @@ pub(super) enum Known {
     Told,
     /// As long as there is power.
     Written,
+    /// The same, in a file that was given up: only the end of a checkpoint makes it durable.
+    Stranded,
     Durable,
 }
 
@@ -61,11 +63,21 @@ struct Told {
 }
 
 impl Told {
-    fn advance(&mut self, to: Known) {
-        let all = self.attempts.iter_mut().map(|(_, known)| known);
-        for known in all.chain(&mut self.settled) {
+    fn all(&mut self) -> impl Iterator<Item = &mut Known> {
+        let attempts = self.attempts.iter_mut().map(|(_, known)| known);
+        attempts.chain(&mut self.settled)
+    }
+
+    fn advance(&mut self, to: Known, is_checkpoint: bool) {
+        let stays = |known: &Known| *known == Known::Stranded && !is_checkpoint;
+        for known in self.all().filter(|known| !stays(known)) {
             *known = to.max(*known);
         }
+    }
+
+    fn strand(&mut self) {
+        let written = self.all().filter(|known| **known == Known::Written);
+        written.for_each(|known| *known = Known::Stranded);
     }
 }
 
@@ -135,7 +147,7 @@ impl Kept {
 
     fn commit(&mut self, batch: &Batch, now: Now) -> bool {
         self.done += 1;
-        let before = self.journal.counts();
+        let before = (self.journal.counts(), self.disk.given_up());
         self.note_told(batch);
         let is_kept = self.journal.commit(batch, now).is_ok();
         self.note_done(before);
@@ -158,14 +170,19 @@ impl Kept {
         }
     }
 
-    fn note_done(&mut self, before: Counts) {
+    fn note_done(&mut self, (before, given_up): (Counts, u64)) {
+        if self.disk.given_up() > given_up {
+            self.told.values_mut().for_each(Told::strand);
+        }
         let counts = self.journal.counts();
         let known = match (counts.writes > before.writes, counts.syncs > before.syncs) {
             (_, true) => Known::Durable,
             (true, _) => Known::Written,
             _ => return,
         };
-        self.told.values_mut().for_each(|told| told.advance(known));
+        let is_checkpoint = counts.checkpoints > before.checkpoints;
+        let told = self.told.values_mut();
+        told.for_each(|told| told.advance(known, is_checkpoint));
     }
 
     /// What the next process must know, if as much is forgotten as is not known so well.
@@ -248,7 +265,7 @@ impl Store for Kept {
         self.waiting.append(batch);
         let last = std::mem::take(&mut self.waiting);
         self.note_told(&last);
-        let before = self.journal.counts();
+        let before = (self.journal.counts(), self.disk.given_up());
         let is_done = self.journal.finish(&last, self.clock.now()).is_ok();
         self.note_done(before);
         is_done
