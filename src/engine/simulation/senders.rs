@@ -103,6 +103,9 @@ impl SimulatedSenders {
             self.lost += 1;
             return self.steps.push(Step::Taken(delivery, None));
         }
+        // A report names a job and not an attempt: a copy of an earlier one would be taken for this one's.
+        self.attempts
+            .retain(|attempt| !attempt.is_copy || attempt.job != job);
         let answer = self.receiver.draw(&mut self.generator);
         let took_ms = self.generator.pick(&[0, 1, 70, 900, 10_000]);
         let mut add = |is_copy, ends_at| {
