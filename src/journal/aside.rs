@@ -2,7 +2,7 @@
 
 use super::{ASIDE_SUFFIX, Disk, KEPT_ASIDE_MAX};
 
-/// Keeps a file aside unless there are enough such files already, or it is one of them. Its second name, if it has got
+/// Keeps a file aside unless enough files are kept already, or it is one of them. Its second name, if it has got
 /// one now.
 pub(super) fn keep_aside<D: Disk>(disk: &mut D, name: &str) -> Option<String> {
     let aside = format!("{name}{ASIDE_SUFFIX}");

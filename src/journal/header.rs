@@ -29,7 +29,7 @@ const DIGITS: usize = 10;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) segment: u32,
-    /// Where the segment before it ends for whoever reads it.
+    /// Where the segment before it ends for its readers.
     pub(super) previous_end: u64,
     /// Whether it was synced up to there: what is no record is damage then.
     pub(super) is_previous_synced: bool,

@@ -1,4 +1,4 @@
-//! Where in the log each owed job stands: what can be deleted, and what must be moved before.
+//! Where in the log each pending job stands: what can be deleted, and what must be moved before.
 
 use std::collections::VecDeque;
 
@@ -46,14 +46,14 @@ const VACANT: Slot = Slot {
 struct Segment {
     /// Bytes of its file that count.
     bytes: u64,
-    /// Bytes of the accepted records in it whose jobs are owed.
+    /// Bytes of the accepted records in it whose jobs are pending.
     live: u64,
     /// The first and the last of those jobs, in the order in which they were put there.
     first: u32,
     last: u32,
 }
 
-/// All segments, and all owed jobs in lists by segment. 32 bytes a job.
+/// All segments, and all pending jobs in lists by segment. 32 bytes a job.
 #[derive(Debug)]
 pub(super) struct Ledger {
     slots: Vec<Slot>,
@@ -142,7 +142,7 @@ impl Ledger {
         }
     }
 
-    /// A job is owed no more. Of one that is not known, nothing is to be forgotten.
+    /// A job is pending no more. Of one that is not known, nothing is to be forgotten.
     pub(super) fn remove(&mut self, slot: u32) {
         let Some(at) = self.slots.get_mut(slot as usize) else {
             return;
@@ -192,7 +192,7 @@ impl Ledger {
         })
     }
 
-    /// Takes out the oldest segment if nothing in it is owed and it is not the newest.
+    /// Takes out the oldest segment if nothing in it is pending and it is not the newest.
     pub(super) fn take_dead(&mut self) -> Option<u32> {
         let dead = *self.segments.front()?;
         if dead.live > 0 || self.segments.len() == 1 {
@@ -214,12 +214,12 @@ impl Ledger {
         self.bytes
     }
 
-    /// Bytes of the records of all owed jobs.
+    /// Bytes of the records of all pending jobs.
     pub(super) const fn live(&self) -> u64 {
         self.live
     }
 
-    /// Gives back memory that a load has taken, once nothing is owed.
+    /// Gives back memory that a load has taken, once nothing is pending.
     pub(super) fn shrink(&mut self) {
         if self.live == 0 && self.slots.capacity() > SLOTS_KEPT {
             self.slots = Vec::new();
@@ -260,7 +260,11 @@ mod tests {
             ledger.put(slot, place(number, 100));
         }
         ledger.remove(1);
-        assert_eq!(ledger.take_dead(), None, "the oldest has one that is owed");
+        assert_eq!(
+            ledger.take_dead(),
+            None,
+            "the oldest has one that is pending"
+        );
         ledger.remove(0);
         assert_eq!((ledger.take_dead(), ledger.take_dead()), (Some(7), Some(8)));
         ledger.remove(2);

@@ -49,7 +49,7 @@ pub use report::{Report, inspect};
 /// A segment that has grown to this is followed by another one.
 pub const SEGMENT_BYTES: u64 = 4 * 1024 * 1024;
 
-/// Up to this size the log is left to grow, whatever is owed: moving jobs costs writes.
+/// Up to this size the log is left to grow, however little is pending: moving jobs costs writes.
 pub const LOG_BYTES_MIN: u64 = 64 * 1024 * 1024;
 
 /// How large a log grows.
@@ -70,7 +70,7 @@ impl Default for Sizes {
     }
 }
 
-/// Beyond it, the log is at most so many times as large as what is owed, but for what one batch adds.
+/// Beyond it, the log is at most so many times as large as what is pending, but for what one batch adds.
 pub const LOG_PER_LIVE_MAX: u64 = 3;
 
 /// Damaged segments that are kept aside for a look; further ones are told of in the log only.
@@ -85,7 +85,7 @@ pub const ASIDE_SUFFIX: &str = ".damaged";
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct JournalTime(pub u64);
 
-/// The files of one journal, in a directory that nobody else writes to.
+/// The files of one journal, in a directory that no other process writes to.
 pub trait Disk {
     /// A file that is written to.
     type File;
@@ -114,7 +114,7 @@ pub trait Disk {
     /// Cuts a file off.
     fn truncate(&mut self, file: &mut Self::File, len: u64) -> io::Result<()>;
 
-    /// Returns when what was written to the file will survive a power cut. After an error nobody knows
+    /// Returns when what was written to the file will survive a power cut. After an error it is not known
     /// what will, and a second call that succeeds would prove nothing. `NotFound`: the file was deleted.
     fn sync(&mut self, file: &mut Self::File) -> io::Result<()>;
 

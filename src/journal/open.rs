@@ -17,7 +17,7 @@ use crate::time::Now;
 /// What was found at the start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovery {
-    /// Jobs that are owed again.
+    /// Jobs that are pending again.
     pub pending: usize,
     /// Jobs whose `response_url` has expired in the meantime.
     pub expired: usize,

@@ -29,7 +29,7 @@ struct Place {
     job: u32,
 }
 
-/// A job that is owed by the log.
+/// A job that is pending by the log.
 pub(super) struct Pending<'a> {
     pub(super) number: u64,
     /// The job as it stands after all that was recorded.
@@ -59,7 +59,7 @@ pub(super) struct Found {
 /// All that a log says.
 #[derive(Default)]
 pub(super) struct Replay {
-    /// The jobs that are owed, by number.
+    /// The pending jobs, by number.
     places: BTreeMap<u64, Place>,
     /// Of those with failed attempts, how many, and when the next one is due.
     failed: BTreeMap<u64, (u8, JournalTime)>,
@@ -221,7 +221,7 @@ impl Replay {
         }
     }
 
-    /// Reads the owed jobs, in the order of the log. Returns how many could not be read again.
+    /// Reads the pending jobs, in the order of the log. Returns how many could not be read again.
     pub(super) fn read_pending<D: Disk>(
         &self,
         disk: &mut D,
@@ -237,7 +237,7 @@ impl Replay {
         Ok(left)
     }
 
-    /// Reads the owed jobs of one segment. Returns how many there are.
+    /// Reads the pending jobs of one segment. Returns how many there are.
     fn read_home<D: Disk>(
         &self,
         disk: &mut D,
@@ -298,7 +298,7 @@ struct Gaps {
     /// Places in that part, and the bytes that they have in all.
     damages: u64,
     damaged_bytes: u64,
-    /// Those behind it, and their bytes: a power cut leaves such, where nothing was acknowledged yet.
+    /// Those behind it, and their bytes: a power cut leaves them where nothing was acknowledged yet.
     unknown: Vec<(u64, u64)>,
 }
 

@@ -20,11 +20,11 @@ pub struct Report {
     now: UnixTime,
     journal_now: JournalTime,
     pending: Pending,
-    /// If they were asked for, one line for each job that is owed, by its number.
+    /// If they were asked for, one line for each pending job, by its number.
     jobs: BTreeMap<u64, String>,
 }
 
-/// The jobs that are owed, as numbers.
+/// The pending jobs, as numbers.
 #[derive(Default)]
 struct Pending {
     all: usize,
@@ -121,7 +121,7 @@ impl Report {
         }
     }
 
-    /// What the time of day will be at some journal time if nobody sets the clock, or was if nobody did.
+    /// What the time of day will be at some journal time if the clock is not set, or was if it was not.
     fn unix(&self, time: JournalTime) -> UnixTime {
         let ahead = time.0.saturating_sub(self.journal_now.0);
         let behind = self.journal_now.0.saturating_sub(time.0);
@@ -201,7 +201,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// Names come from a file that anybody may have written: no control characters on a terminal.
+/// Names come from a file that any program may have written: no control characters on a terminal.
 fn printable(text: &str) -> impl fmt::Display {
     text.escape_debug()
 }

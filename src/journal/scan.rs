@@ -241,7 +241,7 @@ mod tests {
         };
         let mut bytes = Vec::new();
         let len = Record::Accepted(1, entry).append(&mut bytes);
-        // Such a record as text of another, whose checksum is damaged.
+        // The same record as the text of another one, whose checksum is damaged.
         bytes.extend_from_slice(&sealed([66]));
         bytes[0] += 17;
         bytes.extend_from_slice(&sealed([2]));

@@ -13,14 +13,14 @@ use std::time::{Duration, Instant};
 use crate::journal::Disk;
 
 /// Tells people which process has the directory. What counts is the lock on the directory itself, which
-/// nobody can delete; only where a directory cannot be locked, as on NFS, it is this file's.
+/// no process can delete; only where a directory cannot be locked, as on NFS, it is this file's.
 const LOCK: &str = "lock";
 
 /// A file that is written to see whether one can be; a process number follows.
 const PROBE: &str = "probe-";
 const PROBE_BYTES: usize = 4096;
 
-/// Nobody else may look: the `response_url`s are secrets.
+/// No other user may look: the `response_url`s are secrets.
 const DIRECTORY_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
 
@@ -82,11 +82,11 @@ impl Place {
 }
 
 impl Directory {
-    /// Makes the directory if need be and takes it for this process alone. `patience`: how long to wait for another
+    /// Makes the directory if need be and takes it for this process alone. `timeout`: how long to wait for another
     /// process that has it; `waits` is told once which one that is.
     pub(crate) fn take(
         path: &Path,
-        patience: Duration,
+        timeout: Duration,
         mut waits: impl FnMut(Option<u32>),
     ) -> Result<Self, Refused> {
         let unusable = Refused::Unusable;
@@ -103,12 +103,12 @@ impl Directory {
         {
             return Err(unusable(error));
         }
-        match directory.lock(&directory.handle, patience, &mut waits) {
+        match directory.lock(&directory.handle, timeout, &mut waits) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(Refused::Taken(directory.holder())),
             // Not here; the file's lock stands for the directory's.
             Err(TryLockError::Error(_)) => {
-                directory._lock = Some(directory.take_file(patience, &mut waits)?);
+                directory._lock = Some(directory.take_file(timeout, &mut waits)?);
             }
         }
         directory.tell_process().map_err(unusable)?;
@@ -173,7 +173,7 @@ impl Directory {
     /// The process that has the directory to itself. `Some(None)` if it has not told its number.
     pub(crate) fn user(&self) -> Option<Option<u32>> {
         // A shared lock, and for a moment only: a bot that starts just now is not told that
-        // somebody else has the directory.
+        // another process has the directory.
         let result = match self.handle.try_lock_shared() {
             Ok(()) => self.handle.unlock().map_err(TryLockError::Error),
             Err(TryLockError::Error(_)) => self.open(LOCK).ok()?.try_lock_shared(),
@@ -206,11 +206,11 @@ impl Directory {
     /// Takes the file's lock, which stands for the directory's.
     fn take_file(
         &self,
-        patience: Duration,
+        timeout: Duration,
         waits: &mut impl FnMut(Option<u32>),
     ) -> Result<File, Refused> {
         let file = lock_file(&self.path, LOCK).map_err(Refused::Unusable)?;
-        match self.lock(&file, patience, waits) {
+        match self.lock(&file, timeout, waits) {
             Ok(()) => Ok(file),
             Err(TryLockError::WouldBlock) => Err(Refused::Taken(self.holder())),
             Err(TryLockError::Error(error)) => Err(Refused::Unusable(error)),
@@ -221,13 +221,13 @@ impl Directory {
     fn lock(
         &self,
         lock: &File,
-        patience: Duration,
+        timeout: Duration,
         waits: &mut impl FnMut(Option<u32>),
     ) -> Result<(), TryLockError> {
         match lock_patiently(lock, LOCK_PATIENCE) {
-            Err(TryLockError::WouldBlock) if !patience.is_zero() => {
+            Err(TryLockError::WouldBlock) if !timeout.is_zero() => {
                 waits(self.holder());
-                lock_patiently(lock, patience)
+                lock_patiently(lock, timeout)
             }
             locked => locked,
         }
@@ -262,7 +262,7 @@ fn exposures(owner: u32, mode: u32, user: u32) -> Vec<String> {
     lines
 }
 
-/// No symbolic link is followed out of the directory, and nobody is waited for at the other end of a pipe.
+/// No symbolic link is followed out of the directory, and no process is waited for at the other end of a pipe.
 const PLAIN_FILES: i32 = libc::O_NOFOLLOW | libc::O_NONBLOCK;
 
 fn is_no_right_to_write(error: &io::Error) -> bool {
@@ -282,11 +282,11 @@ fn lock_file(path: &Path, name: &str) -> io::Result<File> {
 }
 
 /// `torrap journal` has the directory locked for a moment, and so has a process that is just ending.
-fn lock_patiently(lock: &File, patience: Duration) -> Result<(), TryLockError> {
+fn lock_patiently(lock: &File, timeout: Duration) -> Result<(), TryLockError> {
     let begun = Instant::now();
     loop {
         match lock.try_lock() {
-            Err(TryLockError::WouldBlock) if begun.elapsed() < patience => thread::sleep(LOCK_WAIT),
+            Err(TryLockError::WouldBlock) if begun.elapsed() < timeout => thread::sleep(LOCK_WAIT),
             result => return result,
         }
     }

@@ -10,7 +10,7 @@ use torrap::jobs::ATTEMPTS_MAX;
 /// How well the journal knows something.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Known {
-    /// Not at all: nobody has told a process yet.
+    /// Not at all: no process has been told yet.
     #[default]
     No,
     /// A process was told, and has not written it.
@@ -42,10 +42,10 @@ pub struct Command {
     failed: Failed,
     /// Attempts that the receiver has answered for good.
     pub finals: u64,
-    /// Whether one has since it was last found to be owed, and how well that is known.
+    /// Whether one has since it was last found to be pending, and how well that is known.
     is_answered: bool,
     known: Known,
-    /// Crashes at which such an answer was not known well enough.
+    /// Crashes at which this answer was not known well enough.
     unknown: u64,
     /// Whether a process that starts now must know of the answer.
     must_know_answer: bool,

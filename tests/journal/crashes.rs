@@ -92,7 +92,7 @@ fn a_crash_at_any_step_loses_nothing() {
 
 /// A job that was answered busy is found by a start, and lost when the power is cut (589); outcomes
 /// stand in a segment that was given up, and the header behind it is torn (31), or in one that was made
-/// and failed at once (829); a batch that was cut off comes back (5149, 1743); a number that was in such a
+/// and failed at once (829); a batch that was cut off comes back (5149, 1743); a number that was in that
 /// batch is given out again, and then the first who had it comes back (6033); a segment is given up, and so is the next
 /// one, whose header would say where the first ends (5517); a full disk makes room, and the header of the newest segment
 /// is torn (100541).

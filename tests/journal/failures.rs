@@ -18,7 +18,11 @@ fn a_full_disk_makes_busy_and_nothing_else() {
         [Answer::Busy; 2],
         "the disk has its rest"
     );
-    assert_eq!(process.deliver(START + 3000), 3, "what is owed is answered");
+    assert_eq!(
+        process.deliver(START + 3000),
+        3,
+        "what is pending is answered"
+    );
     disk.with(|disk| disk.capacity = u64::MAX);
     disk.take_trace();
     assert_eq!(
@@ -69,7 +73,7 @@ fn a_batch_beyond_the_limit_of_file_sizes_hurts_no_other() {
     assert_eq!(owed(&disk, START + 20_000), [0, 1]);
 }
 
-/// A start under such a limit copies what is pending in parts that fit.
+/// A start under this limit copies what is pending in parts that fit.
 #[test]
 fn a_checkpoint_keeps_to_the_limit_of_file_sizes() {
     const COUNT: u64 = 400;

@@ -4,7 +4,7 @@
 //! and both together run so many from that one on.
 #![allow(clippy::disallowed_methods)] // the seeds come from the environment
 #![allow(clippy::unwrap_used)] // a test may fail
-#![allow(unreachable_pub)] // nobody else reaches into a test
+#![allow(unreachable_pub)] // no other crate reaches into a test
 
 mod changes;
 mod checkpoints;

@@ -10,7 +10,7 @@ use crate::world::SMALL;
 
 const FIRST: &str = "0000000001.log";
 
-/// A bot that has taken three commands into its first segment, and what it posts: nobody tells what came of it.
+/// A bot that has taken three commands into its first segment, and what it posts: no outcome is told.
 fn three_pending(disk: &FakeDisk) -> (Process, Vec<Delivery>) {
     let (mut process, _) = Process::start_with(disk, SMALL, &config(1000), START).unwrap();
     process.turn(0..3, START);

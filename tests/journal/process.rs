@@ -123,7 +123,7 @@ impl Process {
         }
     }
 
-    /// The same if nobody has set the clock.
+    /// The same if the clock was not set.
     pub fn at(&self, unix: u64) -> Now {
         self.now(unix - self.start, unix)
     }

@@ -36,7 +36,7 @@ pub fn segments_on(disk: FakeDisk, count: u64) -> FakeDisk {
     disk
 }
 
-/// The paths of the replies that are owed, in the order in which they become due.
+/// The paths of the pending replies, in the order in which they become due.
 pub fn owed(disk: &FakeDisk, unix: u64) -> Vec<u64> {
     let mut process = start_at(disk, unix);
     let now = process.at(unix + 5000);

@@ -67,7 +67,7 @@ impl World {
         }
     }
 
-    /// Runs the plan, and then without faults until nothing is owed; then checks.
+    /// Runs the plan, and then without faults until nothing is pending; then checks.
     pub fn run(&mut self) {
         let mut turns = self.plan.turns;
         while turns > 0 {
@@ -132,7 +132,7 @@ impl World {
         Ok(process)
     }
 
-    /// What a new process owes, and what it should.
+    /// What a new process has pending, and what it should.
     fn compare(&mut self, process: &Process) {
         let sure = match self.disk.is_lossy() {
             false => Known::Read,
@@ -145,7 +145,7 @@ impl World {
             let same = *self.numbers.entry(found.number).or_insert(number);
             assert_eq!(same, number, "two jobs have one number");
             let twice = owed.insert(number, u64::from(found.attempts));
-            assert_eq!(twice, None, "owed twice");
+            assert_eq!(twice, None, "pending twice");
         }
         for (number, command) in &mut self.commands {
             match owed.get(number) {

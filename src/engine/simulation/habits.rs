@@ -73,7 +73,7 @@ impl Habits {
         }
     }
 
-    /// Whether somebody may have to wait for a place, or to go for somebody else.
+    /// Whether a connection may have to wait for a place, or be closed for another one.
     pub(crate) const fn is_crowded(&self) -> bool {
         self.places < 100 || self.descriptors < 100
     }

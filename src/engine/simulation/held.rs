@@ -325,7 +325,7 @@ fn one_that_has_gone_does_not_stay_in_the_order_of_tickets() {
     assert_eq!(world.holder.fates.len(), 1, "its command stays accepted");
 }
 
-/// All places are held: who comes waits, and nobody goes for him.
+/// All places are held: a new connection waits, and none is closed for it.
 #[test]
 fn a_held_answer_keeps_its_place_and_what_it_has_behind_it_does_not() {
     let mut world = World::with_places(3);

@@ -65,7 +65,7 @@ impl World {
     }
 }
 
-/// Whoever holds most goes, not the command that comes in when all is full.
+/// The connection that holds most goes, not the command that comes in when all is full.
 #[test]
 fn uploads_that_stall_give_way_to_commands_in_two_pieces() {
     let mut world = with_places(8_192);

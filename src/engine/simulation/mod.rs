@@ -30,8 +30,8 @@ mod seeds;
 mod senders;
 mod standing;
 mod stopping;
-mod strangers;
 mod tally;
+mod unauthenticated;
 mod verdicts;
 mod wire;
 mod world;
@@ -176,7 +176,7 @@ fn an_idle_session_with_a_request_at_the_door_keeps_its_place() {
     world.turn(true);
     world.advance(1_000);
     let request = world.signed("c1");
-    // It arrives after the events of this turn were taken, and so does somebody else.
+    // It arrives after the events of this turn were taken, and so does another client.
     let network = world.network.clone();
     world.interrupted_turn(move || {
         network.borrow_mut().deliver(wire, &request);
@@ -199,7 +199,7 @@ fn a_shortage_of_places_is_slept_through() {
     for _ in 0..3 {
         world.turn(true);
     }
-    // A client, not a stranger: there is patience with it.
+    // It is authenticated, so that it may keep its place for longer.
     world.network.borrow_mut().deliver(0, b"GET / HT");
     for _ in 0..3 {
         world.turn(true);

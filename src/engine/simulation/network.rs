@@ -219,7 +219,7 @@ impl Network {
         !self.events.is_empty()
     }
 
-    /// Some of the events, or all, and a few that nobody has asked for.
+    /// Some of the events, or all, and a few that no change has caused.
     pub(crate) fn poll(&mut self, all: bool) -> Vec<(Source, Readiness)> {
         let mut told = Vec::new();
         for index in std::mem::take(&mut self.events) {

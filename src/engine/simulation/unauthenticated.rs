@@ -1,4 +1,4 @@
-//! What strangers do must not keep a command from its answer.
+//! What unauthenticated clients do must not keep a command from its answer.
 
 use std::ops::Range;
 
@@ -37,7 +37,7 @@ fn a_command_does_not_wait_for_those_who_send_many_requests() {
     }
 }
 
-/// A door may have so small a part in each turn that those who watch cost a command one page, however many
+/// An address may have so small a part in each turn that its clients cost a command one page, however many
 /// they are: all are served, one after the other.
 #[test]
 fn a_door_with_a_small_part_in_each_turn_serves_all_of_a_crowd() {
@@ -77,9 +77,9 @@ fn answers(world: &World, wires: Range<usize>) -> usize {
     text.matches("HTTP/1.1 ").count()
 }
 
-/// Places that are taken by strangers who always have another request are no different from others.
+/// Places that are taken by unauthenticated clients that always have another request are no different from others.
 #[test]
-fn a_command_gets_a_place_though_strangers_never_rest() {
+fn a_command_gets_a_place_though_unauthenticated_clients_never_rest() {
     let mut world = World::with_places(3);
     let flood = GET.repeat(1_000);
     let client = world.connect_with(&world.signed("help"));
@@ -105,7 +105,7 @@ fn a_command_gets_a_place_though_strangers_never_rest() {
 
 /// One signed request is not enough to keep a place for ever.
 #[test]
-fn a_client_who_signs_no_more_is_a_stranger_again() {
+fn a_client_that_signs_no_more_is_unauthenticated_again() {
     let mut world = World::with_places(1);
     let wire = world.network.borrow_mut().connect(usize::MAX);
     let request = [world.signed("help"), GET.repeat(1_000)].concat();
@@ -145,7 +145,7 @@ fn the_rest_of_a_request_is_read_before_its_place_is_given_away() {
     world.assert_answered(good);
 }
 
-/// However much strangers have us keep, there is room for a command that comes in two pieces.
+/// However much unauthenticated clients make the bot hold, there is room for a command that comes in two pieces.
 #[test]
 fn a_command_in_two_pieces_finds_room_beside_those_who_fill_it() {
     const CONTENT_BYTES: usize = 256 * 1024;
