@@ -105,7 +105,7 @@
 //!
 //! | folder | has |
 //! | --- | --- |
-//! | `main.rs`, `signals.rs` | the binary: exit codes, the process's log and signal handler |
+//! | `process/` | what [`run`] does with the process: exit codes, its log, its signals |
 //! | `cli/`, `config/` | options, settings and what is wrong with them |
 //! | `tools/` | what people run by hand: `check`, `try`, `manifest` |
 //! | `app/`, `commands/` | the bot: routes, commands, replies, refusals |
@@ -143,14 +143,14 @@
 //!
 //! # Architecture invariants
 //!
-//! * **The shell is `platform/`, `delivery/`, `tools/`, `telemetry/console/` and the binary.** Nothing
+//! * **The shell is `platform/`, `delivery/`, `tools/`, `telemetry/console/` and `process/`.** Nothing
 //!   else opens a socket or a file, starts a thread, or reads a clock or the environment. `.clippy.toml`
 //!   enforces it; each part of the shell opens with one `#![allow]`.
 //! * **Dependencies point one way**: `platform` → `engine` → `endpoint`, `app`, `store`; `app` → `commands` → `slack`, and
 //!   `app` → `http`, `jobs`; `jobs` → `timing_wheel` → `slab`. `http`, `slack`, `jobs` and `journal` do not
 //!   use each other. Bot and journal meet in the batches of `store` alone.
-//! * **No statics and no thread-locals**, so that two servers in one process are independent. The
-//!   binary installs what a process has one of: its log and its signal handler.
+//! * **No statics and no thread-locals**, so that two servers in one process are independent.
+//!   [`run`] installs what a process has one of: its log and its signal handler.
 //! * **The loop blocks in `poll`** and nowhere else. Name look-ups, the journal and everything else that may wait
 //!   happen before it, or on threads of their own. A lock that the loop
 //!   shares with those threads is held for a few statements.
@@ -176,6 +176,7 @@ pub mod http;
 pub mod jobs;
 pub mod journal;
 pub mod platform;
+mod process;
 pub mod slab;
 pub mod slack;
 pub mod store;
@@ -186,3 +187,4 @@ pub mod tools;
 
 pub use config::Config;
 pub use platform::{Server, Stopper};
+pub use process::run;

@@ -129,6 +129,7 @@ fn comments_name_who_does_what() {
         "jobs",
         "journal",
         "platform",
+        "process",
         "slack",
         "store",
         "telemetry",

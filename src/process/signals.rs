@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use log::{info, warn};
 use nix::sys::signal::{SigSet, Signal};
-use torrap::Stopper;
+
+use crate::platform::Stopper;
 
 /// What asks for a stop: a terminal's Ctrl-C, a service manager, a terminal that is closed.
 const STOP_SIGNALS: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
@@ -28,7 +29,7 @@ const END_TIMEOUT: Duration = Duration::from_secs(3);
 const STATUS: &str = "/proc/self/status";
 
 /// How the process was started.
-pub(crate) struct Signals {
+pub(super) struct Signals {
     /// The stop signals that were ignored when the process started, as `nohup` and a script's `&` arrange it. `None`: the
     /// system does not tell.
     ignored: Option<SigSet>,
@@ -41,7 +42,7 @@ impl Signals {
     ///
     /// # Errors
     /// The system does not let the mask be changed.
-    pub(crate) fn inherit() -> io::Result<Self> {
+    pub(super) fn inherit() -> io::Result<Self> {
         let status = fs::read_to_string(STATUS).ok();
         let ignored = status.as_deref().and_then(ignored_in);
         let mut blocked = ignored.unwrap_or_else(SigSet::empty);
@@ -60,7 +61,7 @@ impl Signals {
     ///
     /// # Errors
     /// The system has no handler or no thread for it.
-    pub(crate) fn catch(&self, stopper: Stopper, exit: fn()) -> Result<(), ctrlc::Error> {
+    pub(super) fn catch(&self, stopper: Stopper, exit: fn()) -> Result<(), ctrlc::Error> {
         let mut stops = Stops::default();
         // It runs on a thread of its own: no rule of signal handlers applies.
         let handle = move || match stops.count(Instant::now()) {

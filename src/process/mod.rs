@@ -1,0 +1,298 @@
+//! The process of a bot: reads the settings, starts the log, runs, and gives the exit code.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)] // it is where the process begins and ends
+
+mod signals;
+
+use std::fmt::Display;
+use std::fs::File;
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::Path;
+use std::process::{ExitCode, exit};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use log::{Level, debug, error, info, log, log_enabled, warn};
+
+use self::signals::Signals;
+use crate::cli::{self, Env, Invocation};
+use crate::config::Config;
+use crate::platform::{self, ListenEnv, ListenFds, NotifyEnv, SdNotify, Server};
+use crate::telemetry::console::{Blocking, Console, quiet_panics};
+use crate::tools::{check, manifest, trial};
+
+/// All done, or stopped gracefully with nothing left undelivered.
+const DONE: u8 = 0;
+/// It could not be done at run time.
+const FAILED: u8 = 1;
+/// The command line or a setting is wrong.
+const USAGE: u8 = 2;
+
+/// How long the process waits for the log to write its last lines: the reader may have stalled.
+const LOG_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long the lines about undelivered replies may take in all.
+const UNDELIVERED_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Lines about undelivered replies between two flushes: far fewer than the log's queue holds, and
+/// few enough for a slow reader to be told from none.
+const LINES_PER_FLUSH: usize = 256;
+
+/// Far more than a list of secrets needs.
+const SECRET_FILE_BYTES_MAX: u64 = 64 * 1024;
+
+/// An error, and the exit code for it.
+type Failure = (Box<dyn Display>, u8);
+
+/// Does what the process's arguments and environment say.
+#[must_use]
+pub fn run() -> ExitCode {
+    // While there is one thread: those that follow have its signal mask.
+    let code = match Signals::inherit() {
+        Ok(signals) => carry_out(&signals),
+        Err(error) => print_error(&format!("cannot set the signal mask: {error}"), FAILED),
+    };
+    ExitCode::from(code)
+}
+
+/// Does what the command line says, and gives the exit code.
+fn carry_out(signals: &Signals) -> u8 {
+    let env = Env {
+        variable: &|name| std::env::var_os(name),
+        names: &std::env::vars_os()
+            .map(|(name, _)| name)
+            .collect::<Vec<_>>(),
+        read_file: &read_secret,
+    };
+    match cli::parse(std::env::args_os().skip(1), &env) {
+        Ok(Invocation::Serve(config)) => {
+            logged(config, |config, console| serve(config, signals, console))
+        }
+        Ok(Invocation::Try { text, config }) => logged(config, |config, _| try_out(&text, &config)),
+        Ok(Invocation::TryAt { url, text, config }) => {
+            logged(config, |config, _| try_at(&url, &text, &config))
+        }
+        Ok(Invocation::Check { config }) => check(config),
+        Ok(Invocation::Manifest {
+            commands,
+            url,
+            is_link,
+        }) => {
+            let rendered = if is_link {
+                manifest::link(&url, &commands)
+            } else {
+                manifest::render(&url, &commands)
+            };
+            match rendered {
+                Ok(text) => print(&text),
+                Err(error) => print_error(&error, USAGE),
+            }
+        }
+        Ok(Invocation::Journal { directory, jobs }) => show_journal(&directory, jobs),
+        Ok(Invocation::Help(text) | Invocation::Version(text)) => print(&text),
+        Err(error) => print_error(&error, USAGE),
+    }
+}
+
+/// Reads the file of a secret: a few bytes, and never without end as from a device.
+fn read_secret(path: &Path) -> io::Result<Vec<u8>> {
+    // One that grows would leave copies behind.
+    let mut content = Vec::with_capacity(SECRET_FILE_BYTES_MAX as usize + 1);
+    let read = File::open(path)?
+        .take(SECRET_FILE_BYTES_MAX + 1)
+        .read_to_end(&mut content)?;
+    if read as u64 > SECRET_FILE_BYTES_MAX {
+        return Err(io::Error::other("larger than 64 KiB"));
+    }
+    Ok(content)
+}
+
+/// Runs something with the log installed, and waits for the log's last lines.
+fn logged(config: Config, run: impl FnOnce(Config, &'static Console) -> Result<u8, Failure>) -> u8 {
+    quiet_panics();
+    let console = match Console::stderr(config.log_level).map(Console::install) {
+        Ok(Ok(console)) => console,
+        Ok(Err(error)) => return print_error(&error, FAILED),
+        Err(error) => return print_error(&error, FAILED),
+    };
+    let result = run(config, console);
+    console.flush(LOG_FLUSH_TIMEOUT);
+    result.unwrap_or_else(|(error, code)| print_error(&*error, code))
+}
+
+/// Runs the bot until it is stopped.
+fn serve(config: Config, signals: &Signals, console: &Console) -> Result<u8, Failure> {
+    // The variables are read first: taking the sockets clears some of them.
+    let [pid, fds, names] =
+        ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"].map(|name| std::env::var(name).ok());
+    let env = ListenEnv {
+        pid: pid.as_deref(),
+        fds: fds.as_deref(),
+        names: names.as_deref(),
+    };
+    let passed = ListenFds::take(env, std::process::id()).map_err(server_failure)?;
+    let mut server = Server::bind_or_inherit(&config, passed).map_err(server_failure)?;
+    log_notices(&config);
+    // The verifier has its keys: the secrets are wiped, and not kept for as long as the bot runs.
+    drop(config);
+    server.notify(sd_notify());
+    // Before anything says that the bot runs: from then on it may be stopped.
+    let stopper = server.stopper();
+    let caught = signals.catch(stopper.clone(), || exit(i32::from(FAILED)));
+    caught.map_err(failure)?;
+    info!("startup");
+    debug!("starting slackbot");
+    for address in server.local_addrs().map_err(failure)? {
+        info!("listening on http://{address}");
+    }
+    for address in server.metrics_addrs().map_err(failure)? {
+        info!("metrics on http://{address}/metrics");
+    }
+    let undelivered = server.run().map_err(failure)?;
+    debug!("all tasks stopped");
+    if undelivered > 0 {
+        log_undelivered(server.undelivered(), console);
+        error!("{undelivered} replies left undelivered");
+    }
+    info!("shutdown");
+    let is_graceful = undelivered == 0 && !stopper.is_at_once();
+    Ok(if is_graceful { DONE } else { FAILED })
+}
+
+/// Logs the notices about the settings. They come after the steps that can fail because of the settings, so that an error
+/// stands alone.
+fn log_notices(config: &Config) {
+    for notice in &config.notices {
+        log!(notice.level, "{}", notice.line);
+    }
+}
+
+/// The service manager that has started the process, if one has.
+fn sd_notify() -> SdNotify {
+    let variable = |name| std::env::var_os(name);
+    let (socket, usec, pid) = (
+        variable("NOTIFY_SOCKET"),
+        variable("WATCHDOG_USEC"),
+        variable("WATCHDOG_PID"),
+    );
+    let env = NotifyEnv {
+        notify_socket: socket.as_deref(),
+        watchdog_usec: usec.as_deref(),
+        watchdog_pid: pid.as_deref(),
+    };
+    SdNotify::from_env(&env, std::process::id())
+}
+
+/// Logs one line for each, at the pace of the log: there may be more of them than its queue holds. After one flush that
+/// was not in time the log's reader counts as stalled, and no further line is waited for.
+fn log_undelivered(lines: impl Iterator<Item = String>, console: &Console) {
+    if !log_enabled!(Level::Warn) {
+        return;
+    }
+    let deadline = Instant::now() + UNDELIVERED_TIMEOUT;
+    let mut is_read = true;
+    for (index, line) in lines.enumerate() {
+        if is_read && index % LINES_PER_FLUSH == 0 {
+            let left = deadline.saturating_duration_since(Instant::now());
+            is_read = console.flush(left.min(LOG_FLUSH_TIMEOUT));
+        }
+        warn!("{line}");
+    }
+}
+
+fn try_out(text: &str, config: &Config) -> Result<u8, Failure> {
+    let is_terminal = io::stdout().is_terminal();
+    let mut out = Blocking::new(io::stdout());
+    trial_code(trial::run(text, config.clone(), &mut out, is_terminal))
+}
+
+fn try_at(url: &str, text: &str, config: &Config) -> Result<u8, Failure> {
+    let url =
+        manifest::request_url(url).map_err(|error| (Box::new(error) as Box<dyn Display>, USAGE))?;
+    log_notices(config);
+    let is_terminal = io::stdout().is_terminal();
+    let mut out = Blocking::new(io::stdout());
+    trial_code(trial::remote::run(
+        &url,
+        text,
+        config,
+        &mut out,
+        is_terminal,
+    ))
+}
+
+/// The exit code for the result of a trial.
+fn trial_code(result: Result<bool, trial::Error>) -> Result<u8, Failure> {
+    match result {
+        Ok(true) => Ok(DONE),
+        Ok(false) => Ok(FAILED),
+        Err(trial::Error::Server(error)) => Err(server_failure(error)),
+        Err(error) => Err(failure(error)),
+    }
+}
+
+/// Looks at everything that the bot needs, and prints what it finds.
+fn check(config: Result<Config, String>) -> u8 {
+    let findings = check::run(config);
+    match print(&check::table(&findings)) {
+        DONE if !findings.iter().any(check::Finding::is_bad) => DONE,
+        _ => FAILED,
+    }
+}
+
+fn server_failure(error: platform::Error) -> Failure {
+    let code = if error.is_usage() { USAGE } else { FAILED };
+    (Box::new(error), code)
+}
+
+fn failure(error: impl Display + 'static) -> Failure {
+    (Box::new(error), FAILED)
+}
+
+/// Prints what a journal holds, until standard output is closed.
+fn show_journal(directory: &Path, jobs: bool) -> u8 {
+    let mut out = io::BufWriter::new(Blocking::new(io::stdout().lock()));
+    let mut written = Ok(());
+    let mut print = |text: &str| {
+        written = out.write_all(text.as_bytes());
+        written.is_ok()
+    };
+    if let Err(error) = platform::inspect_journal(directory, jobs, &mut print) {
+        return print_error(&error, if error.is_usage() { USAGE } else { FAILED });
+    }
+    let printed = written.and_then(|()| out.flush());
+    printed.map_or_else(|error| print_failed(&error), |()| DONE)
+}
+
+/// Prints to standard output; a reader that has gone away, as in `torrap --help | head`, is no error.
+fn print(text: &str) -> u8 {
+    let mut out = Blocking::new(io::stdout().lock());
+    let printed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    printed.map_or_else(|error| print_failed(&error), |()| DONE)
+}
+
+/// Reports that standard output could not be written, unless its reader has closed it; gives the exit code.
+fn print_failed(error: &io::Error) -> u8 {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return DONE;
+    }
+    let what = "cannot write to standard output";
+    print_error(&format!("{what}: {error}; send it somewhere else"), FAILED)
+}
+
+/// Says in one line on standard error what is wrong. If that cannot be written, the code must do.
+///
+/// A thread writes it, so that a reader that stalls cannot delay the exit: neither in the write, nor by the lock that the
+/// log's thread keeps while it waits for that reader.
+fn print_error(error: &dyn Display, code: u8) -> u8 {
+    let line = format!("torrap: {error}\n");
+    let (written, is_written) = mpsc::channel();
+    let writer = thread::Builder::new().spawn(move || {
+        let _ = Blocking::new(io::stderr()).write_all(line.as_bytes());
+        let _ = written.send(());
+    });
+    if writer.is_ok() {
+        let _ = is_written.recv_timeout(LOG_FLUSH_TIMEOUT);
+    }
+    code
+}
