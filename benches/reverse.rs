@@ -30,7 +30,7 @@ const LONG_BYTES: usize = 200 * 1024;
 fn reverse(c: &mut Criterion) {
     let long = LONG.map(|(name, unit)| (name, unit.repeat(LONG_BYTES / unit.len())));
     let long = long.iter().map(|(name, text)| (*name, text.as_str()));
-    let run = commands::COMMANDS[0].run;
+    let run = commands::REVERSE.run;
 
     let mut group = c.benchmark_group("reverse");
     let mut out = String::new();

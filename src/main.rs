@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use torrap::commands::{REVERSE, SHOUT};
+
 fn main() -> ExitCode {
-    torrap::run()
+    torrap::run(&[REVERSE, SHOUT])
 }

@@ -29,6 +29,8 @@ pub(super) enum Asked<'a, 'r> {
 pub(super) struct Command<'a, 'r> {
     /// Its position among all commands.
     pub(super) position: u8,
+    /// Its built-in name.
+    pub(super) name: &'static str,
     pub(super) text: &'a str,
     pub(super) response_url: ResponseUrl<'a>,
     pub(super) sender: Sender<'r>,
@@ -113,6 +115,7 @@ impl CommandReader {
         debug!("reversing a string seems hard...");
         Ok(Asked::Command(Command {
             position: choice.position,
+            name: choice.command().name,
             text: invocation.text,
             response_url: invocation.response_url,
             sender: Sender::of(verified),

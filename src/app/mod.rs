@@ -15,7 +15,7 @@ use self::activity_log::{Accepted, ActivityLog, Attempt};
 use self::command::{Asked, CommandReader, is_get_check};
 use self::pending::{Due, NewReply, PendingReplies};
 use self::refusals::{Refusal, Withdrawal};
-use self::replies::{Composer, command_at, too_late};
+use self::replies::{Composer, too_late};
 use crate::config::Config;
 use crate::http::{self, Hold, Request, Response, Status};
 use crate::slab::Key;
@@ -49,7 +49,7 @@ impl Bot {
             reader: CommandReader::new(config),
             delay_ms: config.delay_ms,
             pending: PendingReplies::new(config, now),
-            composer: Composer::new(config.in_channel),
+            composer: Composer::new(config),
             log: ActivityLog::default(),
             counters: Counters::default(),
             condition: Condition::default(),
@@ -93,9 +93,11 @@ impl Bot {
             }
             Asked::Command(asked) => {
                 let (command, text_bytes) = (asked.position, asked.text.len());
+                let name = asked.name;
                 let (due, sender) = (now.tick.not_before(self.delay_ms), asked.sender);
                 let new = NewReply {
                     command,
+                    name,
                     text: asked.text,
                     response_url: asked.response_url,
                     due,
@@ -105,7 +107,7 @@ impl Bot {
                     Ok((job, hold)) => {
                         let accepted = Accepted {
                             number: job.generation(),
-                            command: command_at(command).name,
+                            command: name,
                             text_bytes,
                             delay_ms: self.delay_ms,
                             sender,

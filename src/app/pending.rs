@@ -6,8 +6,7 @@ use log::{debug, warn};
 
 use super::commit_queue::{CommitQueue, Unkept};
 use super::refusals::Refusal;
-use super::replies::command_at;
-use crate::commands;
+use crate::commands::Commands;
 use crate::config::Config;
 use crate::http::Hold;
 use crate::jobs::{
@@ -22,6 +21,8 @@ use crate::time::{Now, Tick};
 pub(super) struct NewReply<'a> {
     /// The command's position among all commands.
     pub(super) command: u8,
+    /// The command's built-in name.
+    pub(super) name: &'static str,
     pub(super) text: &'a str,
     pub(super) response_url: ResponseUrl<'a>,
     pub(super) due: Tick,
@@ -40,6 +41,7 @@ pub(super) enum Due<'a> {
 /// The replies that are pending. Whatever changes a job here is told to the store, if there is one.
 pub(super) struct PendingReplies {
     jobs: Jobs,
+    commands: Commands,
     /// The allowed origins as text, to be put before the path of a reply's URL.
     origins: Vec<String>,
     /// What a store has to be told; `None` without one.
@@ -51,6 +53,7 @@ impl PendingReplies {
     pub(super) fn new(config: &Config, now: Tick) -> Self {
         Self {
             jobs: Jobs::new(config.max_pending, now),
+            commands: config.commands.all().clone(),
             origins: config.reply_origins.iter().map(Origin::to_string).collect(),
             queue: None,
         }
@@ -119,7 +122,7 @@ impl PendingReplies {
         }
         let key = self.jobs.accept(job)?;
         let pending = PendingJob {
-            command: command_at(new.command).name,
+            command: new.name,
             origin: &self.origins[url.origin],
             path: url.path,
             text,
@@ -165,7 +168,7 @@ impl PendingReplies {
         // Whatever a store has read, no job waits for longer than its lifetime.
         let latest = now.after(LIFETIME_MS);
         let job = NewJob {
-            command: index(commands::position(pending.command)),
+            command: self.commands.position(pending.command),
             origin: index(origin),
             path: pending.path,
             text: pending.text,
@@ -227,16 +230,15 @@ impl PendingReplies {
     }
 }
 
-/// A position in one of two short tables, as a job keeps it.
+/// The position of an origin, as a job keeps it.
 fn index(position: usize) -> u8 {
-    u8::try_from(position).expect("a table of commands or origins has fewer than 256 rows")
+    u8::try_from(position).expect("settings allow fewer than 256 origins")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::app::Bot;
-    use crate::commands::COMMANDS;
     use crate::config::Settings;
 
     fn bot() -> Bot {
@@ -248,12 +250,20 @@ mod tests {
         bot
     }
 
+    impl PendingReplies {
+        fn name(&self, job: &Job) -> &'static str {
+            self.commands
+                .get(job.command)
+                .map_or("", |command| command.name)
+        }
+    }
+
     impl Bot {
         /// All jobs that are pending, as a store would be told; when they are due is not known here.
         pub(crate) fn pending_jobs(&self) -> impl Iterator<Item = (Key, PendingJob<'_>)> {
             self.pending.jobs.iter().map(|(key, job)| {
                 let pending = PendingJob {
-                    command: command_at(job.command).name,
+                    command: self.pending.name(job),
                     origin: &self.pending.origins[usize::from(job.origin)],
                     path: job.path(),
                     text: job.text(),
@@ -315,20 +325,22 @@ mod tests {
         assert_eq!(bot.pending(), 0);
     }
 
+    /// Another command would do what the person has not asked for.
     #[test]
-    fn a_command_that_is_gone_is_answered_by_the_first() {
+    fn a_job_whose_command_is_gone_tells_the_person() {
         let mut bot = bot();
-        bot.restore(
-            1,
-            &PendingJob {
-                command: "/gone",
-                ..PENDING
-            },
-            Tick(0),
-        )
-        .unwrap();
-        let (_, job) = bot.pending_jobs().next().unwrap();
-        assert_eq!(job.command, COMMANDS[0].name);
+        let pending = PendingJob {
+            command: "/gone",
+            ..PENDING
+        };
+        bot.restore(1, &pending, Tick(0)).unwrap();
+        bot.handle_timeout(at(7), &mut 100);
+        let body = bot.poll_delivery(at(7)).unwrap().body;
+        let body = String::from_utf8(body).unwrap();
+        assert!(
+            body.starts_with(r#"{"response_type": "ephemeral", "text": "Sorry, I was stopped"#),
+            "{body}"
+        );
     }
 
     /// The settings choose `/torrap` alone; the journal holds what an earlier process was to answer.

@@ -2,7 +2,8 @@
 
 use log::debug;
 
-use crate::commands::{COMMANDS, Command};
+use crate::commands::Commands;
+use crate::config::Config;
 use crate::http::{Response, Status};
 use crate::jobs::{Job, Outcome};
 use crate::slab::Key;
@@ -11,6 +12,9 @@ use crate::slack::message::{Message, Visibility};
 /// What is posted when Slack refuses a reply because of its content. It has nothing of that reply in it, so that it is
 /// not refused for the same reason.
 const APOLOGY: &str = "Sorry, Slack did not accept my reply. It may have been too long.";
+
+/// What is posted for a job whose command the program no longer has.
+const GONE: &str = "Sorry, I was stopped before I could answer, and I no longer have that command.";
 
 /// A reply that is to be posted, once.
 #[derive(Debug)]
@@ -38,6 +42,7 @@ pub struct Report {
 
 /// Makes replies.
 pub(super) struct Composer {
+    commands: Commands,
     /// Whether the replies of all commands are for the whole channel.
     in_channel: bool,
     /// A buffer for the text of a reply.
@@ -45,9 +50,10 @@ pub(super) struct Composer {
 }
 
 impl Composer {
-    pub(super) const fn new(in_channel: bool) -> Self {
+    pub(super) fn new(config: &Config) -> Self {
         Self {
-            in_channel,
+            commands: config.commands.all().clone(),
+            in_channel: config.in_channel,
             text: String::new(),
         }
     }
@@ -55,13 +61,13 @@ impl Composer {
     /// The JSON message that answers a job.
     pub(super) fn compose(&mut self, job: &Job) -> Vec<u8> {
         self.text.clear();
-        let command = command_at(job.command);
-        let visibility = if job.is_apology {
-            self.text.push_str(APOLOGY);
-            Visibility::Ephemeral
-        } else {
-            (command.run)(job.text(), &mut self.text);
-            command.visibility_of_replies(self.in_channel)
+        let visibility = match self.commands.get(job.command) {
+            Some(command) if !job.is_apology => {
+                (command.run)(job.text(), &mut self.text);
+                command.visibility_of_replies(self.in_channel)
+            }
+            Some(_) => self.say(APOLOGY),
+            None => self.say(GONE),
         };
         debug!("sending reply: {}", self.text);
         let mut body = Vec::with_capacity(self.text.len() + 16);
@@ -70,19 +76,21 @@ impl Composer {
         body
     }
 
+    /// Says something in place of a reply, to the person who typed the command.
+    fn say(&mut self, text: &str) -> Visibility {
+        self.text.push_str(text);
+        Visibility::Ephemeral
+    }
+
     /// The acknowledgement of a command.
     pub(super) fn acknowledgement(&self, position: u8) -> Response {
-        let visibility = command_at(position).visibility_of_replies(self.in_channel);
-        match visibility.acknowledgement() {
+        let command = self.commands.get(position);
+        let visibility = command.map(|command| command.visibility_of_replies(self.in_channel));
+        match visibility.unwrap_or_default().acknowledgement() {
             "" => Response::empty(Status::Ok),
             json => Response::json(json.as_bytes()),
         }
     }
-}
-
-/// The command at a position, as a job keeps it.
-pub(super) fn command_at(position: u8) -> &'static Command {
-    &COMMANDS[usize::from(position)]
 }
 
 /// The response to a command that cannot be accepted now.

@@ -4,9 +4,13 @@ use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 
-/// The environment of the process, handed in so that nothing here depends on the process.
+use crate::commands::Commands;
+
+/// The program and the environment of its process, handed in so that nothing here depends on the process.
 #[derive(Clone, Copy)]
 pub struct Env<'a> {
+    /// The slash commands that the bot is made of.
+    pub commands: &'a Commands,
     /// The value of an environment variable.
     pub variable: &'a dyn Fn(&str) -> Option<OsString>,
     /// The names of all environment variables.

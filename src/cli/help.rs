@@ -1,6 +1,7 @@
-//! What `--help` and `--version` print.
+//! What `--help` prints.
 
 use super::options::{OPTIONS, Opt};
+use crate::commands::{Command, Commands};
 
 /// Longest line, in characters.
 const COLUMNS_MAX: usize = 90;
@@ -10,7 +11,7 @@ const VARIABLE_COLUMN: usize = 30;
 const MEANING_COLUMN: usize = 6;
 
 const HEAD: &str = "\
-A Slack slash command that reverses text: acknowledged at once, answered a little later.
+A Slack slash command: acknowledged at once, answered a little later.
 
 Usage:
   torrap [serve] [OPTIONS]      run the bot
@@ -36,15 +37,18 @@ Examples:
   SLACK_SIGNING_SECRET_FILE=/run/secrets/slack torrap --listen 0.0.0.0:8000
 ";
 
-/// One line: the name and the version.
-pub(super) fn version() -> String {
-    concat!("torrap ", env!("CARGO_PKG_VERSION"), "\n").to_owned()
+/// Commands, every option with its variable and its default, the slash commands, and three examples.
+pub(super) fn text(commands: &Commands) -> String {
+    let options: String = OPTIONS.iter().map(option).collect();
+    let slash: String = commands.iter().map(slash_command).collect();
+    format!("{HEAD}{options}\nSlash commands:\n{slash}{EXAMPLES}")
 }
 
-/// Commands, every option with its variable and its default, and three examples.
-pub(super) fn text() -> String {
-    let options: String = OPTIONS.iter().map(option).collect();
-    format!("{HEAD}{options}{EXAMPLES}")
+fn slash_command(command: &Command) -> String {
+    let lines = format!("  {} {}", command.name, command.hint);
+    let mut lines = lines.trim_end().to_owned();
+    append_wrapped(&mut lines, command.description.split(' '));
+    lines
 }
 
 fn option(opt: &Opt) -> String {
@@ -61,8 +65,14 @@ fn option(opt: &Opt) -> String {
         None => format!("  {}={}", opt.variable, opt.value),
     };
     let default = format!("[{}]", opt.default);
+    append_wrapped(&mut lines, opt.help.split(' ').chain([default.as_str()]));
+    lines
+}
+
+/// Appends words from the column of meanings on, in lines of their own.
+fn append_wrapped<'a>(lines: &mut String, words: impl Iterator<Item = &'a str>) {
     let mut column = COLUMNS_MAX;
-    for word in opt.help.split(' ').chain([default.as_str()]) {
+    for word in words {
         let width = 1 + word.chars().count();
         if column + width > COLUMNS_MAX {
             // Room for the blank that every word brings along.
@@ -75,16 +85,16 @@ fn option(opt: &Opt) -> String {
         column += width;
     }
     lines.push('\n');
-    lines
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::SHOUT;
 
     #[test]
     fn the_help_shows_every_option_within_its_columns() {
-        let text = text();
+        let text = text(&Commands::default());
         let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
         for opt in OPTIONS {
             let flag = opt.flag.map(|flag| match opt.value {
@@ -109,14 +119,26 @@ mod tests {
 
     #[test]
     fn the_help_ends_with_three_examples() {
-        let text = text();
+        let text = text(&Commands::default());
         let (_, examples) = text.rsplit_once("Examples:\n").unwrap();
         assert_eq!(examples.lines().count(), 3);
         assert!(examples.ends_with('\n') && examples.lines().all(|line| line.contains("torrap ")));
     }
 
     #[test]
-    fn the_version_is_the_packages() {
-        assert_eq!(version(), format!("torrap {}\n", env!("CARGO_PKG_VERSION")));
+    fn the_help_shows_the_commands_that_the_bot_is_made_of() {
+        let hello = Command {
+            name: "/hello",
+            hint: "",
+            description: "Say hello",
+            usage: "`/hello`",
+            ..SHOUT
+        };
+        let text = text(&Commands::new(&[hello]).unwrap());
+        assert!(text.contains("\nSlash commands:\n  /hello\n      Say hello\n\nExamples"));
+        assert!(
+            !text.contains("/torrap") && !text.contains("/shout"),
+            "{text}"
+        );
     }
 }

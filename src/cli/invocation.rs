@@ -53,6 +53,6 @@ pub enum Invocation {
     },
     /// Print this text.
     Help(String),
-    /// Print this line.
-    Version(String),
+    /// Print the version.
+    Version,
 }

@@ -182,7 +182,7 @@ fn gather(
     env: &Env<'_>,
     heeds: impl Fn(&Opt) -> bool,
 ) -> Settings {
-    let mut settings = Settings::default();
+    let mut settings = Settings::of(env.commands.clone());
     for opt in OPTIONS.iter().filter(|opt| heeds(opt)) {
         // Compose files and unit files set variables to nothing to unset them, but an empty secret is a mistake in
         // a deployment, and must not be taken for an unset one.

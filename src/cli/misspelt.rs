@@ -118,6 +118,7 @@ fn is_url(value: &OsStr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::Commands;
     use std::ffi::OsString;
 
     fn told(variables: &[(&str, &str)]) -> Vec<String> {
@@ -127,6 +128,7 @@ mod tests {
             found.map(|(_, value)| OsString::from(value))
         };
         let env = Env {
+            commands: &Commands::default(),
             variable: &variable,
             names: &names,
             read_file: &|_| Err(std::io::ErrorKind::NotFound.into()),

@@ -39,8 +39,8 @@ where
     let mut line = Line::default();
     while let Some(arg) = parser.next()? {
         match arg {
-            Short('h') | Long("help") => return Ok(Invocation::Help(help::text())),
-            Short('V') | Long("version") => return Ok(Invocation::Version(help::version())),
+            Short('h') | Long("help") => return Ok(Invocation::Help(help::text(env.commands))),
+            Short('V') | Long("version") => return Ok(Invocation::Version),
             Long("to") => {
                 let url = into_text(parser.value().map_err(|_| Error::NoTarget)?)?;
                 line.to = Some(clean(&url).to_owned());

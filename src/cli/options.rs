@@ -180,10 +180,9 @@ pub const OPTIONS: &[Opt] = &[
         flag: Some("--commands"),
         variable: "TORRAP_COMMANDS",
         value: "COMMANDS",
-        default: default::COMMANDS,
+        default: "the first one",
         variable_in_trial: true,
-        help: "list of the commands to answer, /torrap and /shout, each perhaps under another name: \
-               /torrap,/shout=/yell",
+        help: "list of the slash commands to answer; NAME=OTHER gives one another name",
     },
     Opt {
         setting: Setting::InChannel,

@@ -2,13 +2,11 @@
 
 use std::fmt;
 
-use super::{COMMANDS, Command};
-
-/// Longest name that Slack takes, slash included, in characters (the app manifest's schema).
-const NAME_CHARS_MAX: usize = 32;
+use super::Command;
+use super::list::{Commands, Listed, NameRule, Names, is_name};
 
 /// A command that the bot answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Choice {
     /// Its position among all commands.
     pub position: u8,
@@ -16,13 +14,14 @@ pub struct Choice {
     pub name: String,
     /// What to answer a person who asks how to use it, by that name.
     pub usage: String,
+    command: Command,
 }
 
 impl Choice {
     /// What it does.
     #[must_use]
-    pub fn command(&self) -> &'static Command {
-        &COMMANDS[usize::from(self.position)]
+    pub const fn command(&self) -> &Command {
+        &self.command
     }
 }
 
@@ -35,15 +34,24 @@ impl fmt::Display for Choice {
     }
 }
 
-/// The commands that the bot answers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// The commands that the bot answers, out of those that there are.
+#[derive(Clone, Debug, Default)]
 pub struct Chosen {
+    all: Commands,
     choices: Vec<Choice>,
+}
+
+/// Why a command cannot be chosen so, and what there is to choose from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChoiceError {
+    /// Why.
+    pub fault: ChoiceFault,
+    names: Names,
 }
 
 /// Why a command cannot be chosen so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ChoiceError {
+pub enum ChoiceFault {
     /// There is no command of this name.
     Unknown,
     /// Slack takes no command of this name.
@@ -56,56 +64,66 @@ pub enum ChoiceError {
 
 impl fmt::Display for ChoiceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unknown => {
-                let names: Vec<&str> = COMMANDS.iter().map(|command| command.name).collect();
-                write!(f, "there are {}", names.join(" and "))
-            }
-            Self::Name => write!(
-                f,
-                "a name is / and up to {} lower-case letters, digits, - or _",
-                NAME_CHARS_MAX - 1
-            ),
-            Self::CommandTwice => f.write_str("the list has that command already"),
-            Self::NameTwice => f.write_str("another command has that name"),
+        match self.fault {
+            ChoiceFault::Unknown => self.names.fmt(f)?,
+            ChoiceFault::Name => NameRule.fmt(f)?,
+            ChoiceFault::CommandTwice => f.write_str("the list has that command already")?,
+            ChoiceFault::NameTwice => f.write_str("another command has that name")?,
         }
+        let (first, last) = (self.names.first(), self.names.last());
+        write!(f, "; give one such as {first}, or {last}=/yell")
     }
 }
 
 impl std::error::Error for ChoiceError {}
 
 impl Chosen {
+    /// None yet, out of these.
+    #[must_use]
+    pub const fn of(all: Commands) -> Self {
+        let choices = Vec::new();
+        Self { all, choices }
+    }
+
+    /// All that there are, chosen or not.
+    #[must_use]
+    pub const fn all(&self) -> &Commands {
+        &self.all
+    }
+
     /// Adds a command by its own name, `/shout`, or with another one behind that: `/shout=/yell`.
     ///
     /// # Errors
     /// See [`ChoiceError`].
     pub fn add(&mut self, entry: &str) -> Result<(), ChoiceError> {
+        let choice = self.choice(entry).map_err(|fault| ChoiceError {
+            fault,
+            names: self.all.names(),
+        })?;
+        self.choices.push(choice);
+        Ok(())
+    }
+
+    fn choice(&self, entry: &str) -> Result<Choice, ChoiceFault> {
         let (own, name) = entry.split_once('=').unwrap_or((entry, entry));
         let (own, name) = (own.trim(), name.trim());
-        let is_own = |command: &Command| command.name == own;
-        let found = COMMANDS.iter().position(is_own);
-        let position = found.and_then(|position| u8::try_from(position).ok());
-        let position = position.ok_or(ChoiceError::Unknown)?;
+        let position = self.all.position(own);
+        let command = *self.all.get(position).ok_or(ChoiceFault::Unknown)?;
         if !is_name(name) {
-            return Err(ChoiceError::Name);
+            return Err(ChoiceFault::Name);
         }
-        if self
-            .choices
-            .iter()
-            .any(|choice| choice.position == position)
-        {
-            return Err(ChoiceError::CommandTwice);
+        if self.iter().any(|choice| choice.position == position) {
+            return Err(ChoiceFault::CommandTwice);
         }
-        if self.choices.iter().any(|choice| choice.name == name) {
-            return Err(ChoiceError::NameTwice);
+        if self.iter().any(|choice| choice.name == name) {
+            return Err(ChoiceFault::NameTwice);
         }
-        let usage = COMMANDS[usize::from(position)].usage.replace(own, name);
-        self.choices.push(Choice {
+        Ok(Choice {
             position,
             name: name.to_owned(),
-            usage,
-        });
-        Ok(())
+            usage: command.usage.replace(own, name),
+            command,
+        })
     }
 
     /// All of them, in the order of the list.
@@ -131,10 +149,7 @@ impl Chosen {
             .iter()
             .map(|choice| format!("`{}`", choice.name))
             .collect();
-        format!(
-            "I do not know that command. There is {}.",
-            names.join(" and ")
-        )
+        format!("I do not know that command. There is {}.", Listed(&names))
     }
 }
 
@@ -156,14 +171,6 @@ impl fmt::Display for Chosen {
         }
         Ok(())
     }
-}
-
-/// Whether Slack takes a command of this name. Nothing in it can end the place where it stands in a list, in a
-/// manifest or in a message.
-fn is_name(name: &str) -> bool {
-    let is_letter = |c: char| c.is_alphanumeric() && !c.is_uppercase() || matches!(c, '-' | '_');
-    let word = name.strip_prefix('/').unwrap_or_default();
-    (1..NAME_CHARS_MAX).contains(&word.chars().count()) && word.chars().all(is_letter)
 }
 
 #[cfg(test)]
@@ -190,27 +197,27 @@ mod tests {
         );
         let longest = format!("/{}", "x".repeat(31));
         assert!(chosen(&format!("/torrap={longest}")).is_ok());
-        for (list, error) in [
-            ("", ChoiceError::Unknown),
-            ("torrap", ChoiceError::Unknown),
-            ("/Torrap", ChoiceError::Unknown),
-            ("/torrap,", ChoiceError::Unknown),
-            ("/yell", ChoiceError::Unknown),
-            ("/yell=/shout", ChoiceError::Unknown),
-            ("/torrap=", ChoiceError::Name),
-            ("/torrap=/", ChoiceError::Name),
-            ("/torrap=yell", ChoiceError::Name),
-            ("/torrap=/Yell", ChoiceError::Name),
-            ("/torrap=/a b", ChoiceError::Name),
-            ("/torrap=/a/b", ChoiceError::Name),
-            ("/torrap=/a=b", ChoiceError::Name),
-            ("/torrap=/a\"", ChoiceError::Name),
-            (&format!("/torrap={longest}x"), ChoiceError::Name),
-            ("/torrap,/torrap", ChoiceError::CommandTwice),
-            ("/torrap,/torrap=/yell", ChoiceError::CommandTwice),
-            ("/torrap,/shout=/torrap", ChoiceError::NameTwice),
+        for (list, fault) in [
+            ("", ChoiceFault::Unknown),
+            ("torrap", ChoiceFault::Unknown),
+            ("/Torrap", ChoiceFault::Unknown),
+            ("/torrap,", ChoiceFault::Unknown),
+            ("/yell", ChoiceFault::Unknown),
+            ("/yell=/shout", ChoiceFault::Unknown),
+            ("/torrap=", ChoiceFault::Name),
+            ("/torrap=/", ChoiceFault::Name),
+            ("/torrap=yell", ChoiceFault::Name),
+            ("/torrap=/Yell", ChoiceFault::Name),
+            ("/torrap=/a b", ChoiceFault::Name),
+            ("/torrap=/a/b", ChoiceFault::Name),
+            ("/torrap=/a=b", ChoiceFault::Name),
+            ("/torrap=/a\"", ChoiceFault::Name),
+            (&format!("/torrap={longest}x"), ChoiceFault::Name),
+            ("/torrap,/torrap", ChoiceFault::CommandTwice),
+            ("/torrap,/torrap=/yell", ChoiceFault::CommandTwice),
+            ("/torrap,/shout=/torrap", ChoiceFault::NameTwice),
         ] {
-            assert_eq!(chosen(list).err(), Some(error), "{list}");
+            assert_eq!(chosen(list).unwrap_err().fault, fault, "{list}");
         }
     }
 

@@ -1,34 +1,16 @@
-//! The slash commands: one file for each, and the table that names them.
+//! The slash commands: one file for each of torrap's own, and what those of a bot are together.
 
 mod chosen;
 mod command;
+mod list;
 mod reverse;
 mod shout;
 
-pub use chosen::{Choice, ChoiceError, Chosen};
+pub use chosen::{Choice, ChoiceError, ChoiceFault, Chosen};
 pub use command::Command;
-
-/// Every command there is.
-pub const COMMANDS: &[Command] = &[reverse::COMMAND, shout::COMMAND];
-
-const _: () = assert!(!COMMANDS.is_empty());
-
-/// Most commands that a Slack app can have (the app manifest's schema).
-const COMMANDS_MAX: usize = 50;
-const _: () = assert!(
-    COMMANDS.len() <= COMMANDS_MAX,
-    "and a job keeps its command's position in one byte"
-);
-
-/// The position in the table of the command whose own name is `name`, or else of the first: a journal may name one
-/// that an older version had.
-#[must_use]
-pub fn position(name: &str) -> usize {
-    COMMANDS
-        .iter()
-        .position(|command| command.name == name)
-        .unwrap_or(0)
-}
+pub use list::{Commands, Fault, ListError};
+pub use reverse::REVERSE;
+pub use shout::SHOUT;
 
 /// Whether an invocation's text asks for the usage: blank, or `help` in any case.
 #[must_use]
@@ -62,33 +44,6 @@ fn is_unseen(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_that_is_not_in_the_table_gets_the_first_command() {
-        assert_eq!(COMMANDS[position("/torrap")].name, "/torrap");
-        assert_eq!(COMMANDS[position("/shout")].name, "/shout");
-        assert_eq!(position("/backwards"), 0);
-        assert_eq!(position(""), 0);
-    }
-
-    #[test]
-    fn names_are_what_slack_allows_and_unique() {
-        for (index, command) in COMMANDS.iter().enumerate() {
-            assert!(command.name.starts_with('/') && (2..=32).contains(&command.name.len()));
-            assert!(
-                COMMANDS[..index]
-                    .iter()
-                    .all(|other| other.name != command.name)
-            );
-            assert!(command.usage.contains(command.name));
-            // The app manifest's limits, and what can stand in its YAML between double quotes.
-            let is_plain = |text: &str| !text.contains(['"', '\\', '\n']);
-            assert!(
-                (1..=2000).contains(&command.description.len()) && is_plain(command.description)
-            );
-            assert!((1..=1000).contains(&command.hint.len()) && is_plain(command.hint));
-        }
-    }
 
     #[test]
     fn help_is_blank_or_the_word_alone() {

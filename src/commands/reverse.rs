@@ -6,7 +6,8 @@ use super::command::Command;
 use crate::slack::markup::{self, Unit};
 use crate::slack::message::Visibility;
 
-pub(super) const COMMAND: Command = Command {
+/// `/torrap`: the text backwards.
+pub const REVERSE: Command = Command {
     name: "/torrap",
     description: "Say some text backwards",
     hint: "[text]",

@@ -4,7 +4,8 @@ use super::command::Command;
 use crate::slack::markup::{self, Unit};
 use crate::slack::message::Visibility;
 
-pub(super) const COMMAND: Command = Command {
+/// `/shout`: the text in capitals, for all to see.
+pub const SHOUT: Command = Command {
     name: "/shout",
     description: "Say some text in capitals, to the whole channel",
     hint: "[text]",

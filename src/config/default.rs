@@ -4,8 +4,6 @@
 pub const LOG_LEVEL: &str = "info";
 /// Of `--listen`.
 pub const LISTEN: &str = "localhost:8000";
-/// Of `--commands`.
-pub const COMMANDS: &str = "/torrap";
 /// Of every switch.
 pub const NO: &str = "no";
 /// Of `--delay`, in seconds.

@@ -56,7 +56,7 @@ pub enum Error {
 }
 
 /// What a setting takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expected {
     /// A duration, written in seconds.
     Seconds {
@@ -156,10 +156,7 @@ impl fmt::Display for Expected {
                     "an origin: {error}; give one such as https://hooks.slack.com"
                 )
             }
-            Self::Command(error) => write!(
-                f,
-                "a command to answer: {error}; give one such as /torrap, or /shout=/yell"
-            ),
+            Self::Command(error) => write!(f, "a command to answer: {error}"),
             Self::File => f.write_str("a path; give the path of a file"),
             Self::PemFile => f.write_str("a path; give the path of a PEM file"),
             Self::Directory => f.write_str("a path; give the path of a directory"),

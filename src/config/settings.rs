@@ -7,12 +7,11 @@ use std::path::{Path, PathBuf};
 
 use zeroize::{Zeroize, Zeroizing};
 
-use super::default;
 use super::error::{Error, Expected};
 use super::pasted::clean;
 use super::signing_secret::SigningSecret;
 use super::value::{Value, entries};
-use crate::commands::Chosen;
+use crate::commands::{Chosen, Commands};
 
 /// A thing that can be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,9 +57,17 @@ pub enum Setting {
 #[derive(Clone, Default)]
 pub struct Settings {
     given: BTreeMap<Setting, (&'static str, OsString)>,
+    commands: Commands,
 }
 
 impl Settings {
+    /// Nothing is given yet for a bot that is made of these commands.
+    #[must_use]
+    pub const fn of(commands: Commands) -> Self {
+        let given = BTreeMap::new();
+        Self { given, commands }
+    }
+
     /// Notes a value; one noted earlier for the same setting is forgotten.
     ///
     /// `name` is the flag or variable, which an error about the value will name.
@@ -97,12 +104,14 @@ impl Settings {
         Ok(self.given(setting)?.unwrap_or(default))
     }
 
-    /// The commands to answer, which are all that the manifest needs of the settings.
+    /// The commands to answer, which are all that the manifest needs of the settings: by default the first.
     ///
     /// # Errors
     /// An entry of the list is wrong.
     pub fn commands(&self) -> Result<Chosen, Error> {
-        self.value(Setting::Commands, default::COMMANDS)?.commands()
+        let first = self.commands.first().name;
+        let value = self.value(Setting::Commands, first)?;
+        value.commands(self.commands.clone())
     }
 
     /// The secrets that `SLACK_SIGNING_SECRET` holds, or else the file that

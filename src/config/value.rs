@@ -8,7 +8,7 @@ use super::address::check_address;
 use super::bounds::ENTRIES_MAX;
 use super::error::{Error, Expected};
 use super::pasted::clean;
-use crate::commands::Chosen;
+use crate::commands::{Chosen, Commands};
 use crate::slack::response_url::Origin;
 
 /// A value without the white space around it, and the name it was given under.
@@ -76,8 +76,8 @@ impl<'a> Value<'a> {
         self.each(|entry| Origin::parse(entry).map_err(Expected::Origin))
     }
 
-    pub(super) fn commands(self) -> Result<Chosen, Error> {
-        let mut chosen = Chosen::default();
+    pub(super) fn commands(self, all: Commands) -> Result<Chosen, Error> {
+        let mut chosen = Chosen::of(all);
         for entry in entries(self.name, self.text)? {
             let text = clean(entry);
             let added = chosen.add(text);

@@ -1,6 +1,7 @@
 //! The process of a bot: reads the settings, starts the log, runs, and gives the exit code.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // it is where the process begins and ends
 
+mod program;
 mod signals;
 
 use std::fmt::Display;
@@ -14,8 +15,10 @@ use std::time::{Duration, Instant};
 
 use log::{Level, debug, error, info, log, log_enabled, warn};
 
+use self::program::Program;
 use self::signals::Signals;
 use crate::cli::{self, Env, Invocation};
+use crate::commands::{Command, Commands};
 use crate::config::Config;
 use crate::platform::{self, ListenEnv, ListenFds, NotifyEnv, SdNotify, Server};
 use crate::telemetry::console::{Blocking, Console, quiet_panics};
@@ -46,51 +49,53 @@ type Failure = (Box<dyn Display>, u8);
 
 /// Does what the process's arguments and environment say.
 #[must_use]
-pub fn run() -> ExitCode {
-    // While there is one thread: those that follow have its signal mask.
-    let code = match Signals::inherit() {
-        Ok(signals) => carry_out(&signals),
-        Err(error) => print_error(&format!("cannot set the signal mask: {error}"), FAILED),
-    };
-    ExitCode::from(code)
+pub fn run(commands: &[Command]) -> ExitCode {
+    let program = Program::started_by(std::env::args_os().next());
+    let code = carry_out(commands, &program);
+    ExitCode::from(code.unwrap_or_else(|(error, code)| {
+        print_error(&program, &*error);
+        code
+    }))
 }
 
 /// Does what the command line says, and gives the exit code.
-fn carry_out(signals: &Signals) -> u8 {
+fn carry_out(commands: &[Command], program: &Program) -> Result<u8, Failure> {
+    // While there is one thread: those that follow have its signal mask.
+    let signals = Signals::inherit()
+        .map_err(|error| failure(format!("cannot set the signal mask: {error}")))?;
+    let commands = Commands::new(commands).map_err(misuse)?;
     let env = Env {
+        commands: &commands,
         variable: &|name| std::env::var_os(name),
         names: &std::env::vars_os()
             .map(|(name, _)| name)
             .collect::<Vec<_>>(),
         read_file: &read_secret,
     };
-    match cli::parse(std::env::args_os().skip(1), &env) {
-        Ok(Invocation::Serve(config)) => {
-            logged(config, |config, console| serve(config, signals, console))
+    match cli::parse(std::env::args_os().skip(1), &env).map_err(misuse)? {
+        Invocation::Serve(config) => logged(config, |config, console| {
+            serve(config, program, &signals, console)
+        }),
+        Invocation::Try { text, config } => logged(config, |config, _| try_out(&text, &config)),
+        Invocation::TryAt { url, text, config } => {
+            logged(config, |config, _| try_at(&url, &text, program, &config))
         }
-        Ok(Invocation::Try { text, config }) => logged(config, |config, _| try_out(&text, &config)),
-        Ok(Invocation::TryAt { url, text, config }) => {
-            logged(config, |config, _| try_at(&url, &text, &config))
-        }
-        Ok(Invocation::Check { config }) => check(config),
-        Ok(Invocation::Manifest {
+        Invocation::Check { config } => check(config, program),
+        Invocation::Manifest {
             commands,
             url,
             is_link,
-        }) => {
+        } => {
             let rendered = if is_link {
                 manifest::link(&url, &commands)
             } else {
                 manifest::render(&url, &commands)
             };
-            match rendered {
-                Ok(text) => print(&text),
-                Err(error) => print_error(&error, USAGE),
-            }
+            print(&rendered.map_err(misuse)?)
         }
-        Ok(Invocation::Journal { directory, jobs }) => show_journal(&directory, jobs),
-        Ok(Invocation::Help(text) | Invocation::Version(text)) => print(&text),
-        Err(error) => print_error(&error, USAGE),
+        Invocation::Journal { directory, jobs } => show_journal(&directory, jobs),
+        Invocation::Help(text) => print(&program.named(&text)),
+        Invocation::Version => print(&program.version()),
     }
 }
 
@@ -108,20 +113,25 @@ fn read_secret(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// Runs something with the log installed, and waits for the log's last lines.
-fn logged(config: Config, run: impl FnOnce(Config, &'static Console) -> Result<u8, Failure>) -> u8 {
+fn logged(
+    config: Config,
+    run: impl FnOnce(Config, &'static Console) -> Result<u8, Failure>,
+) -> Result<u8, Failure> {
     quiet_panics();
-    let console = match Console::stderr(config.log_level).map(Console::install) {
-        Ok(Ok(console)) => console,
-        Ok(Err(error)) => return print_error(&error, FAILED),
-        Err(error) => return print_error(&error, FAILED),
-    };
+    let console = Console::stderr(config.log_level).map_err(failure)?;
+    let console = console.install().map_err(failure)?;
     let result = run(config, console);
     console.flush(LOG_FLUSH_TIMEOUT);
-    result.unwrap_or_else(|(error, code)| print_error(&*error, code))
+    result
 }
 
 /// Runs the bot until it is stopped.
-fn serve(config: Config, signals: &Signals, console: &Console) -> Result<u8, Failure> {
+fn serve(
+    config: Config,
+    program: &Program,
+    signals: &Signals,
+    console: &Console,
+) -> Result<u8, Failure> {
     // The variables are read first: taking the sockets clears some of them.
     let [pid, fds, names] =
         ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"].map(|name| std::env::var(name).ok());
@@ -132,7 +142,7 @@ fn serve(config: Config, signals: &Signals, console: &Console) -> Result<u8, Fai
     };
     let passed = ListenFds::take(env, std::process::id()).map_err(server_failure)?;
     let mut server = Server::bind_or_inherit(&config, passed).map_err(server_failure)?;
-    log_notices(&config);
+    log_notices(&config, program);
     // The verifier has its keys: the secrets are wiped, and not kept for as long as the bot runs.
     drop(config);
     server.notify(sd_notify());
@@ -161,9 +171,9 @@ fn serve(config: Config, signals: &Signals, console: &Console) -> Result<u8, Fai
 
 /// Logs the notices about the settings. They come after the steps that can fail because of the settings, so that an error
 /// stands alone.
-fn log_notices(config: &Config) {
+fn log_notices(config: &Config, program: &Program) {
     for notice in &config.notices {
-        log!(notice.level, "{}", notice.line);
+        log!(notice.level, "{}", program.named(&notice.line));
     }
 }
 
@@ -206,10 +216,9 @@ fn try_out(text: &str, config: &Config) -> Result<u8, Failure> {
     trial_code(trial::run(text, config.clone(), &mut out, is_terminal))
 }
 
-fn try_at(url: &str, text: &str, config: &Config) -> Result<u8, Failure> {
-    let url =
-        manifest::request_url(url).map_err(|error| (Box::new(error) as Box<dyn Display>, USAGE))?;
-    log_notices(config);
+fn try_at(url: &str, text: &str, program: &Program, config: &Config) -> Result<u8, Failure> {
+    let url = manifest::request_url(url).map_err(misuse)?;
+    log_notices(config, program);
     let is_terminal = io::stdout().is_terminal();
     let mut out = Blocking::new(io::stdout());
     trial_code(trial::remote::run(
@@ -232,11 +241,11 @@ fn trial_code(result: Result<bool, trial::Error>) -> Result<u8, Failure> {
 }
 
 /// Looks at everything that the bot needs, and prints what it finds.
-fn check(config: Result<Config, String>) -> u8 {
+fn check(config: Result<Config, String>, program: &Program) -> Result<u8, Failure> {
     let findings = check::run(config);
-    match print(&check::table(&findings)) {
-        DONE if !findings.iter().any(check::Finding::is_bad) => DONE,
-        _ => FAILED,
+    match print(&program.named(&check::table(&findings)))? {
+        DONE if !findings.iter().any(check::Finding::is_bad) => Ok(DONE),
+        _ => Ok(FAILED),
     }
 }
 
@@ -249,43 +258,45 @@ fn failure(error: impl Display + 'static) -> Failure {
     (Box::new(error), FAILED)
 }
 
+fn misuse(error: impl Display + 'static) -> Failure {
+    (Box::new(error), USAGE)
+}
+
 /// Prints what a journal holds, until standard output is closed.
-fn show_journal(directory: &Path, jobs: bool) -> u8 {
+fn show_journal(directory: &Path, jobs: bool) -> Result<u8, Failure> {
     let mut out = io::BufWriter::new(Blocking::new(io::stdout().lock()));
     let mut written = Ok(());
     let mut print = |text: &str| {
         written = out.write_all(text.as_bytes());
         written.is_ok()
     };
-    if let Err(error) = platform::inspect_journal(directory, jobs, &mut print) {
-        return print_error(&error, if error.is_usage() { USAGE } else { FAILED });
-    }
-    let printed = written.and_then(|()| out.flush());
-    printed.map_or_else(|error| print_failed(&error), |()| DONE)
+    platform::inspect_journal(directory, jobs, &mut print).map_err(server_failure)?;
+    printed(written.and_then(|()| out.flush()))
 }
 
 /// Prints to standard output; a reader that has gone away, as in `torrap --help | head`, is no error.
-fn print(text: &str) -> u8 {
+fn print(text: &str) -> Result<u8, Failure> {
     let mut out = Blocking::new(io::stdout().lock());
-    let printed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    printed.map_or_else(|error| print_failed(&error), |()| DONE)
+    printed(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
-/// Reports that standard output could not be written, unless its reader has closed it; gives the exit code.
-fn print_failed(error: &io::Error) -> u8 {
-    if error.kind() == io::ErrorKind::BrokenPipe {
-        return DONE;
+/// The exit code after printing. That its reader has closed standard output is no error.
+fn printed(result: io::Result<()>) -> Result<u8, Failure> {
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(failure(format!(
+            "cannot write to standard output: {error}; send it somewhere else"
+        ))),
+        _ => Ok(DONE),
     }
-    let what = "cannot write to standard output";
-    print_error(&format!("{what}: {error}; send it somewhere else"), FAILED)
 }
 
-/// Says in one line on standard error what is wrong. If that cannot be written, the code must do.
+/// Says in one line on standard error what is wrong. If that cannot be written, the exit code must do.
 ///
 /// A thread writes it, so that a reader that stalls cannot delay the exit: neither in the write, nor by the lock that the
 /// log's thread keeps while it waits for that reader.
-fn print_error(error: &dyn Display, code: u8) -> u8 {
-    let line = format!("torrap: {error}\n");
+fn print_error(program: &Program, error: &dyn Display) {
+    let line = program.named(&error.to_string());
+    let line = format!("{}: {line}\n", program.name());
     let (written, is_written) = mpsc::channel();
     let writer = thread::Builder::new().spawn(move || {
         let _ = Blocking::new(io::stderr()).write_all(line.as_bytes());
@@ -294,5 +305,4 @@ fn print_error(error: &dyn Display, code: u8) -> u8 {
     if writer.is_ok() {
         let _ = is_written.recv_timeout(LOG_FLUSH_TIMEOUT);
     }
-    code
 }

@@ -38,8 +38,8 @@ pub fn render(url: &str, chosen: &Chosen) -> Result<String, Error> {
         .map(|choice| entry(choice, &request_url))
         .collect();
     let first = chosen.iter().next().map_or("", |choice| &choice.name);
-    let rendered = TEMPLATE.replace("{slash_commands}\n", &entries);
-    Ok(rendered.replace("{first}", first))
+    let rendered = TEMPLATE.replace("{first}", first);
+    Ok(rendered.replace("{slash_commands}\n", &entries))
 }
 
 /// The address of a page of Slack's on which that app is created with a few clicks.

@@ -8,6 +8,7 @@ use std::process::Command;
 use test_support::Binary;
 use test_support::repository::{read, root, rust_files};
 use torrap::cli::{self, Env, Invocation};
+use torrap::commands::Commands;
 
 use crate::{GUIDES, README, code_spans, is_module, split};
 
@@ -117,6 +118,7 @@ fn check_cargo(words: &[&str], command: &str) {
 /// The command line is one on a machine where the secret is set. What needs nothing else is run.
 fn run(args: &[&str], command: &str) {
     let env = Env {
+        commands: &Commands::default(),
         variable: &|name| (name == "SLACK_SIGNING_SECRET").then(|| OsString::from("secret")),
         names: &[],
         read_file: &|_| Err(io::ErrorKind::NotFound.into()),
@@ -124,7 +126,7 @@ fn run(args: &[&str], command: &str) {
     let invocation = cli::parse(args, &env);
     let extra: &[&str] = match invocation {
         Ok(Invocation::Try { .. }) => &["--delay", "0"],
-        Ok(Invocation::Manifest { .. } | Invocation::Help(_) | Invocation::Version(_)) => &[],
+        Ok(Invocation::Manifest { .. } | Invocation::Help(_) | Invocation::Version) => &[],
         Ok(_) => return,
         Err(error) => panic!("{command}: {error}"),
     };

@@ -8,6 +8,7 @@ use std::io;
 use std::path::Path;
 
 use super::*;
+use crate::commands::Commands;
 use crate::config::Config;
 
 const SECRET: (&str, &str) = ("SLACK_SIGNING_SECRET", "8f742231b10e");
@@ -24,6 +25,7 @@ fn parse_in(variables: &[(&str, &str)], args: &[&str]) -> Result<Invocation, Str
     };
     let names: Vec<_> = variables.iter().map(|(name, _)| name.into()).collect();
     let env = Env {
+        commands: &Commands::default(),
         variable: &variable,
         names: &names,
         read_file: &read_file,
@@ -154,17 +156,13 @@ fn help_and_version_stand_anywhere_and_need_no_settings() {
         &["manifest"],
         &["journal"],
     ] {
-        for (flag, start) in [
-            ("--help", "A Slack slash command"),
-            ("-h", "A Slack slash command"),
-            ("--version", "torrap "),
-            ("-V", "torrap "),
-        ] {
+        for flag in ["--help", "-h", "--version", "-V"] {
             let args = [command, &[flag]].concat();
             match parse_in(&[("TORRAP_DELAY", "wrong")], &args) {
-                Ok(Invocation::Help(text) | Invocation::Version(text)) => {
-                    assert!(text.starts_with(start), "{args:?}");
+                Ok(Invocation::Help(text)) if flag.contains('h') => {
+                    assert!(text.starts_with("A Slack slash command"), "{args:?}");
                 }
+                Ok(Invocation::Version) if !flag.contains('h') => {}
                 other => panic!("{args:?}: {other:?}"),
             }
         }
@@ -280,6 +278,7 @@ fn what_is_not_utf_8_is_refused_except_in_a_path() {
     };
     let read_file = |_: &Path| Ok(Vec::new());
     let env = Env {
+        commands: &Commands::default(),
         variable: &env,
         names: &[],
         read_file: &read_file,
