@@ -4,6 +4,7 @@
 //! server takes to listen. The secret comes from `SLACK_SIGNING_SECRET`.
 
 mod client;
+mod health;
 mod histogram;
 mod plan;
 mod pool;
@@ -64,6 +65,7 @@ fn parse(arguments: &[String]) -> Result<(Plan, Shape), Box<dyn Error>> {
         extent: Extent::Time(Duration::from_secs(3)),
         pace: Pace::Closed,
         sink: None,
+        health: false,
         settle: false,
     };
     let mut shape = Shape {
@@ -91,6 +93,7 @@ fn parse(arguments: &[String]) -> Result<(Plan, Shape), Box<dyn Error>> {
             "rate" => plan.pace = Pace::Rate(parser.value()?.parse()?),
             "window" => plan.pace = Pace::Window(parser.value()?.parse()?),
             "sink" => plan.sink = Some(parser.value()?.parse()?),
+            "health" => plan.health = true,
             "settle" => plan.settle = true,
             "distinct" => shape.distinct = parser.value()?.parse()?,
             "content-bytes" => shape.content_bytes = parser.value()?.parse()?,

@@ -18,6 +18,8 @@ pub struct Plan {
     pub pace: Pace,
     /// Where replies are received.
     pub sink: Option<SocketAddr>,
+    /// Whether `/healthz` is asked beside the commands.
+    pub health: bool,
     /// With a count: whether the run ends only when every reply came, and looks at the memory afterwards.
     pub settle: bool,
 }

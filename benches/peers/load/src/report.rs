@@ -12,6 +12,8 @@ pub struct Report {
     pub server: Cpu,
     pub own: Cpu,
     pub latencies: Histogram,
+    /// Of `/healthz`, if it was asked.
+    pub health: Option<Histogram>,
     pub memory: Memory,
 }
 
@@ -33,6 +35,8 @@ pub struct Memory {
 impl Report {
     pub fn json(&self) -> String {
         let micros = |permille| self.latencies.permille(permille) as f64 / 1000.0;
+        let health = self.health.as_ref();
+        let health = health.map_or(0, |latencies| latencies.permille(990)) as f64 / 1000.0;
         let per_second = |count: u64| count as f64 / self.seconds;
         let fields = [
             ("seconds", self.seconds),
@@ -48,6 +52,7 @@ impl Report {
             ("p99_us", micros(990)),
             ("p999_us", micros(999)),
             ("max_us", self.latencies.max as f64 / 1000.0),
+            ("health_p99_us", health),
             ("rss_start", self.memory.start as f64),
             ("rss_connected", self.memory.connected as f64),
             ("rss_loaded", self.memory.loaded as f64),

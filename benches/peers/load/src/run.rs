@@ -11,6 +11,7 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
 use crate::client::Client;
+use crate::health::Health;
 use crate::histogram::Histogram;
 use crate::plan::{Extent, Pacer, Plan};
 use crate::pool::Pool;
@@ -26,6 +27,8 @@ const SETTLE: Duration = Duration::from_millis(300);
 const AFTERMATH: Duration = Duration::from_secs(12);
 /// How long no reply may come before the run is given up.
 const DEADLINE: Duration = Duration::from_secs(30);
+/// Of the connection that asks `/healthz`.
+const HEALTH: Token = Token(usize::MAX);
 
 pub struct Run {
     plan: Plan,
@@ -37,6 +40,7 @@ pub struct Run {
     free: VecDeque<usize>,
     idle: Vec<StdStream>,
     sink: Option<Sink>,
+    health: Option<Health>,
     pacer: Pacer,
     buffer: Vec<u8>,
     /// The next request in the pool.
@@ -76,6 +80,7 @@ impl Run {
             free: VecDeque::new(),
             idle: Vec::new(),
             sink,
+            health: None,
             buffer: vec![0; BUFFER_BYTES],
             cursor: 0,
             sent: 0,
@@ -93,6 +98,10 @@ impl Run {
         };
         self.open_idle()?;
         self.open_clients()?;
+        if self.plan.health {
+            let health = Health::new(self.plan.target, HEALTH, self.poll.registry())?;
+            self.health = Some(health);
+        }
         sleep(SETTLE);
         memory.connected = self.resident()?;
         let (begin, end) = self.measure()?;
@@ -115,6 +124,7 @@ impl Run {
             server: end.server.since(begin.server),
             own: end.own.since(begin.own),
             latencies: self.latencies,
+            health: self.health.map(|health| health.latencies),
             memory,
         })
     }
@@ -160,6 +170,9 @@ impl Run {
             let until = Instant::now() + self.plan.warmup;
             self.drive(|_| Instant::now() >= until)?;
             self.latencies = Histogram::new();
+            if let Some(health) = &mut self.health {
+                health.latencies = Histogram::new();
+            }
         }
         let begin = self.mark()?;
         match self.plan.extent {
@@ -211,6 +224,9 @@ impl Run {
 
     /// Sends on free connections what is due.
     fn dispatch(&mut self) -> io::Result<()> {
+        if let Some(health) = &mut self.health {
+            health.poll(Instant::now())?;
+        }
         while let Some(&index) = self.free.front() {
             if matches!(self.plan.extent, Extent::Count(count) if self.sent >= count) {
                 break;
@@ -248,6 +264,8 @@ impl Run {
         for event in &events {
             if event.token().0 < self.plan.connections {
                 self.serve(event)?;
+            } else if let Some(health) = self.health.as_mut().filter(|_| event.token() == HEALTH) {
+                health.receive(&mut self.buffer)?;
             } else if let Some(sink) = &mut self.sink {
                 sink.handle(event.token(), &mut self.buffer, self.poll.registry())?;
             }
