@@ -71,12 +71,14 @@ impl Platform for System {
     }
 
     fn poll(&mut self, timeout_ms: Option<u64>) -> io::Result<Polled> {
-        let timeout = timeout_ms.map(Duration::from_millis);
+        let mut timeout = timeout_ms.map(Duration::from_millis);
         loop {
             match self.poll.poll(&mut self.events, timeout) {
                 // A signal, or the process was stopped and continued: polls again, so that what arrived meanwhile is
-                // known.
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // known, and without a wait, since part of the time-out is over.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                    timeout = Some(Duration::ZERO);
+                }
                 result => break result?,
             }
         }

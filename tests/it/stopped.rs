@@ -74,15 +74,20 @@ impl Process {
 
     /// Stops the process, and continues it when `meanwhile` is done and every wait of its is over.
     fn pause(&self, meanwhile: impl FnOnce()) {
+        self.suspend();
+        meanwhile();
+        std::thread::sleep(Duration::from_millis(LIMIT_MS + 100));
+        self.signal("CONT");
+    }
+
+    /// Stops the process, and waits until it stands.
+    fn suspend(&self) {
         self.signal("STOP");
         let state = format!("/proc/{}/stat", self.child.id());
         poll_for("its stop", || {
             let state = std::fs::read_to_string(&state).unwrap();
             state.contains(") T ").then_some(())
         });
-        meanwhile();
-        std::thread::sleep(Duration::from_millis(LIMIT_MS + 100));
-        self.signal("CONT");
     }
 
     /// Asks for a graceful stop, and waits until it has begun.
@@ -139,4 +144,21 @@ fn a_request_that_has_come_before_a_drain_is_over_is_answered() {
     process.pause(|| _ = client.send("lthz HTTP/1.1\r\nHost: x\r\n\r\n"));
     assert_eq!(client.receive().status, 200);
     assert_eq!(client.rest(), b"");
+}
+
+/// Each of these stops interrupts the poll, which must not begin its wait anew.
+#[test]
+fn stops_that_follow_one_another_put_off_no_time_limit() {
+    let process = Process::start();
+    let mut client = client_at(process.front, "");
+    client.stream.set_nonblocking(true).unwrap();
+    poll_for("the end of an idle connection", || {
+        process.suspend();
+        process.signal("CONT");
+        match client.stream.read(&mut [0]) {
+            Ok(len) => (len == 0).then_some(()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            Err(error) => panic!("{error}"),
+        }
+    });
 }
