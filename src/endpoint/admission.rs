@@ -112,6 +112,11 @@ impl<L: Listener> Admission<L> {
         }
     }
 
+    /// How many addresses it listens on.
+    pub(crate) const fn listeners(&self) -> usize {
+        self.backlogs.len()
+    }
+
     pub(crate) fn local_addrs(&self) -> io::Result<Vec<SocketAddr>> {
         let listeners = self.backlogs.iter().map(|backlog| &backlog.listener);
         listeners.map(L::local_addr).collect()

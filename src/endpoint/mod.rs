@@ -61,6 +61,11 @@ impl<L: Listener> Endpoint<L> {
         self.admission.local_addrs()
     }
 
+    /// How many sockets can have an event.
+    pub(crate) const fn sockets(&self) -> usize {
+        self.admission.listeners() + self.sessions.len()
+    }
+
     /// Takes note of an event of one of its sockets. One for a session that is closed has no effect.
     pub(crate) fn on_ready(&mut self, source: Source, event: Readiness) {
         match source {

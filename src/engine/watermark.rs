@@ -13,8 +13,10 @@ pub(crate) struct Watermark {
     until: Tick,
     /// When the last poll began.
     poll: Tick,
-    /// When the first of the latest full polls began, and how many events they have returned.
+    /// When the first of the latest full polls began, and how many sockets could have an event then.
     full_since: Tick,
+    full_sockets: usize,
+    /// How many events these polls have returned.
     full_events: usize,
 }
 
@@ -24,6 +26,7 @@ impl Watermark {
             until: now,
             poll: now,
             full_since: now,
+            full_sockets: 0,
             full_events: 0,
         }
     }
@@ -40,7 +43,8 @@ impl Watermark {
 
     /// The poll has returned `events` events of at most `events_max`, while `sockets` sockets could have one. After a full
     /// poll there may be more events. The kernel returns them in the order in which they came, so that all of them are
-    /// known after as many events as there are sockets.
+    /// known after as many events as there were sockets. As there were: of sockets that are closed meanwhile, the events
+    /// count and stand in front of those of others.
     pub(crate) const fn end_poll(&mut self, events: usize, events_max: usize, sockets: usize) {
         if events < events_max {
             self.until = self.poll;
@@ -49,9 +53,10 @@ impl Watermark {
         }
         if self.full_events == 0 {
             self.full_since = self.poll;
+            self.full_sockets = sockets;
         }
         self.full_events += events;
-        if self.full_events >= sockets {
+        if self.full_events >= self.full_sockets {
             self.until = self.full_since;
             self.full_events = 0;
         }
@@ -86,5 +91,19 @@ mod tests {
         assert_eq!(after(&[(7, 10), (8, 0)]), Tick(8));
         // What is known stays known.
         assert_eq!(after(&[(5, 10), (6, 0), (7, 10), (8, 10)]), Tick(6));
+    }
+
+    /// Each poll returns the FIN of ten sockets, which are closed; the last three sockets have sent something.
+    #[test]
+    fn events_of_sockets_that_are_closed_meanwhile_stand_in_front_of_others() {
+        let mut watermark = Watermark::new(Tick(1));
+        for sockets in [33, 23, 13] {
+            watermark.begin_poll(Tick(7));
+            watermark.end_poll(10, 10, sockets);
+            assert_eq!(watermark.known_until(), Tick(1), "{sockets} are left");
+        }
+        watermark.begin_poll(Tick(8));
+        watermark.end_poll(3, 10, 3);
+        assert_eq!(watermark.known_until(), Tick(8));
     }
 }

@@ -137,7 +137,7 @@ impl World {
     /// The loop's phases, as far as sessions are concerned.
     fn turn(&mut self, all: bool) {
         self.watermark.begin_poll(self.now.tick);
-        let events = self.network.borrow_mut().poll(all);
+        let (events, _) = self.network.borrow_mut().poll(all);
         if !self.network.borrow().has_untold() {
             self.watermark
                 .end_poll(events.len(), usize::MAX, usize::MAX);

@@ -194,7 +194,9 @@ impl Network {
     }
 
     fn tell(&mut self, index: usize) {
-        if self.wires[index].source.is_some() {
+        let is_watched = self.wires[index].source.is_some();
+        // The kernel's list of those that are ready has each once.
+        if is_watched && !self.events.contains(&index) {
             self.events.push(index);
         }
     }
@@ -219,16 +221,19 @@ impl Network {
         !self.events.is_empty()
     }
 
-    /// Some of the events, or all, and a few that no change has caused.
-    pub(crate) fn poll(&mut self, all: bool) -> Vec<(Source, Readiness)> {
+    /// All events or the oldest of them, and a few that no change has caused. Returns them, and how many of them came
+    /// from the kernel's list of those that are ready.
+    pub(crate) fn poll(&mut self, all: bool) -> (Vec<(Source, Readiness)>, usize) {
         let mut told = Vec::new();
-        for index in std::mem::take(&mut self.events) {
-            if !all && self.generator.percent(30) {
-                self.events.push(index);
-                continue;
-            }
-            // That of a closed socket was in the same batch as what led to its close.
+        let mut ready = std::mem::take(&mut self.events);
+        if !all && !ready.is_empty() {
+            self.events = ready.split_off(1 + self.generator.index(ready.len()));
+        }
+        let mut count = 0;
+        for index in ready {
             let wire = &self.wires[index];
+            count += usize::from(!wire.closed);
+            // That of a closed socket was in the same batch as what led to its close.
             self.stale += u64::from(wire.closed);
             told.extend(wire.source.map(|source| (source, wire.readiness())));
         }
@@ -245,7 +250,7 @@ impl Network {
             told.swap(at, self.generator.index(at + 1));
         }
         self.done += told.len() as u64;
-        told
+        (told, count)
     }
 
     /// A call of a process that may be dead by now, or that a signal interrupts.

@@ -89,8 +89,9 @@ impl Platform for SimulatedSystem {
     fn poll(&mut self, timeout_ms: Option<u64>) -> io::Result<Polled> {
         self.timeout_ms = timeout_ms;
         let mut network = self.network.borrow_mut();
-        self.events = match self.tells {
-            Tells::Nothing => Vec::new(),
+        let events;
+        (self.events, events) = match self.tells {
+            Tells::Nothing => (Vec::new(), 0),
             tells => network.poll(tells == Tells::All),
         };
         if self.tells != Tells::Nothing {
@@ -101,13 +102,12 @@ impl Platform for SimulatedSystem {
                 writable: false,
                 closed: false,
             };
-            let events = knocked.map(|(side, _)| (Source::Listener(side, 0), waits));
-            self.events.extend(events);
+            let knocks = knocked.map(|(side, _)| (Source::Listener(side, 0), waits));
+            self.events.extend(knocks);
         }
         let has_untold = network.has_untold() || self.tells == Tells::Nothing;
         drop(network);
         self.interruption.take().into_iter().for_each(|then| then());
-        let events = self.events.len();
         Ok(Polled {
             events,
             events_max: if has_untold { events } else { events + 1 },

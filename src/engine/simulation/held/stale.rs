@@ -29,7 +29,7 @@ impl World {
     /// A turn in which nothing else ends, and a ticket that is kept by then.
     fn receive_and_release(&mut self, ticket: u64) {
         let known = self.watermark.known_until();
-        let events = self.network.borrow_mut().poll(true);
+        let (events, _) = self.network.borrow_mut().poll(true);
         let turn = &mut Turn {
             now: self.now,
             service: &mut self.holder,
