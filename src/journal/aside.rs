@@ -1,5 +1,7 @@
 //! Damaged segments get a second name, under which they stay when they are deleted.
 
+use std::io;
+
 use super::{ASIDE_SUFFIX, Disk, KEPT_ASIDE_MAX};
 
 /// Keeps a file aside unless enough files are kept already, or it is one of them. Its second name, if it has got
@@ -21,4 +23,18 @@ pub(super) fn keep_aside<D: Disk>(disk: &mut D, name: &str) -> Option<String> {
             None
         }
     }
+}
+
+/// Moves a file out of the way that has a segment's name and is none of the log: it gets its second name, or stays if it
+/// can have none. Its second name, if it has got one now.
+pub(super) fn move_aside<D: Disk>(disk: &mut D, name: &str) -> Option<String> {
+    ::log::warn!("journal: {name} is no segment of this log, and is not read");
+    let aside = keep_aside(disk, name)?;
+    match disk.remove(name) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            ::log::warn!("journal: cannot delete {name}: {error}");
+        }
+        _ => {}
+    }
+    Some(aside)
 }

@@ -38,7 +38,7 @@ const REST_MS: u64 = 60_000;
 const MOVED_PER_SEGMENT: u64 = 64;
 
 /// What a segment has in which nothing is said but the next number and the time.
-const EMPTY_BYTES: u64 = (HEADER_BYTES + BATCH_RECORD_BYTES) as u64;
+pub(super) const EMPTY_BYTES: u64 = (HEADER_BYTES + BATCH_RECORD_BYTES) as u64;
 
 /// A journal that is open.
 pub struct Journal<D: Disk> {
@@ -282,8 +282,10 @@ impl<D: Disk> Journal<D> {
                 if failure.is_for_file_size() && self.outgoing.jobs() > batch.accepted().len() {
                     self.mover.shorten(self.outgoing.records.len());
                 }
-                if failure.is_for_want_of_room() {
-                    dead::make_room(&mut self.log, &mut self.ledger);
+                if failure.is_for_want_of_room()
+                    && dead::make_room(&mut self.log, &mut self.ledger, self.newest_job)
+                {
+                    self.checkpoint = Some(self.log.newest());
                 }
                 Err(failure)
             }

@@ -9,6 +9,10 @@ pub(super) type File = (u32, Option<(Header, usize)>);
 /// It bounds what the ledger has for them if a file is made up.
 const MISSING_MAX: u32 = 65_536;
 
+/// A file with a number beyond this that does not prove to be a segment is none: a log that went on behind it would run out
+/// of numbers. Segments of 4 MiB have such a number after 8 PiB.
+const UNPROVEN_MAX: u32 = 1 << 31;
+
 /// The files that are called like segments, by what they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Lineage {
@@ -35,10 +39,11 @@ impl Lineage {
     /// had gone before what lies behind it was made.
     pub(super) fn of(files: Vec<File>) -> Self {
         let runs: Vec<&[File]> = files.chunk_by(|a, b| b.0 - a.0 == 1).collect();
-        let is_proven = |run: &&[File]| run.iter().any(|(_, header)| header.is_some());
+        let is_proven_run = |run: &&&[File]| run.iter().any(|(_, header)| header.is_some());
         // If nothing is proven, the oldest run is read for what there may be.
-        let chosen = runs.iter().rposition(is_proven).unwrap_or(0);
-        let log = runs.get(chosen).copied().unwrap_or_default();
+        let unproven = || runs.first().filter(|run| run[0].0 <= UNPROVEN_MAX);
+        let chosen = runs.iter().rfind(is_proven_run).or_else(unproven);
+        let log = chosen.copied().unwrap_or_default();
         let newest = log.iter().rev().find_map(|(_, header)| header.as_ref());
         let oldest = newest.map_or(0, |(header, _)| header.oldest.min(header.segment));
         let (first, last) = match (log.first(), log.last()) {
@@ -115,6 +120,9 @@ mod tests {
             (vec![5, u32::MAX], vec![5], none(), vec![5], vec![u32::MAX]),
             (vec![7], vec![], none(), vec![7], none()),
             (vec![2, 7], vec![], none(), vec![2], vec![7]),
+            (vec![0], vec![], none(), vec![0], none()),
+            (vec![1 << 31], vec![], none(), vec![1 << 31], none()),
+            (vec![u32::MAX], vec![], none(), none(), vec![u32::MAX]),
         ] {
             let expected = (stale, log, foreign);
             assert_eq!(split(&numbers, &intact, 0), expected, "{numbers:?}");

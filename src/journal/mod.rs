@@ -124,7 +124,8 @@ pub trait Disk {
     /// Deletes a file.
     fn remove(&mut self, name: &str) -> io::Result<()>;
 
-    /// Gives a file a second name, so that it outlives its deletion. One that has it already is no error.
+    /// Gives a file a second name, so that it outlives its deletion. One that has it already is no error. What cannot
+    /// have two names has only the second one afterwards.
     fn keep_aside(&mut self, name: &str, aside: &str) -> io::Result<()>;
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::aside::keep_aside;
+use super::aside::{keep_aside, move_aside};
 use super::clock::JournalClock;
 use super::commit::Journal;
 use super::header;
@@ -168,15 +168,8 @@ fn keep_damaged<D: Disk>(disk: &mut D, replay: &Replay, recovery: &mut Recovery)
         recovery.damages += u64::from(count);
     }
     for number in &replay.foreign {
-        let name = header::name(*number);
-        ::log::warn!("journal: {name} is no segment of this log, and is not read");
-        let Some(aside) = keep_aside(disk, &name) else {
-            continue;
-        };
-        recovery.kept_aside.push(aside);
         // Out of the way of one that will have its name.
-        if let Err(error) = disk.remove(&name) {
-            ::log::warn!("journal: cannot delete {name}: {error}");
-        }
+        let aside = move_aside(disk, &header::name(*number));
+        recovery.kept_aside.extend(aside);
     }
 }

@@ -126,11 +126,12 @@ impl Replay {
         }
         let mut scanner = scan(disk, &found)?;
         let mut gaps = Gaps::default();
-        let mut index = 0;
-        loop {
+        let (mut index, mut is_cleared) = (0, false);
+        while !is_cleared {
             let at = scanner.offset();
             match scanner.next() {
                 Some(Piece::Record(record, len)) => {
+                    is_cleared = matches!(record, Record::Cleared(_));
                     if let Record::Batch { synced, .. } = record {
                         gaps.know_synced(synced);
                     }
@@ -143,7 +144,7 @@ impl Replay {
                 None => break,
             }
         }
-        if let Some(next) = next {
+        if let Some(next) = next.filter(|_| !is_cleared) {
             let end = scanner.offset();
             if end < next.previous_end {
                 gaps.add(end, next.previous_end - end);
@@ -181,6 +182,7 @@ impl Replay {
             }
             Record::Settled(number) => self.forget(number, number),
             Record::Withdrawn { first, last } => self.forget(first, last),
+            Record::Cleared(newest) => self.newest_job = self.newest_job.max(newest),
             Record::Failed {
                 number,
                 attempts,
@@ -349,8 +351,11 @@ fn read_front(file: &mut impl Read, front: &mut [u8]) -> usize {
 }
 
 fn open<D: Disk>(disk: &mut D, number: u32) -> Result<Box<dyn Read + '_>, Error> {
-    disk.read(&header::name(number))
-        .map_err(io_error("open a segment"))
+    let name = header::name(number);
+    disk.read(&name).map_err(|error| {
+        let error = io::Error::new(error.kind(), format!("{name}: {error}"));
+        io_error("open a segment")(error)
+    })
 }
 
 pub(super) fn io_error(what: &'static str) -> impl FnOnce(io::Error) -> Error {

@@ -7,6 +7,10 @@ use super::record::{HEAD_BYTES, RECORD_BYTES_MAX, Record, claimed_len, is_intact
 /// Bytes asked for at once.
 const READ_BYTES: usize = 256 * 1024;
 
+/// After so many bytes without a record the rest is not read: no segment is so long, and a file may be a hole of a
+/// terabyte.
+const DAMAGE_BYTES_MAX: u64 = 32 * 1024 * 1024;
+
 /// What stands at some place of a segment.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Piece<'a> {
@@ -77,7 +81,8 @@ impl<R: Read> Scanner<R> {
         {
             self.advance(len);
         } else {
-            while self.seek_claim() && self.record_at(0).is_none() {}
+            let end = begin + DAMAGE_BYTES_MAX;
+            while self.seek_claim(end) && self.record_at(0).is_none() {}
         }
         match self.offset - begin {
             0 => None,
@@ -86,11 +91,11 @@ impl<R: Read> Scanner<R> {
         }
     }
 
-    /// Goes on to the next place where a record may begin, or to the end.
-    fn seek_claim(&mut self) -> bool {
+    /// Goes on to the next place where a record may begin, or to the end, or gives up beyond `end`.
+    fn seek_claim(&mut self, end: u64) -> bool {
         let step = self.rest(1).len().min(1);
         self.advance(step);
-        loop {
+        while self.offset < end {
             let rest = self.rest(HEAD_BYTES);
             let mut places = rest.windows(HEAD_BYTES);
             if let Some(claim) = places.position(|place| claimed_len(place).is_some()) {
@@ -104,6 +109,16 @@ impl<R: Read> Scanner<R> {
             }
             self.advance(left + 1 - HEAD_BYTES);
         }
+        self.give_up();
+        false
+    }
+
+    /// Reads no more.
+    fn give_up(&mut self) {
+        let error = format!("no record in {} MiB", DAMAGE_BYTES_MAX / (1024 * 1024));
+        self.error = Some(io::Error::other(error));
+        self.is_exhausted = true;
+        self.start = self.window.len();
     }
 
     /// The length of the record that begins `ahead` bytes further on, if one does.
@@ -192,6 +207,20 @@ mod tests {
         }
         assert_eq!(count, 100_000);
         assert!(scanner.window.capacity() <= 4 * READ_BYTES);
+    }
+
+    #[test]
+    fn a_file_that_is_endless_is_not_read_to_its_end() {
+        let front = sealed([7]);
+        let mut scanner = Scanner::new(front.chain(io::repeat(0)), SEGMENT, 0);
+        let first = Piece::Record(Record::Settled(7), 17);
+        assert_eq!(scanner.next(), Some(first));
+        let Some(Piece::Tail(bytes)) = scanner.next() else {
+            panic!("the rest has no record")
+        };
+        assert!((DAMAGE_BYTES_MAX..DAMAGE_BYTES_MAX + 2 * READ_BYTES as u64).contains(&bytes));
+        assert_eq!(scanner.next(), None);
+        assert!(scanner.into_error().is_some(), "it is told");
     }
 
     #[test]

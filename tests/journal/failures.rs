@@ -18,23 +18,20 @@ fn a_full_disk_makes_busy_and_nothing_else() {
         [Answer::Busy; 2],
         "the disk has its rest"
     );
-    assert_eq!(
-        process.deliver(START + 3000),
-        3,
-        "what is pending is answered"
-    );
     disk.with(|disk| disk.capacity = u64::MAX);
     disk.take_trace();
     assert_eq!(
-        process.turn(11..12, START + 5000),
+        process.turn(11..12, START + 1500),
         [Answer::Acknowledged],
         "by itself"
     );
     let trace = disk.take_trace();
     assert!(trace[0].starts_with("write 0000000001.log"), "{trace:?}");
     assert!(disk.content(FIRST).len() > end);
+    assert_eq!(process.deliver(START + 3000), 4);
+    assert_eq!(process.turn(12..13, START + 5000), [Answer::Acknowledged]);
     drop(process);
-    assert_eq!(owed(&disk, START + 5000), [11]);
+    assert_eq!(owed(&disk, START + 5000), [12]);
 }
 
 /// A limit of file sizes (`ulimit -f`) below that of segments makes smaller segments.
@@ -116,11 +113,9 @@ fn a_log_that_fills_its_disk_makes_room_when_its_replies_are_posted() {
         if seed % 2 == 1 {
             drop(process);
             disk.cut_power();
-            assert_eq!(
-                owed(&disk, START + 6000),
-                [COUNT - 2, COUNT - 1],
-                "seed {seed}"
-            );
+            let left = owed(&disk, START + 6000);
+            let is_right = left.iter().all(|number| *number >= COUNT - 2);
+            assert!(is_right, "seed {seed}: {left:?}");
             continue;
         }
         assert_eq!(process.turn(11..12, START + 6000), [Answer::Acknowledged]);
@@ -128,6 +123,35 @@ fn a_log_that_fills_its_disk_makes_room_when_its_replies_are_posted() {
         drop(process);
         disk.cut_power();
         assert_eq!(owed(&disk, START + 6000), [11], "seed {seed}");
+    }
+}
+
+/// A disk with room for one segment: when nothing is pending, what was delivered makes room for the next one.
+#[test]
+fn a_disk_with_room_for_one_segment_takes_commands_again_when_its_replies_are_posted() {
+    for seed in 0..20 {
+        let disk = FakeDisk::new(seed);
+        let mut process = start(&disk);
+        process.turn(0..9, START);
+        disk.with(|disk| disk.capacity = disk.used() + seed * 10);
+        assert_eq!(process.turn(9..14, START + 1), [Answer::Busy; 5]);
+        let failures = process.journal.counts().failures;
+        assert_eq!(
+            process.deliver(START + 3000),
+            9,
+            "what is pending is answered"
+        );
+        process.turn(0..0, START + 5000);
+        assert_eq!(process.turn(14..15, START + 7000), [Answer::Acknowledged]);
+        assert!(!process.journal.is_failing());
+        assert!(process.journal.counts().failures > failures);
+        assert_eq!(disk.segments(), ["0000000002.log"]);
+        assert_eq!(process.journal.bytes().0, disk.with(|disk| disk.used()));
+        drop(process);
+        if seed % 2 == 1 {
+            disk.cut_power();
+        }
+        assert_eq!(owed(&disk, START + 7000), [14], "seed {seed}");
     }
 }
 

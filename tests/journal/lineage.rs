@@ -3,8 +3,8 @@
 use torrap::journal::{LOG_BYTES_MIN, Sizes};
 
 use crate::disk::FakeDisk;
-use crate::process::{Process, config};
-use crate::rules::{START, owed, segments};
+use crate::process::{Answer, Process, config};
+use crate::rules::{FIRST, ONE_BATCH, START, owed, segments};
 
 /// Four batches of one command fill a segment.
 const FOUR_BATCHES: Sizes = Sizes {
@@ -69,9 +69,25 @@ fn a_segment_that_was_cut_is_told_of() {
 fn a_file_that_is_all_there_is_does_not_keep_the_bot_from_starting() {
     let disk = FakeDisk::new(1);
     disk.set_content_of_new("4294967295.log", b"rubbish".to_vec());
-    let (process, recovery) = Process::start(&disk, &config(1000), START).unwrap();
-    assert_eq!(process.bot.pending(), 0);
-    assert!(recovery.damages + recovery.torn_bytes > 0);
+    let (mut process, recovery) = Process::start(&disk, &config(1000), START).unwrap();
+    assert_eq!(recovery.kept_aside, ["4294967295.log.damaged"]);
+    assert_eq!(process.turn(0..1, START), [Answer::Acknowledged]);
+    drop(process);
+    assert_eq!(disk.segments(), [FIRST]);
+    assert_eq!(owed(&disk, START), [0]);
+}
+
+/// A backup that is copied back, for example, while the bot runs.
+#[test]
+fn a_file_that_has_the_name_of_the_next_segment_is_kept_aside() {
+    let disk = FakeDisk::new(1);
+    let (mut process, _) = Process::start_with(&disk, ONE_BATCH, &config(1000), START).unwrap();
+    process.turn(0..1, START);
+    disk.set_content_of_new("0000000002.log", b"rubbish".to_vec());
+    assert_eq!(process.turn(1..2, START), [Answer::Acknowledged]);
+    assert_eq!(disk.content("0000000002.log.damaged"), b"rubbish");
+    drop(process);
+    assert_eq!(owed(&disk, START), [0, 1]);
 }
 
 /// The newest header still counts them: a power cut that brought back one in front of others would look like damage, and

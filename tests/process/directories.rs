@@ -1,6 +1,6 @@
 //! The journal's directory, deleted, moved, replaced, shared, and with files of other programs.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
@@ -113,16 +113,23 @@ fn what_is_no_file_is_a_damaged_segment_and_holds_up_no_reply() {
     pipe(&directory.join(SECOND));
     symlink("/dev/zero", &third).unwrap();
     fs::create_dir(directory.join("0000000004.log")).unwrap();
+    // A hole of a terabyte.
+    let hole = File::create(directory.join("0000000005.log")).unwrap();
+    hole.set_len(1 << 40).unwrap();
+    // Behind a gap, where the log would come one day.
+    fs::create_dir(directory.join("0000000009.log")).unwrap();
     fs::remove_file(directory.join("lock")).unwrap();
     pipe(&directory.join("lock"));
     let report = shown(&directory, &["--jobs"]);
     assert_eq!(report.code, Some(0), "{}", report.stderr);
-    for segment in [2, 3, 4] {
+    for segment in [2, 3, 4, 5] {
         let line = format!("damaged: 000000000{segment}.log, 1 places, ");
         assert!(report.stdout.contains(&line), "{}", report.stdout);
     }
     assert!(report.stdout.contains("owed: 1\n"), "{}", report.stdout);
     bot = restart(bot, &directory, "0");
     assert_eq!(texts(&bot, 1), [r#"{"text": "a"}"#]);
+    assert!(directory.join("0000000009.log.damaged").is_dir());
+    assert!(!directory.join("0000000009.log").exists());
     assert_eq!(bot.process.stop(), Some(0));
 }

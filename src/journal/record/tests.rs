@@ -13,7 +13,7 @@ const ENTRY: Entry<'_> = Entry {
     text: "text 👍",
 };
 
-fn all() -> [Record<'static>; 5] {
+fn all() -> [Record<'static>; 6] {
     [
         Record::Accepted(u64::MAX, ENTRY),
         Record::Settled(7),
@@ -28,6 +28,7 @@ fn all() -> [Record<'static>; 5] {
             synced: 3,
         },
         Record::Withdrawn { first: 4, last: 5 },
+        Record::Cleared(6),
     ]
 }
 

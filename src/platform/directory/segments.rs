@@ -128,7 +128,12 @@ impl Disk for Directory {
     }
 
     fn keep_aside(&mut self, name: &str, aside: &str) -> io::Result<()> {
-        match fs::hard_link(self.path_of(name)?, self.path.join(aside)) {
+        let (path, aside) = (self.path_of(name)?, self.path.join(aside));
+        if fs::symlink_metadata(&path)?.is_dir() {
+            // A directory can have but one name (link(2)).
+            return fs::rename(path, aside);
+        }
+        match fs::hard_link(path, aside) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             result => result,
         }
