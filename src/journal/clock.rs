@@ -61,7 +61,7 @@ impl JournalClock {
 
 /// Journal time at the start: on from the last one that was recorded, by as much as the time of day has
 /// moved forward. A clock that was set back has not moved.
-pub(super) fn resume(last: Option<(JournalTime, UnixTime)>, unix: UnixTime) -> JournalTime {
+pub(crate) fn resume(last: Option<(JournalTime, UnixTime)>, unix: UnixTime) -> JournalTime {
     match last {
         Some((journal, then)) => {
             JournalTime(journal.0.saturating_add(unix.0.saturating_sub(then.0)))

@@ -102,7 +102,7 @@ impl Header {
 }
 
 /// The name of a segment's file.
-pub(super) fn name(segment: u32) -> String {
+pub(crate) fn name(segment: u32) -> String {
     format!("{segment:0DIGITS$}{SUFFIX}")
 }
 

@@ -33,18 +33,19 @@ mod open;
 mod outgoing;
 mod record;
 mod replay;
-mod report;
 mod scan;
 mod withdrawn;
 
 use std::io::{self, Read};
 use std::{error, fmt};
 
+pub(crate) use clock::resume;
 pub use commit::{Counts, Journal};
+pub(crate) use header::name as segment_name;
 pub use log::Failure;
 pub use open::Recovery;
 pub use record::Entry;
-pub use report::{Report, inspect};
+pub(crate) use replay::{Found, Replay};
 
 /// A segment that has grown to this is followed by another one.
 pub const SEGMENT_BYTES: u64 = 4 * 1024 * 1024;

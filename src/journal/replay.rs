@@ -30,10 +30,10 @@ struct Place {
 }
 
 /// A job that is pending by the log.
-pub(super) struct Pending<'a> {
-    pub(super) number: u64,
+pub(crate) struct Pending<'a> {
+    pub(crate) number: u64,
     /// The job as it stands after all that was recorded.
-    pub(super) entry: Entry<'a>,
+    pub(crate) entry: Entry<'a>,
     /// The segment of its first accepted record, where in it that begins, and how long it is.
     pub(super) segment: u32,
     pub(super) offset: u64,
@@ -42,44 +42,44 @@ pub(super) struct Pending<'a> {
 
 /// A segment as it was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Found {
-    pub(super) number: u32,
+pub(crate) struct Found {
+    pub(crate) number: u32,
     /// How much of it counts.
-    pub(super) bytes: u64,
+    pub(crate) bytes: u64,
     /// Where its first record begins, and how much of its file is read.
     begin: u64,
     limit: u64,
     /// Places where something is that is no record, and how many bytes that is in all.
-    pub(super) damages: u64,
-    pub(super) damaged_bytes: u64,
+    pub(crate) damages: u64,
+    pub(crate) damaged_bytes: u64,
     /// Bytes of unfinished writes, which were never acknowledged.
-    pub(super) torn_bytes: u64,
+    pub(crate) torn_bytes: u64,
 }
 
 /// All that a log says.
 #[derive(Default)]
-pub(super) struct Replay {
+pub(crate) struct Replay {
     /// The pending jobs, by number.
     places: BTreeMap<u64, Place>,
     /// Of those with failed attempts, how many, and when the next one is due.
     failed: BTreeMap<u64, (u8, JournalTime)>,
     /// The segments that count, the oldest first.
-    pub(super) segments: Vec<Found>,
+    pub(crate) segments: Vec<Found>,
     /// Segments that were deleted before.
-    pub(super) stale: Vec<u32>,
+    pub(crate) stale: Vec<u32>,
     /// The first and the last of each run of segments that count and have no file.
-    pub(super) missing: Vec<(u32, u32)>,
+    pub(crate) missing: Vec<(u32, u32)>,
     /// Files behind the log that are called like segments and are none.
-    pub(super) foreign: Vec<u32>,
+    pub(crate) foreign: Vec<u32>,
     /// The highest number that a job has had.
-    pub(super) newest_job: u64,
+    pub(crate) newest_job: u64,
     /// The last time that was recorded, by both clocks.
-    pub(super) time: Option<(JournalTime, UnixTime)>,
+    pub(crate) time: Option<(JournalTime, UnixTime)>,
 }
 
 impl Replay {
     /// Reads everything, and changes nothing.
-    pub(super) fn of<D: Disk>(disk: &mut D) -> Result<Self, Error> {
+    pub(crate) fn of<D: Disk>(disk: &mut D) -> Result<Self, Error> {
         let mut replay = Self::default();
         let names = disk.names().map_err(io_error("list the directory"))?;
         let mut numbers: Vec<u32> = names
@@ -224,7 +224,7 @@ impl Replay {
     }
 
     /// Reads the pending jobs, in the order of the log. Returns how many could not be read again.
-    pub(super) fn read_pending<D: Disk>(
+    pub(crate) fn read_pending<D: Disk>(
         &self,
         disk: &mut D,
         each: &mut dyn FnMut(&Pending<'_>),

@@ -6,7 +6,6 @@ pub(crate) mod clock;
 pub(crate) mod directory;
 mod directory_lock;
 pub(crate) mod error;
-mod inspection;
 pub(crate) mod journal_thread;
 pub(crate) mod listen_fds;
 pub(crate) mod listeners;
@@ -18,7 +17,6 @@ mod system;
 mod token;
 
 pub use error::{Error, JournalError};
-pub use inspection::{inspect as inspect_journal, probe as probe_journal};
 pub use listen_fds::{ListenEnv, ListenFds};
 pub use listeners::{Probed, probe as probe_listeners};
 pub use sd_notify::{NotifyEnv, SdNotify};

@@ -22,7 +22,7 @@ use crate::commands::{Command, Commands};
 use crate::config::Config;
 use crate::platform::{self, ListenEnv, ListenFds, NotifyEnv, SdNotify, Server};
 use crate::telemetry::console::{Blocking, Console, quiet_panics};
-use crate::tools::{check, manifest, trial};
+use crate::tools::{self, check, manifest, trial};
 
 /// All done, or stopped gracefully with nothing left undelivered.
 const DONE: u8 = 0;
@@ -270,7 +270,7 @@ fn show_journal(directory: &Path, jobs: bool) -> Result<u8, Failure> {
         written = out.write_all(text.as_bytes());
         written.is_ok()
     };
-    platform::inspect_journal(directory, jobs, &mut print).map_err(server_failure)?;
+    tools::journal::inspect(directory, jobs, &mut print).map_err(server_failure)?;
     printed(written.and_then(|()| out.flush()))
 }
 

@@ -1,8 +1,8 @@
 //! From one life of the process to the next: times, numbers, attempts, and what people are shown.
 
 use torrap::jobs::Outcome;
-use torrap::journal::inspect;
 use torrap::time::UnixTime;
+use torrap::tools::journal::Report;
 
 use crate::disk::FakeDisk;
 use crate::process::{Answer, Process, config, report, signed};
@@ -165,7 +165,7 @@ fn the_report_shows_what_is_owed_and_no_secret() {
     let mut process = start(&disk);
     process.turn(100..103, START);
     disk.take_trace();
-    let shown = inspect(&mut disk.clone(), UnixTime(START + 400), true).unwrap();
+    let shown = Report::of(&mut disk.clone(), UnixTime(START + 400), true).unwrap();
     let text = format!("{shown}{}", shown.jobs().collect::<Vec<_>>().join("\n"));
     for part in [
         "owed: 3\n",
@@ -178,7 +178,7 @@ fn the_report_shows_what_is_owed_and_no_secret() {
     }
     assert!(!text.contains("/10") && !text.contains("olleh"), "{text}");
     assert_eq!(disk.take_trace(), [""; 0], "it only looks");
-    let later = inspect(&mut disk.clone(), UnixTime(START + 3_600_000), false).unwrap();
+    let later = Report::of(&mut disk.clone(), UnixTime(START + 3_600_000), false).unwrap();
     assert!(
         later.to_string().contains("expired and not answered: 3\n"),
         "{later}"

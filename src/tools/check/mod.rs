@@ -14,6 +14,7 @@ use crate::platform::{self, Probed};
 use crate::slack::response_url::Origin;
 use crate::slack::signature::Verifier;
 use crate::time::UnixTime;
+use crate::tools::journal;
 use crate::tools::trial::command;
 
 /// One thing that was looked at: what was found, or what to do about it.
@@ -140,7 +141,7 @@ fn check_signature() -> Result<String, String> {
 
 /// Writes to the journal's directory and reads what is in it.
 fn check_journal(directory: &Path, findings: &mut Vec<Finding>) {
-    let found = match platform::probe_journal(directory) {
+    let found = match journal::probe(directory) {
         Ok((found, exposures)) => {
             let exposures = exposures.into_iter();
             findings.extend(exposures.map(|line| Finding::doubtful("journal", line)));

@@ -9,11 +9,12 @@ use super::segments::{self, Header, Said};
 use torrap::app::Bot;
 use torrap::config::{Config, Settings, SigningSecret};
 use torrap::http::{Connection, Limits, Staging};
-use torrap::journal::{Error, Journal, Recovery, inspect};
+use torrap::journal::{Error, Journal, Recovery};
 use torrap::slack::request;
 use torrap::slack::response_url::Origin;
 use torrap::store::{Batch, PendingJob};
 use torrap::time::{Now, Tick, UnixTime};
+use torrap::tools::journal::Report;
 
 const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 const ORIGIN: &str = "https://hooks.slack.com";
@@ -159,7 +160,7 @@ fn surely_pending(files: &Files) -> Option<Vec<String>> {
 
 /// How many replies are pending, as the report says.
 fn show(files: &Files) -> Option<usize> {
-    let look = || match inspect(&mut files.clone(), NOW.unix, true) {
+    let look = || match Report::of(&mut files.clone(), NOW.unix, true) {
         Err(Error::Version { .. }) => None,
         result => Some(result.expect("all can be read")),
     };

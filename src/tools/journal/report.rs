@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 
-use super::clock::resume;
-use super::record::Entry;
-use super::replay::{Found, Replay};
-use super::{ASIDE_SUFFIX, Disk, Error, JournalTime};
+use crate::journal::{
+    ASIDE_SUFFIX, Disk, Entry, Error, Found, JournalTime, Replay, resume, segment_name,
+};
 use crate::time::{Seconds, UnixTime};
 
 /// How often a log is read again whose segments went while it was read.
@@ -49,22 +48,22 @@ impl Pending {
     }
 }
 
-/// Reads a journal without changing anything, be there a bot that writes to it or not. Lines for all jobs
-/// are made only if they are asked for.
-///
-/// # Errors
-/// It cannot be read, or is of an unknown format.
-pub fn inspect<D: Disk>(disk: &mut D, now: UnixTime, with_jobs: bool) -> Result<Report, Error> {
-    for _ in 1..READINGS_MAX {
-        match Report::read(disk, now, with_jobs) {
-            Err(Error::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => {}
-            result => return result,
-        }
-    }
-    Report::read(disk, now, with_jobs)
-}
-
 impl Report {
+    /// Reads a journal without changing anything, be there a bot that writes to it or not. Lines for all jobs are made
+    /// only if they are asked for.
+    ///
+    /// # Errors
+    /// It cannot be read, or is of an unknown format.
+    pub fn of<D: Disk>(disk: &mut D, now: UnixTime, with_jobs: bool) -> Result<Self, Error> {
+        for _ in 1..READINGS_MAX {
+            match Self::read(disk, now, with_jobs) {
+                Err(Error::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => {}
+                result => return result,
+            }
+        }
+        Self::read(disk, now, with_jobs)
+    }
+
     fn read<D: Disk>(disk: &mut D, now: UnixTime, with_jobs: bool) -> Result<Self, Error> {
         let replay = Replay::of(disk)?;
         let names = disk.names().unwrap_or_default();
@@ -175,23 +174,23 @@ impl fmt::Display for Report {
             .iter()
             .filter(|found| found.damages > 0)
         {
-            let name = super::header::name(found.number);
+            let name = segment_name(found.number);
             let (places, bytes) = (found.damages, found.damaged_bytes);
             writeln!(f, "damaged: {name}, {places} places, {bytes} bytes lost")?;
         }
         for (first, last) in &self.replay.missing {
-            let (name, count) = (super::header::name(*first), last - first + 1);
+            let (name, count) = (segment_name(*first), last - first + 1);
             writeln!(f, "missing: {count} segments from {name} on, lost")?;
         }
         for number in &self.replay.stale {
-            let name = super::header::name(*number);
+            let name = segment_name(*number);
             writeln!(
                 f,
                 "older than the log: {name}, to be deleted by the next start"
             )?;
         }
         for number in &self.replay.foreign {
-            let name = super::header::name(*number);
+            let name = segment_name(*number);
             writeln!(f, "no segment of this log: {name}")?;
         }
         for aside in &self.aside {

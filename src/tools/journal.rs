@@ -1,11 +1,14 @@
 //! What people are shown of a journal's directory, also while a bot uses it.
 
+mod report;
+
 use std::path::Path;
 
-use super::clock::Clock;
-use super::directory::Directory;
-use super::error::{Error, JournalError};
-use crate::journal;
+pub use report::Report;
+
+use crate::platform::clock::Clock;
+use crate::platform::directory::Directory;
+use crate::platform::error::{Error, JournalError};
 
 /// What `torrap journal` prints: the report, and one line for each job if `jobs` says so. It changes nothing, and takes
 /// no lock that would keep a bot from starting.
@@ -24,8 +27,8 @@ pub fn inspect(path: &Path, jobs: bool, print: &mut dyn FnMut(&str) -> bool) -> 
         Some(Some(process)) => format!("by process {process}"),
     };
     let now = Clock::start().now().unix;
-    let report = journal::inspect(&mut directory, now, jobs)
-        .map_err(|e| error(JournalError::Unreadable(e)))?;
+    let report =
+        Report::of(&mut directory, now, jobs).map_err(|e| error(JournalError::Unreadable(e)))?;
     if !print(&format!("in use: {user}\n{report}")) || !jobs {
         return Ok(());
     }
@@ -53,7 +56,7 @@ pub fn probe(path: &Path) -> Result<(&'static str, Vec<String>), Error> {
     }
     let mut directory = Directory::look_at(path).map_err(|e| error(JournalError::Unusable(e)))?;
     let now = Clock::start().now().unix;
-    journal::inspect(&mut directory, now, false).map_err(|e| error(JournalError::Unreadable(e)))?;
+    Report::of(&mut directory, now, false).map_err(|e| error(JournalError::Unreadable(e)))?;
     let found = match directory.user() {
         Some(_) => "can be written and read, and a bot uses it; see `torrap journal`",
         None => "can be written and read; see `torrap journal`",
