@@ -152,15 +152,11 @@ impl<P: Platform> Engine<P> {
             self.sleep_ms()
         };
         let Polled { events, events_max } = self.platform.poll(timeout_ms)?;
-        let sockets = self.sockets();
+        let admin = self.admin.as_ref().map_or(0, Endpoint::sockets);
+        // The waker is one more.
+        let sockets = self.public.sockets() + admin + 1;
         self.watermark.end_poll(events, events_max, sockets);
         Ok(())
-    }
-
-    /// How many sockets can have an event, the waker with them.
-    fn sockets(&self) -> usize {
-        let admin = self.admin.as_ref().map_or(0, Endpoint::sockets);
-        self.public.sockets() + admin + 1
     }
 
     fn has_work(&self) -> bool {

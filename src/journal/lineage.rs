@@ -10,7 +10,7 @@ pub(super) type File = (u32, Option<(Header, usize)>);
 const MISSING_MAX: u32 = 65_536;
 
 /// A file with a number beyond this that does not prove to be a segment is none: a log that went on behind it would run out
-/// of numbers. Segments of 4 MiB have such a number after 8 PiB.
+/// of numbers. A log of segments of 4 MiB reaches it after 8 PiB.
 const UNPROVEN_MAX: u32 = 1 << 31;
 
 /// The files that are called like segments, by what they are.
