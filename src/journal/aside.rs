@@ -1,8 +1,9 @@
-//! Damaged segments get a second name, under which they stay when they are deleted.
+//! Damaged segments get a second name, under which they stay when they are deleted, and files that are no segments of the
+//! log.
 
 use std::io;
 
-use super::{ASIDE_SUFFIX, Disk, KEPT_ASIDE_MAX};
+use super::{ASIDE_SUFFIX, Disk, KEPT_ASIDE_MAX, header};
 
 /// Keeps a file aside unless enough files are kept already, or it is one of them. Its second name, if it has got
 /// one now.
@@ -37,4 +38,18 @@ pub(super) fn move_aside<D: Disk>(disk: &mut D, name: &str) -> Option<String> {
         _ => {}
     }
     Some(aside)
+}
+
+/// Makes the file of a segment. One that has its name is none of the log, which has this directory to itself: it is moved
+/// out of the way.
+pub(super) fn create<D: Disk>(disk: &mut D, number: u32) -> io::Result<D::File> {
+    let name = header::name(number);
+    match disk.create(&name) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            move_aside(disk, &name);
+            let created = disk.create(&name);
+            created.map_err(|error| io::Error::new(error.kind(), format!("{name}: {error}")))
+        }
+        result => result,
+    }
 }

@@ -14,13 +14,12 @@
 //! at a stop and after a minute of rest as well, so that what was delivered does not stay on the disk.
 
 use super::clock::JournalClock;
-use super::dead;
-use super::header::HEADER_BYTES;
+use super::dead::{self, EMPTY_BYTES};
 use super::ledger::Ledger;
 use super::log::{Failure, Log, Written};
 use super::mover::Mover;
 use super::outgoing::{BATCH_BYTES_KEPT, Outgoing};
-use super::record::{BATCH_RECORD_BYTES, Record};
+use super::record::Record;
 use super::withdrawn::Withdrawn;
 use super::{Disk, LOG_PER_LIVE_MAX, Sizes};
 use crate::slab::Key;
@@ -36,9 +35,6 @@ const REST_MS: u64 = 60_000;
 
 /// A batch moves at most twice its own size of old jobs, and this part of a segment besides: 64 KiB.
 const MOVED_PER_SEGMENT: u64 = 64;
-
-/// What a segment has in which nothing is said but the next number and the time.
-pub(super) const EMPTY_BYTES: u64 = (HEADER_BYTES + BATCH_RECORD_BYTES) as u64;
 
 /// A journal that is open.
 pub struct Journal<D: Disk> {

@@ -5,9 +5,13 @@
 //! care.
 
 use super::Disk;
-use super::commit::EMPTY_BYTES;
+use super::header::HEADER_BYTES;
 use super::ledger::Ledger;
 use super::log::Log;
+use super::record::BATCH_RECORD_BYTES;
+
+/// What a segment has in which nothing is said but the next number and the time.
+pub(super) const EMPTY_BYTES: u64 = (HEADER_BYTES + BATCH_RECORD_BYTES) as u64;
 
 /// Deletes them. One that cannot be deleted is tried again, and found at the next start.
 ///

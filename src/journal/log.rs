@@ -13,7 +13,7 @@
 use std::{fmt, io};
 
 use super::Disk;
-use super::aside::move_aside;
+use super::aside;
 use super::header::{self, HEADER_BYTES, Header};
 use super::record::{Record, seal, set_synced};
 
@@ -257,7 +257,7 @@ impl<D: Disk> Log<D> {
             self.link()?;
         }
         let made = match self.newest.checked_add(1) {
-            Some(number) => create(&mut self.disk, number).map(|file| (number, file)),
+            Some(number) => aside::create(&mut self.disk, number).map(|file| (number, file)),
             None => Err(io::Error::other(
                 "the numbers of its files have run out; give another directory",
             )),
@@ -385,19 +385,5 @@ impl<D: Disk> Log<D> {
             }
             _ => Ok(()),
         }
-    }
-}
-
-/// Makes the file of a segment. One that has its name is none of the log, which has this directory to itself: it is moved
-/// out of the way.
-fn create<D: Disk>(disk: &mut D, number: u32) -> io::Result<D::File> {
-    let name = header::name(number);
-    match disk.create(&name) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            move_aside(disk, &name);
-            let created = disk.create(&name);
-            created.map_err(|error| io::Error::new(error.kind(), format!("{name}: {error}")))
-        }
-        result => result,
     }
 }
