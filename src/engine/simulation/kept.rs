@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::Generator;
+use super::clock::SimulatedClock;
 use super::disk::SimulatedDisk;
-use super::platform::SimulatedClock;
 use crate::app::Bot;
 use crate::journal::{Counts, Journal, Recovery};
 use crate::store::{Batch, Event, OVERDUE_MS, Outcome, PendingJob, Store, StoreState, Ticket};

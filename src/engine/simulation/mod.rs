@@ -4,6 +4,7 @@
 //! A failure prints its seed; `TORRAP_SEED=7` runs that one again, `TORRAP_SEEDS=20000` so many.
 
 mod client;
+mod clock;
 mod commands;
 mod composer;
 mod disk;

@@ -1,6 +1,8 @@
 //! The shadow of the bot: which replies are pending, for whom, since when and until when, kept with nothing of the
 //! bot's own but its vocabulary, and fed with what came in and what went out.
 
+mod checks;
+
 use std::collections::BTreeMap;
 
 use super::commands::{Commands, number_in};

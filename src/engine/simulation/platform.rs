@@ -1,45 +1,15 @@
 //! The system that a simulated engine runs on.
 
-use std::cell::Cell;
 use std::io;
-use std::rc::Rc;
 
+use super::clock::SimulatedClock;
 use super::kept::SimulatedStore;
 use super::network::{Shared, SimulatedListener};
 use super::senders::SimulatedSenders;
 use crate::endpoint::socket::Readiness;
 use crate::endpoint::source::{Role, Source};
 use crate::engine::platform::{Platform, Polled, Stop};
-use crate::time::{Now, Tick, UnixTime};
-
-/// Both clocks, which stand still until a test turns them.
-#[derive(Clone)]
-pub(super) struct SimulatedClock(Rc<Cell<Now>>);
-
-impl SimulatedClock {
-    pub(super) fn new(tick: Tick) -> Self {
-        let unix = UnixTime(1_700_000_000_000);
-        Self(Rc::new(Cell::new(Now { tick, unix })))
-    }
-
-    pub(super) fn now(&self) -> Now {
-        self.0.get()
-    }
-
-    /// A person, or a time server, sets the clock on the wall.
-    pub(super) fn set_wall(&self, unix: UnixTime) {
-        let Now { tick, .. } = self.now();
-        self.0.set(Now { tick, unix });
-    }
-
-    pub(super) fn advance(&self, ms: u64) {
-        let Now { tick, unix } = self.now();
-        self.0.set(Now {
-            tick: tick.after(ms),
-            unix: UnixTime(unix.0 + ms),
-        });
-    }
-}
+use crate::time::Now;
 
 /// What happens once between a poll and what is made of it.
 type Interruption = Box<dyn FnOnce()>;

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::Generator;
+use super::clock::SimulatedClock;
 use super::life::Life;
-use super::platform::SimulatedClock;
 use super::receiver::{Answer, Receiver};
 use crate::app::{Delivery, Report};
 use crate::engine::platform::Senders;

@@ -7,6 +7,7 @@ mod lives;
 
 use super::Generator;
 use super::client::Client;
+use super::clock::SimulatedClock;
 use super::commands::{Commands, number_in};
 use super::composer::Composer;
 use super::disk::SimulatedDisk;
@@ -16,7 +17,7 @@ use super::life::Life;
 use super::model::Model;
 use super::network::{Network, Shared, Wire};
 use super::pace::{Pace, Progress};
-use super::platform::{SimulatedClock, SimulatedSystem, Tells};
+use super::platform::{SimulatedSystem, Tells};
 use super::requests::SECRET;
 use super::senders::Step;
 use super::standing::Seen;
