@@ -109,7 +109,7 @@
 //! | `cli/`, `config/` | options, settings and what is wrong with them |
 //! | `tools/` | what people run by hand: `check`, `try`, `manifest` |
 //! | `app/`, `commands/` | the bot: routes, commands, replies, refusals |
-//! | `slack/` | how Slack signs, writes and reads |
+//! | `slack/`, `json.rs` | how Slack signs, writes and reads |
 //! | `http/` | HTTP/1.1 as a state machine of one connection |
 //! | `jobs/`, `timing_wheel/`, `slab.rs` | pending replies, when they are due, and where they lie |
 //! | `store/` | the interface to a store: batches, tickets, events |
@@ -175,6 +175,7 @@ mod host;
 pub mod http;
 pub mod jobs;
 pub mod journal;
+mod json;
 pub mod platform;
 mod process;
 pub mod slab;

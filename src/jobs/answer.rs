@@ -1,6 +1,7 @@
 //! What a receiver's answer means for the job, and what of it the log may show.
 
 use super::Outcome;
+use crate::json;
 
 /// Bytes of a refusing answer that go to the log.
 const EXCERPT_BYTES: usize = 100;
@@ -59,40 +60,7 @@ fn names_message_fault(content: &[u8]) -> bool {
 
 /// Whether an answer is a JSON object with `"ok": false` in it, and not deeper.
 fn says_not_ok(content: &[u8]) -> bool {
-    let Some(mut rest) = content.trim_ascii_start().strip_prefix(b"{") else {
-        return false;
-    };
-    let mut depth = 1;
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        match byte {
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' if depth == 1 => return false,
-            b'}' | b']' => depth -= 1,
-            b'"' => {
-                let len = string_len(rest);
-                let (text, after) = (&rest[..len], rest.get(len + 1..).unwrap_or_default());
-                let value = after.trim_ascii_start().strip_prefix(b":");
-                if let (1, b"ok", Some(value)) = (depth, text, value) {
-                    return value.trim_ascii_start().starts_with(b"false");
-                }
-                rest = after;
-            }
-            _ => {}
-        }
-    }
-    false
-}
-
-/// How long a JSON string is up to its closing quote, or to the end if there is none.
-fn string_len(text: &[u8]) -> usize {
-    let mut is_escaped = false;
-    let end = text.iter().position(|&byte| {
-        let is_end = byte == b'"' && !is_escaped;
-        is_escaped = byte == b'\\' && !is_escaped;
-        is_end
-    });
-    end.unwrap_or(text.len())
+    json::member(content, "ok").is_some_and(|value| value.starts_with(b"false"))
 }
 
 /// The beginning of a refusing answer, for the log. Many servers repeat the URL that they refuse: its
