@@ -14,6 +14,9 @@ fn new_job(text: &str, due: Tick) -> NewJob<'_> {
         origin: 0,
         path: PATH,
         text,
+        fields: "",
+        is_late: false,
+        needs_run: false,
         due,
         expires_at: due.after(LIFETIME_MS),
     }

@@ -1,8 +1,9 @@
 //! What the bot logs of requests, commands and replies: one line for each, and beyond a limit one line with their sum.
 
-use log::{Level, debug, info, log, log_enabled, warn};
+use log::{Level, debug, error, info, log, log_enabled, warn};
 
 use super::refusals::{Refusal, Refusals};
+use crate::commands::RunEnd;
 use crate::jobs::{Abandoned, Verdict};
 use crate::slack::invocation::Sender;
 use crate::telemetry::tally::Tally;
@@ -104,6 +105,37 @@ impl ActivityLog {
                 warn!("command {number}: not answered, {reason}; last attempt: {detail}");
             }
         }
+    }
+
+    /// A run is over. It is not awaited if it was given up before.
+    pub(super) fn ran(
+        &self,
+        number: u32,
+        end: RunEnd,
+        cause: &str,
+        took_ms: u64,
+        is_awaited: bool,
+    ) {
+        let took = Seconds { ms: took_ms };
+        match end {
+            _ if !is_awaited => {
+                warn!(
+                    "command {number}: its command ended after {took} s, and was given up before"
+                );
+            }
+            RunEnd::Replied => debug!("command {number}: its command took {took} s"),
+            RunEnd::Panicked => {
+                error!("command {number}: its command panicked after {took} s: {cause}");
+            }
+            RunEnd::Failed | RunEnd::Overdue => {
+                warn!("command {number}: its command failed after {took} s: {cause}");
+            }
+        }
+    }
+
+    /// A run was given up.
+    pub(super) fn overdue(&self, number: u32) {
+        warn!("command {number}: its command did not end in time; the person is told so");
     }
 
     /// Logs the sums whose periods are over.

@@ -4,10 +4,11 @@ use log::{Level, debug, log_enabled};
 
 use super::replies::ephemeral;
 use crate::app::refusals::Refusal;
-use crate::commands::{self, Chosen};
+use crate::commands::{self, Chosen, LATE_MS};
 use crate::config::Config;
 use crate::http::{Request, Response};
 use crate::jobs::LIFETIME_MS;
+use crate::slack::fields;
 use crate::slack::invocation::{self, Invocation, Scratch, Sender};
 use crate::slack::response_url::{Origin, ResponseUrl};
 use crate::slack::signature::{self, Verified, Verifier};
@@ -32,6 +33,10 @@ pub(super) struct Command<'a, 'r> {
     /// Its built-in name.
     pub(super) name: &'static str,
     pub(super) text: &'a str,
+    /// The fields that it wants kept.
+    pub(super) fields: &'a str,
+    /// Whether Slack's stamp is old.
+    pub(super) is_late: bool,
     pub(super) response_url: ResponseUrl<'a>,
     pub(super) sender: Sender<'r>,
     /// When the `response_url` expires.
@@ -44,6 +49,7 @@ pub(super) struct CommandReader {
     origins: Vec<Origin>,
     commands: Chosen,
     scratch: Scratch,
+    fields: String,
 }
 
 impl CommandReader {
@@ -55,6 +61,7 @@ impl CommandReader {
             origins: config.reply_origins.clone(),
             commands: config.commands.clone(),
             scratch: Scratch::default(),
+            fields: String::new(),
         }
     }
 
@@ -112,11 +119,15 @@ impl CommandReader {
         if commands::is_help(invocation.text) {
             return Ok(Asked::Usage(ephemeral(&choice.usage)));
         }
+        let wanted = choice.command().fields;
+        fields::keep(verified.content(), wanted, &mut self.fields);
         debug!("reversing a string seems hard...");
         Ok(Asked::Command(Command {
             position: choice.position,
             name: choice.command().name,
             text: invocation.text,
+            fields: &self.fields,
+            is_late: age_ms(verified, now) > LATE_MS,
             response_url: invocation.response_url,
             sender: Sender::of(verified),
             expires_at: expiry(verified, now),
@@ -126,9 +137,14 @@ impl CommandReader {
 
 /// When the `response_url` of a command expires, which counts from Slack's timestamp.
 fn expiry(verified: Verified<'_>, now: Now) -> Tick {
+    let left_ms = LIFETIME_MS.saturating_sub(age_ms(verified, now));
+    now.tick.after(left_ms)
+}
+
+/// How old Slack's timestamp is.
+fn age_ms(verified: Verified<'_>, now: Now) -> u64 {
     let stamped_ms = verified.timestamp_secs.saturating_mul(1000);
-    let age_ms = now.unix.0.saturating_sub(stamped_ms);
-    now.tick.after(LIFETIME_MS.saturating_sub(age_ms))
+    now.unix.0.saturating_sub(stamped_ms)
 }
 
 /// `GET /slack?ssl_check=1`, the older form of Slack's certificate check.

@@ -103,6 +103,11 @@ impl CommitQueue {
         self.batch.add(Outcome::Settled { job });
     }
 
+    /// Tells the store how many posts to a job's `response_url` may have been taken, messages included.
+    pub(super) fn note_uses(&mut self, job: Key, attempts: u8, due: Tick) {
+        self.batch.add(Outcome::Attempted { job, attempts, due });
+    }
+
     /// Tells the store the outcome of an attempt, as far as the next start has to know it. `tries` are those of the job,
     /// if it is still pending.
     pub(super) fn note_verdict(&mut self, job: Key, tries: Option<Tries>, verdict: Verdict) {
@@ -134,6 +139,8 @@ mod tests {
             origin: "https://hooks.slack.com",
             path: "/commands/1",
             text: "olleh",
+            fields: "",
+            is_late: false,
             attempts: 0,
             due: Tick(7),
             expires_at: Tick(1000),

@@ -2,11 +2,14 @@
 
 mod activity_log;
 mod command;
+mod command_run;
 mod commit_queue;
 mod pending;
 pub mod refusals;
 mod replies;
+mod runs;
 
+pub use command_run::{CommandRun, Done, RunReport};
 pub use replies::{Delivery, Report, busy};
 
 use log::{Level, debug, log, warn};
@@ -99,6 +102,8 @@ impl Bot {
                     command,
                     name,
                     text: asked.text,
+                    fields: asked.fields,
+                    is_late: asked.is_late,
                     response_url: asked.response_url,
                     due,
                     expires_at: asked.expires_at,
@@ -152,6 +157,7 @@ impl Bot {
     /// Makes ready what is due, as far as the budget goes, and logs the sums whose periods are over.
     pub fn handle_timeout(&mut self, now: Now, budget: &mut usize) {
         self.pending.handle_timeout(now.tick, budget);
+        self.give_up_overdue(now, budget);
         self.log.handle_timeout(now.tick);
     }
 
@@ -182,8 +188,13 @@ impl Bot {
                     self.counters.replies_abandoned[reason.kind()] += 1;
                     warn!("command {}: not answered, {reason}", key.generation());
                 }
-                Due::Post { key, job, url } => {
-                    let body = self.composer.compose(job);
+                Due::Post {
+                    key,
+                    job,
+                    made,
+                    url,
+                } => {
+                    let body = self.composer.compose(job, made);
                     return Some(Delivery {
                         job: key,
                         url,

@@ -6,11 +6,11 @@ use log::{debug, warn};
 
 use super::commit_queue::{CommitQueue, Unkept};
 use super::refusals::Refusal;
-use crate::commands::Commands;
+use crate::commands::{Command, Commands};
 use crate::config::Config;
 use crate::http::Hold;
 use crate::jobs::{
-    ATTEMPTS_MAX, Abandoned, Job, Jobs, LIFETIME_MS, NewJob, Outcome, State, Tries, Verdict,
+    ATTEMPTS_MAX, Abandoned, Job, Jobs, LIFETIME_MS, Made, NewJob, Outcome, State, Tries, Verdict,
 };
 use crate::slab::Key;
 use crate::slack::response_url::{Origin, ResponseUrl, is_path};
@@ -24,6 +24,10 @@ pub(super) struct NewReply<'a> {
     /// The command's built-in name.
     pub(super) name: &'static str,
     pub(super) text: &'a str,
+    /// The fields that the command wants kept.
+    pub(super) fields: &'a str,
+    /// Whether Slack's stamp is old.
+    pub(super) is_late: bool,
     pub(super) response_url: ResponseUrl<'a>,
     pub(super) due: Tick,
     /// When its `response_url` expires.
@@ -32,10 +36,26 @@ pub(super) struct NewReply<'a> {
 
 /// A job that is due.
 pub(super) enum Due<'a> {
-    /// Its attempt begins: its reply is posted to this URL, which is a secret.
-    Post { key: Key, job: &'a Job, url: String },
+    /// Its attempt begins: its reply is posted to this URL, which is a secret. It may have been made by a run.
+    Post {
+        key: Key,
+        job: &'a Job,
+        made: Option<&'a [u8]>,
+        url: String,
+    },
     /// It is too late for it.
     Abandoned { key: Key, reason: Abandoned },
+}
+
+/// A job whose command is to be run.
+pub(super) struct DueRun<'a> {
+    pub(super) key: Key,
+    pub(super) job: &'a Job,
+    /// Whether Slack limits its workspace.
+    pub(super) is_limited: bool,
+    /// Its `response_url`, which is a secret, and where in that the path begins.
+    pub(super) url: String,
+    pub(super) path_start: usize,
 }
 
 /// The replies that are pending. Whatever changes a job here is told to the store, if there is one.
@@ -111,6 +131,9 @@ impl PendingReplies {
             origin: index(url.origin),
             path: url.path,
             text,
+            fields: new.fields,
+            is_late: new.is_late,
+            needs_run: self.is_blocking(new.command),
             due: new.due,
             expires_at: new.expires_at,
         };
@@ -126,11 +149,18 @@ impl PendingReplies {
             origin: &self.origins[url.origin],
             path: url.path,
             text,
+            fields: new.fields,
+            is_late: new.is_late,
             attempts: 0,
             due: new.due,
             expires_at: new.expires_at,
         };
         Ok((key, Some(queue.accept(key, &pending, now))))
+    }
+
+    fn is_blocking(&self, command: u8) -> bool {
+        let command = self.commands.get(command);
+        command.is_some_and(Command::is_blocking)
     }
 
     /// Schedules a job that is kept now, and gives for how long it has waited for that, ms. `None`: it was withdrawn
@@ -167,11 +197,15 @@ impl PendingReplies {
         };
         // Whatever a store has read, no job waits for longer than its lifetime.
         let latest = now.after(LIFETIME_MS);
+        let command = self.commands.position(pending.command);
         let job = NewJob {
-            command: self.commands.position(pending.command),
+            command,
             origin: index(origin),
             path: pending.path,
             text: pending.text,
+            fields: pending.fields,
+            is_late: pending.is_late,
+            needs_run: self.is_blocking(command),
             due: pending.due.min(latest),
             expires_at: pending.expires_at.min(latest),
         };
@@ -183,11 +217,17 @@ impl PendingReplies {
     /// The next job that is due.
     pub(super) fn poll_ready(&mut self, now: Tick) -> Option<Due<'_>> {
         let (key, job) = self.jobs.poll_ready(now)?;
-        Some(match job {
-            Ok(job) => {
+        Some(match job.map(|_| ()) {
+            Ok(()) => {
+                let (job, made) = (self.jobs.get(key)?, self.jobs.made(key));
                 let origin = &*self.origins[usize::from(job.origin)];
                 let url = [origin, job.path()].concat();
-                Due::Post { key, job, url }
+                Due::Post {
+                    key,
+                    job,
+                    made,
+                    url,
+                }
             }
             Err(reason) => {
                 if let Some(queue) = &mut self.queue {
@@ -196,6 +236,41 @@ impl PendingReplies {
                 Due::Abandoned { key, reason }
             }
         })
+    }
+
+    /// The next job whose command is to be run, and where its messages go.
+    pub(super) fn poll_run(&mut self) -> Option<DueRun<'_>> {
+        let (key, _) = self.jobs.poll_run()?;
+        let job = self.jobs.get(key)?;
+        let origin = &*self.origins[usize::from(job.origin)];
+        Some(DueRun {
+            key,
+            job,
+            is_limited: self.jobs.is_limited(job),
+            url: [origin, job.path()].concat(),
+            path_start: origin.len(),
+        })
+    }
+
+    /// A run is over. `false`: it was given up before. The store is told of the messages that it has posted, which may all
+    /// have been taken.
+    pub(super) fn end_run(&mut self, key: Key, made: Made, now: Now) -> bool {
+        let uses = made.uses;
+        let is_running = self.jobs.end_run(key, made, now);
+        if let (Some(queue), Some(job)) = (&mut self.queue, self.jobs.get(key))
+            && is_running
+            && uses > 0
+        {
+            queue.note_uses(key, job.tries.attempts, now.tick);
+        }
+        is_running
+    }
+
+    /// A run that is not over in time, or has not begun, is given up; this is posted in place of its reply.
+    pub(super) fn give_up_overdue(&mut self, now: Tick, message: fn() -> Vec<u8>) -> Option<Key> {
+        let key = self.jobs.poll_overdue(now)?;
+        self.jobs.give_up_run(key, message());
+        Some(key)
     }
 
     /// Judges an attempt. `None` if the job is not with a sender: an outcome counts once.
@@ -222,6 +297,7 @@ impl PendingReplies {
                 State::Scheduled => "waiting for its next attempt",
                 State::Ready => "waiting for a sender",
                 State::Held => "waiting because Slack limits its workspace",
+                State::Running => "its command is running",
                 State::Sending => "being sent",
             };
             let (number, attempts) = (key.generation(), job.attempts_begun());
@@ -236,134 +312,4 @@ fn index(position: usize) -> u8 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::app::Bot;
-    use crate::config::Settings;
-
-    fn bot() -> Bot {
-        let mut config = Config::from_settings(&Settings::default(), Vec::new()).unwrap();
-        config.reply_origins = vec![Origin::parse("https://hooks.slack.com").unwrap()];
-        config.max_pending = 1;
-        let mut bot = Bot::new(&config, Tick(0));
-        bot.begin_store(1);
-        bot
-    }
-
-    impl PendingReplies {
-        fn name(&self, job: &Job) -> &'static str {
-            self.commands
-                .get(job.command)
-                .map_or("", |command| command.name)
-        }
-    }
-
-    impl Bot {
-        /// All jobs that are pending, as a store would be told; when they are due is not known here.
-        pub(crate) fn pending_jobs(&self) -> impl Iterator<Item = (Key, PendingJob<'_>)> {
-            self.pending.jobs.iter().map(|(key, job)| {
-                let pending = PendingJob {
-                    command: self.pending.name(job),
-                    origin: &self.pending.origins[usize::from(job.origin)],
-                    path: job.path(),
-                    text: job.text(),
-                    attempts: job.tries.attempts,
-                    due: PENDING.due,
-                    expires_at: job.expires_at,
-                };
-                (key, pending)
-            })
-        }
-    }
-
-    const PENDING: PendingJob<'_> = PendingJob {
-        command: "/torrap",
-        origin: "https://hooks.slack.com",
-        path: "/commands/1",
-        text: "olleh",
-        attempts: 3,
-        due: Tick(7),
-        expires_at: Tick(1000),
-    };
-
-    #[test]
-    fn a_restored_job_is_pending_as_before_and_keeps_its_number() {
-        let mut bot = bot();
-        let key = bot.restore((5 << 32) | 42, &PENDING, Tick(0)).unwrap();
-        assert_eq!(key.generation(), 42);
-        assert!(bot.pending_jobs().eq([(key, PENDING)]));
-        assert!(
-            bot.restore(43, &PENDING, Tick(0)).is_some(),
-            "capacity is for new ones"
-        );
-        bot.handle_timeout(at(7), &mut 100);
-        let delivery = bot.poll_delivery(at(7)).unwrap();
-        assert_eq!(delivery.url, "https://hooks.slack.com/commands/1");
-        assert_eq!(delivery.body, br#"{"text": "hello"}"#);
-        let (_, in_flight) = bot.pending_jobs().next().unwrap();
-        assert_eq!(in_flight.attempts, 3, "its outcome is not known");
-        assert_eq!(bot.sending(), 1);
-    }
-
-    #[test]
-    fn a_reply_that_the_settings_no_longer_allow_is_not_pending() {
-        let mut bot = bot();
-        for (origin, path) in [("https://example.com", "/1"), (PENDING.origin, "/\r\n")] {
-            assert_eq!(
-                bot.restore(
-                    1,
-                    &PendingJob {
-                        origin,
-                        path,
-                        ..PENDING
-                    },
-                    Tick(0)
-                ),
-                None
-            );
-        }
-        assert_eq!(bot.pending(), 0);
-    }
-
-    /// Another command would do what the person has not asked for.
-    #[test]
-    fn a_job_whose_command_is_gone_tells_the_person() {
-        let mut bot = bot();
-        let pending = PendingJob {
-            command: "/gone",
-            ..PENDING
-        };
-        bot.restore(1, &pending, Tick(0)).unwrap();
-        bot.handle_timeout(at(7), &mut 100);
-        let body = bot.poll_delivery(at(7)).unwrap().body;
-        let body = String::from_utf8(body).unwrap();
-        assert!(
-            body.starts_with(r#"{"response_type": "ephemeral", "text": "Sorry, I was stopped"#),
-            "{body}"
-        );
-    }
-
-    /// The settings choose `/torrap` alone; the journal holds what an earlier process was to answer.
-    #[test]
-    fn a_command_that_is_not_chosen_any_more_is_answered_as_itself() {
-        let mut bot = bot();
-        let pending = PendingJob {
-            command: "/shout",
-            ..PENDING
-        };
-        let key = bot.restore(1, &pending, Tick(0)).unwrap();
-        assert!(bot.pending_jobs().eq([(key, pending)]));
-        bot.handle_timeout(at(7), &mut 100);
-        assert_eq!(
-            bot.poll_delivery(at(7)).unwrap().body,
-            br#"{"response_type": "in_channel", "text": "OLLEH"}"#
-        );
-    }
-
-    fn at(ms: u64) -> Now {
-        Now {
-            tick: Tick(ms),
-            unix: crate::time::UnixTime(ms),
-        }
-    }
-}
+mod tests;

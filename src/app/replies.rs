@@ -1,8 +1,10 @@
 //! The messages that people see: replies, acknowledgements, and what is said in place of either.
 
+use std::sync::Arc;
+
 use log::debug;
 
-use crate::commands::Commands;
+use crate::commands::{Acknowledgement, Chosen, Command, Request, Run};
 use crate::config::Config;
 use crate::http::{Response, Status};
 use crate::jobs::{Job, Outcome};
@@ -42,32 +44,49 @@ pub struct Report {
 
 /// Makes replies.
 pub(super) struct Composer {
-    commands: Commands,
     /// Whether the replies of all commands are for the whole channel.
     in_channel: bool,
+    /// The commands, and their names in the settings.
+    commands: Chosen,
+    /// The texts that acknowledge commands, by their positions, as JSON.
+    acknowledgements: Vec<Option<Arc<[u8]>>>,
     /// A buffer for the text of a reply.
     text: String,
 }
 
 impl Composer {
     pub(super) fn new(config: &Config) -> Self {
+        let text = |command: &Command| match command.acknowledgement {
+            Acknowledgement::Text(text) => Some(ephemeral_json(text).into()),
+            Acknowledgement::Default | Acknowledgement::Typed => None,
+        };
         Self {
-            commands: config.commands.all().clone(),
             in_channel: config.in_channel,
+            commands: config.commands.clone(),
+            acknowledgements: config.commands.all().iter().map(text).collect(),
             text: String::new(),
         }
     }
 
-    /// The JSON message that answers a job.
-    pub(super) fn compose(&mut self, job: &Job) -> Vec<u8> {
+    /// The JSON message that answers a job; `made` is the reply that a run has made.
+    pub(super) fn compose(&mut self, job: &Job, made: Option<&[u8]>) -> Vec<u8> {
         self.text.clear();
-        let visibility = match self.commands.get(job.command) {
-            Some(command) if !job.is_apology => {
-                (command.run)(job.text(), &mut self.text);
-                command.visibility_of_replies(self.in_channel)
-            }
-            Some(_) => self.say(APOLOGY),
+        if let (Some(made), false) = (made, job.is_apology) {
+            debug!("sending reply: {}", String::from_utf8_lossy(made));
+            return made.to_vec();
+        }
+        let command = self.commands.all().get(job.command).copied();
+        let visibility = match command.map(|command| command.run) {
             None => self.say(GONE),
+            Some(_) if job.is_apology => self.say(APOLOGY),
+            Some(Run::Inline(run)) => {
+                let request = Request::new(name(&self.commands, job.command), job.text());
+                let request = request.with_fields(job.fields()).with_path(job.path());
+                let request = if job.is_late { request.late() } else { request };
+                run(&request, &mut self.text);
+                self.visibility(job.command)
+            }
+            Some(Run::Blocking(_)) => unreachable!("its run has made its reply"),
         };
         debug!("sending reply: {}", self.text);
         let mut body = Vec::with_capacity(self.text.len() + 16);
@@ -82,15 +101,49 @@ impl Composer {
         Visibility::Ephemeral
     }
 
+    /// What is at a position.
+    pub(super) fn command(&self, position: u8) -> Option<&Command> {
+        self.commands.all().get(position)
+    }
+
+    /// Who sees what a command replies, if that does not say otherwise.
+    pub(super) fn visibility(&self, position: u8) -> Visibility {
+        let command = self.command(position);
+        let visibility = command.map(|command| command.visibility_of_replies(self.in_channel));
+        visibility.unwrap_or_default()
+    }
+
+    /// The name of a command in the settings; its own if it is not chosen any more.
+    pub(super) fn name(&self, position: u8) -> &str {
+        name(&self.commands, position)
+    }
+
     /// The acknowledgement of a command.
     pub(super) fn acknowledgement(&self, position: u8) -> Response {
-        let command = self.commands.get(position);
-        let visibility = command.map(|command| command.visibility_of_replies(self.in_channel));
-        match visibility.unwrap_or_default().acknowledgement() {
+        let acknowledgement = self
+            .command(position)
+            .map(|command| command.acknowledgement);
+        let visibility = match acknowledgement.unwrap_or_default() {
+            Acknowledgement::Default => self.visibility(position),
+            Acknowledgement::Typed => Visibility::InChannel,
+            Acknowledgement::Text(_) => {
+                let text = self.acknowledgements[usize::from(position)].clone();
+                return text.map_or(Response::empty(Status::Ok), Response::shared_json);
+            }
+        };
+        match visibility.acknowledgement() {
             "" => Response::empty(Status::Ok),
             json => Response::json(json.as_bytes()),
         }
     }
+}
+
+fn name(commands: &Chosen, position: u8) -> &str {
+    if let Some(choice) = commands.iter().find(|choice| choice.position == position) {
+        return &choice.name;
+    }
+    let command = commands.all().get(position);
+    command.map_or("", |command| command.name)
 }
 
 /// The response to a command that cannot be accepted now.
@@ -106,11 +159,15 @@ pub(super) fn too_late() -> Response {
 
 /// A message that only the person who typed the command sees, in the acknowledgement itself.
 pub(super) fn ephemeral(text: &str) -> Response {
+    Response::json(ephemeral_json(text))
+}
+
+fn ephemeral_json(text: &str) -> Vec<u8> {
     let mut json = Vec::new();
     Message {
         visibility: Visibility::Ephemeral,
         text,
     }
     .append_json(&mut json);
-    Response::json(json)
+    json
 }

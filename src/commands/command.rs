@@ -1,9 +1,47 @@
 //! What a command is.
 
+use std::fmt;
+
+use super::{Failure, Field, Messages, Rehearsal, Reply, Request};
 use crate::slack::message::Visibility;
 
-/// A slash command: what a row of the table says about it.
+/// A slash command.
+///
+/// ```
+/// use torrap::commands::{Command, Failure, Field, Messages, Reply, Request};
+/// use torrap::slack::markup;
+/// use torrap::slack::message::Visibility;
+///
+/// const GREET: Command = Command::inline("/greet", greet)
+///     .description("Greet a person")
+///     .hint("[name]")
+///     .usage("Try `/greet Ada`.")
+///     .visibility(Visibility::InChannel);
+///
+/// fn greet(request: &Request<'_>, reply: &mut String) {
+///     reply.push_str("Hello ");
+///     markup::encode_into(&markup::decode(request.text()), reply);
+/// }
+///
+/// const COUNT: Command = Command::blocking("/count", &count)
+///     .description("Count the lines of a page")
+///     .hint("[address]")
+///     .usage("Try `/count https://example.com`.")
+///     .keeps(&[Field::UserId]);
+///
+/// fn count(request: &Request<'_>, messages: &mut Messages<'_>) -> Result<Reply, Failure> {
+///     messages.send("I am looking at it.")?;
+///     let lines = std::fs::read_to_string("/etc/hosts")?.lines().count();
+///     Ok(format!("<@{}>: {lines} lines", request.user_id()).into())
+/// }
+///
+/// let said = GREET.rehearse(&Request::new("/greet", "Ada"));
+/// assert_eq!(said.messages, [r#"{"response_type": "in_channel", "text": "Hello Ada"}"#]);
+/// let said = COUNT.rehearse(&Request::new("/count", "").with(Field::UserId, "U1"));
+/// assert!(said.messages[1].starts_with(r#"{"text": "<@U1>: "#));
+/// ```
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Command {
     /// As people type it, slash included.
     pub name: &'static str,
@@ -15,12 +53,136 @@ pub struct Command {
     pub usage: &'static str,
     /// Who sees its replies, unless the settings show all of them to everyone in the conversation.
     pub visibility: Visibility,
-    /// Takes the invocation's text as Slack delivered it and appends the reply's, both in Slack's
-    /// markup.
-    pub run: fn(&str, &mut String),
+    /// What Slack shows at once.
+    pub acknowledgement: Acknowledgement,
+    /// The fields that it wants kept until it runs.
+    pub fields: &'static [Field],
+    /// What it does.
+    pub run: Run,
+}
+
+/// Appends the reply, in Slack's markup.
+pub type InlineFn = fn(&Request<'_>, &mut String);
+
+/// Makes the reply, and may post up to four messages before it.
+pub type BlockingFn =
+    dyn Fn(&Request<'_>, &mut Messages<'_>) -> Result<Reply, Failure> + Sync + 'static;
+
+/// What a command does, and where.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub enum Run {
+    /// Makes the reply on the loop's thread, when the thinking time is over. The loop does nothing else meanwhile: it is for
+    /// what takes microseconds, and waits for nothing.
+    Inline(InlineFn),
+    /// Makes the reply on a thread of the pool that posts replies, and may take its time: it may call other systems. The loop
+    /// and other replies go on.
+    ///
+    /// It is run **at least once**: once in a process, whatever becomes of the posting of its reply; but with a journal a
+    /// process that starts after a crash or a stop runs again what was not answered. [`Request::id`] is the same then.
+    ///
+    /// A panic or an error becomes a message to the person and a line in the log. A run that is not over half a minute before
+    /// Slack's thirty are is given up: the person is told so, and its thread stays taken for as long as it hangs.
+    Blocking(&'static BlockingFn),
+}
+
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Inline(_) => "Inline",
+            Self::Blocking(_) => "Blocking",
+        })
+    }
+}
+
+/// What Slack shows the moment a command is acknowledged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Acknowledgement {
+    /// Nothing; but what was typed, and by whom, if the replies are for everyone in the conversation.
+    #[default]
+    Default,
+    /// What was typed, and by whom, to everyone in the conversation.
+    Typed,
+    /// A text to the person alone, in Slack's markup.
+    Text(&'static str),
 }
 
 impl Command {
+    /// A command that makes its reply at once: see [`Run::Inline`].
+    #[must_use]
+    pub const fn inline(name: &'static str, run: InlineFn) -> Self {
+        Self::new(name, Run::Inline(run))
+    }
+
+    /// A command that takes its time: see [`Run::Blocking`].
+    #[must_use]
+    pub const fn blocking(name: &'static str, run: &'static BlockingFn) -> Self {
+        Self::new(name, Run::Blocking(run))
+    }
+
+    const fn new(name: &'static str, run: Run) -> Self {
+        Self {
+            name,
+            description: name,
+            hint: "[text]",
+            usage: name,
+            visibility: Visibility::Default,
+            acknowledgement: Acknowledgement::Default,
+            fields: &[],
+            run,
+        }
+    }
+
+    /// The same with what Slack shows while a person types: at most 2,000 characters.
+    #[must_use]
+    pub const fn description(mut self, description: &'static str) -> Self {
+        self.description = description;
+        self
+    }
+
+    /// The same with what may stand behind the name: at most 1,000 characters.
+    #[must_use]
+    pub const fn hint(mut self, hint: &'static str) -> Self {
+        self.hint = hint;
+        self
+    }
+
+    /// The same with the answer to a person who asks how to use it. It has the command's name in it, in place of which people
+    /// read the name that the settings give it.
+    #[must_use]
+    pub const fn usage(mut self, usage: &'static str) -> Self {
+        self.usage = usage;
+        self
+    }
+
+    /// The same with replies that are seen by these.
+    #[must_use]
+    pub const fn visibility(mut self, visibility: Visibility) -> Self {
+        self.visibility = visibility;
+        self
+    }
+
+    /// The same with what Slack shows at once.
+    #[must_use]
+    pub const fn acknowledgement(mut self, acknowledgement: Acknowledgement) -> Self {
+        self.acknowledgement = acknowledgement;
+        self
+    }
+
+    /// The same with fields that are kept until it runs, for [`Request`] to have; each takes memory for every pending reply.
+    #[must_use]
+    pub const fn keeps(mut self, fields: &'static [Field]) -> Self {
+        self.fields = fields;
+        self
+    }
+
+    /// Whether it runs on a thread of the pool.
+    #[must_use]
+    pub const fn is_blocking(&self) -> bool {
+        matches!(self.run, Run::Blocking(_))
+    }
+
     /// Who sees a reply. `in_channel` is what the settings say for all of them.
     #[must_use]
     pub const fn visibility_of_replies(&self, in_channel: bool) -> Visibility {
@@ -29,5 +191,11 @@ impl Command {
         } else {
             self.visibility
         }
+    }
+
+    /// Runs it without Slack, for tests: what would be posted.
+    #[must_use]
+    pub fn rehearse(&self, request: &Request<'_>) -> Rehearsal {
+        Rehearsal::of(self, request)
     }
 }

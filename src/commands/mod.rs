@@ -3,13 +3,23 @@
 mod chosen;
 mod command;
 mod list;
+mod messages;
+mod reply;
+mod request;
 mod reverse;
+pub(crate) mod run;
 mod shout;
 
 pub use chosen::{Choice, ChoiceError, ChoiceFault, Chosen};
-pub use command::Command;
+pub use command::{Acknowledgement, BlockingFn, Command, InlineFn, Run};
 pub use list::{Commands, Fault, ListError};
+pub(crate) use messages::Outlet;
+pub use messages::{Messages, SendError};
+pub use reply::{Failure, Reply, Unusable};
+pub(crate) use request::LATE_MS;
+pub use request::{Field, Request};
 pub use reverse::REVERSE;
+pub use run::{Rehearsal, RunEnd};
 pub use shout::SHOUT;
 
 /// Whether an invocation's text asks for the usage: blank, or `help` in any case.

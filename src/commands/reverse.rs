@@ -2,20 +2,21 @@
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::command::Command;
+use super::{Command, Request};
 use crate::slack::markup::{self, Unit};
-use crate::slack::message::Visibility;
 
 /// `/torrap`: the text backwards.
-pub const REVERSE: Command = Command {
-    name: "/torrap",
-    description: "Say some text backwards",
-    hint: "[text]",
-    usage: "Give me some text and I'll say it backwards. Try `/torrap sdrawkcab si siht`: \
-            a moment later I answer `this is backwards`.",
-    visibility: Visibility::Default,
-    run: reverse,
-};
+pub const REVERSE: Command = Command::inline("/torrap", run)
+    .description("Say some text backwards")
+    .hint("[text]")
+    .usage(
+        "Give me some text and I'll say it backwards. Try `/torrap sdrawkcab si siht`: \
+         a moment later I answer `this is backwards`.",
+    );
+
+fn run(request: &Request<'_>, out: &mut String) {
+    reverse(request.text(), out);
+}
 
 /// Appends `text` reversed. Names of emoji and Slack's own tokens stay whole, and pings become plain text: a
 /// reversed text must not alert a channel.

@@ -1,24 +1,23 @@
 //! `/shout`: the text in capitals, for all to see.
 
-use super::command::Command;
+use super::{Command, Request};
 use crate::slack::markup::{self, Unit};
 use crate::slack::message::Visibility;
 
 /// `/shout`: the text in capitals, for all to see.
-pub const SHOUT: Command = Command {
-    name: "/shout",
-    description: "Say some text in capitals, to the whole channel",
-    hint: "[text]",
-    usage: "Give me some text and I'll say it in capitals, for all to see. Try `/shout hello`: \
-            a moment later I answer `HELLO`.",
-    visibility: Visibility::InChannel,
-    run: shout,
-};
+pub const SHOUT: Command = Command::inline("/shout", shout)
+    .description("Say some text in capitals, to the whole channel")
+    .hint("[text]")
+    .usage(
+        "Give me some text and I'll say it in capitals, for all to see. Try `/shout hello`: \
+         a moment later I answer `HELLO`.",
+    )
+    .visibility(Visibility::InChannel);
 
-/// Appends `text` in capitals. Names of emoji and Slack's own tokens stay whole; mentions and pings become
+/// Appends the text in capitals. Names of emoji and Slack's own tokens stay whole; mentions and pings become
 /// plain text, since all see the reply and it does not say who asked for it.
-fn shout(text: &str, out: &mut String) {
-    for unit in markup::units(text) {
+fn shout(request: &Request<'_>, out: &mut String) {
+    for unit in markup::units(request.text()) {
         match unit {
             Unit::Text(run) => markup::encode_into(&markup::decode(run).to_uppercase(), out),
             Unit::Emoji(name) => out.push_str(name),
@@ -51,7 +50,7 @@ mod tests {
             ),
         ] {
             let mut out = String::new();
-            shout(text, &mut out);
+            shout(&Request::new("/shout", text), &mut out);
             assert_eq!(out, expected);
         }
     }

@@ -71,6 +71,7 @@ impl<P: Platform> AdminState<'_, P> {
     fn figures<'a>(&self, store: Option<&'a store::StoreState>) -> Standing<'a> {
         let counts = self.public.counts();
         let (sender_threads, sender_threads_max) = self.senders.threads();
+        let (runs_outstanding, runs_max) = self.senders.runs();
         Standing {
             started_at: self.started_at,
             connections_open: self.public.sessions.len(),
@@ -81,6 +82,8 @@ impl<P: Platform> AdminState<'_, P> {
             accept_pauses: counts.pauses,
             sender_threads,
             sender_threads_max,
+            runs_outstanding,
+            runs_max,
             deliveries_outstanding: self.senders.outstanding(),
             journal: store.map(|store| &store.counters),
             commit_age_ms: store.map_or(0, |store| store.commit_age_ms),

@@ -21,7 +21,7 @@ pub(crate) use self::admin::CONNECTIONS_MAX as ADMIN_CONNECTIONS_MAX;
 use self::drain::{Drain, Left};
 use self::platform::{Platform, Polled, Senders, Stop};
 use self::watermark::Watermark;
-use crate::app::Bot;
+use crate::app::{Bot, Done};
 use crate::config::Config;
 use crate::endpoint::socket::{Listener, Socket};
 use crate::endpoint::source::Role;
@@ -160,8 +160,10 @@ impl<P: Platform> Engine<P> {
     }
 
     fn has_work(&self) -> bool {
+        let has_delivery = self.bot.has_delivery() && self.senders.room() > 0;
+        let has_run = self.bot.has_run() && self.senders.run_room() > 0;
         self.public.has_work()
-            || (self.bot.has_delivery() && self.senders.room() > 0 && !self.drain.leaves_pending())
+            || ((has_delivery || has_run) && !self.drain.leaves_pending())
             || self.admin.as_ref().is_some_and(Endpoint::has_work)
     }
 
@@ -253,9 +255,15 @@ impl<P: Platform> Engine<P> {
 
     /// Takes in the senders' reports.
     fn collect(&mut self, now: Now) {
-        while let Some(report) = self.senders.poll_report(now.tick) {
+        while let Some(done) = self.senders.poll_report(now.tick) {
             // A fresh clock reading: the attempt may have ended after this turn began, and a backoff counts from its end.
-            self.bot.handle_outcome(&report, self.platform.now());
+            let now = self.platform.now();
+            match done {
+                Done::Posted(report) | Done::NotRun(report) => {
+                    self.bot.handle_outcome(&report, now);
+                }
+                Done::Ran(report) => self.bot.handle_run(report, now),
+            }
         }
     }
 
@@ -284,14 +292,19 @@ impl<P: Platform> Engine<P> {
         self.public.accept(&mut Turn { now, service });
     }
 
-    /// Hands due replies to the senders, as many as they have room for; during a stop with a store, none.
+    /// Hands due replies and blocking commands to the senders, as many as they have room for; during a stop with a store,
+    /// none.
     fn dispatch(&mut self, now: Now) {
-        let room = match self.drain.leaves_pending() {
-            true => 0,
-            false => self.senders.room().min(DISPATCHES_PER_TURN),
+        let (room, run_room) = match self.drain.leaves_pending() {
+            true => (0, 0),
+            false => (self.senders.room(), self.senders.run_room()),
         };
+        let room = room.min(DISPATCHES_PER_TURN);
         for delivery in iter::from_fn(|| self.bot.poll_delivery(now)).take(room) {
             self.senders.enqueue(delivery);
+        }
+        for run in iter::from_fn(|| self.bot.poll_run(now)).take(run_room) {
+            self.senders.enqueue_run(run);
         }
         // Replies that were too late are settled above: the store is told before the loop sleeps.
         self.submit(now);

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::app::{Delivery, Report};
+use crate::app::{CommandRun, Delivery, Done};
 use crate::endpoint::socket::{Listener, Readiness};
 use crate::endpoint::source::Source;
 use crate::store::Store;
@@ -61,7 +61,7 @@ pub(crate) enum Stop {
     AtOnce,
 }
 
-/// What posts replies, each once. None of its calls waits.
+/// What posts replies, each once, and runs blocking commands. None of its calls waits.
 pub(crate) trait Senders {
     /// How many more deliveries it takes.
     fn room(&self) -> usize;
@@ -69,11 +69,17 @@ pub(crate) trait Senders {
     /// Takes a delivery of this turn.
     fn enqueue(&mut self, delivery: Delivery);
 
-    /// Hands over the deliveries of this turn.
+    /// How many more blocking commands it takes: no more than run at the same time.
+    fn run_room(&self) -> usize;
+
+    /// Takes a blocking command of this turn.
+    fn enqueue_run(&mut self, run: CommandRun);
+
+    /// Hands over the deliveries and the commands of this turn.
     fn submit(&mut self, now: Tick);
 
-    /// The outcome of one of them, until `None`.
-    fn poll_report(&mut self, now: Tick) -> Option<Report>;
+    /// What came of one of them, until `None`.
+    fn poll_report(&mut self, now: Tick) -> Option<Done>;
 
     /// When [`Self::submit`] must be called next, with or without deliveries.
     fn poll_timeout(&self) -> Option<Tick>;
@@ -83,6 +89,9 @@ pub(crate) trait Senders {
 
     /// How many threads there are, and how many there may be.
     fn threads(&self) -> (usize, usize);
+
+    /// How many blocking commands run, and how many may.
+    fn runs(&self) -> (usize, usize);
 
     /// Interrupts the attempts under way.
     fn stop(&mut self);

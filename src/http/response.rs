@@ -1,6 +1,7 @@
 //! What torrap answers: a status, a few fields, at most one short content.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 macro_rules! statuses {
     ($($(#[$doc:meta])* $name:ident = $code:literal $reason:literal,)*) => {
@@ -64,6 +65,8 @@ pub enum Content {
     Empty,
     /// `application/json`.
     Json(Cow<'static, [u8]>),
+    /// The same, made once for all responses that have it.
+    SharedJson(Arc<[u8]>),
     /// Plain text in the format of Prometheus.
     Text(Vec<u8>),
 }
@@ -107,6 +110,15 @@ impl Response {
             challenge: None,
             hold: None,
             is_authenticated: false,
+        }
+    }
+
+    /// A 200 with JSON that was made before.
+    #[must_use]
+    pub fn shared_json(content: Arc<[u8]>) -> Self {
+        Self {
+            content: Content::SharedJson(content),
+            ..Self::empty(Status::Ok)
         }
     }
 

@@ -107,6 +107,7 @@ impl Staging {
         let (media_type, content) = match &response.content {
             Content::Empty => return out.extend_from_slice(b"\r\nContent-Length: 0\r\n\r\n"),
             Content::Json(content) => ("application/json", &**content),
+            Content::SharedJson(content) => ("application/json", &**content),
             Content::Text(content) => ("text/plain; version=0.0.4; charset=utf-8", &**content),
         };
         out.extend_from_slice(b"\r\nContent-Type: ");

@@ -11,23 +11,31 @@
 //!       └─────────────── backoff ────────────────┘
 //! ```
 //!
+//! The job of a command that has to run first goes from Scheduled to Ready and Running, and, when its reply is made, to
+//! Ready again.
+//!
 //! The table knows of no thread and no clock. A job stays in it while a sender has it, so that a
 //! sender that dies loses nothing.
 
 mod ages;
 pub mod answer;
+mod job;
 mod outcomes;
 mod pacing;
 mod payload;
 mod restored;
 mod retry;
+mod runs;
 
 use std::collections::VecDeque;
 
 use self::ages::Ages;
-use self::pacing::{Next, Pacing, Workspace};
+pub use self::job::{Job, NewJob, State};
+use self::pacing::{Next, Pacing};
 use self::payload::Payload;
 pub use self::retry::{ATTEMPTS_MAX, Abandoned, LIFETIME_MS, Outcome, Tries, Verdict};
+use self::runs::Runs;
+pub use self::runs::{Made, RUN_MARGIN_MS};
 
 use crate::slab::{Key, Slab};
 use crate::time::Tick;
@@ -50,99 +58,15 @@ const HELD_PER_POLL_MAX: usize = 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
-/// Where a job stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// Accepted, and not kept by the store yet: it must not be answered before.
-    Unkept,
-    /// In the wheel, until it is due for the first time or again.
-    Scheduled,
-    /// Due, and waiting for a sender.
-    Ready,
-    /// Due, and waiting for its turn since its workspace is limited.
-    Held,
-    /// With a sender.
-    Sending,
-}
-
-/// A pending reply.
-#[derive(Debug)]
-pub struct Job {
-    payload: Payload,
-    /// Which of the commands.
-    pub command: u8,
-    /// Which of the allowed origins.
-    pub origin: u8,
-    /// Attempts whose outcome is known.
-    pub tries: Tries,
-    /// Whether an apology is posted in the place of its reply, which was refused.
-    pub is_apology: bool,
-    /// Where it stands.
-    pub state: State,
-    /// When the `response_url` stops serving. It never changes: the ages count on that.
-    pub expires_at: Tick,
-}
-
-const _: () = assert!(
-    size_of::<Job>() == 128,
-    "with its slot and its timer 168 bytes"
-);
-
-/// What is needed to make a job.
-#[derive(Clone, Copy, Debug)]
-pub struct NewJob<'a> {
-    /// Which of the commands makes the reply.
-    pub command: u8,
-    /// Which of the allowed origins the reply goes to.
-    pub origin: u8,
-    /// Path and query of the `response_url`: a secret.
-    pub path: &'a str,
-    /// The text as Slack delivered it.
-    pub text: &'a str,
-    /// When the thinking is over.
-    pub due: Tick,
-    /// When the `response_url` stops serving.
-    pub expires_at: Tick,
-}
-
-impl Job {
-    /// Path and query of the `response_url`.
-    #[must_use]
-    pub fn path(&self) -> &str {
-        self.payload.path()
-    }
-
-    /// The text as Slack delivered it.
-    #[must_use]
-    pub fn text(&self) -> &str {
-        self.payload.text()
-    }
-
-    /// Attempts that may have reached the receiver, with the one that is being made.
-    #[must_use]
-    pub fn attempts_begun(&self) -> u8 {
-        self.tries.attempts + u8::from(self.state == State::Sending)
-    }
-
-    fn workspace(&self) -> Workspace {
-        Workspace::of(self.origin, self.path())
-    }
-
-    /// Milliseconds since Slack stamped the command, from when its `response_url` expires.
-    #[must_use]
-    pub const fn age_ms(&self, now: Tick) -> u64 {
-        now.after(LIFETIME_MS).millis_since(self.expires_at)
-    }
-}
-
 /// All pending jobs.
 pub struct Jobs {
     table: Slab<Job>,
     wheel: TimingWheel<Key>,
     ready: VecDeque<Key>,
     pacing: Pacing,
+    runs: Runs,
     capacity: usize,
-    /// Bytes of all payloads together.
+    /// Bytes of all payloads and of all replies that were made, together.
     payload_bytes: usize,
     /// How many are with a sender.
     sending: usize,
@@ -158,6 +82,7 @@ impl Jobs {
             wheel: TimingWheel::new(now),
             ready: VecDeque::new(),
             pacing: Pacing::default(),
+            runs: Runs::default(),
             capacity,
             payload_bytes: 0,
             sending: 0,
@@ -192,7 +117,7 @@ impl Jobs {
     /// # Errors
     /// [`Full`] when as many jobs are pending as are allowed.
     pub fn accept(&mut self, new: NewJob<'_>) -> Result<Key, Full> {
-        let bytes = self.payload_bytes + new.path.len() + new.text.len();
+        let bytes = self.payload_bytes + new.path.len() + new.text.len() + new.fields.len();
         // The timer of a withdrawn job stays until it is due: it must not make the wheel grow without bound.
         if self.table.len().max(self.wheel.len()) >= self.capacity
             || bytes > self.capacity.saturating_mul(PAYLOAD_BYTES_MEAN_MAX)
@@ -204,8 +129,8 @@ impl Jobs {
 
     /// `None` if its path is longer than any path.
     fn insert(&mut self, new: NewJob<'_>) -> Option<Key> {
-        let payload = Payload::new(new.path, new.text)?;
-        self.payload_bytes += new.path.len() + new.text.len();
+        let payload = Payload::new(new.path, new.text, new.fields)?;
+        self.payload_bytes += payload.len();
         self.ages.add(new.expires_at);
         let key = self.table.insert(Job {
             payload,
@@ -213,6 +138,8 @@ impl Jobs {
             origin: new.origin,
             tries: Tries::default(),
             is_apology: false,
+            is_late: new.is_late,
+            needs_run: new.needs_run,
             state: State::Unkept,
             expires_at: new.expires_at,
         });
@@ -236,12 +163,16 @@ impl Jobs {
             wheel,
             ready,
             pacing,
+            runs,
             ..
         } = self;
         while let Some(key) = wheel.expire(now, budget) {
             if let Some(job) = table.get_mut(key) {
                 job.state = State::Ready;
-                ready.push_back(key);
+                match job.needs_run {
+                    true => runs.wait(key, job.expires_at),
+                    false => ready.push_back(key),
+                }
             }
         }
         if pacing.is_empty() {
@@ -261,7 +192,11 @@ impl Jobs {
     /// When [`Self::handle_timeout`] must be called next; perhaps a little before anything is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Tick> {
-        let timeouts = [self.wheel.next_expiration(), self.pacing.poll_timeout()];
+        let timeouts = [
+            self.wheel.next_expiration(),
+            self.pacing.poll_timeout(),
+            self.runs.poll_timeout(),
+        ];
         timeouts.into_iter().flatten().min()
     }
 
@@ -362,7 +297,8 @@ impl Jobs {
 
     fn remove(&mut self, key: Key) {
         if let Some(job) = self.table.remove(key) {
-            self.payload_bytes -= job.payload.len();
+            let made = self.runs.forget(key, job.expires_at);
+            self.payload_bytes -= job.payload.len() + made;
             self.ages.remove(job.expires_at);
         }
     }

@@ -7,12 +7,14 @@ use crate::slab::Key;
 use crate::time::{Now, Tick};
 
 impl Jobs {
-    /// Judges an attempt. `None` if the job is not with a sender: an outcome counts once.
+    /// Judges an attempt. `None` if the job is not with a sender: an outcome counts once. That of a run which found no
+    /// thread is [`Outcome::Unsent`].
     pub fn handle_outcome(&mut self, key: Key, outcome: &Outcome, now: Now) -> Option<Verdict> {
-        let job = self
-            .table
-            .get_mut(key)
-            .filter(|job| job.state == State::Sending)?;
+        let job = self.table.get_mut(key).filter(|job| match job.state {
+            State::Sending => true,
+            State::Running => *outcome == Outcome::Unsent,
+            _ => false,
+        })?;
         self.sending -= 1;
         job.tries.count(outcome);
         let case = Case {
@@ -22,6 +24,9 @@ impl Jobs {
             seed: key.to_u64(),
         };
         let mut verdict = retry::judge(outcome, &case, now);
+        if job.needs_run {
+            self.runs.postpone(key, job.expires_at);
+        }
         // Known before the pace is: it looks at the oldest job that is held.
         job.state = State::Held;
         let paced = self.pace(key, outcome, now);
@@ -35,7 +40,7 @@ impl Jobs {
     }
 
     /// Tells the job's workspace, if it is paced or is to be. Gives when its next job may go if it was limited.
-    fn pace(&mut self, key: Key, outcome: &Outcome, now: Now) -> Option<Tick> {
+    pub(super) fn pace(&mut self, key: Key, outcome: &Outcome, now: Now) -> Option<Tick> {
         let sign = match outcome {
             Outcome::Limited { .. } => Sign::Limited {
                 asked_ms: outcome.asked_ms(now.unix),

@@ -147,6 +147,12 @@ impl Pacing {
         !self.due.is_empty()
     }
 
+    /// Whether jobs of this workspace are held.
+    pub(super) fn is_paced(&self, workspace: Workspace) -> bool {
+        let pace = self.workspaces.get(&workspace);
+        pace.is_some_and(|pace| pace.spacing_ms > 0)
+    }
+
     /// When [`Self::handle_timeout`] must be called next.
     pub(super) fn poll_timeout(&self) -> Option<Tick> {
         self.timers.first().map(|(at, _)| *at)

@@ -16,6 +16,9 @@ fn new_job(due: u64) -> NewJob<'static> {
         origin: 0,
         path: "/commands/é",
         text: "text 👍",
+        fields: "",
+        is_late: false,
+        needs_run: false,
         due: Tick(due),
         expires_at: Tick(LIFETIME_MS),
     }

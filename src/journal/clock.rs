@@ -41,6 +41,8 @@ impl JournalClock {
             origin: pending.origin,
             path: pending.path,
             text: pending.text,
+            fields: pending.fields,
+            is_late: pending.is_late,
         }
     }
 
@@ -52,6 +54,8 @@ impl JournalClock {
             origin: entry.origin,
             path: entry.path,
             text: entry.text,
+            fields: entry.fields,
+            is_late: entry.is_late,
             attempts: entry.attempts,
             due: self.tick.not_before(wait(entry.due)),
             expires_at: self.tick.after(wait(entry.expires)),

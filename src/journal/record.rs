@@ -25,8 +25,11 @@ const ENTRY_TIMES_BYTES: usize = 2 * 8 + 1;
 /// The lengths: of origin, path and text; in format 1, of command, origin and path.
 const ENTRY_LENGTHS_BYTES: usize = 2 + 2 + 4;
 const ENTRY_LENGTHS_BYTES_1: usize = 3 * 2;
-/// The tag of the command's built-in name.
+/// The tags: of the command's built-in name, of the fields that the command wants kept, and of what says that the command
+/// came late.
 const COMMAND: u8 = 1;
+const FIELDS: u8 = 3;
+const LATE: u8 = 4;
 
 /// What the other kinds have for a payload.
 const FAILED_BYTES: usize = 1 + 8;
@@ -56,6 +59,10 @@ pub struct Entry<'a> {
     pub path: &'a str,
     /// The text as Slack delivered it.
     pub text: &'a str,
+    /// The fields that its command wants kept.
+    pub fields: &'a str,
+    /// Whether Slack's stamp was old when the command came.
+    pub is_late: bool,
 }
 
 /// What a record says.
@@ -168,7 +175,7 @@ impl<'a> Entry<'a> {
     pub(super) fn checksum(&self) -> u32 {
         let mut hasher = crc32fast::Hasher::new();
         hasher.update(&self.expires.0.to_le_bytes());
-        for text in [self.command, self.origin, self.path, self.text] {
+        for text in [self.command, self.origin, self.path, self.text, self.fields] {
             hasher.update(text.as_bytes());
             hasher.update(&[0xff]); // no text has it
         }
@@ -187,9 +194,18 @@ impl<'a> Entry<'a> {
         for text in [self.origin, self.path, self.text] {
             out.extend_from_slice(text.as_bytes());
         }
-        out.push(COMMAND);
-        out.extend_from_slice(&short(self.command).to_le_bytes());
-        out.extend_from_slice(self.command.as_bytes());
+        let mut append_tagged = |tag, text: &str| {
+            out.push(tag);
+            out.extend_from_slice(&short(text).to_le_bytes());
+            out.extend_from_slice(text.as_bytes());
+        };
+        append_tagged(COMMAND, self.command);
+        if !self.fields.is_empty() {
+            append_tagged(FIELDS, self.fields);
+        }
+        if self.is_late {
+            append_tagged(LATE, "");
+        }
     }
 
     fn read(mut reader: Reader<'a>) -> Option<Self> {
@@ -202,8 +218,11 @@ impl<'a> Entry<'a> {
         while !reader.0.is_empty() {
             let (tag, len) = (reader.byte()?, reader.short()?);
             let field = reader.bytes(len)?;
-            if tag == COMMAND {
-                entry.command = std::str::from_utf8(field).ok()?;
+            match tag {
+                COMMAND => entry.command = std::str::from_utf8(field).ok()?,
+                FIELDS => entry.fields = std::str::from_utf8(field).ok()?,
+                LATE => entry.is_late = true,
+                _ => {}
             }
         }
         Some(entry)
@@ -228,6 +247,8 @@ impl<'a> Entry<'a> {
             origin: "",
             path: "",
             text: "",
+            fields: "",
+            is_late: false,
         })
     }
 }

@@ -267,6 +267,8 @@ mod tests {
             origin: "",
             path: "",
             text: "",
+            fields: "",
+            is_late: false,
         };
         let mut bytes = Vec::new();
         let len = Record::Accepted(1, entry).append(&mut bytes);

@@ -4,7 +4,9 @@
 //! text is in Slack's [`markup`] and whose [`response_url`] says where the [`message`] that answers it
 //! goes. How Slack writes and signs what arrives is [`request`].
 
+pub(crate) mod cut;
 mod emoji;
+pub mod fields;
 pub mod form;
 pub mod invocation;
 pub mod markup;

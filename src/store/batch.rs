@@ -17,6 +17,10 @@ pub struct PendingJob<'a> {
     pub path: &'a str,
     /// The text as Slack delivered it.
     pub text: &'a str,
+    /// The fields that its command wants kept.
+    pub fields: &'a str,
+    /// Whether Slack's stamp was old when the command came.
+    pub is_late: bool,
     /// Attempts made whose outcome is known.
     pub attempts: u8,
     /// When its next attempt is due.
@@ -62,15 +66,16 @@ pub struct Batch {
     outcomes: Vec<Outcome>,
 }
 
-/// An accepted job, whose four texts begin at `start`, and how long each of them is.
+/// An accepted job, whose texts begin at `start`, and how long each of them is.
 #[derive(Clone, Copy, Debug)]
 struct Accepted {
     job: Key,
     due: Tick,
     expires_at: Tick,
     start: usize,
-    lengths: [u32; 4],
+    lengths: [u32; 5],
     attempts: u8,
+    is_late: bool,
 }
 
 /// Memory that is kept for the next batch.
@@ -80,7 +85,15 @@ const ENTRIES_KEPT: usize = 4096;
 impl Batch {
     /// Adds a job, which the store knows by its key from now on.
     pub fn accept(&mut self, job: Key, pending: &PendingJob<'_>) {
-        let texts = [pending.command, pending.origin, pending.path, pending.text];
+        let PendingJob {
+            command,
+            origin,
+            path,
+            text,
+            fields,
+            ..
+        } = *pending;
+        let texts = [command, origin, path, text, fields];
         self.accepted.push(Accepted {
             job,
             due: pending.due,
@@ -88,6 +101,7 @@ impl Batch {
             start: self.texts.len(),
             lengths: texts.map(|text| text.len() as u32),
             attempts: pending.attempts,
+            is_late: pending.is_late,
         });
         texts.iter().for_each(|text| self.texts.push_str(text));
     }
@@ -150,7 +164,7 @@ impl Batch {
     pub fn accepted(&self) -> impl ExactSizeIterator<Item = (Key, PendingJob<'_>)> {
         self.accepted.iter().map(|accepted| {
             let mut rest = &self.texts[accepted.start..];
-            let [command, origin, path, text] = accepted.lengths.map(|length| {
+            let [command, origin, path, text, fields] = accepted.lengths.map(|length| {
                 let (text, others) = rest.split_at(length as usize);
                 rest = others;
                 text
@@ -160,6 +174,8 @@ impl Batch {
                 origin,
                 path,
                 text,
+                fields,
+                is_late: accepted.is_late,
                 attempts: accepted.attempts,
                 due: accepted.due,
                 expires_at: accepted.expires_at,
@@ -201,6 +217,8 @@ mod tests {
             origin: "https://hooks.slack.com",
             path: "/commands/é",
             text,
+            fields: if index % 2 == 0 { "" } else { "fields" },
+            is_late: index == 3,
             attempts: index as u8,
             due: Tick(u64::from(index)),
             expires_at: Tick(1000),
@@ -257,7 +275,7 @@ mod tests {
     fn its_size_is_that_of_all_that_it_holds() {
         let mut batch = Batch::default();
         let (key, job) = job(1, "olleh");
-        let texts = [job.command, job.origin, job.path, job.text].concat();
+        let texts = [job.command, job.origin, job.path, job.text, job.fields].concat();
         batch.accept(key, &job);
         let accepted = texts.len() + size_of::<Accepted>();
         assert_eq!(batch.bytes(), accepted);

@@ -1,7 +1,8 @@
-//! A small pool of threads that post replies, each one attempt at a time.
+//! A small pool of threads that post replies, each one attempt at a time, and run blocking commands.
 //!
 //! Whether and when there is another attempt is not decided here. A receiver that hangs delays the threads that wait for
-//! it, and other receivers only when it has all threads.
+//! it, and other receivers only when it has all threads. A command that hangs holds its thread; commands never have all
+//! threads.
 
 mod queue;
 
@@ -15,17 +16,20 @@ use std::time::{Duration, Instant};
 use log::warn;
 use mio::Waker;
 
-use self::queue::{Next, Queue};
-use super::agent::Agents;
-use crate::app::{Delivery, Report};
+use self::queue::{Errand, Next, Queue};
+use super::agent::{Agents, Poster};
+use crate::app::{CommandRun, Delivery, Done, Report, RunReport};
 use crate::engine::platform::Senders;
-use crate::time::Tick;
+use crate::time::{Tick, millis};
 
 /// A thread that has been idle for so long ends.
 const IDLE_MAX: Duration = Duration::from_secs(10);
 
 /// Deliveries taken from the bot for each thread, the one under way included.
 const DELIVERIES_PER_THREAD: usize = 4;
+
+/// Threads that run no command, so that replies are posted whatever the commands do; of few threads, half.
+const POSTING_THREADS_MIN: usize = 8;
 
 /// When a thread could not be started, the next try is made so much later.
 const START_RETRY_MS: u64 = 1_000;
@@ -39,13 +43,17 @@ pub(crate) struct Pool {
     threads_max: usize,
     /// Deliveries without a report yet.
     outstanding: usize,
+    /// Commands without a report yet.
+    runs: usize,
     /// When the deliveries that still wait then need more threads.
     late_at: Option<Tick>,
     warned_at: Option<Tick>,
     /// Deliveries of this turn.
     batch: Vec<Delivery>,
+    /// Commands of this turn, and by when each must be over.
+    run_batch: Vec<(Instant, CommandRun)>,
     /// Reports of this turn.
-    reports: VecDeque<Report>,
+    reports: VecDeque<Done>,
 }
 
 /// What the threads share with the loop.
@@ -68,9 +76,11 @@ impl Pool {
             shared: Arc::new(shared),
             threads_max,
             outstanding: 0,
+            runs: 0,
             late_at: None,
             warned_at: None,
             batch: Vec::new(),
+            run_batch: Vec::new(),
             reports: VecDeque::new(),
         }
     }
@@ -106,6 +116,10 @@ impl Senders for Pool {
         (self.shared.lock().threads, self.threads_max)
     }
 
+    fn runs(&self) -> (usize, usize) {
+        (self.runs, runs_max(self.threads_max))
+    }
+
     fn poll_timeout(&self) -> Option<Tick> {
         self.late_at
     }
@@ -115,14 +129,28 @@ impl Senders for Pool {
         self.batch.push(delivery);
     }
 
+    fn run_room(&self) -> usize {
+        runs_max(self.threads_max).saturating_sub(self.runs)
+    }
+
+    fn enqueue_run(&mut self, run: CommandRun) {
+        self.runs += 1;
+        let time_left = Duration::from_millis(run.time_left_ms);
+        self.run_batch.push((Instant::now() + time_left, run));
+    }
+
     fn submit(&mut self, now: Tick) {
-        if self.batch.is_empty() && self.late_at.is_none() {
+        if self.batch.is_empty() && self.run_batch.is_empty() && self.late_at.is_none() {
             return;
         }
         let mut queue = self.shared.lock();
         queue.extend(self.batch.drain(..), now);
+        let runs = self.run_batch.drain(..);
+        queue
+            .runs
+            .extend(runs.map(|(over_at, run)| (now, over_at, run)));
         self.late_at = queue.scale(now, self.threads_max);
-        let (woken, missing) = queue.wake();
+        let (woken, missing) = queue.wake(self.threads_max);
         drop(queue);
         for thread in woken.iter().rev() {
             thread.unpark();
@@ -141,19 +169,23 @@ impl Senders for Pool {
         );
     }
 
-    fn poll_report(&mut self, _: Tick) -> Option<Report> {
-        if self.reports.is_empty() && self.outstanding > 0 {
+    fn poll_report(&mut self, _: Tick) -> Option<Done> {
+        if self.reports.is_empty() && self.outstanding + self.runs > 0 {
             std::mem::swap(&mut self.reports, &mut self.shared.lock().reports);
         }
-        let report = self.reports.pop_front()?;
-        self.outstanding -= 1;
-        Some(report)
+        let done = self.reports.pop_front()?;
+        match done {
+            Done::Posted(_) => self.outstanding -= 1,
+            Done::Ran(_) | Done::NotRun(_) => self.runs -= 1,
+        }
+        Some(done)
     }
 
     fn stop(&mut self) {
         let mut queue = self.shared.lock();
         queue.closed = true;
         queue.deliveries.clear();
+        queue.runs.clear();
         let idle = std::mem::take(&mut queue.idle);
         let agents = std::mem::take(&mut queue.agents);
         drop(queue);
@@ -172,6 +204,28 @@ impl Drop for Pool {
     }
 }
 
+/// How many commands may run at the same time on so many threads.
+const fn runs_max(threads_max: usize) -> usize {
+    let half = threads_max / 2;
+    let posting = if half < POSTING_THREADS_MIN {
+        half
+    } else {
+        POSTING_THREADS_MIN
+    };
+    threads_max - posting
+}
+
+/// One attempt, whatever the client does.
+fn attempt(poster: &Poster, delivery: &Delivery) -> Report {
+    let attempt = catch_unwind(AssertUnwindSafe(|| poster.attempt(delivery)));
+    attempt.unwrap_or_else(|_| Report {
+        job: delivery.job,
+        outcome: poster.outcome_of_failure(),
+        detail: "the HTTP client panicked".to_owned(),
+        took_ms: 0,
+    })
+}
+
 impl Shared {
     /// A poisoned lock is taken all the same: the queue is consistent between any two statements.
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -186,40 +240,50 @@ impl Shared {
         queue.agents.insert(thread.id(), poster.agent().clone());
         queue.starting -= 1;
         drop(queue);
-        let mut report = None;
-        while let Some(delivery) = self.exchange(&thread, report) {
-            let job = delivery.job;
-            let attempt = catch_unwind(AssertUnwindSafe(|| poster.attempt(&delivery)));
-            report = Some(attempt.unwrap_or_else(|_| Report {
-                job,
-                outcome: poster.outcome_of_failure(),
-                detail: "the HTTP client panicked".to_owned(),
-                took_ms: 0,
-            }));
+        let mut done = None;
+        while let Some(errand) = self.exchange(&thread, done) {
+            done = Some(match errand {
+                Errand::Post(delivery) => Done::Posted(attempt(&poster, &delivery)),
+                Errand::Run(run, over_at) => self.run(run, over_at, &poster),
+            });
         }
+    }
+
+    /// Runs a blocking command. Its messages are posted from here.
+    fn run(&self, mut run: CommandRun, over_at: Instant, poster: &Poster) -> Done {
+        let begun = Instant::now();
+        run.time_left_ms = millis(over_at.saturating_duration_since(begun));
+        let mut post = |delivery: &Delivery| {
+            let may_post = Instant::now() < over_at && !self.lock().closed;
+            may_post.then(|| attempt(poster, delivery))
+        };
+        let report = run.perform(&mut post);
+        Done::Ran(RunReport {
+            took_ms: millis(begun.elapsed()),
+            ..report
+        })
     }
 
     /// Hands in a report and takes the next delivery, after waiting for one if necessary; `None`: the thread ends. Both are
     /// one step under the lock: when the loop sees the report, the thread is either at work again or listed as idle, and
     /// never counted as busy when the loop scales the pool for the next delivery.
-    fn exchange(&self, thread: &Thread, report: Option<Report>) -> Option<Delivery> {
+    fn exchange(&self, thread: &Thread, done: Option<Done>) -> Option<Errand> {
         let mut queue = self.lock();
-        let is_first = report.is_some() && queue.reports.is_empty();
-        queue.reports.extend(report);
+        let is_first = done.is_some_and(|done| queue.report(done));
         let next = queue.next(thread, true);
         drop(queue);
         if is_first {
             self.wake_loop();
         }
         match next {
-            Next::Deliver(delivery) => Some(delivery),
+            Next::Do(errand) => Some(errand),
             Next::Wait => self.wait(thread),
             Next::End => None,
         }
     }
 
-    /// Waits, listed as idle, until there is a delivery, or for as long as a thread may be idle.
-    fn wait(&self, thread: &Thread) -> Option<Delivery> {
+    /// Waits, listed as idle, until there is something to do, or for as long as a thread may be idle.
+    fn wait(&self, thread: &Thread) -> Option<Errand> {
         let until = Instant::now() + IDLE_MAX;
         loop {
             thread::park_timeout(until.saturating_duration_since(Instant::now()));
@@ -227,7 +291,7 @@ impl Shared {
             let mut queue = self.lock();
             queue.forget_idle(thread);
             match queue.next(thread, may_wait) {
-                Next::Deliver(delivery) => return Some(delivery),
+                Next::Do(errand) => return Some(errand),
                 Next::Wait => {}
                 Next::End => return None,
             }

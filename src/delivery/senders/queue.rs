@@ -1,11 +1,13 @@
-//! What the loop and the sender threads share behind one lock: deliveries, reports, and the threads that are idle.
+//! What the loop and the sender threads share behind one lock: deliveries, blocking commands, reports, and the threads that
+//! are idle.
 
 use std::collections::{HashMap, VecDeque};
 use std::thread::{Thread, ThreadId};
+use std::time::Instant;
 
 use ureq::Agent;
 
-use crate::app::{Delivery, Report};
+use crate::app::{CommandRun, Delivery, Done, Report};
 use crate::jobs::Outcome;
 use crate::time::Tick;
 
@@ -19,10 +21,14 @@ const LATE_MS: u64 = 20;
 pub(crate) struct Queue {
     /// Deliveries that wait for a thread, and since when.
     pub(crate) deliveries: VecDeque<(Tick, Delivery)>,
+    /// Blocking commands that wait for a thread, since when, and by when each must be over.
+    pub(crate) runs: VecDeque<(Tick, Instant, CommandRun)>,
     /// Reports that the loop has not taken yet. Only the first of them wakes it.
-    pub(crate) reports: VecDeque<Report>,
-    /// How many threads may be at work now.
+    pub(crate) reports: VecDeque<Done>,
+    /// How many threads may post now; those that run a command are not among them.
     pub(crate) wanted: usize,
+    /// How many threads run a command.
+    pub(crate) running: usize,
     /// How many threads there are, those that are about to start included.
     pub(crate) threads: usize,
     /// How many of them were woken or started and have not asked for a delivery yet.
@@ -35,9 +41,17 @@ pub(crate) struct Queue {
     pub(crate) closed: bool,
 }
 
+/// What a thread has to do, once.
+#[derive(Debug)]
+pub(crate) enum Errand {
+    Post(Delivery),
+    /// A blocking command, and by when it must be over.
+    Run(CommandRun, Instant),
+}
+
 /// What a thread is to do.
 pub(crate) enum Next {
-    Deliver(Delivery),
+    Do(Errand),
     Wait,
     End,
 }
@@ -45,6 +59,11 @@ pub(crate) enum Next {
 impl Queue {
     const fn at_work(&self) -> usize {
         self.threads - self.idle.len()
+    }
+
+    /// How many threads post, or are on their way.
+    const fn posting(&self) -> usize {
+        self.at_work().saturating_sub(self.running)
     }
 
     /// Adds deliveries that have become due.
@@ -67,11 +86,13 @@ impl Queue {
     }
 
     /// Takes the idle threads to be woken for the deliveries that wait; gives how many have to be started beside them.
-    pub(crate) fn wake(&mut self) -> (Vec<Thread>, usize) {
-        let more = self
-            .wanted
-            .saturating_sub(self.at_work())
-            .min(self.deliveries.len().saturating_sub(self.starting));
+    /// Each command that waits has a thread of its own, as long as there are threads.
+    pub(crate) fn wake(&mut self, threads_max: usize) -> (Vec<Thread>, usize) {
+        let waiting = self.deliveries.len() + self.runs.len();
+        let more = (self.wanted + self.runs.len())
+            .saturating_sub(self.posting())
+            .min(waiting.saturating_sub(self.starting))
+            .min(threads_max.saturating_sub(self.at_work()));
         let woken = self.idle.split_off(self.idle.len().saturating_sub(more));
         let missing = more - woken.len();
         self.threads += missing;
@@ -87,28 +108,49 @@ impl Queue {
         if self.threads > 0 {
             return false;
         }
-        let stranded = self.deliveries.drain(..);
-        self.reports.extend(stranded.map(|(_, delivery)| Report {
-            job: delivery.job,
+        let unsent = |job| Report {
+            job,
             outcome: Outcome::Unsent,
             detail: "no sender thread".to_owned(),
             took_ms: 0,
-        }));
+        };
+        let stranded = self.deliveries.drain(..);
+        let stranded = stranded.map(|(_, delivery)| Done::Posted(unsent(delivery.job)));
+        self.reports.extend(stranded);
+        let stranded = self.runs.drain(..);
+        let stranded = stranded.map(|(.., run)| Done::NotRun(unsent(run.job)));
+        self.reports.extend(stranded);
         true
     }
 
-    /// The next delivery for a thread, unless enough other threads are at work.
-    fn take(&mut self) -> Option<Delivery> {
-        if self.at_work() > self.wanted {
-            return None;
+    /// A thread has done something. `true`: the loop has to be woken for it.
+    pub(crate) fn report(&mut self, done: Done) -> bool {
+        self.running -= usize::from(matches!(done, Done::Ran(_)));
+        self.reports.push_back(done);
+        self.reports.len() == 1
+    }
+
+    /// The next thing for a thread to do: what has waited longer. Nothing is posted if enough other threads post.
+    fn take(&mut self) -> Option<Errand> {
+        let may_post = self.posting() <= self.wanted;
+        let delivery = self.deliveries.front().filter(|_| may_post);
+        let is_post = match (delivery, self.runs.front()) {
+            (Some((since, _)), Some((other, ..))) => since <= other,
+            (delivery, _) => delivery.is_some(),
+        };
+        if is_post {
+            let (_, delivery) = self.deliveries.pop_front()?;
+            return Some(Errand::Post(delivery));
         }
-        self.deliveries.pop_front().map(|(_, delivery)| delivery)
+        let (_, over_at, run) = self.runs.pop_front()?;
+        self.running += 1;
+        Some(Errand::Run(run, over_at))
     }
 
     /// What a thread does next that has nothing to do.
     pub(crate) fn next(&mut self, thread: &Thread, may_wait: bool) -> Next {
-        if let Some(delivery) = self.take() {
-            Next::Deliver(delivery)
+        if let Some(errand) = self.take() {
+            Next::Do(errand)
         } else if may_wait && !self.closed {
             self.idle.push(thread.clone());
             Next::Wait
@@ -163,24 +205,24 @@ mod tests {
     fn the_latest_idle_threads_are_woken_before_new_ones_are_started() {
         let mut queue = queue(3, 0, 2, 8);
         let latest = queue.idle[1].id();
-        let (woken, missing) = queue.wake();
+        let (woken, missing) = queue.wake(64);
         assert_eq!((woken.len(), missing, queue.at_work()), (2, 1, 3));
         assert_eq!(woken[1].id(), latest);
-        let (woken, missing) = queue.wake();
+        let (woken, missing) = queue.wake(64);
         assert_eq!((woken.len(), missing), (0, 0), "they are on their way");
         let mut queue = self::queue(1, 0, 2, 8);
         let latest = queue.idle[1].id();
-        let (woken, missing) = queue.wake();
+        let (woken, missing) = queue.wake(64);
         assert_eq!((woken.len(), missing, queue.at_work()), (1, 0, 1));
         assert_eq!(woken[0].id(), latest);
     }
 
     #[test]
     fn no_more_threads_are_put_to_work_than_are_wanted_or_have_something_to_do() {
-        assert_eq!(queue(100, 3, 0, 8).wake().1, 5);
-        assert_eq!(queue(2, 3, 0, 8).wake().1, 2);
-        assert_eq!(queue(100, 8, 0, 8).wake().1, 0);
-        assert_eq!(queue(100, 64, 0, 8).wake().1, 0);
+        assert_eq!(queue(100, 3, 0, 8).wake(64).1, 5);
+        assert_eq!(queue(2, 3, 0, 8).wake(64).1, 2);
+        assert_eq!(queue(100, 8, 0, 8).wake(64).1, 0);
+        assert_eq!(queue(100, 64, 0, 8).wake(64).1, 0);
     }
 
     #[test]
@@ -196,12 +238,12 @@ mod tests {
     fn what_waits_behind_all_threads_becomes_late_even_so() {
         let mut queue = queue(1, 10, 0, 10);
         assert_eq!(queue.scale(Tick(0), 10), Some(Tick(LATE_MS)));
-        assert_eq!(queue.wake().1, 0);
+        assert_eq!(queue.wake(64).1, 0);
         let thread = other_thread();
         assert!(matches!(queue.next(&thread, true), Next::Wait));
         assert!(matches!(queue.next(&thread, true), Next::Wait));
         assert_eq!(queue.scale(Tick(LATE_MS), 10), None);
-        assert_eq!(queue.wake().0.len(), 1);
+        assert_eq!(queue.wake(64).0.len(), 1);
     }
 
     #[test]
@@ -220,24 +262,23 @@ mod tests {
     #[test]
     fn what_no_thread_can_take_is_reported_as_unsent() {
         let mut queue = queue(3, 1, 0, 8);
-        assert_eq!(queue.wake().1, 3);
+        assert_eq!(queue.wake(64).1, 3);
         assert!(!queue.give_up_threads(3), "there is one that may take it");
         assert_eq!(
             (queue.threads, queue.starting, queue.deliveries.len()),
             (1, 0, 3)
         );
         queue.threads = 0;
-        assert_eq!(queue.wake().1, 3);
+        assert_eq!(queue.wake(64).1, 3);
         assert!(queue.give_up_threads(3));
         assert_eq!(
             (queue.threads, queue.starting, queue.deliveries.len()),
             (0, 0, 0)
         );
         assert!(
-            queue
-                .reports
-                .iter()
-                .all(|report| report.outcome == Outcome::Unsent)
+            queue.reports.iter().all(
+                |done| matches!(done, Done::Posted(report) if report.outcome == Outcome::Unsent)
+            )
         );
         assert_eq!(queue.reports.len(), 3);
     }
@@ -259,6 +300,9 @@ mod tests {
         assert!(matches!(queue.next(&thread, true), Next::End));
         assert_eq!((queue.threads, queue.at_work()), (1, 1));
         queue.deliveries.push_back(delivery(0));
-        assert!(matches!(queue.next(&thread, false), Next::Deliver(_)));
+        assert!(matches!(
+            queue.next(&thread, false),
+            Next::Do(Errand::Post(_))
+        ));
     }
 }

@@ -6,7 +6,7 @@ use super::Generator;
 use super::clock::SimulatedClock;
 use super::life::Life;
 use super::receiver::{Answer, Receiver};
-use crate::app::{Delivery, Report};
+use crate::app::{CommandRun, Delivery, Done, Report};
 use crate::engine::platform::Senders;
 use crate::jobs::Outcome;
 use crate::slab::Key;
@@ -166,23 +166,29 @@ impl Senders for SimulatedSenders {
         self.batch.push(delivery);
     }
 
+    fn run_room(&self) -> usize {
+        0
+    }
+
+    fn enqueue_run(&mut self, _: CommandRun) {}
+
     fn submit(&mut self, now: Tick) {
         for delivery in std::mem::take(&mut self.batch) {
             self.take(delivery, now);
         }
     }
 
-    fn poll_report(&mut self, now: Tick) -> Option<Report> {
+    fn poll_report(&mut self, now: Tick) -> Option<Done> {
         let (job, outcome, asked_ms) = self.misreport().or_else(|| self.ended(now))?;
         self.done += 1;
         let step = Step::Reported(job, outcome.clone(), asked_ms);
         self.steps.push(step);
-        Some(Report {
+        Some(Done::Posted(Report {
             job,
             outcome,
             took_ms: 0,
             detail: String::new(),
-        })
+        }))
     }
 
     /// A report wakes the loop.
@@ -196,6 +202,10 @@ impl Senders for SimulatedSenders {
 
     fn threads(&self) -> (usize, usize) {
         (self.slots, self.slots)
+    }
+
+    fn runs(&self) -> (usize, usize) {
+        (0, 0)
     }
 
     fn stop(&mut self) {

@@ -11,11 +11,21 @@ const ENTRY: Entry<'_> = Entry {
     origin: "https://hooks.slack.com",
     path: "/commands/é",
     text: "text 👍",
+    fields: "",
+    is_late: false,
+};
+
+/// One whose command wants fields kept, and that came late.
+const LARGE: Entry<'_> = Entry {
+    fields: "\u{2}\u{2}U1\u{3}\u{2}é",
+    is_late: true,
+    ..ENTRY
 };
 
 fn all() -> [Record<'static>; 6] {
     [
         Record::Accepted(u64::MAX, ENTRY),
+        Record::Accepted(2, LARGE),
         Record::Settled(7),
         Record::Failed {
             number: 8,
@@ -68,6 +78,18 @@ fn a_settled_job_costs_17_bytes() {
     let texts = "/torraphttps://hooks.slack.com/commands/étext 👍".len();
     let len = Record::Accepted(1, ENTRY).append(&mut Vec::new());
     assert_eq!(len, fixed + texts);
+}
+
+#[test]
+fn a_job_costs_what_its_command_wants_kept_and_no_more() {
+    let len = |entry| Record::Accepted(1, entry).append(&mut Vec::new());
+    assert_eq!(len(LARGE), len(ENTRY) + 3 + LARGE.fields.len() + 3);
+    let without = Entry {
+        fields: "",
+        is_late: false,
+        ..LARGE
+    };
+    assert_ne!(LARGE.checksum(), without.checksum());
 }
 
 /// What 0.1.0 wrote: the three lengths, the command's name first, and the text up to the end.

@@ -32,6 +32,8 @@ const fn job(text: &str) -> PendingJob<'_> {
         origin: "https://hooks.slack.com",
         path: "/commands/1",
         text,
+        fields: "",
+        is_late: false,
         attempts: 0,
         due: Tick(0),
         expires_at: Tick(9_000),

@@ -11,6 +11,7 @@ pub use histogram::Histogram;
 pub use page::{Standing, render};
 
 use crate::app::refusals::{Refusal, Withdrawal};
+use crate::commands::RunEnd;
 use crate::jobs::{Abandoned, Verdict};
 use crate::time::Tick;
 
@@ -21,6 +22,10 @@ const ATTEMPT_MS: [u64; 10] = [5, 10, 25, 50, 100, 250, 500, 1_000, 5_000, 10_00
 /// Bounds from a command to its reply, which is possible for 30 minutes, ms.
 const REPLY_MS: [u64; 10] = [
     1_000, 2_000, 5_000, 6_000, 7_000, 10_000, 30_000, 60_000, 300_000, 1_800_000,
+];
+/// Bounds for a run of a blocking command, which is given up after somewhat less than 30 minutes, ms.
+const RUN_MS: [u64; 10] = [
+    10, 50, 100, 500, 1_000, 5_000, 10_000, 60_000, 300_000, 1_800_000,
 ];
 /// Bounds for a sync to stable storage, ms.
 const SYNC_MS: [u64; 9] = [1, 2, 5, 10, 25, 50, 100, 500, 3_000];
@@ -48,6 +53,10 @@ pub struct Counters {
     pub attempt: Histogram<{ ATTEMPT_MS.len() }>,
     /// From Slack's stamp on a command to its reply being taken.
     pub reply: Histogram<{ REPLY_MS.len() }>,
+    /// Runs of blocking commands, by [`RunEnd`]. One that was given up counts again when it ends.
+    pub runs: [u64; RunEnd::KINDS],
+    /// One run of a blocking command.
+    pub run: Histogram<{ RUN_MS.len() }>,
     /// Commands accepted whose acknowledgement is not timed yet, and the turn they came in.
     untimed: u64,
     turn_began: Tick,
@@ -66,6 +75,8 @@ impl Default for Counters {
             acknowledgement: Histogram::new(ACKNOWLEDGEMENT_MS),
             attempt: Histogram::new(ATTEMPT_MS),
             reply: Histogram::new(REPLY_MS),
+            runs: [0; RunEnd::KINDS],
+            run: Histogram::new(RUN_MS),
             untimed: 0,
             turn_began: Tick(0),
         }
@@ -101,6 +112,12 @@ impl Counters {
             Verdict::Apologised => self.replies_abandoned[Abandoned::REJECTED] += 1,
             Verdict::Abandon(reason) => self.replies_abandoned[reason.kind()] += 1,
         }
+    }
+
+    /// Counts a run that is over.
+    pub fn note_run(&mut self, end: RunEnd, took_ms: u64) {
+        self.runs[end as usize] += 1;
+        self.run.observe(took_ms);
     }
 
     /// Whether [`Self::note_answered`] would have something to time.

@@ -3,6 +3,7 @@
 use super::exposition::Exposition;
 use super::{Counters, JournalCounters};
 use crate::app::refusals::{Refusal, Withdrawal};
+use crate::commands::RunEnd;
 use crate::jobs::Abandoned;
 use crate::time::{Seconds, UnixTime};
 
@@ -35,6 +36,10 @@ pub struct Standing<'a> {
     pub sender_threads: usize,
     /// How many may.
     pub sender_threads_max: usize,
+    /// Those of them that run a blocking command.
+    pub runs_outstanding: usize,
+    /// How many may.
+    pub runs_max: usize,
     /// Replies that a sender has, or will take next.
     pub deliveries_outstanding: usize,
     /// What the journal has counted, if there is one.
@@ -104,6 +109,16 @@ fn render_standing(standing: &Standing<'_>, page: &mut Exposition) {
             "torrap_sender_threads_limit",
             "Threads that may post replies.",
             s.sender_threads_max,
+        ),
+        (
+            "torrap_runs_outstanding",
+            "Blocking commands that are running, each on a sender thread.",
+            s.runs_outstanding,
+        ),
+        (
+            "torrap_runs_limit",
+            "Blocking commands that may run at the same time.",
+            s.runs_max,
         ),
         (
             "torrap_deliveries_outstanding",
@@ -192,6 +207,17 @@ fn render_counters(counters: &Counters, page: &mut Exposition) {
         "Replies that were given up.",
         "reason",
         Abandoned::LABELS.into_iter().zip(c.replies_abandoned),
+    );
+    page.counters(
+        "torrap_runs_total",
+        "Runs of blocking commands.",
+        "outcome",
+        RunEnd::LABELS.into_iter().zip(c.runs),
+    );
+    page.histogram(
+        "torrap_run_duration_seconds",
+        "One run of a blocking command, to its end.",
+        &c.run,
     );
     page.histogram(
         "torrap_acknowledgement_duration_seconds",

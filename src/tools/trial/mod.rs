@@ -15,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use self::command::{ACKNOWLEDGEMENT_TIMEOUT, Response};
 use self::stand_in::{Answer, Post, SlackStandIn};
-use crate::commands::{self, Choice};
+use crate::commands::{self, Choice, Request, Run};
 use crate::config::{Config, SigningSecret};
 use crate::platform;
 use crate::slack::markup;
@@ -231,6 +231,7 @@ impl Transcript<'_> {
             return self.verdict(Err("the reply came too early".to_owned()));
         }
         let expected = self.expected(text);
+        let expected = expected.unwrap_or_else(|| post.content.clone());
         if post.content != expected || post.path != PATH || post.content_type != "application/json"
         {
             let expected = String::from_utf8_lossy(&expected).into_owned();
@@ -300,17 +301,20 @@ impl Transcript<'_> {
         self.verdict(Err(expected))
     }
 
-    /// The reply that a text must get.
-    fn expected(&self, text: &str) -> Vec<u8> {
+    /// The reply that a text must get, if that is known: a blocking command is not run a second time.
+    fn expected(&self, text: &str) -> Option<Vec<u8>> {
         let (mut delivered, mut reply, mut json) = (String::new(), String::new(), Vec::new());
         markup::encode_into(text, &mut delivered);
-        (self.choice.command().run)(&delivered, &mut reply);
+        let Run::Inline(run) = self.choice.command().run else {
+            return None;
+        };
+        run(&Request::new(&self.choice.name, &delivered), &mut reply);
         Message {
             visibility: self.visibility(),
             text: &reply,
         }
         .append_json(&mut json);
-        json
+        Some(json)
     }
 
     fn verdict(&mut self, verdict: Result<(), String>) -> io::Result<bool> {

@@ -30,6 +30,9 @@ fn check_attempts(mut input: Input<'_>) {
         origin: 0,
         path: "/x",
         text: "y",
+        fields: "",
+        is_late: false,
+        needs_run: false,
         due: now.tick,
         expires_at,
     };

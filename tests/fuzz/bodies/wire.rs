@@ -327,6 +327,7 @@ fn check_answer(wire: &[u8], response: &Response, head_only: bool, closes: bool)
     let content: &[u8] = match &response.content {
         torrap::http::Content::Empty => b"",
         torrap::http::Content::Json(content) => content,
+        torrap::http::Content::SharedJson(content) => content,
         torrap::http::Content::Text(content) => content,
     };
     assert_eq!(

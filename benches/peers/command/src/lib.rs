@@ -7,7 +7,7 @@ use std::env;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use torrap::commands::{Command, REVERSE, SHOUT};
+use torrap::commands::{Command, REVERSE, Request, Run, SHOUT};
 use torrap::slack::invocation::{Invocation, Scratch};
 use torrap::slack::message::{Message, Visibility};
 use torrap::slack::response_url::Origin;
@@ -122,7 +122,9 @@ impl Job {
     pub fn reply(&self) -> Vec<u8> {
         let mut reply = String::new();
         let text = &self.bytes[usize::from(self.path_len)..];
-        (COMMANDS[usize::from(self.command)].run)(text, &mut reply);
+        if let Run::Inline(run) = COMMANDS[usize::from(self.command)].run {
+            run(&Request::new("/torrap", text), &mut reply);
+        }
         let mut json = Vec::new();
         Message {
             visibility: Visibility::Default,
