@@ -217,7 +217,11 @@ mod tests {
             origin: "https://hooks.slack.com",
             path: "/commands/é",
             text,
-            fields: if index % 2 == 0 { "" } else { "fields" },
+            fields: if index.is_multiple_of(2) {
+                ""
+            } else {
+                "fields"
+            },
             is_late: index == 3,
             attempts: index as u8,
             due: Tick(u64::from(index)),

@@ -7,6 +7,7 @@
     unreachable_pub
 )] // it is the outside world
 
+mod blocking;
 mod certificates;
 mod delivery;
 mod draft;

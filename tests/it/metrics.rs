@@ -9,7 +9,7 @@ use torrap::tools::trial::stand_in::Answer;
 use crate::draft::Draft;
 use crate::exposition::Page;
 
-fn watched(config: &mut Config) {
+pub fn watched(config: &mut Config) {
     config.metrics_listen = vec!["127.0.0.1:0".to_owned()];
 }
 
@@ -35,7 +35,7 @@ fn assert_samples(page: &Page, expected: &[(&str, f64)]) {
 }
 
 /// Looks again until the page says so: what a test has seen from outside, the loop may count later.
-fn wait_for(torrap: &Torrap, sample: &str, value: f64) -> Page {
+pub fn wait_for(torrap: &Torrap, sample: &str, value: f64) -> Page {
     let deadline = std::time::Instant::now() + DEADLINE;
     loop {
         let page = page(torrap);

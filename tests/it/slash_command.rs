@@ -42,7 +42,7 @@ fn assert_acknowledged_for_all(response: &Response) {
 }
 
 /// A signed request for any command.
-fn called(torrap: &Torrap, name: &str, text: &str) -> Draft {
+pub fn called(torrap: &Torrap, name: &str, text: &str) -> Draft {
     let url = format!("{}/commands/T0001/1/secret-path", torrap.slack.origin());
     Draft::signed(request::form(name, text, &url))
 }
