@@ -22,7 +22,7 @@ const LARGE: Entry<'_> = Entry {
     ..ENTRY
 };
 
-fn all() -> [Record<'static>; 6] {
+fn all() -> [Record<'static>; 7] {
     [
         Record::Accepted(u64::MAX, ENTRY),
         Record::Accepted(2, LARGE),
