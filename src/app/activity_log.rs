@@ -6,7 +6,7 @@ use super::refusals::{Refusal, Refusals};
 use crate::commands::RunEnd;
 use crate::jobs::{Abandoned, Verdict};
 use crate::slack::invocation::Sender;
-use crate::telemetry::tally::Tally;
+use crate::telemetry::log_limiter::LogLimiter;
 use crate::time::{Now, Seconds, Tick};
 
 /// Lines for single commands and for single replies in one period: more than people can send, and a small part of the
@@ -25,16 +25,16 @@ const REPLIES_DELIVERED: usize = 1;
 /// The limits on lines, and the sums of what had none.
 pub(super) struct ActivityLog {
     refusals: Refusals,
-    traffic: Tally<2>,
-    failures: Tally<1>,
+    traffic: LogLimiter<2>,
+    failures: LogLimiter<1>,
 }
 
 impl Default for ActivityLog {
     fn default() -> Self {
         Self {
             refusals: Refusals::default(),
-            traffic: Tally::new(TRAFFIC_PERIOD_MS, TRAFFIC_LINES_PER_PERIOD),
-            failures: Tally::new(FAILURES_PERIOD_MS, FAILURE_LINES_PER_PERIOD),
+            traffic: LogLimiter::new(TRAFFIC_PERIOD_MS, TRAFFIC_LINES_PER_PERIOD),
+            failures: LogLimiter::new(FAILURES_PERIOD_MS, FAILURE_LINES_PER_PERIOD),
         }
     }
 }

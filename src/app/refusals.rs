@@ -6,7 +6,7 @@ use std::fmt;
 use log::Level;
 
 use crate::slack::{invocation, signature};
-use crate::telemetry::tally::Tally;
+use crate::telemetry::log_limiter::LogLimiter;
 use crate::time::Tick;
 use crate::{http, jobs};
 
@@ -150,11 +150,11 @@ impl Withdrawal {
 
 /// The refusals of one period.
 #[derive(Debug)]
-pub struct Refusals(Tally<{ Refusal::KINDS }>);
+pub struct Refusals(LogLimiter<{ Refusal::KINDS }>);
 
 impl Default for Refusals {
     fn default() -> Self {
-        Self(Tally::new(PERIOD_MS, LINES_PER_PERIOD))
+        Self(LogLimiter::new(PERIOD_MS, LINES_PER_PERIOD))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Segments in which nothing pending stands are deleted.
 //!
-//! The oldest first, and each durably before the next: a gap in the log is damage ([`super::lineage`]), and no power cut,
+//! The oldest first, and each durably before the next: a gap in the log is damage ([`super::files`]), and no power cut,
 //! and no segment that cannot be deleted, may look like it. Those that the newest header no longer counts need no
 //! care.
 

@@ -35,7 +35,11 @@ pub struct Recovery {
 
 impl fmt::Display for Recovery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} replies owed from before", self.pending)?;
+        write!(
+            f,
+            "{} replies pending from an earlier process",
+            self.pending
+        )?;
         if self.expired > 0 {
             write!(f, ", {} expired and not answered", self.expired)?;
         }
@@ -133,7 +137,9 @@ impl<D: Disk> Journal<D> {
             ledger.put(key.index(), place);
         })?;
         if left > 0 {
-            ::log::warn!("journal: {left} replies are owed that cannot be read a second time");
+            ::log::warn!(
+                "journal: the records of {left} pending replies cannot be read a second time"
+            );
             recovery.damages += left as u64;
         }
         Ok(())

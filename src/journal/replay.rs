@@ -9,8 +9,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Take};
 
+use super::files::{File, SegmentFiles};
 use super::header::{self, HEADER_BYTES, Header, Reading};
-use super::lineage::{File, Lineage};
 use super::record::{Entry, Record};
 use super::scan::{Piece, Scanner};
 use super::{Disk, Error, JournalTime};
@@ -91,15 +91,15 @@ impl Replay {
         for number in numbers {
             files.push((number, read_header(disk, number)?));
         }
-        let lineage = Lineage::of(files);
-        for (index, file) in lineage.log.iter().enumerate() {
-            let next = lineage.log.get(index + 1).and_then(|(_, next)| *next);
+        let files = SegmentFiles::of(files);
+        for (index, file) in files.log.iter().enumerate() {
+            let next = files.log.get(index + 1).and_then(|(_, next)| *next);
             // Behind a gap stands nothing about this one.
             let next = next.filter(|(header, _)| header.segment - file.0 == 1);
             replay.read_segment(disk, *file, next.map(|(header, _)| header))?;
         }
-        (replay.stale, replay.foreign) = (lineage.stale, lineage.foreign);
-        replay.missing = lineage.missing;
+        (replay.stale, replay.foreign) = (files.stale, files.foreign);
+        replay.missing = files.missing;
         Ok(replay)
     }
 

@@ -25,7 +25,7 @@ const DIRECTORY_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
 
 /// For how long a lock is tried in any case, and how long after each time it is tried again.
-const LOCK_PATIENCE: Duration = Duration::from_millis(200);
+const LOCK_TIMEOUT_MIN: Duration = Duration::from_millis(200);
 const LOCK_WAIT: Duration = Duration::from_millis(10);
 
 /// Why a directory cannot be had.
@@ -224,10 +224,10 @@ impl Directory {
         timeout: Duration,
         waits: &mut impl FnMut(Option<u32>),
     ) -> Result<(), TryLockError> {
-        match lock_patiently(lock, LOCK_PATIENCE) {
+        match lock_within(lock, LOCK_TIMEOUT_MIN) {
             Err(TryLockError::WouldBlock) if !timeout.is_zero() => {
                 waits(self.holder());
-                lock_patiently(lock, timeout)
+                lock_within(lock, timeout)
             }
             locked => locked,
         }
@@ -282,7 +282,7 @@ fn lock_file(path: &Path, name: &str) -> io::Result<File> {
 }
 
 /// `torrap journal` has the directory locked for a moment, and so has a process that is just ending.
-fn lock_patiently(lock: &File, timeout: Duration) -> Result<(), TryLockError> {
+fn lock_within(lock: &File, timeout: Duration) -> Result<(), TryLockError> {
     let begun = Instant::now();
     loop {
         match lock.try_lock() {
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_without_patience_does_not_wait_and_another_waits_until_the_directory_is_free() {
+    fn a_process_without_a_timeout_does_not_wait_and_another_waits_until_the_directory_is_free() {
         let path = std::env::temp_dir().join(format!("torrap-taken-{}", std::process::id()));
         let this = Some(std::process::id());
         let mut first = Some(Directory::take(&path, Duration::ZERO, |_| panic!("waits")).unwrap());

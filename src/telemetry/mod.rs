@@ -2,5 +2,5 @@
 
 pub mod console;
 pub mod health;
+pub(crate) mod log_limiter;
 pub mod metrics;
-pub(crate) mod tally;

@@ -5,7 +5,7 @@ use torrap::time::Tick;
 
 use crate::disk::FakeDisk;
 use crate::process::{Answer, Process, config, signed};
-use crate::rules::{ONE_BATCH, START, owed, segments, segments_on, start, start_at};
+use crate::rules::{ONE_BATCH, START, pending, segments, segments_on, start, start_at};
 
 /// What the journal's thread does while no batch comes: all that the journal asks for, and how often.
 fn tend(process: &mut Process, unix: u64) -> usize {
@@ -50,7 +50,7 @@ fn a_start_writes_nothing_and_asks_for_a_checkpoint() {
     assert_eq!(disk.segments().len(), 2, "the copies and the last header");
     drop(process);
     disk.cut_power();
-    assert_eq!(sorted(owed(&disk, START)), [0, 1, 2]);
+    assert_eq!(sorted(pending(&disk, START)), [0, 1, 2]);
 }
 
 /// The oldest segment first, and none before the copies of its jobs are synced.
@@ -128,7 +128,7 @@ fn a_checkpoint_that_was_killed_is_begun_anew() {
         }
         drop(second);
         disk.cut_power();
-        let left = sorted(owed(&disk, START));
+        let left = sorted(pending(&disk, START));
         assert_eq!(
             left,
             [0, 1, 2],
@@ -152,7 +152,7 @@ fn deleted_segments_that_come_back_revive_nothing() {
     for (name, content) in &old {
         disk.set_content_of_new(name, content.clone());
     }
-    assert_eq!(owed(&disk, START + 2000), [0; 0]);
+    assert_eq!(pending(&disk, START + 2000), [0; 0]);
     assert!(!disk.segments().contains(&old[2].0), "deleted again");
 }
 
@@ -167,12 +167,12 @@ fn what_is_settled_during_a_checkpoint_stays_settled() {
         }
         assert_eq!(process.deliver(START + 1500), 4);
         drop(process);
-        assert_eq!(owed(&disk, START + 2000), [0; 0], "after {commits}");
+        assert_eq!(pending(&disk, START + 2000), [0; 0], "after {commits}");
         let mut process = start_at(&disk, START + 2000);
         tend(&mut process, START + 2000);
         drop(process);
         disk.cut_power();
-        assert_eq!(owed(&disk, START + 3000), [0; 0], "after {commits}");
+        assert_eq!(pending(&disk, START + 3000), [0; 0], "after {commits}");
     }
 }
 
@@ -197,7 +197,7 @@ fn a_full_disk_stops_no_start_and_costs_nothing_that_is_pending() {
     assert_eq!(process.journal.counts().checkpoints, 1);
     drop(process);
     disk.cut_power();
-    assert_eq!(sorted(owed(&disk, START + 2000)), [0, 1, 2]);
+    assert_eq!(sorted(pending(&disk, START + 2000)), [0, 1, 2]);
 }
 
 #[test]
@@ -237,7 +237,7 @@ fn with_something_pending_a_stop_leaves_it() {
     process.finish(process.at(START + 500)).unwrap();
     drop(process);
     disk.cut_power();
-    assert_eq!(owed(&disk, START), [0, 1, 2, 3, 4]);
+    assert_eq!(pending(&disk, START), [0, 1, 2, 3, 4]);
 }
 
 #[test]
@@ -256,7 +256,7 @@ fn a_minute_of_rest_empties_the_log() {
     assert_eq!(process.turn(5..6, START + 70_000), [Answer::Acknowledged]);
     drop(process);
     disk.cut_power();
-    assert_eq!(owed(&disk, START + 70_000), [5]);
+    assert_eq!(pending(&disk, START + 70_000), [5]);
 }
 
 /// What comes at the very end of the minute goes behind the new beginning.
@@ -270,7 +270,7 @@ fn a_command_that_ends_the_rest_is_kept() {
     assert!(!is_on_disk(&disk, b"/commands/T1/4"));
     drop(process);
     disk.cut_power();
-    assert_eq!(owed(&disk, START + 62_000), [5]);
+    assert_eq!(pending(&disk, START + 62_000), [5]);
 }
 
 /// A file whose sync has failed is replaced like those of an earlier process.
@@ -291,7 +291,11 @@ fn after_a_failed_sync_everything_goes_to_new_files() {
         assert!(!disk.segments().contains(&"0000000001.log".to_owned()));
         drop(process);
         disk.cut_power();
-        assert_eq!(sorted(owed(&disk, START + 4000)), [5, 6, 7], "seed {seed}");
+        assert_eq!(
+            sorted(pending(&disk, START + 4000)),
+            [5, 6, 7],
+            "seed {seed}"
+        );
     }
 }
 

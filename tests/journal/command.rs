@@ -1,6 +1,6 @@
 //! What is known of a command by those who sent it and those who got its reply.
 //!
-//! What the journal promises is said here, and no less: whatever it has made [`Known::Durable`] holds for good, what
+//! What the journal guarantees is said here, and no less: whatever it has made [`Known::Durable`] holds for good, what
 //! it has [`Known::Written`] holds unless the power is cut, or the system has failed to sync it, and
 //! then may have dropped it from memory as well. All else is not known, and then the reply may come once more.
 //! What stands in files of an earlier process, or in one that has failed, becomes durable with the next checkpoint.
@@ -170,13 +170,13 @@ impl Command {
         self.unknown += u64::from(self.is_answered && !self.must_know_answer);
     }
 
-    /// A process has begun. It owes the reply, after so many failed attempts, and has made so sure of
+    /// A process has begun. The reply is pending, after so many failed attempts, and has made so sure of
     /// what it knows.
     pub fn find(&mut self, attempts: u64, sure: Known) {
         let is_known = self.is_answered && self.must_know_answer;
-        assert!(!is_known, "owed, and known to be answered: {self:?}");
+        assert!(!is_known, "pending, and known to be answered: {self:?}");
         let is_busy = self.busy.is_some() && !self.may_return;
-        assert!(!is_busy, "owed after it was answered busy: {self:?}");
+        assert!(!is_busy, "pending after it was answered busy: {self:?}");
         let known = self.failed.told..=self.posts;
         assert!(known.contains(&attempts), "{attempts} attempts: {self:?}");
         self.attempts = attempts; // perhaps more than before: what was lost can be found again
@@ -185,7 +185,7 @@ impl Command {
         (self.is_answered, self.known) = (false, Known::No);
     }
 
-    /// A process has begun, and does not owe the reply.
+    /// A process has begun, and the reply is not pending.
     pub fn miss(&mut self, sure: Known) {
         let is_done = self.finals > 0 || self.is_excused || !self.acknowledged;
         assert!(is_done, "acknowledged and lost: {self:?}");

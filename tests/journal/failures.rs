@@ -2,7 +2,7 @@
 
 use crate::disk::FakeDisk;
 use crate::process::{Answer, Process, config, signed};
-use crate::rules::{FIRST, ONE_BATCH, START, owed, segments, start, start_at};
+use crate::rules::{FIRST, ONE_BATCH, START, pending, segments, start, start_at};
 
 /// Rule 6: after a failed write the next one goes to the same place.
 #[test]
@@ -31,7 +31,7 @@ fn a_full_disk_makes_busy_and_nothing_else() {
     assert_eq!(process.deliver(START + 3000), 4);
     assert_eq!(process.turn(12..13, START + 5000), [Answer::Acknowledged]);
     drop(process);
-    assert_eq!(owed(&disk, START + 5000), [12]);
+    assert_eq!(pending(&disk, START + 5000), [12]);
 }
 
 /// A limit of file sizes (`ulimit -f`) below that of segments makes smaller segments.
@@ -48,7 +48,7 @@ fn a_segment_that_may_not_grow_is_followed_by_another_at_once() {
         assert!(disk.segments().len() > 2, "{:?}", disk.segments());
         drop(process);
         disk.cut_power();
-        assert_eq!(owed(&disk, START + 20), Vec::from_iter(0..20));
+        assert_eq!(pending(&disk, START + 20), Vec::from_iter(0..20));
     }
 }
 
@@ -67,7 +67,7 @@ fn a_batch_beyond_the_limit_of_file_sizes_hurts_no_other() {
     assert_eq!(process.turn(1..2, START + 20_000), [Answer::Acknowledged]);
     drop(process);
     disk.cut_power();
-    assert_eq!(owed(&disk, START + 20_000), [0, 1]);
+    assert_eq!(pending(&disk, START + 20_000), [0, 1]);
 }
 
 /// A start under this limit copies what is pending in parts that fit.
@@ -89,7 +89,7 @@ fn a_checkpoint_keeps_to_the_limit_of_file_sizes() {
     assert!(!disk.segments().contains(&FIRST.to_owned()));
     drop(process);
     disk.cut_power();
-    let mut left = owed(&disk, unix);
+    let mut left = pending(&disk, unix);
     left.sort_unstable();
     assert_eq!(left, Vec::from_iter(0..COUNT));
 }
@@ -113,7 +113,7 @@ fn a_log_that_fills_its_disk_makes_room_when_its_replies_are_posted() {
         if seed % 2 == 1 {
             drop(process);
             disk.cut_power();
-            let left = owed(&disk, START + 6000);
+            let left = pending(&disk, START + 6000);
             let is_right = left.iter().all(|number| *number >= COUNT - 2);
             assert!(is_right, "seed {seed}: {left:?}");
             continue;
@@ -122,7 +122,7 @@ fn a_log_that_fills_its_disk_makes_room_when_its_replies_are_posted() {
         assert!(!process.journal.is_failing());
         drop(process);
         disk.cut_power();
-        assert_eq!(owed(&disk, START + 6000), [11], "seed {seed}");
+        assert_eq!(pending(&disk, START + 6000), [11], "seed {seed}");
     }
 }
 
@@ -151,7 +151,7 @@ fn a_disk_with_room_for_one_segment_takes_commands_again_when_its_replies_are_po
         if seed % 2 == 1 {
             disk.cut_power();
         }
-        assert_eq!(owed(&disk, START + 7000), [14], "seed {seed}");
+        assert_eq!(pending(&disk, START + 7000), [14], "seed {seed}");
     }
 }
 
@@ -193,7 +193,7 @@ fn a_failed_sync_is_the_end_of_its_segment() {
     assert!(of_first.eq(&ends), "{trace:?}");
     drop(process);
     disk.cut_power();
-    assert_eq!(owed(&disk, START + 2000), [0, 1, 2, 5]);
+    assert_eq!(pending(&disk, START + 2000), [0, 1, 2, 5]);
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn one_failed_sync_is_made_good_on_a_new_segment_at_once() {
         disk.cut_power();
         disk.with(|disk| disk.sync_faults = 0);
         assert!(
-            !is_acknowledged || owed(&disk, START + 2000).contains(&3),
+            !is_acknowledged || pending(&disk, START + 2000).contains(&3),
             "seed {seed}"
         );
     }
@@ -233,7 +233,7 @@ fn what_is_found_settled_stays_settled() {
         assert_eq!(process.journal.counts().checkpoints, 1);
         drop(process);
         disk.cut_power();
-        assert_eq!(owed(&disk, START + 5000), [0; 0], "seed {seed}");
+        assert_eq!(pending(&disk, START + 5000), [0; 0], "seed {seed}");
     }
 }
 
@@ -254,7 +254,7 @@ fn what_was_answered_busy_is_forgotten_in_one_record() {
     process.turn(11..11, START + 300_000);
     assert!(process.journal.counts().bytes - before < 200);
     drop(process);
-    assert_eq!(owed(&disk, START + 300_000), [0]);
+    assert_eq!(pending(&disk, START + 300_000), [0]);
 }
 
 /// A disk that fails for long is not littered, and what was acknowledged before stays.
@@ -274,7 +274,7 @@ fn a_disk_that_fails_for_long_keeps_few_files() {
     assert_eq!(process.turn(10..11, unix), [Answer::Acknowledged]);
     drop(process);
     disk.cut_power();
-    assert_eq!(owed(&disk, unix), [0, 1, 2, 10]);
+    assert_eq!(pending(&disk, unix), [0, 1, 2, 10]);
 }
 
 /// Between commands that were answered "busy" while their batch was with the journal there are some that are kept.
@@ -305,5 +305,5 @@ fn what_took_too_long_is_forgotten_in_runs() {
     process.finish(process.at(START + 2)).unwrap();
     drop(process);
     disk.cut_power();
-    assert_eq!(owed(&disk, START), [0, 1, 2, 6, 7, 9]);
+    assert_eq!(pending(&disk, START), [0, 1, 2, 6, 7, 9]);
 }

@@ -13,7 +13,7 @@ mod crashes;
 mod disk;
 mod earlier;
 mod failures;
-mod lineage;
+mod files;
 mod moving;
 mod process;
 mod restarts;

@@ -5,7 +5,7 @@ use torrap::jobs::Outcome;
 
 use crate::disk::FakeDisk;
 use crate::process::{Answer, Process, config, report};
-use crate::rules::{START, owed};
+use crate::rules::{START, pending};
 use crate::world::SMALL;
 
 const FIRST: &str = "0000000001.log";
@@ -71,7 +71,7 @@ fn what_is_damaged_is_kept_aside_and_its_job_answered() {
     process.settle(&report(second.job, Outcome::Delivered), process.at(unix));
     go_on(&mut process, &mut unix);
     drop(process);
-    let mut left = owed(&disk, unix);
+    let mut left = pending(&disk, unix);
     left.sort_unstable();
     assert_eq!(left, [0, 2]);
 }
@@ -110,7 +110,7 @@ fn a_file_that_is_away_for_a_while_is_emptied_when_it_is_back() {
     assert!(counts.moved >= 3 && counts.unreadable == 0, "{counts:?}");
     assert!(!disk.segments().contains(&FIRST.to_owned()));
     drop(process);
-    let mut left = owed(&disk, unix);
+    let mut left = pending(&disk, unix);
     left.sort_unstable();
     assert_eq!(left, [0, 1, 2]);
 }
@@ -150,5 +150,5 @@ fn jobs_of_a_deleted_file_are_not_taken_for_those_of_the_next() {
     assert_eq!(process.bot.pending(), 0, "answered from memory");
     assert!(process.commit(process.at(unix)));
     drop(process);
-    assert_eq!(owed(&disk, unix), [0; 0]);
+    assert_eq!(pending(&disk, unix), [0; 0]);
 }

@@ -6,7 +6,7 @@ use torrap::tools::journal::Report;
 
 use crate::disk::FakeDisk;
 use crate::process::{Answer, Process, config, report, signed};
-use crate::rules::{START, owed, start, start_at};
+use crate::rules::{START, pending, start, start_at};
 
 #[test]
 fn what_has_expired_meanwhile_is_not_answered_and_forgotten() {
@@ -72,13 +72,13 @@ fn an_outage_writes_nothing() {
     assert!(tries > 500, "{tries}");
     assert_eq!(disk.take_trace(), [""; 0]);
     drop(process);
-    // Nor do they count for the next process, which owes all of it at once.
+    // Nor do they count for the next process, for which all of it is due at once.
     let mut process = start_at(&disk, unix);
     assert_eq!(process.found[0].attempts, 0);
     assert_eq!(process.deliver(unix + 1), 50);
 }
 
-/// A process that is started again owes everything at once, and its receiver takes 25 and then one a second.
+/// A process that is started again has everything due at once, and its receiver takes 25 and then one a second.
 #[test]
 fn a_burst_after_a_restart_is_delivered_wholly() {
     let disk = FakeDisk::new(1);
@@ -111,7 +111,7 @@ fn a_burst_after_a_restart_is_delivered_wholly() {
         assert!(unix < START + 300_000, "only {delivered}");
     }
     drop(process);
-    assert_eq!(owed(&disk, unix), [0; 0]);
+    assert_eq!(pending(&disk, unix), [0; 0]);
 }
 
 /// A clock that is set back between two processes has not moved; one that is set forward has.
@@ -133,7 +133,7 @@ fn setting_the_clock_moves_no_due_time_while_the_process_lives() {
     assert!(process.commit(now));
     assert_eq!(process.transmit(), [[Answer::Acknowledged]]);
     drop(process);
-    assert_eq!(owed(&disk, START + 3_600_100), [1]);
+    assert_eq!(pending(&disk, START + 3_600_100), [1]);
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn numbers_are_never_given_out_twice() {
 }
 
 #[test]
-fn the_report_shows_what_is_owed_and_no_secret() {
+fn the_report_shows_what_is_pending_and_no_secret() {
     let disk = FakeDisk::new(1);
     let mut process = start(&disk);
     process.turn(100..103, START);
@@ -168,7 +168,7 @@ fn the_report_shows_what_is_owed_and_no_secret() {
     let shown = Report::of(&mut disk.clone(), UnixTime(START + 400), true).unwrap();
     let text = format!("{shown}{}", shown.jobs().collect::<Vec<_>>().join("\n"));
     for part in [
-        "owed: 3\n",
+        "pending: 3\n",
         "oldest: command 1\n",
         "next due: 2020-09-13T12:26:41Z\n",
         "command 3: due 2020-09-13T12:26:41Z, in 1 s, expires 2020-09-13T12:56:40Z, attempts made: 0, \
@@ -198,7 +198,7 @@ fn a_journal_that_is_not_there_yet_is_empty() {
 }
 
 #[test]
-fn what_was_answered_before_a_graceful_end_is_not_owed_after_a_power_cut() {
+fn what_was_answered_before_a_graceful_end_is_not_pending_after_a_power_cut() {
     for seed in 1..20 {
         let disk = FakeDisk::new(seed);
         let mut process = start(&disk);
@@ -208,6 +208,6 @@ fn what_was_answered_before_a_graceful_end_is_not_owed_after_a_power_cut() {
         process.finish(now).unwrap();
         drop(process);
         disk.cut_power();
-        assert_eq!(owed(&disk, START), [0; 0], "seed {seed}");
+        assert_eq!(pending(&disk, START), [0; 0], "seed {seed}");
     }
 }

@@ -37,7 +37,7 @@ pub fn segments_on(disk: FakeDisk, count: u64) -> FakeDisk {
 }
 
 /// The paths of the pending replies, in the order in which they become due.
-pub fn owed(disk: &FakeDisk, unix: u64) -> Vec<u64> {
+pub fn pending(disk: &FakeDisk, unix: u64) -> Vec<u64> {
     let mut process = start_at(disk, unix);
     let now = process.at(unix + 5000);
     process.bot.handle_timeout(now, &mut 10_000_000);
@@ -112,7 +112,7 @@ fn a_full_segment_is_synced_and_followed_by_another() {
         ]
     );
     drop(process);
-    assert_eq!(owed(&disk, START).len() as u64, number);
+    assert_eq!(pending(&disk, START).len() as u64, number);
 }
 
 fn accept(process: &mut Process, number: u64, text: &str, unix: u64) {
@@ -131,7 +131,7 @@ fn a_missing_segment_costs_what_it_held_and_no_more() {
     let (process, recovery) = Process::start(&disk, &config(1000), START).unwrap();
     assert_eq!((process.bot.pending(), recovery.damages), (3, 1));
     drop(process);
-    assert_eq!(owed(&disk, START), [0, 2, 3]);
+    assert_eq!(pending(&disk, START), [0, 2, 3]);
     let left = ["0000000001.log", "0000000003.log", "0000000004.log"];
     assert_eq!(disk.segments(), left);
 }
@@ -140,7 +140,7 @@ fn a_missing_segment_costs_what_it_held_and_no_more() {
 #[test]
 fn of_two_jobs_with_one_number_the_later_counts() {
     let disk = FakeDisk::new(1);
-    disk.set_content_of_new(FIRST, b"rubbish".to_vec());
+    disk.set_content_of_new(FIRST, b"garbage".to_vec());
     start(&disk).turn(7..8, START);
     let mut later = disk.content("0000000002.log");
     later[0] ^= 1; // the header would say that nothing before it counts
@@ -148,7 +148,7 @@ fn of_two_jobs_with_one_number_the_later_counts() {
     let other = FakeDisk::new(2);
     start(&other).turn(5..6, START);
     disk.set_content_of_new(FIRST, other.content(FIRST));
-    assert_eq!(owed(&disk, START), [7]);
+    assert_eq!(pending(&disk, START), [7]);
 }
 
 /// Rules 4 and 5: dead segments go, the newest never; late jobs do not keep all that came after them,
@@ -178,7 +178,7 @@ fn stragglers_do_not_keep_the_log_from_shrinking() {
     assert!(process.journal.counts().moved >= STRAGGLERS);
     disk.cut_power();
     drop(process);
-    let left = owed(&disk, unix);
+    let left = pending(&disk, unix);
     assert!(
         (0..STRAGGLERS).all(|straggler| left.contains(&straggler)),
         "{left:?}"
@@ -212,7 +212,7 @@ fn damage_loses_what_it_hits() {
     assert_eq!(recovery.kept_aside, ["0000000001.log.damaged"]);
     assert_eq!(disk.content("0000000001.log.damaged"), damaged);
     drop(process);
-    assert_eq!(owed(&disk, START), [0, 1, 3, 4]);
+    assert_eq!(pending(&disk, START), [0, 1, 3, 4]);
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn a_torn_tail_loses_only_what_was_never_acknowledged() {
 }
 
 #[test]
-fn files_of_rubbish_never_keep_it_from_starting() {
+fn files_of_garbage_never_keep_it_from_starting() {
     for (length, fill) in [
         (0, 0),
         (1, 0),
@@ -244,7 +244,7 @@ fn files_of_rubbish_never_keep_it_from_starting() {
     ] {
         let disk = segments(3);
         disk.set_content("0000000003.log", vec![fill; length]);
-        assert_eq!(owed(&disk, START), [0, 1], "{length} times {fill}");
+        assert_eq!(pending(&disk, START), [0, 1], "{length} times {fill}");
     }
 }
 

@@ -138,17 +138,17 @@ impl World {
             false => Known::Read,
             true => Known::Doubted,
         };
-        let mut owed = BTreeMap::new();
+        let mut pending = BTreeMap::new();
         for found in &process.found {
             let (_, number) = found.path.rsplit_once('/').unwrap();
             let number = number.parse().unwrap();
             let same = *self.numbers.entry(found.number).or_insert(number);
             assert_eq!(same, number, "two jobs have one number");
-            let twice = owed.insert(number, u64::from(found.attempts));
+            let twice = pending.insert(number, u64::from(found.attempts));
             assert_eq!(twice, None, "pending twice");
         }
         for (number, command) in &mut self.commands {
-            match owed.get(number) {
+            match pending.get(number) {
                 Some(attempts) => command.find(*attempts, sure),
                 None => command.miss(sure),
             }

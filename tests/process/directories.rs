@@ -38,10 +38,10 @@ fn a_directory_that_is_moved_is_used_again_when_it_is_back() {
     // Another bot has its path meanwhile: not a byte of the first one may get there.
     let mut other = start(&directory, "1000");
     other.command("olleh");
-    let owed = shown(&directory, &[]).stdout;
+    let before = shown(&directory, &[]).stdout;
     assert!(!is_acknowledged(&bot));
     bot.process.read_until("it can be written");
-    assert_eq!(shown(&directory, &[]).stdout, owed);
+    assert_eq!(shown(&directory, &[]).stdout, before);
     assert_eq!(other.process.stop(), Some(0));
     fs::remove_dir_all(directory.path()).unwrap();
     fs::rename(elsewhere.path(), directory.path()).unwrap();
@@ -49,7 +49,7 @@ fn a_directory_that_is_moved_is_used_again_when_it_is_back() {
     bot.process.read_until("journal: writable again");
     bot.process.signal("KILL");
     let bot = restart(bot, &directory, "1000");
-    let told = "journal: 2 replies owed from before";
+    let told = "journal: 2 replies pending from an earlier process";
     assert!(
         bot.process.messages().contains(&told),
         "{:#?}",
@@ -75,7 +75,7 @@ fn a_file_that_was_deleted_is_followed_by_another_at_once() {
         .read_until("the file was deleted; going on in a new segment");
     bot.process.signal("KILL");
     let report = shown(&directory, &[]).stdout;
-    assert!(report.contains("owed: 2\n"), "a and c: {report}");
+    assert!(report.contains("pending: 2\n"), "a and c: {report}");
 }
 
 /// A person who takes it for a leftover and deletes it must not thereby let a second bot start.
@@ -126,7 +126,7 @@ fn what_is_no_file_is_a_damaged_segment_and_holds_up_no_reply() {
         let line = format!("damaged: 000000000{segment}.log, 1 places, ");
         assert!(report.stdout.contains(&line), "{}", report.stdout);
     }
-    assert!(report.stdout.contains("owed: 1\n"), "{}", report.stdout);
+    assert!(report.stdout.contains("pending: 1\n"), "{}", report.stdout);
     bot = restart(bot, &directory, "0");
     assert_eq!(texts(&bot, 1), [r#"{"text": "a"}"#]);
     assert!(directory.join("0000000009.log.damaged").is_dir());

@@ -95,7 +95,7 @@ fn a_disk_that_becomes_read_only_makes_busy_until_it_can_be_written_again() {
     bot.command("d");
     bot.posts(1);
     assert_eq!(bot.process.stop(), Some(0));
-    assert!(shown(&disk).stdout.contains("owed: 0\n"));
+    assert!(shown(&disk).stdout.contains("pending: 0\n"));
 }
 
 fn shown(disk: &Mounted) -> Finished {
@@ -137,6 +137,6 @@ fn no_bot_starts_on_a_read_only_disk_and_its_journal_can_be_read() {
     );
     let finished = shown(&disk);
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-    let begin = "in use: no\nowed: 1\n";
+    let begin = "in use: no\npending: 1\n";
     assert!(finished.stdout.starts_with(begin), "{}", finished.stdout);
 }

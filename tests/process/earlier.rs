@@ -225,14 +225,14 @@ fn an_older_binary_is_replaced_under_load() {
         second.read_until(LISTENING);
         let _ = slack.wait_for(seen + 100, DEADLINE);
 
-        let promised = load.finish();
-        let all = promised.paths.into_iter().map(|path| (path, 1));
+        let acknowledged = load.finish();
+        let all = acknowledged.paths.into_iter().map(|path| (path, 1));
         let all: BTreeMap<String, usize> = all.collect();
         let _ = slack.wait_for(all.len(), DEADLINE);
         assert_eq!(second.stop(), Some(0), "{:#?}", second.log);
         let replies = replies(&slack);
         assert!(replies == all, "{:#?} {:#?}", first.log, second.log);
-        let (count, slowest) = (all.len(), promised.slowest);
+        let (count, slowest) = (all.len(), acknowledged.slowest);
         eprintln!("{count} commands, the slowest acknowledged after {slowest:.0?}");
     }
 }

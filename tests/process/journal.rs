@@ -82,10 +82,10 @@ fn a_stop_leaves_what_is_pending_to_the_next_start_and_takes_under_a_second() {
     assert!(
         bot.process
             .messages()
-            .contains(&"journal: 1 replies owed from before")
+            .contains(&"journal: 1 replies pending from an earlier process")
     );
     assert_eq!(bot.process.stop(), Some(0));
-    assert!(shown(&directory, &[]).stdout.contains("owed: 0\n"));
+    assert!(shown(&directory, &[]).stdout.contains("pending: 0\n"));
 }
 
 /// Files that are open tell nothing of that, and another process may have the path by now.
@@ -250,12 +250,12 @@ fn a_torn_tail_loses_nothing_that_was_acknowledged() {
 fn the_journal_is_shown_beside_a_running_bot_without_secrets() {
     let directory = Scratch::new("shown");
     let mut bot = start(&directory, "1000");
-    bot.command("a text that is nobody's business");
+    bot.command("a text that is secret");
     let finished = shown(&directory, &["--jobs"]);
     assert_eq!((finished.code, finished.stderr.as_str()), (Some(0), ""));
     let report = finished.stdout;
     assert!(report.starts_with(&format!(
-        "in use: by process {}\nowed: 1\n",
+        "in use: by process {}\npending: 1\n",
         bot.process.pid()
     )));
     let origin = bot.slack.origin();
@@ -276,7 +276,7 @@ fn the_journal_is_shown_beside_a_running_bot_without_secrets() {
     assert!(
         shown(&directory, &[])
             .stdout
-            .starts_with("in use: no\nowed: 1\n")
+            .starts_with("in use: no\npending: 1\n")
     );
     let nowhere = finish(TORRAP.command().args(["journal", "/nowhere"]));
     assert_eq!((nowhere.code, nowhere.stdout.as_str()), (Some(2), ""));

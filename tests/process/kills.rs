@@ -1,4 +1,4 @@
-//! kill -9 under load: whatever was acknowledged is answered by one of the next lives.
+//! kill -9 under load: whatever was acknowledged is answered by one of the next processes.
 //!
 //! A few kills; `TORRAP_KILLS=100` makes it a hundred.
 

@@ -164,7 +164,7 @@ fn while_one_sync_takes_six_seconds_only_commands_notice() {
     assert_eq!(bot.process.stop(), Some(0));
     assert_eq!(texts(&bot, 2), expected, "none of b and c");
     let left = shown(&directory, &[]).stdout;
-    assert!(left.contains("owed: 0\n"), "{left}");
+    assert!(left.contains("pending: 0\n"), "{left}");
 }
 
 #[test]

@@ -246,7 +246,7 @@ fn what_is_left_over_of_a_service_manager_is_one_warning() {
     let paths = [
         "/nowhere/notify",
         "/dev/null",
-        "@torrap-nobody-listens-here",
+        "@torrap-no-socket-listens-here",
         "vsock:2:1234",
         gone.to_str().unwrap(),
         stream.to_str().unwrap(),

@@ -51,13 +51,13 @@ enum Takeover {
 /// Clients that send commands until they are told to stop.
 pub struct Load {
     stop: Arc<AtomicBool>,
-    clients: Vec<JoinHandle<Promised>>,
+    clients: Vec<JoinHandle<Acknowledged>>,
 }
 
 /// The paths of the `response_url`s of all commands that were acknowledged, and how long the slowest
 /// acknowledgement took.
 #[derive(Default)]
-pub struct Promised {
+pub struct Acknowledged {
     pub paths: Vec<String>,
     pub slowest: Duration,
 }
@@ -76,13 +76,13 @@ impl Load {
         }
     }
 
-    pub fn finish(self) -> Promised {
+    pub fn finish(self) -> Acknowledged {
         self.stop.store(true, Ordering::Relaxed);
-        let mut all = Promised::default();
+        let mut all = Acknowledged::default();
         for client in self.clients {
-            let promised = client.join().expect("no request fails");
-            all.paths.extend(promised.paths);
-            all.slowest = all.slowest.max(promised.slowest);
+            let acknowledged = client.join().expect("no request fails");
+            all.paths.extend(acknowledged.paths);
+            all.slowest = all.slowest.max(acknowledged.slowest);
         }
         all
     }
@@ -95,24 +95,24 @@ fn send_until(
     origin: &str,
     client: usize,
     keeps: bool,
-) -> Promised {
-    let mut promised = Promised::default();
+) -> Acknowledged {
+    let mut acknowledged = Acknowledged::default();
     let mut kept: Option<Client> = None;
     while !stop.load(Ordering::Relaxed) {
-        let path = format!("/commands/T0001/{client}/{}", promised.paths.len());
+        let path = format!("/commands/T0001/{client}/{}", acknowledged.paths.len());
         let begun = Instant::now();
         let mut connection = kept.take().unwrap_or_else(|| Client::connect(address));
         let request = signed(SECRET, "olleh", &format!("{origin}{path}"));
         let response = connection.exchange(request);
         assert_eq!((response.status, response.content.len()), (200, 0));
-        promised.slowest = promised.slowest.max(begun.elapsed());
-        promised.paths.push(path);
+        acknowledged.slowest = acknowledged.slowest.max(begun.elapsed());
+        acknowledged.paths.push(path);
         if keeps && !response.head.contains("Connection: close") {
             kept = Some(connection);
         }
         thread::park_timeout(rest(client));
     }
-    promised
+    acknowledged
 }
 
 /// Runs the upgrades under load. `start` makes the command line of each process in turn.
@@ -128,23 +128,23 @@ fn upgrade_under_load(how: Takeover, slack: &SlackStandIn, mut start: impl FnMut
         // The new one alone does the work for a while.
         let _ = slack.wait_for(seen + 40, DEADLINE);
     }
-    let promised = load.finish();
+    let acknowledged = load.finish();
     // With a journal a stop would leave the last replies to the next process.
-    let _ = slack.wait_for(promised.paths.len(), DEADLINE);
+    let _ = slack.wait_for(acknowledged.paths.len(), DEADLINE);
     assert_eq!(process.stop(), Some(0), "{:#?}", process.log);
     let mut replies: BTreeMap<String, usize> = BTreeMap::new();
     for post in slack.posts() {
         *replies.entry(post.path).or_default() += 1;
     }
-    for path in &promised.paths {
+    for path in &acknowledged.paths {
         assert_eq!(replies.remove(path), Some(1), "{path}");
     }
     assert!(replies.is_empty(), "no command asked for {replies:?}");
     eprintln!(
         "{} commands over {} upgrades, the slowest acknowledged after {:.0?}",
-        promised.paths.len(),
+        acknowledged.paths.len(),
         upgrades(),
-        promised.slowest
+        acknowledged.slowest
     );
 }
 

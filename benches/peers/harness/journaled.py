@@ -114,7 +114,7 @@ def recovery(bench: Bench, server: Server, folder: Path) -> dict[str, float]:
         while "startup" not in running.text():
             time.sleep(0.005)
         seconds = time.monotonic() - began
-        found = re.search(r"journal: (\d+) replies owed from before", running.text())
+        found = re.search(r"journal: (\d+) replies pending from an earlier process", running.text())
         if found is None or int(found[1]) != count:
             raise RuntimeError(f"{count} were acknowledged; {running.text()}")
         rss, peak = memory(running.process.pid), memory(running.process.pid, "VmHWM")

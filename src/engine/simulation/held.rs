@@ -149,7 +149,7 @@ impl World {
                 sessions.on_ready(key, readiness);
             }
         }
-        if self.network.borrow_mut().take_knock(Role::Public) {
+        if self.network.borrow_mut().take_arrivals(Role::Public) {
             self.endpoint.on_listener_ready(0);
         }
         let turn = &mut Turn {

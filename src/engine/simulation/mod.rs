@@ -152,7 +152,7 @@ fn a_command_does_not_wait_for_those_who_leave() {
     for _ in 0..=LEAVERS {
         world.network.borrow_mut().connect(usize::MAX);
     }
-    while world.network.borrow().is_anyone_at_the_door() {
+    while world.network.borrow().has_backlog() {
         world.turn(true);
     }
     for wire in 0..LEAVERS {
@@ -170,7 +170,7 @@ fn a_command_does_not_wait_for_those_who_leave() {
 
 /// A connection is no longer idle when the kernel holds a request whose event has not been told.
 #[test]
-fn an_idle_session_with_a_request_at_the_door_keeps_its_place() {
+fn an_idle_session_with_a_request_in_the_kernel_keeps_its_place() {
     let mut world = World::with_places(1);
     let wire = world.network.borrow_mut().connect(usize::MAX);
     world.turn(true);

@@ -1,4 +1,4 @@
-//! The shadow of the bot: which replies are pending, for whom, since when and until when, kept with nothing of the
+//! The shadow of the bot: which replies are pending, for which command, since when and until when, kept with nothing of the
 //! bot's own but its vocabulary, and fed with what came in and what went out.
 
 mod checks;

@@ -50,7 +50,7 @@ impl Wire {
     }
 
     /// Closed without ever having had a place.
-    pub(crate) const fn is_turned_away(&self) -> bool {
+    pub(crate) const fn is_refused_at_once(&self) -> bool {
         self.closed && self.source.is_none()
     }
 
@@ -84,7 +84,7 @@ pub(crate) struct Network {
     backlogs: [VecDeque<usize>; 2],
     /// Wires with something to tell.
     events: Vec<usize>,
-    knocks: [bool; 2],
+    arrivals: [bool; 2],
     /// How many descriptors there are for connections, and how many are open.
     pub(crate) descriptors_max: usize,
     pub(crate) open: usize,
@@ -112,7 +112,7 @@ impl Network {
             wires: Vec::new(),
             backlogs: [VecDeque::new(), VecDeque::new()],
             events: Vec::new(),
-            knocks: [false; 2],
+            arrivals: [false; 2],
             descriptors_max: usize::MAX,
             open: 0,
             open_admin: 0,
@@ -139,15 +139,15 @@ impl Network {
             ..Wire::default()
         });
         self.backlogs[side as usize].push_back(self.wires.len() - 1);
-        self.knocks[side as usize] = true;
+        self.arrivals[side as usize] = true;
         self.wires.len() - 1
     }
 
     /// Whether a client has come to this address since the last time.
-    pub(crate) fn take_knock(&mut self, side: Role) -> bool {
-        let knocks = std::mem::take(&mut self.knocks[side as usize]);
-        self.done += u64::from(knocks);
-        knocks
+    pub(crate) fn take_arrivals(&mut self, side: Role) -> bool {
+        let arrivals = std::mem::take(&mut self.arrivals[side as usize]);
+        self.done += u64::from(arrivals);
+        arrivals
     }
 
     /// The process is gone, with its listeners: who waits there is reset. Nothing is known of how it has closed.
@@ -164,7 +164,7 @@ impl Network {
             self.wires[index].closed = true;
         }
         self.events.clear();
-        self.knocks = [false; 2];
+        self.arrivals = [false; 2];
     }
 
     pub(crate) fn deliver(&mut self, index: usize, bytes: &[u8]) {
@@ -208,12 +208,12 @@ impl Network {
             .collect()
     }
 
-    pub(crate) fn is_anyone_at_the_door(&self) -> bool {
+    pub(crate) fn has_backlog(&self) -> bool {
         self.backlogs.iter().any(|waiting| !waiting.is_empty())
     }
 
     pub(crate) fn has_events(&self) -> bool {
-        !self.events.is_empty() || self.knocks.contains(&true)
+        !self.events.is_empty() || self.arrivals.contains(&true)
     }
 
     /// Whether the last poll has held something back.

@@ -65,15 +65,16 @@ impl Platform for SimulatedSystem {
             tells => network.poll(tells == Tells::All),
         };
         if self.tells != Tells::Nothing {
-            let knocks = [Role::Public, Role::Admin].map(|side| (side, network.take_knock(side)));
-            let knocked = knocks.into_iter().filter(|(_, knocks)| *knocks);
+            let arrivals =
+                [Role::Public, Role::Admin].map(|side| (side, network.take_arrivals(side)));
+            let arrived = arrivals.into_iter().filter(|(_, arrivals)| *arrivals);
             let waits = Readiness {
                 readable: true,
                 writable: false,
                 closed: false,
             };
-            let knocks = knocked.map(|(side, _)| (Source::Listener(side, 0), waits));
-            self.events.extend(knocks);
+            let arrivals = arrived.map(|(side, _)| (Source::Listener(side, 0), waits));
+            self.events.extend(arrivals);
         }
         let has_untold = network.has_untold() || self.tells == Tells::Nothing;
         drop(network);

@@ -199,7 +199,7 @@ fn a_connection_that_waits_for_a_place_is_served_by_a_stop_that_has_one() {
     world.turn(true);
     let waiting = world.connect_with(GET);
     world.turn(true);
-    let is_accepted = !world.network.borrow().is_anyone_at_the_door();
+    let is_accepted = !world.network.borrow().has_backlog();
     assert!(is_accepted && world.network.borrow().wires[waiting].is_unanswered());
     world.network.borrow_mut().end(first, true);
     world.stop(Stop::Graceful);

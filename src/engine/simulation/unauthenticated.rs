@@ -16,7 +16,7 @@ fn a_command_does_not_wait_for_those_who_send_many_requests() {
         for _ in 0..=CROWD {
             world.network.borrow_mut().connect(usize::MAX);
         }
-        while world.network.borrow().is_anyone_at_the_door() {
+        while world.network.borrow().has_backlog() {
             world.turn(true);
         }
         for wire in 0..CROWD {
@@ -40,7 +40,7 @@ fn a_command_does_not_wait_for_those_who_send_many_requests() {
 /// An address may have so small a part in each turn that its clients cost a command one page, however many
 /// they are: all are served, one after the other.
 #[test]
-fn a_door_with_a_small_part_in_each_turn_serves_all_of_a_crowd() {
+fn an_address_with_a_small_part_in_each_turn_serves_all_of_a_crowd() {
     const CROWD: usize = 16;
     let habits = Habits {
         turns_max: 1,
@@ -50,7 +50,7 @@ fn a_door_with_a_small_part_in_each_turn_serves_all_of_a_crowd() {
     for _ in 0..CROWD {
         world.network.borrow_mut().connect(usize::MAX);
     }
-    while world.network.borrow().is_anyone_at_the_door() {
+    while world.network.borrow().has_backlog() {
         world.turn(true);
     }
     for wire in 0..CROWD {

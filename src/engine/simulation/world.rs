@@ -3,7 +3,7 @@
 mod acts;
 mod answers;
 mod ending;
-mod lives;
+mod processes;
 
 use super::Generator;
 use super::client::Client;
@@ -129,7 +129,7 @@ impl World {
             SimulatedDisk::new(chance, life.clone())
         });
         let tolerance_secs = config.tolerance_ms / 1000;
-        let started = lives::Start {
+        let started = processes::Start {
             config: &config,
             habits: &habits,
             clock: &clock,

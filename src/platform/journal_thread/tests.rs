@@ -194,9 +194,9 @@ fn the_last_batch_is_durable_and_the_thread_is_over() {
     keys.iter()
         .for_each(|key| batch.accept(*key, &job("olleh")));
     thread.submit(&mut batch, 7, Tick(0));
-    let patience = Duration::from_secs(60);
+    let timeout = Duration::from_secs(60);
     let event = loop {
-        poll.poll(&mut events, Some(patience)).unwrap();
+        poll.poll(&mut events, Some(timeout)).unwrap();
         assert!(!events.is_empty(), "nothing wakes the loop");
         if let Some(event) = thread.poll(Tick(0)) {
             break event;
@@ -204,7 +204,7 @@ fn the_last_batch_is_durable_and_the_thread_is_over() {
     };
     assert_eq!(event, Event::Kept(7));
     batch.add(Outcome::Settled { job: keys[0] });
-    assert!(thread.finish_within(&mut batch, 8, patience));
+    assert!(thread.finish_within(&mut batch, 8, timeout));
     assert_eq!(open(&path, &clock).2, 1);
     std::fs::remove_dir_all(path).unwrap();
 }

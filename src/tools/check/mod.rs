@@ -304,8 +304,8 @@ mod tests {
         let mut config = Config::from_settings(&settings, Vec::new()).unwrap();
         config.listen = vec!["127.0.0.1:0".to_owned()];
         config.reply_origins.clear();
-        let doubts = ["x is not a setting", "y is not one"];
-        config.notices = doubts.map(|line| Notice::warning(line.to_owned())).into();
+        let warnings = ["x is not a setting", "y is not one"];
+        config.notices = warnings.map(|line| Notice::warning(line.to_owned())).into();
         config.notices.push(Notice::info("z is set".to_owned()));
         let findings = run(Ok(config));
         assert!(findings.iter().all(|finding| !finding.is_bad()));

@@ -136,7 +136,7 @@ impl Report {
             oldest,
             next_due,
         } = self.pending;
-        writeln!(f, "owed: {}", all - expired)?;
+        writeln!(f, "pending: {}", all - expired)?;
         writeln!(f, "  due now: {due}")?;
         writeln!(f, "  with failed attempts: {with_failed_attempts}")?;
         writeln!(f, "expired and not answered: {expired}")?;

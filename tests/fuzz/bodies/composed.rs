@@ -1,5 +1,5 @@
 //! Requests that are right are read as they were composed, however they are written and cut, and
-//! whatever rubbish comes after them.
+//! whatever garbage comes after them.
 
 use super::input::Input;
 use super::wire::{Asked, Holding, NO_HOLDING, feed_holding};
@@ -17,15 +17,15 @@ struct Composed {
     closes: bool,
 }
 
-/// The body: sizes to cut into, how many requests, each by choices, and the rubbish after them.
+/// The body: sizes to cut into, how many requests, each by choices, and the garbage after them.
 pub fn check(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let sizes = [usize::from(input.byte()), usize::from(input.byte())];
     let count = input.byte() % 8;
     let composed: Vec<Composed> = (0..count).map(|_| compose(&mut input)).collect();
-    let rubbish = [b"\0", input.rest()].concat();
+    let garbage = [b"\0", input.rest()].concat();
     let mut wire: Vec<u8> = composed.iter().flat_map(|c| c.wire.clone()).collect();
-    wire.extend_from_slice(&rubbish);
+    wire.extend_from_slice(&garbage);
 
     let last = composed.iter().position(|composed| composed.closes);
     let expected = &composed[..last.map_or(composed.len(), |last| last + 1)];

@@ -171,7 +171,7 @@ fn show(files: &Files) -> Option<usize> {
         let mut numbers = text.lines().filter_map(|other| other.strip_prefix(line));
         numbers.next()?.parse::<usize>().ok()
     };
-    let pending = number("owed: ")?;
+    let pending = number("pending: ")?;
     let expired = number("expired and not answered: ")?;
     assert_eq!(report.jobs().count(), pending + expired);
     Some(pending)
@@ -291,7 +291,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
     seeds.push(all(0, &[&earlier]));
     seeds.push(all(0, &[&earlier, &copy]));
     seeds.push(all(0, &[&earlier, &copy, &checkpoint]));
-    // The header of the second: cut, rubbish, a flipped bit, another's, an unknown version; its end.
+    // The header of the second: cut, garbage, a flipped bit, another's, an unknown version; its end.
     let bad = [
         [7, 4, 0],
         [9, 4, 0],

@@ -165,10 +165,10 @@ impl World {
         self.engine.public().sessions.check_empty();
         let network = self.network.borrow();
         assert_eq!(network.open, 0, "a descriptor is left");
-        assert!(!network.is_anyone_at_the_door(), "no one has opened");
-        let is_turned_away = |wire: &Wire| wire.is_turned_away() && !wire.is_reset();
-        let is_turned_away = network.wires.iter().any(is_turned_away);
-        assert!(!is_turned_away, "turned away at the door");
+        assert!(!network.has_backlog(), "no one has opened");
+        let is_refused_at_once = |wire: &Wire| wire.is_refused_at_once() && !wire.is_reset();
+        let is_refused_at_once = network.wires.iter().any(is_refused_at_once);
+        assert!(!is_refused_at_once, "closed without a session");
         let lost = self.engine.senders.lost;
         let pending = self.pending() as u64;
         assert!(pending <= lost, "pending, but not with a dead sender");

@@ -8,7 +8,7 @@ use crate::time::Tick;
 
 /// Events of `KINDS` kinds within one period.
 #[derive(Debug)]
-pub(crate) struct Tally<const KINDS: usize> {
+pub(crate) struct LogLimiter<const KINDS: usize> {
     period_ms: u64,
     lines_max: u32,
     period_start: Tick,
@@ -18,8 +18,8 @@ pub(crate) struct Tally<const KINDS: usize> {
     is_flood: bool,
 }
 
-impl<const KINDS: usize> Tally<KINDS> {
-    /// A tally that grants each kind `lines_max` lines in each period of `period_ms`.
+impl<const KINDS: usize> LogLimiter<KINDS> {
+    /// A limiter that grants each kind `lines_max` lines in each period of `period_ms`.
     #[must_use]
     pub(crate) const fn new(period_ms: u64, lines_max: u32) -> Self {
         Self {
@@ -78,37 +78,40 @@ mod tests {
 
     #[test]
     fn the_first_have_lines_and_the_rest_a_sum() {
-        let mut tally = Tally::<2>::new(10_000, 10);
-        assert_eq!((0..1000).filter(|_| tally.note(0, Tick(50))).count(), 10);
-        assert_eq!((0..11).filter(|_| tally.note(1, Tick(60))).count(), 10);
-        assert_eq!(tally.poll_timeout(), Some(Tick(10_000)));
-        assert_eq!(tally.poll_sums(Tick(9_999)), None);
-        assert_eq!(tally.poll_sums(Tick(10_000)), Some([990, 1]));
-        assert_eq!(tally.poll_timeout(), None);
-        assert!(tally.note(0, Tick(10_001)), "a new period has lines again");
-        assert_eq!(tally.take_sums(), None);
+        let mut limiter = LogLimiter::<2>::new(10_000, 10);
+        assert_eq!((0..1000).filter(|_| limiter.note(0, Tick(50))).count(), 10);
+        assert_eq!((0..11).filter(|_| limiter.note(1, Tick(60))).count(), 10);
+        assert_eq!(limiter.poll_timeout(), Some(Tick(10_000)));
+        assert_eq!(limiter.poll_sums(Tick(9_999)), None);
+        assert_eq!(limiter.poll_sums(Tick(10_000)), Some([990, 1]));
+        assert_eq!(limiter.poll_timeout(), None);
+        assert!(
+            limiter.note(0, Tick(10_001)),
+            "a new period has lines again"
+        );
+        assert_eq!(limiter.take_sums(), None);
     }
 
     #[test]
     fn a_trickle_has_lines_for_all_and_never_a_timer() {
-        let mut tally = Tally::<1>::new(1_000, 2);
+        let mut limiter = LogLimiter::<1>::new(1_000, 2);
         for i in 0..100 {
-            assert!(tally.note(0, Tick(i * 600)));
-            assert_eq!(tally.poll_timeout(), None);
+            assert!(limiter.note(0, Tick(i * 600)));
+            assert_eq!(limiter.poll_timeout(), None);
         }
     }
 
     #[test]
     fn a_sum_that_is_fetched_late_loses_nothing() {
-        let mut tally = Tally::<1>::new(1_000, 1);
-        assert!(tally.note(0, Tick(0)));
+        let mut limiter = LogLimiter::<1>::new(1_000, 1);
+        assert!(limiter.note(0, Tick(0)));
         for late in [500, 5_000, 50_000] {
-            assert!(!tally.note(0, Tick(late)));
+            assert!(!limiter.note(0, Tick(late)));
         }
-        assert_eq!(tally.poll_sums(Tick(50_000)), Some([3]));
-        assert!(tally.note(0, Tick(50_000)) && !tally.note(0, Tick(50_000)));
+        assert_eq!(limiter.poll_sums(Tick(50_000)), Some([3]));
+        assert!(limiter.note(0, Tick(50_000)) && !limiter.note(0, Tick(50_000)));
         assert_eq!(
-            tally.take_sums(),
+            limiter.take_sums(),
             Some([1]),
             "nor does an end within a period"
         );

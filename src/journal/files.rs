@@ -15,7 +15,7 @@ const UNPROVEN_MAX: u32 = 1 << 31;
 
 /// The files that are called like segments, by what they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Lineage {
+pub(super) struct SegmentFiles {
     /// Segments that were deleted, and that a power cut has brought back: those that the newest header no longer counts,
     /// and, if that is of format 1, those in front of a gap.
     pub(super) stale: Vec<u32>,
@@ -27,7 +27,7 @@ pub(super) struct Lineage {
     pub(super) foreign: Vec<u32>,
 }
 
-impl Lineage {
+impl SegmentFiles {
     /// Of files by their numbers, the lowest first.
     ///
     /// Only an intact header, which has its number in it, proves that a segment was made: a file that came under its name
@@ -51,18 +51,18 @@ impl Lineage {
             (Some(_), Some((last, _))) => (oldest_read(&files, oldest, *last), *last),
             _ => (0, 0),
         };
-        let mut lineage = Self::default();
+        let mut split = Self::default();
         for file in files {
             match file.0 {
-                number if number < first => lineage.stale.push(number),
-                number if number <= last => lineage.log.push(file),
-                number => lineage.foreign.push(number),
+                number if number < first => split.stale.push(number),
+                number if number <= last => split.log.push(file),
+                number => split.foreign.push(number),
             }
         }
-        let pairs = lineage.log.iter().zip(lineage.log.iter().skip(1));
+        let pairs = split.log.iter().zip(split.log.iter().skip(1));
         let gaps = pairs.filter(|(a, b)| b.0 - a.0 > 1);
-        lineage.missing = gaps.map(|(a, b)| (a.0 + 1, b.0 - 1)).collect();
-        lineage
+        split.missing = gaps.map(|(a, b)| (a.0 + 1, b.0 - 1)).collect();
+        split
     }
 }
 
@@ -102,9 +102,9 @@ mod tests {
             let is_intact = intact.contains(number);
             (*number, is_intact.then(|| (header(*number), 40)))
         };
-        let lineage = Lineage::of(numbers.iter().map(file).collect());
-        let log = lineage.log.into_iter().map(|(number, _)| number).collect();
-        (lineage.stale, log, lineage.foreign)
+        let split = SegmentFiles::of(numbers.iter().map(file).collect());
+        let log = split.log.into_iter().map(|(number, _)| number).collect();
+        (split.stale, log, split.foreign)
     }
 
     #[test]
@@ -155,7 +155,7 @@ mod tests {
         };
         let missing = |numbers: &[u32]| {
             let file = |number: &u32| (*number, Some((header(*number), 40)));
-            Lineage::of(numbers.iter().map(file).collect()).missing
+            SegmentFiles::of(numbers.iter().map(file).collect()).missing
         };
         assert_eq!(missing(&[1, 4, 5]), [], "4 is the oldest there is");
         assert_eq!(missing(&[2, 4, 7, 8]), [(3, 3), (5, 6)]);

@@ -4,7 +4,7 @@ use torrap::journal::{LOG_BYTES_MIN, Sizes};
 
 use crate::disk::FakeDisk;
 use crate::process::{Answer, Process, config};
-use crate::rules::{FIRST, ONE_BATCH, START, owed, segments};
+use crate::rules::{FIRST, ONE_BATCH, START, pending, segments};
 
 /// Four batches of one command fill a segment.
 const FOUR_BATCHES: Sizes = Sizes {
@@ -28,13 +28,13 @@ fn four_segments(disk: &FakeDisk) -> Process {
 fn a_file_that_only_has_a_segments_name_does_not_take_the_place_of_the_log() {
     for name in ["0000000100.log", "4294967295.log"] {
         let disk = segments(3);
-        disk.set_content_of_new(name, b"rubbish".to_vec());
+        disk.set_content_of_new(name, b"garbage".to_vec());
         let (mut process, recovery) = Process::start(&disk, &config(1000), START).unwrap();
         assert_eq!(process.bot.pending(), 3, "{name}");
         assert_eq!(recovery.kept_aside, [format!("{name}.damaged")]);
         assert!(!disk.segments().contains(&name.to_owned()));
         process.turn(3..4, START);
-        let mut left = owed(&disk, START);
+        let mut left = pending(&disk, START);
         left.sort_unstable();
         assert_eq!(left, [0, 1, 2, 3], "{name}");
     }
@@ -44,7 +44,7 @@ fn a_file_that_only_has_a_segments_name_does_not_take_the_place_of_the_log() {
 fn a_renamed_segment_costs_what_it_holds_and_no_more() {
     let disk = segments(3);
     disk.rename("0000000003.log", "0000000007.log");
-    assert_eq!(owed(&disk, START), [0, 1]);
+    assert_eq!(pending(&disk, START), [0, 1]);
 }
 
 #[test]
@@ -68,13 +68,13 @@ fn a_segment_that_was_cut_is_told_of() {
 #[test]
 fn a_file_that_is_all_there_is_does_not_keep_the_bot_from_starting() {
     let disk = FakeDisk::new(1);
-    disk.set_content_of_new("4294967295.log", b"rubbish".to_vec());
+    disk.set_content_of_new("4294967295.log", b"garbage".to_vec());
     let (mut process, recovery) = Process::start(&disk, &config(1000), START).unwrap();
     assert_eq!(recovery.kept_aside, ["4294967295.log.damaged"]);
     assert_eq!(process.turn(0..1, START), [Answer::Acknowledged]);
     drop(process);
     assert_eq!(disk.segments(), [FIRST]);
-    assert_eq!(owed(&disk, START), [0]);
+    assert_eq!(pending(&disk, START), [0]);
 }
 
 /// A backup that is copied back, for example, while the bot runs.
@@ -83,11 +83,11 @@ fn a_file_that_has_the_name_of_the_next_segment_is_kept_aside() {
     let disk = FakeDisk::new(1);
     let (mut process, _) = Process::start_with(&disk, ONE_BATCH, &config(1000), START).unwrap();
     process.turn(0..1, START);
-    disk.set_content_of_new("0000000002.log", b"rubbish".to_vec());
+    disk.set_content_of_new("0000000002.log", b"garbage".to_vec());
     assert_eq!(process.turn(1..2, START), [Answer::Acknowledged]);
-    assert_eq!(disk.content("0000000002.log.damaged"), b"rubbish");
+    assert_eq!(disk.content("0000000002.log.damaged"), b"garbage");
     drop(process);
-    assert_eq!(owed(&disk, START), [0, 1]);
+    assert_eq!(pending(&disk, START), [0, 1]);
 }
 
 /// The newest header still counts them: a power cut that brought back one in front of others would look like damage, and
@@ -125,7 +125,7 @@ fn a_segment_that_cannot_be_deleted_keeps_those_behind_it() {
     );
     assert_eq!(disk.segments().len(), 1);
     drop(process);
-    assert_eq!(owed(&disk, START + 2000), [100]);
+    assert_eq!(pending(&disk, START + 2000), [100]);
 }
 
 /// Whatever is deleted when the power goes, nothing looks like damage.
