@@ -117,29 +117,7 @@ const UNWANTED: [&str; 17] = [
 
 #[test]
 fn comments_name_who_does_what() {
-    let folders = [
-        "app",
-        "cli",
-        "commands",
-        "config",
-        "delivery",
-        "endpoint",
-        "engine",
-        "http",
-        "jobs",
-        "journal",
-        "platform",
-        "process",
-        "slack",
-        "store",
-        "telemetry",
-        "timing_wheel",
-        "tools",
-    ];
-    for path in folders
-        .map(|folder| rust_files(&format!("src/{folder}")))
-        .concat()
-    {
+    for path in sources() {
         for line in read(&path).lines() {
             let (code, comment) = line.split_once("//").unwrap_or_default();
             // The slashes of a URL in a string begin no comment.

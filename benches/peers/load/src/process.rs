@@ -20,7 +20,7 @@ pub struct Cpu {
 /// Of all threads of a process, ended ones included.
 ///
 /// # Errors
-/// There is no such process.
+/// There is no process of this number.
 pub fn cpu(pid: u32) -> io::Result<Cpu> {
     let pid_number = i32::try_from(pid).map_err(io::Error::other)?;
     let total = clock_getcpuclockid(Pid::from_raw(pid_number))?.now()?;
@@ -44,7 +44,7 @@ pub fn cpu(pid: u32) -> io::Result<Cpu> {
 /// Resident memory in bytes.
 ///
 /// # Errors
-/// There is no such process.
+/// There is no process of this number.
 pub fn resident_bytes(pid: u32) -> io::Result<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let kib = status

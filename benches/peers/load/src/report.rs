@@ -17,7 +17,7 @@ pub struct Report {
     pub memory: Memory,
 }
 
-/// The server's resident memory, in bytes, at five moments; 0 where the plan has no such moment.
+/// The server's resident memory, in bytes, at five moments; 0 where the plan does not have this moment.
 #[derive(Default)]
 pub struct Memory {
     /// Before any connection.
