@@ -39,7 +39,7 @@
 //! | submit | with a store: submits the batch that has collected |
 //! | transmit | writes the staged answers to the sockets |
 //! | accept | accepts waiting connections. After `receive` and `transmit`: no connection is evicted whose request has just come or whose answer is not written |
-//! | dispatch | makes the replies of ready jobs and hands them to the senders; with a store, tells it which of them were too late |
+//! | dispatch | makes the replies of ready jobs and hands them to the senders, and blocking commands that are due; with a store, tells it which of them were too late |
 //! | admin | serves the admin address. Last: its pages show the state after the turn |
 //!
 //! # The path of one command
@@ -55,6 +55,7 @@
 //! | store the job, in the wheel until it is due; with a store, when it is kept | `app/pending.rs`, [`jobs`], [`timing_wheel`]; `app/commit_queue.rs` |
 //! | answer 200, staged and then written | `http/staging.rs`, `endpoint/staged.rs`, `endpoint/session.rs` |
 //! | due: make the reply | `app/replies.rs`, [`commands`], [`slack::markup`], [`slack::message`] |
+//! | run it first, if it is a blocking command | `app/runs.rs`, `jobs/runs.rs`, `delivery/senders/` |
 //! | post it, once | `delivery/senders/`, `delivery/agent.rs` |
 //! | judge the outcome | `jobs/retry.rs`; after a 429 `jobs/pacing.rs` |
 //!
@@ -135,6 +136,7 @@
 //! | watermark | the latest moment by which all input that had arrived is known; time limits are judged by it |
 //! | acknowledge, accept | answer 200 to a command; add its job |
 //! | job, pending | a reply from its acceptance until it is settled |
+//! | run | one call of a blocking command, on a sender thread; it makes the reply that attempts then post |
 //! | attempt, outcome, verdict | one posting of a reply; what came of it; what follows: settled, retried, abandoned |
 //! | store, batch, ticket | what makes jobs durable; what it commits at once; the number of a batch |
 //! | kept, withdrawn | made durable by the store; taken back before the acknowledgement, which is then "busy" |

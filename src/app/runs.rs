@@ -1,6 +1,6 @@
 //! Blocking commands: handed out to be run, and what comes of it taken in.
 
-use super::{Bot, CommandRun, RunReport};
+use super::{Bot, CommandRun, Done, RunReport};
 use crate::commands::{Run, RunEnd, run};
 use crate::time::Now;
 
@@ -11,7 +11,7 @@ impl Bot {
         self.pending.jobs().has_run()
     }
 
-    /// The next blocking command that is due: its run begins, and what comes of it has to come to [`Self::handle_run`].
+    /// The next blocking command that is due: its run begins, and what comes of it has to come to [`Self::handle_done`].
     pub fn poll_run(&mut self, now: Now) -> Option<CommandRun> {
         let due = self.pending.poll_run()?;
         let job = due.job;
@@ -35,8 +35,16 @@ impl Bot {
         })
     }
 
+    /// Takes in what a sender has done.
+    pub fn handle_done(&mut self, done: Done, now: Now) {
+        match done {
+            Done::Posted(report) | Done::NotRun(report) => self.handle_outcome(&report, now),
+            Done::Ran(report) => self.handle_run(report, now),
+        }
+    }
+
     /// Makes the reply of a run that is over ready to be posted.
-    pub fn handle_run(&mut self, report: RunReport, now: Now) {
+    fn handle_run(&mut self, report: RunReport, now: Now) {
         let RunReport {
             job,
             made,

@@ -109,7 +109,7 @@ pub const OPTIONS: &[Opt] = &[
         value: "COUNT",
         default: default::SENDERS,
         variable_in_trial: true,
-        help: "most sender threads; they start when needed and end when idle",
+        help: "most sender threads; they start when needed and end when idle. Blocking commands never have the last 8 of them, or of fewer than 16 the last half",
     },
     Opt {
         setting: Setting::MaxPending,

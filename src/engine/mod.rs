@@ -4,6 +4,7 @@
 
 mod admin;
 mod drain;
+mod ending;
 #[cfg(any(test, debug_assertions))]
 mod invariants;
 pub(crate) mod platform;
@@ -18,10 +19,10 @@ use log::{debug, info, warn};
 
 use self::admin::AdminState;
 pub(crate) use self::admin::CONNECTIONS_MAX as ADMIN_CONNECTIONS_MAX;
-use self::drain::{Drain, Left};
+use self::drain::Drain;
 use self::platform::{Platform, Polled, Senders, Stop};
 use self::watermark::Watermark;
-use crate::app::{Bot, Done};
+use crate::app::Bot;
 use crate::config::Config;
 use crate::endpoint::socket::{Listener, Socket};
 use crate::endpoint::source::Role;
@@ -160,10 +161,10 @@ impl<P: Platform> Engine<P> {
     }
 
     fn has_work(&self) -> bool {
-        let has_delivery = self.bot.has_delivery() && self.senders.room() > 0;
-        let has_run = self.bot.has_run() && self.senders.run_room() > 0;
+        let is_dispatching = self.bot.has_delivery() && self.senders.room() > 0
+            || self.bot.has_run() && self.senders.run_room() > 0;
         self.public.has_work()
-            || ((has_delivery || has_run) && !self.drain.leaves_pending())
+            || (is_dispatching && !self.drain.leaves_pending())
             || self.admin.as_ref().is_some_and(Endpoint::has_work)
     }
 
@@ -257,13 +258,7 @@ impl<P: Platform> Engine<P> {
     fn collect(&mut self, now: Now) {
         while let Some(done) = self.senders.poll_report(now.tick) {
             // A fresh clock reading: the attempt may have ended after this turn began, and a backoff counts from its end.
-            let now = self.platform.now();
-            match done {
-                Done::Posted(report) | Done::NotRun(report) => {
-                    self.bot.handle_outcome(&report, now);
-                }
-                Done::Ran(report) => self.bot.handle_run(report, now),
-            }
+            self.bot.handle_done(done, self.platform.now());
         }
     }
 
@@ -295,16 +290,15 @@ impl<P: Platform> Engine<P> {
     /// Hands due replies and blocking commands to the senders, as many as they have room for; during a stop with a store,
     /// none.
     fn dispatch(&mut self, now: Now) {
-        let (room, run_room) = match self.drain.leaves_pending() {
-            true => (0, 0),
-            false => (self.senders.room(), self.senders.run_room()),
-        };
-        let room = room.min(DISPATCHES_PER_TURN);
-        for delivery in iter::from_fn(|| self.bot.poll_delivery(now)).take(room) {
-            self.senders.enqueue(delivery);
-        }
-        for run in iter::from_fn(|| self.bot.poll_run(now)).take(run_room) {
-            self.senders.enqueue_run(run);
+        if !self.drain.leaves_pending() {
+            let room = self.senders.room().min(DISPATCHES_PER_TURN);
+            for delivery in iter::from_fn(|| self.bot.poll_delivery(now)).take(room) {
+                self.senders.enqueue(delivery);
+            }
+            let room = self.senders.run_room();
+            for run in iter::from_fn(|| self.bot.poll_run(now)).take(room) {
+                self.senders.enqueue_run(run);
+            }
         }
         // Replies that were too late are settled above: the store is told before the loop sleeps.
         self.submit(now);
@@ -365,46 +359,6 @@ impl<P: Platform> Engine<P> {
         info!("stopping at once; replies pending: {pending}");
         // With this turn, which has read what had arrived until then.
         self.drain.end(self.watermark.known_until());
-    }
-
-    pub(crate) fn is_drained(&self) -> bool {
-        let left = || Left {
-            is_all_read: self.public.is_drained(),
-            pending: self.bot.pending(),
-            sending: self.bot.sending(),
-            clients: self.public.sessions.unfinished(),
-        };
-        self.drain.is_over(left, self.watermark.known_until())
-    }
-
-    /// Ends the engine, and returns how many replies are left undelivered. Those that a store keeps are not.
-    pub(crate) fn end(&mut self) -> usize {
-        let now = self.platform.now();
-        // A command that is not kept by now is answered "busy".
-        if self.public.sessions.has_held() {
-            let service = &mut self.bot;
-            self.public
-                .sessions
-                .begin_turn(now, self.watermark.known_until());
-            self.public
-                .sessions
-                .withdraw_held(&mut Turn { now, service });
-            self.public.sessions.transmit();
-        }
-        self.senders.stop();
-        self.bot.handle_stop();
-        let pending = self.bot.pending();
-        if !self.drain.is_durable() {
-            return pending;
-        }
-        let (ticket, batch) = self.bot.take_batch();
-        if !self.store.finish(batch, ticket) {
-            warn!(
-                "journal: the disk does not answer; replies that were just posted may be posted again"
-            );
-        }
-        info!("replies left to the next start: {pending}");
-        0
     }
 }
 
