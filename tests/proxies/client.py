@@ -8,7 +8,7 @@ import struct
 import time
 from urllib.parse import urlencode
 
-SECRET = b"8f742231b10e8888abcd99yyyzzz85a5"
+SECRET = b"8f742231b10e8888abcd9900000085a5"  # as Slack's are: 32 hex digits
 DEADLINE = 20.0  # seconds that nothing on one machine should ever take
 
 Address = tuple[str, int]

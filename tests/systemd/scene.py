@@ -1,0 +1,81 @@
+"""The bot on the machine, and the guide that installs it."""
+
+import re
+from pathlib import Path
+
+from machine import Machine, wait_for
+from processes import SlackStandIn
+
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+DELAY = 1  # second from a command to its reply
+DROP_IN = "/etc/systemd/system/torrap.service.d/act.conf"
+
+
+class Scene:
+    """The machine, and the bot on it."""
+
+    def __init__(self, machine: Machine, binary: Path) -> None:
+        self.machine, self.binary = machine, binary
+        self.slack = SlackStandIn()
+
+    def __enter__(self) -> "Scene":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.slack.__exit__()
+
+    def do(self, command: str, given: str | None = None) -> str:
+        return self.machine.do(command, given)
+
+    def show(self, what: str, unit: str = "torrap.service") -> str:
+        return self.do(f"systemctl show --value --property={what} {unit}")
+
+    def signal(self, name: str) -> None:
+        """To the bot, by hand."""
+        self.do(f"kill -{name} {self.show('MainPID')}")
+
+    def settings(self, *more: str) -> None:
+        """Of the file that the guide names."""
+        lines = [f"TORRAP_REPLY_ORIGINS={self.slack.origin}", f"TORRAP_DELAY={DELAY}", *more]
+        self.machine.write("/etc/torrap/env", "".join(f"{line}\n" for line in lines))
+
+    def drop_in(self, text: str = "") -> None:
+        """What `systemctl edit torrap` would write; without a text it is taken away. Takes effect at the next start."""
+        if text:
+            self.machine.write(DROP_IN, text)
+        else:
+            self.do(f"rm -f {DROP_IN}")
+        self.do("systemctl daemon-reload")
+
+    def restart(self) -> None:
+        self.do("systemctl restart torrap")
+
+    def is_up_again(self, restarts: int) -> None:
+        """systemd has started it by itself so often since the last start by hand, and it takes commands."""
+        wait_for(
+            f"{restarts} restarts by systemd",
+            lambda: int(self.show("NRestarts")) >= restarts and self.show("StatusText") == "taking commands",
+        )
+
+    def reset(self) -> None:
+        """As the guide has installed it, after an act that failed."""
+        self.settings()
+        self.drop_in()
+        self.restart()
+
+    def log(self) -> str:
+        return self.machine.try_to("journalctl -b -n 25 -o short-precise").stdout
+
+    def log_since(self, cursor: str) -> str:
+        return self.do(f"journalctl --sync && journalctl -o cat --after-cursor='{cursor}'")
+
+    def cursor(self) -> str:
+        """Where the log ends now."""
+        return self.do("journalctl -n 0 --show-cursor").split("-- cursor: ")[1]
+
+
+def guide(heading: str) -> list[str]:
+    """The command lines below a heading of the guide."""
+    text = (DEPLOY / "README.md").read_text()
+    section = re.split(r"^###? ", re.split(f"^###? {heading}$", text, flags=re.M)[1], flags=re.M)[0]
+    return [line for block in re.findall(r"```sh\n(.*?)```", section, re.S) for line in block.splitlines()]
