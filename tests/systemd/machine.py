@@ -74,17 +74,22 @@ class Cgroups:
 
 
 class Machine:
-    """Its file system lives in memory, in the mount namespace of this process, and goes with it."""
+    """Its file system lives in memory, in the mount namespace of this process, and goes with it. Only /var is a folder on a
+    real disk: a journal waits for it, and what is written there is no memory of the bot's."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, folder: Path) -> None:
+        self.root = root = folder / "root"
+        root.mkdir()
         self.init: int | None = None
         self.outer: subprocess.Popen | None = None
         subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", root], check=True)
-        for folder in ("usr", "etc", "var", "run", "proc", "sys", "dev", "tmp", ".outside", ".upper", ".work"):
-            (root / folder).mkdir()
-        for folder in ("bin", "sbin", "lib", "lib64"):
-            (root / folder).symlink_to(f"usr/{folder}")
+        disk = folder / "disk"
+        for name in ("usr", "etc", "var", "run", "proc", "sys", "dev", "tmp", ".outside", ".upper", ".work"):
+            (root / name).mkdir()
+        disk.mkdir(mode=0o755)
+        subprocess.run(["mount", "--bind", disk, root / "var"], check=True)
+        for name in ("bin", "sbin", "lib", "lib64"):
+            (root / name).symlink_to(f"usr/{name}")
         # The programs of this machine; what the other one installs there stays in its own memory.
         layers = f"lowerdir=/usr,upperdir={root}/.upper,workdir={root}/.work"
         subprocess.run(["mount", "-t", "overlay", "-o", layers, "overlay", root / "usr"], check=True)

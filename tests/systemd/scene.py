@@ -32,7 +32,9 @@ class Scene:
 
     def signal(self, name: str) -> None:
         """To the bot, by hand."""
-        self.do(f"kill -{name} {self.show('MainPID')}")
+        pid = int(self.show("MainPID"))
+        assert pid > 0, "the bot does not run"  # and 0 would be this process with all that it has started
+        self.do(f"kill -{name} {pid}")
 
     def settings(self, *more: str) -> None:
         """Of the file that the guide names."""
