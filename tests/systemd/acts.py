@@ -242,7 +242,7 @@ def out_of_memory_it_comes_back_with_its_replies(scene: Scene) -> str:
     if not scene.show("ControlGroup") or scene.show("MemoryCurrent") == "[not set]":
         return "left out: no memory controller here"
     scene.drop_in("[Service]\nMemoryMax=6M\nMemorySwapMax=0\n")
-    scene.settings("TORRAP_DELAY=6")
+    scene.settings("TORRAP_DELAY=8")
     scene.restart()
     texts = acknowledge_until_it_dies(scene.slack, "memory")
     scene.drop_in()  # with the same limit it would find the same replies, and die again

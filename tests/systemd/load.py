@@ -3,12 +3,14 @@
 import http.client
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from client import DEADLINE, Client, signed
 from processes import SlackStandIn
 
 ADDRESS = ("127.0.0.1", 8000)
 CLIENTS = 4  # of each kind
+LONG_COMMANDS = 2_000  # of 3 kB, by each client, if it lives that long
 REST = 0.005  # seconds between two commands of a client
 
 
@@ -98,20 +100,25 @@ def replies(slack: SlackStandIn, texts: list[str], deadline: float = DEADLINE) -
         slack.posted.wait_for(lambda: wanted <= set(slack.texts), deadline)
         missing = [text for text in wanted if text not in slack.texts]
         twice = [text for text in wanted if slack.texts.count(text) > 1]
-    assert not missing, f"{len(missing)} of {len(wanted)} replies are missing, as {missing[0]}"
-    assert not twice, f"{len(twice)} of {len(wanted)} replies came twice, as {twice[0]}"
+    assert not missing, f"{len(missing)} of {len(wanted)} replies are missing, as {missing[0][-40:]!r}"
+    assert not twice, f"{len(twice)} of {len(wanted)} replies came twice, as {twice[0][-40:]!r}"
 
 
-def acknowledge_until_it_dies(slack: SlackStandIn, name: str, most: int = 20_000) -> list[str]:
-    """Commands with long texts, until one gets no answer. Those that were acknowledged."""
+def acknowledge_until_it_dies(slack: SlackStandIn, name: str) -> list[str]:
+    """Commands with long texts on several connections, until they get no answer. Those that were acknowledged."""
     texts: list[str] = []
-    try:
-        with Client(ADDRESS) as client:
-            while len(texts) < most:
-                text = f"{name}-{len(texts)}-".ljust(3_000, "x")
-                status = client.exchange(signed(text, slack.origin))
-                assert status == 200, status
-                texts.append(text)
-    except OSError:
-        return texts
-    raise AssertionError(f"{most} commands were acknowledged, and it lives")
+
+    def send_until_it_dies(client: int) -> None:
+        try:
+            with Client(ADDRESS) as connection:
+                for number in range(LONG_COMMANDS):
+                    text = f"{name}-{client}-{number}-".ljust(3_000, "x")
+                    if connection.exchange(signed(text, slack.origin)) == 200:
+                        texts.append(text)
+        except OSError:
+            pass  # it died
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        list(pool.map(send_until_it_dies, range(CLIENTS)))
+    assert len(texts) < CLIENTS * LONG_COMMANDS, "all were acknowledged, and it lives"
+    return texts
