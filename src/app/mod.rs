@@ -30,6 +30,10 @@ use crate::time::{Now, Tick};
 /// The scheme by which Slack signs; a 401 has to name one (RFC 9110 section 15.5.2).
 const CHALLENGE: &str = "Slack-Signature version=\"v0\"";
 
+/// What a person reads who opens the bot's address in a browser, to see whether the tunnel leads here.
+const NOTE: &str = "This is torrap, a Slack slash-command bot. It answers Slack's POST requests to /slack; \
+                    a browser sends GET.\n";
+
 /// Expired replies that one [`Bot::poll_delivery`] abandons, at most.
 const EXPIRED_PER_POLL_MAX: usize = 256;
 
@@ -64,17 +68,17 @@ impl Bot {
         match (request.method, request.path) {
             ("POST", "/slack") => self.slack(request, now),
             ("GET", "/slack") if is_get_check(request) => Response::empty(Status::Ok),
+            // HEAD as GET: the fields must be the same (RFC 9110 section 9.3.2).
+            ("GET" | "HEAD", "/slack") => self.not_allowed(request, "POST", now).noting(NOTE),
             (_, "/slack") => self.not_allowed(request, "POST", now),
+            ("GET" | "HEAD", "/") => self.not_found(request, now).noting(NOTE),
             ("GET" | "HEAD", "/healthz") => health::alive(now),
             ("GET" | "HEAD", "/readyz") => health::ready(self.condition),
             (_, "/healthz" | "/readyz") => self.not_allowed(request, "GET, HEAD", now),
             ("OPTIONS", "*") => Response::allowing(Status::Ok, "GET, HEAD, POST, OPTIONS"),
             // CONNECT asks for a tunnel (RFC 9110 section 9.3.6): a method that no resource here has.
             ("CONNECT", _) => self.not_allowed(request, "GET, HEAD, POST", now),
-            _ => {
-                self.refuse(Refusal::NotFound, request, now);
-                Response::empty(Status::NotFound)
-            }
+            _ => self.not_found(request, now),
         }
     }
 
@@ -374,6 +378,11 @@ impl Bot {
     fn note_refusal(&mut self, refusal: Refusal, now: Now) -> Level {
         self.counters.refused[refusal.kind()] += 1;
         self.log.note_refusal(refusal, now.tick)
+    }
+
+    fn not_found(&mut self, request: &Request<'_>, now: Now) -> Response {
+        self.refuse(Refusal::NotFound, request, now);
+        Response::empty(Status::NotFound)
     }
 
     fn not_allowed(&mut self, request: &Request<'_>, methods: &'static str, now: Now) -> Response {

@@ -78,6 +78,35 @@ fn head_gets_the_fields_of_get_alone() {
 }
 
 #[test]
+fn a_browser_is_told_what_this_is_and_where_requests_go() {
+    for path in ["/", "/?x", "/slack", "/slack?x=1"] {
+        let (head, get) = (
+            answer(&format!("HEAD {path}")),
+            answer(&format!("GET {path}")),
+        );
+        let (fields, content) = get.split_once("\r\n\r\n").unwrap();
+        assert_eq!(head, format!("{fields}\r\n\r\n"), "{path}");
+        assert!(fields.contains("\r\nContent-Type: text/plain; charset=utf-8\r\n"));
+        assert!(content.starts_with("This is torrap, a Slack slash-command bot. "));
+        assert!(content.contains(" to /slack;") && content.lines().count() == 1);
+        assert!(fields.ends_with(&format!("\r\nContent-Length: {}", content.len())));
+    }
+    // What Slack shows to people, or another program reads, stays empty.
+    for line in [
+        "POST /",
+        "POST /slack",
+        "PUT /slack",
+        "GET /x",
+        "GET /slack?ssl_check=1",
+    ] {
+        assert!(
+            answer(line).ends_with("\r\nContent-Length: 0\r\n\r\n"),
+            "{line}"
+        );
+    }
+}
+
+#[test]
 fn a_signature_counts_for_one_request_and_not_for_its_connection() {
     let form = request::form("/torrap", "help", "https://hooks.slack.com/commands/1");
     let good = request::signed(SECRET.as_bytes(), NOW.unix.secs(), form.as_bytes());

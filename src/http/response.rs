@@ -69,6 +69,8 @@ pub enum Content {
     SharedJson(Arc<[u8]>),
     /// Plain text in the format of Prometheus.
     Text(Vec<u8>),
+    /// Plain text for a person who has opened the address in a browser.
+    Note(&'static str),
 }
 
 /// Why a request is not answered yet. Only the application knows what the numbers mean: it gets them back when
@@ -145,6 +147,15 @@ impl Response {
             challenge: None,
             hold: None,
             is_authenticated: false,
+        }
+    }
+
+    /// The same with a line of text for a person in place of its content.
+    #[must_use]
+    pub fn noting(self, note: &'static str) -> Self {
+        Self {
+            content: Content::Note(note),
+            ..self
         }
     }
 

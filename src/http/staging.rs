@@ -109,6 +109,7 @@ impl Staging {
             Content::Json(content) => ("application/json", &**content),
             Content::SharedJson(content) => ("application/json", &**content),
             Content::Text(content) => ("text/plain; version=0.0.4; charset=utf-8", &**content),
+            Content::Note(note) => ("text/plain; charset=utf-8", note.as_bytes()),
         };
         out.extend_from_slice(b"\r\nContent-Type: ");
         out.extend_from_slice(media_type.as_bytes());

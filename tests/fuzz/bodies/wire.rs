@@ -329,6 +329,7 @@ fn check_answer(wire: &[u8], response: &Response, head_only: bool, closes: bool)
         torrap::http::Content::Json(content) => content,
         torrap::http::Content::SharedJson(content) => content,
         torrap::http::Content::Text(content) => content,
+        torrap::http::Content::Note(note) => note.as_bytes(),
     };
     assert_eq!(
         field("Content-Length"),
