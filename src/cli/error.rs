@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::command::Command;
 use super::options::{self, OPTIONS, Opt, nearest};
+use super::own::OWN;
 use crate::config::{self, Setting, Shown};
 
 /// A command line or a setting that is wrong: exit code 2.
@@ -48,8 +49,13 @@ pub enum Error {
         /// The word of the command that has it.
         command: &'static str,
     },
-    /// `--to` stands at the end of the line.
-    NoTarget,
+    /// An option of one command stands at the end of the line, without a value.
+    NoOwnValue {
+        /// The option.
+        option: &'static str,
+        /// What to give it.
+        remedy: &'static str,
+    },
     /// An option stands at the end of the line, without a value.
     NoValue {
         /// The option.
@@ -76,6 +82,13 @@ pub enum Error {
     NoUrl,
     /// `journal` was given no directory.
     NoDirectory,
+    /// `completions` was given no shell.
+    NoShell,
+    /// There are no completions for this shell.
+    UnknownShell {
+        /// What was given.
+        word: String,
+    },
     /// `try` was given nothing to reverse.
     BlankText,
     /// The line cannot be split into options and words.
@@ -89,14 +102,9 @@ impl Error {
         if let Some(opt) = options::without_flag(name) {
             return Self::OnlyVariable { option, opt };
         }
-        let flags = OPTIONS.iter().filter_map(|opt| opt.flag).chain([
-            "--to",
-            "--link",
-            "--jobs",
-            "--help",
-            "--version",
-        ]);
-        let nearest = nearest(&option, flags);
+        let flags = OPTIONS.iter().filter_map(|opt| opt.flag);
+        let flags = flags.chain(OWN.iter().map(|own| own.flag));
+        let nearest = nearest(&option, flags.chain(["--help", "--version"]));
         Self::UnknownOption {
             option,
             nearest,
@@ -105,7 +113,7 @@ impl Error {
     }
 
     pub(super) fn no_command(word: String) -> Self {
-        let nearest = nearest(&word, Command::ALL.map(Command::word));
+        let nearest = Command::nearest(&word);
         Self::UnknownCommand { word, nearest }
     }
 }
@@ -162,9 +170,9 @@ impl fmt::Display for Error {
                     "{option}: only an option of `torrap {command}`; leave it out"
                 )
             }
-            Self::NoTarget => f.write_str(
-                "--to: the value is missing; give the bot's URL, such as https://example.ngrok.app",
-            ),
+            Self::NoOwnValue { option, remedy } => {
+                write!(f, "{option}: the value is missing; {remedy}")
+            }
             Self::NoValue { opt } => {
                 let name = opt.flag.unwrap_or(opt.variable);
                 write!(f, "{name}: the value is missing; give {name} {}", opt.value)
@@ -193,6 +201,14 @@ impl fmt::Display for Error {
             Self::NoDirectory => f.write_str(
                 "journal: the directory is missing; give the one that the bot was given, \
                  such as `torrap journal /var/lib/torrap`",
+            ),
+            Self::NoShell => f.write_str(
+                "completions: the shell is missing; give bash, zsh or fish, such as `torrap completions bash`",
+            ),
+            Self::UnknownShell { word } => write!(
+                f,
+                "completions: {} is not a shell that there are completions for; give bash, zsh or fish",
+                Shown(word)
             ),
             Self::BlankText => f.write_str("try: the text is blank; give some, or none at all"),
             Self::Syntax(error) => write!(f, "{error}; see `torrap --help`"),

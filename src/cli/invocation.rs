@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::completions::Shell;
 use crate::commands::Chosen;
 use crate::config::Config;
 
@@ -53,6 +54,10 @@ pub enum Invocation {
     },
     /// Print this text.
     Help(String),
+    /// Print completions for a shell.
+    Completions(Shell),
+    /// Print the manual page.
+    Man,
     /// Print the version.
     Version,
 }

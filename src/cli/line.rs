@@ -4,11 +4,14 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
 use super::command::Command;
+use super::completions::Shell;
 use super::env::Env;
 use super::error::Error;
+use super::help::{self, Length};
 use super::invocation::{Invocation, TRIAL_TEXT};
 use super::misspelt;
 use super::options::{OPTIONS, Opt};
+use super::own::{Name, Own};
 use crate::commands::is_blank;
 use crate::config::{Config, Proxy, Setting, Settings, clean};
 
@@ -27,12 +30,8 @@ pub(super) struct Line {
     pub(super) command: Option<Command>,
     pub(super) flags: Vec<(&'static Opt, OsString)>,
     pub(super) words: Vec<String>,
-    /// `--to` of `try`.
-    pub(super) to: Option<String>,
-    /// `--link` of `manifest`.
-    pub(super) is_link: bool,
-    /// `--jobs` of `journal`.
-    pub(super) jobs: bool,
+    /// Options of one command, each with its value or nothing.
+    pub(super) own: Vec<(&'static Own, String)>,
 }
 
 impl Line {
@@ -41,24 +40,25 @@ impl Line {
             self.words.push(word);
             return Ok(());
         }
-        let command = Command::ALL
-            .into_iter()
-            .find(|command| command.word() == word);
+        let command = Command::with_word(&word);
         self.command = Some(command.ok_or_else(|| Error::no_command(word))?);
         Ok(())
     }
 
+    /// What an option of one command was given: the last one wins.
+    fn own(&self, name: Name) -> Option<&str> {
+        let mut given = self.own.iter().rev();
+        let found = given.find(|(own, _)| own.name == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
     pub(super) fn into_invocation(self, env: &Env<'_>) -> Result<Invocation, Error> {
         let command = self.command.unwrap_or(Command::Serve);
-        for (is_given, option, owner) in [
-            (self.to.is_some(), "--to", Command::Try),
-            (self.is_link, "--link", Command::Manifest),
-            (self.jobs, "--jobs", Command::Journal),
-        ] {
-            if is_given && command != owner {
-                let command = owner.word();
-                return Err(Error::OptionOf { option, command });
-            }
+        if let Some((own, _)) = self.own.iter().find(|(own, _)| own.command != command) {
+            return Err(Error::OptionOf {
+                option: own.flag,
+                command: own.command.word(),
+            });
         }
         match command {
             Command::Serve => self.into_config(env).map(Invocation::Serve),
@@ -66,21 +66,32 @@ impl Line {
             Command::Try => self.into_try(env),
             Command::Manifest => self.into_manifest(env),
             Command::Journal => {
-                let jobs = self.jobs;
+                let jobs = self.own(Name::Jobs).is_some();
                 let directory = self.into_only_word(Command::Journal, Error::NoDirectory)?;
                 Ok(Invocation::Journal {
                     directory: directory.into(),
                     jobs,
                 })
             }
+            Command::Help => self.into_help(env),
+            Command::Completions => {
+                let word = self.into_only_word(command, Error::NoShell)?;
+                match Shell::with_name(&word) {
+                    Some(shell) => Ok(Invocation::Completions(shell)),
+                    None => Err(Error::UnknownShell { word }),
+                }
+            }
+            Command::Man => {
+                self.no_settings(command)?;
+                self.no_words()?;
+                Ok(Invocation::Man)
+            }
         }
     }
 
     /// What the bot runs with.
     fn into_config(self, env: &Env<'_>) -> Result<Config, Error> {
-        if let Some(word) = self.words.into_iter().next() {
-            return Err(Error::SuperfluousWord { word });
-        }
+        self.no_words()?;
         let mut settings = gather(self.flags, env, |_| true);
         if !settings.has(Setting::Journal)
             && let Some(directory) = state_directory(env)
@@ -97,16 +108,30 @@ impl Line {
         Ok(config)
     }
 
-    /// Of the bot's options, `manifest` takes only the one about commands.
+    /// Help about the command that is named, or about all.
+    fn into_help(mut self, env: &Env<'_>) -> Result<Invocation, Error> {
+        self.no_settings(Command::Help)?;
+        let command = match self.words.is_empty() {
+            true => None,
+            false => {
+                let word = self.words.remove(0);
+                Some(Command::with_word(&word).ok_or_else(|| Error::no_command(word))?)
+            }
+        };
+        self.no_words()?;
+        Ok(Invocation::Help(help::text(
+            command,
+            Length::Long,
+            env.commands,
+        )))
+    }
+
     fn into_manifest(mut self, env: &Env<'_>) -> Result<Invocation, Error> {
-        let is_about_commands = |opt: &Opt| opt.setting == Setting::Commands;
-        let (flags, others) = std::mem::take(&mut self.flags)
-            .into_iter()
-            .partition(|(opt, _)| is_about_commands(opt));
-        self.flags = others;
-        let is_link = self.is_link;
+        let is_link = self.own(Name::Link).is_some();
+        self.no_settings(Command::Manifest)?;
+        let flags = std::mem::take(&mut self.flags);
         let url = self.into_only_word(Command::Manifest, Error::NoUrl)?;
-        let commands = gather(flags, env, is_about_commands).commands()?;
+        let commands = gather(flags, env, |opt| Command::Manifest.takes(opt)).commands()?;
         Ok(Invocation::Manifest {
             commands,
             url,
@@ -132,7 +157,7 @@ impl Line {
         if is_blank(&text) {
             return Err(Error::BlankText);
         }
-        if let Some(url) = self.to {
+        if let Some(url) = self.own(Name::To).map(str::to_owned) {
             let line = Self {
                 flags: self.flags,
                 ..Self::default()
@@ -152,14 +177,27 @@ impl Line {
         Ok(Invocation::Try { text, config })
     }
 
-    /// The word of a command that takes one word and none of the bot's options.
-    fn into_only_word(self, command: Command, missing: Error) -> Result<String, Error> {
-        if let Some((opt, _)) = self.flags.first() {
-            return Err(Error::OptionOfServe {
+    /// None of the bot's options, but for those that the command takes.
+    fn no_settings(&self, command: Command) -> Result<(), Error> {
+        match self.flags.iter().find(|(opt, _)| !command.takes(opt)) {
+            None => Ok(()),
+            Some((opt, _)) => Err(Error::OptionOfServe {
                 option: opt.flag.unwrap_or(opt.variable),
                 command: command.word(),
-            });
+            }),
         }
+    }
+
+    fn no_words(&self) -> Result<(), Error> {
+        match self.words.first() {
+            None => Ok(()),
+            Some(word) => Err(Error::SuperfluousWord { word: word.clone() }),
+        }
+    }
+
+    /// The word of a command that takes one word.
+    fn into_only_word(self, command: Command, missing: Error) -> Result<String, Error> {
+        self.no_settings(command)?;
         let mut words = self.words.into_iter();
         let word = words.next().ok_or(missing)?;
         match words.next() {

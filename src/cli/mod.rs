@@ -1,21 +1,29 @@
 //! The command line: arguments and variables in, what to do out.
 
 mod command;
+mod completions;
 mod env;
 mod error;
 mod help;
 mod invocation;
 mod line;
+mod man;
 mod misspelt;
 mod options;
+mod own;
 #[cfg(test)]
 mod tests;
 
+use command::Command;
+pub use completions::{Shell, script as completions};
 pub use env::Env;
 pub use error::Error;
+use help::Length;
 pub use invocation::{Invocation, TRIAL_TEXT};
 use line::Line;
+pub use man::page as manual_page;
 pub use options::{OPTIONS, Opt, rows};
+use own::Own;
 
 use std::ffi::OsString;
 
@@ -39,15 +47,14 @@ where
     let mut line = Line::default();
     while let Some(arg) = parser.next()? {
         match arg {
-            Short('h') | Long("help") => return Ok(Invocation::Help(help::text(env.commands))),
+            Short('h') => return help(&line, &mut parser, env, Length::Short),
+            Long("help") => return help(&line, &mut parser, env, Length::Long),
             Short('V') | Long("version") => return Ok(Invocation::Version),
-            Long("to") => {
-                let url = into_text(parser.value().map_err(|_| Error::NoTarget)?)?;
-                line.to = Some(clean(&url).to_owned());
-            }
-            Long("link") => line.is_link = true,
-            Long("jobs") => line.jobs = true,
             Long(name) => {
+                if let Some(own) = own::with_flag(name) {
+                    line.own.push((own, own_value(own, &mut parser)?));
+                    continue;
+                }
                 let opt = options::with_flag(name)
                     .ok_or_else(|| Error::no_option(&format!("--{name}"), line.command))?;
                 let value = if opt.is_switch() {
@@ -62,6 +69,33 @@ where
         }
     }
     line.into_invocation(env)
+}
+
+/// Help about the command that stands before `--help`, or right behind it.
+fn help(
+    line: &Line,
+    parser: &mut lexopt::Parser,
+    env: &Env<'_>,
+    length: Length,
+) -> Result<Invocation, Error> {
+    let behind = || match parser.next() {
+        Ok(Some(Value(word))) => Command::with_word(word.to_str()?),
+        _ => None,
+    };
+    let command = line.command.or_else(behind);
+    Ok(Invocation::Help(help::text(command, length, env.commands)))
+}
+
+/// What stands behind an option of one command; nothing if it has no value.
+fn own_value(own: &Own, parser: &mut lexopt::Parser) -> Result<String, Error> {
+    if own.value.is_empty() {
+        return Ok(String::new());
+    }
+    let value = parser.value().map_err(|_| Error::NoOwnValue {
+        option: own.flag,
+        remedy: own.remedy,
+    })?;
+    Ok(clean(&into_text(value)?).to_owned())
 }
 
 fn into_text(word: OsString) -> Result<String, Error> {

@@ -96,6 +96,13 @@ fn carry_out(commands: &[Command], program: &Program) -> Result<u8, Failure> {
         Invocation::Journal { directory, jobs } => show_journal(&directory, jobs),
         Invocation::Help(text) => print(&program.named(&text)),
         Invocation::Version => print(&program.version()),
+        Invocation::Completions(shell) => {
+            print(&cli::completions(shell, program.name(), &commands))
+        }
+        Invocation::Man => {
+            let page = cli::manual_page(program.name(), &program.version(), &commands);
+            print(&program.named(&page))
+        }
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod broken_log;
 mod checking;
+mod completions;
 mod directories;
 #[cfg(target_os = "linux")]
 mod disks;

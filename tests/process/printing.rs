@@ -47,14 +47,26 @@ fn the_help_shows_everything_in_lines_that_fit() {
 
 #[test]
 fn help_and_version_stand_behind_every_command_and_need_no_settings() {
-    let (help, version) = (printed(&["--help"]), printed(&["--version"]));
+    let version = printed(&["--version"]);
     assert_eq!(version, concat!("torrap ", env!("CARGO_PKG_VERSION"), "\n"));
-    for command in ["serve", "try", "manifest"] {
+    for command in [
+        "serve",
+        "try",
+        "check",
+        "manifest",
+        "journal",
+        "completions",
+        "man",
+    ] {
+        let help = printed(&["help", command]);
+        assert!(help.starts_with(&format!("torrap {command}: ")), "{help}");
+        assert!(help.contains("\nExamples:\n"), "{help}");
         assert_eq!(printed(&[command, "--help"]), help);
-        assert_eq!(printed(&[command, "-h"]), help);
+        assert_ne!(printed(&[command, "-h"]), help);
         assert_eq!(printed(&[command, "--version"]), version);
         assert_eq!(printed(&[command, "-V"]), version);
     }
+    assert_eq!(printed(&["help"]), printed(&["--help"]));
 }
 
 #[test]

@@ -59,7 +59,9 @@ fn the_commands_exist() {
         // Behind the variables that it is given.
         let program = words.iter().position(|word| !word.contains('='));
         let args = match program.filter(|at| is_bot(words[*at])) {
-            Some(at) => words[at + 1..].split(|word| *word == "&").next(),
+            Some(at) => words[at + 1..]
+                .split(|word| ["&", ">"].contains(word))
+                .next(),
             None if words.starts_with(&["cargo", "run"]) && !words.contains(&"--example") => {
                 words.split(|word| *word == "--").nth(1)
             }
@@ -126,7 +128,8 @@ fn run(args: &[&str], command: &str) {
     let invocation = cli::parse(args, &env);
     let extra: &[&str] = match invocation {
         Ok(Invocation::Try { .. }) => &["--delay", "0"],
-        Ok(Invocation::Manifest { .. } | Invocation::Help(_) | Invocation::Version) => &[],
+        Ok(Invocation::Manifest { .. } | Invocation::Help(_)) => &[],
+        Ok(Invocation::Completions(_) | Invocation::Man | Invocation::Version) => &[],
         Ok(_) => return,
         Err(error) => panic!("{command}: {error}"),
     };

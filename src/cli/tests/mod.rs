@@ -1,5 +1,6 @@
 //! Commands, words and options; the settings behind them are in `settings`.
 
+mod help;
 mod rows;
 mod settings;
 
@@ -143,29 +144,6 @@ fn unknown_words_are_named_and_the_nearest_suggested() {
     ] {
         let line = parse_in(&[SECRET], args).unwrap_err();
         assert!(line.starts_with(expected), "{line}");
-    }
-}
-
-#[test]
-fn help_and_version_stand_anywhere_and_need_no_settings() {
-    for command in [
-        &[][..],
-        &["serve"],
-        &["try"],
-        &["try", "text"],
-        &["manifest"],
-        &["journal"],
-    ] {
-        for flag in ["--help", "-h", "--version", "-V"] {
-            let args = [command, &[flag]].concat();
-            match parse_in(&[("TORRAP_DELAY", "wrong")], &args) {
-                Ok(Invocation::Help(text)) if flag.contains('h') => {
-                    assert!(text.starts_with("A Slack slash command"), "{args:?}");
-                }
-                Ok(Invocation::Version) if !flag.contains('h') => {}
-                other => panic!("{args:?}: {other:?}"),
-            }
-        }
     }
 }
 
