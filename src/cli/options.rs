@@ -66,6 +66,16 @@ pub const OPTIONS: &[Opt] = &[
         help: "error, warn, info, debug, trace or off",
     },
     Opt {
+        setting: Setting::LogFormat,
+        flag: None,
+        variable: "LOG_FORMAT",
+        value: "FORMAT",
+        default: default::LOG_FORMAT,
+        variable_in_trial: true,
+        help: "text, or json for one object a line; text has levels as the journal of systemd reads them where \
+               it is what reads the log",
+    },
+    Opt {
         setting: Setting::Listen,
         flag: Some("--listen"),
         variable: "TORRAP_LISTEN",

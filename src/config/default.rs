@@ -2,6 +2,8 @@
 
 /// Of `LOG_LEVEL`.
 pub const LOG_LEVEL: &str = "info";
+/// Of `LOG_FORMAT`.
+pub const LOG_FORMAT: &str = "text";
 /// Of `--listen`.
 pub const LISTEN: &str = "localhost:8000";
 /// Of every switch.

@@ -74,6 +74,8 @@ pub enum Expected {
     Switch,
     /// A log level.
     Level,
+    /// A form of the log's lines.
+    LogFormat,
     /// An address to listen on.
     Address(AddressError),
     /// An origin that replies may go to.
@@ -145,6 +147,7 @@ impl fmt::Display for Expected {
             Self::Count { max } => write!(f, "a whole number from 1 to {max}; give one"),
             Self::Switch => f.write_str("yes or no; give one"),
             Self::Level => f.write_str("a log level; give error, warn, info, debug, trace or off"),
+            Self::LogFormat => f.write_str("a format of the log; give text or json"),
             Self::Address(error) => write!(
                 f,
                 "an address to listen on: {error}; \

@@ -8,6 +8,7 @@ mod bounds;
 pub mod default;
 mod error;
 mod likeness;
+mod log_format;
 mod no_proxy;
 mod notice;
 mod pasted;
@@ -20,6 +21,7 @@ pub use address::AddressError;
 pub use bounds::{DELAY_MS_MAX, ENTRIES_MAX};
 pub(crate) use error::Shown;
 pub use error::{Error, Expected};
+pub use log_format::LogFormat;
 pub use no_proxy::NoProxy;
 pub use notice::Notice;
 pub(crate) use pasted::clean;
@@ -48,6 +50,8 @@ pub struct Config {
     pub signing_secrets: Vec<SigningSecret>,
     /// The least important level that is logged.
     pub log_level: LevelFilter,
+    /// How it is logged.
+    pub log_format: LogFormat,
     /// Where to listen: `host:port` or `[IPv6]:port` as given, names not yet resolved.
     pub listen: Vec<String>,
     /// Where to serve `/metrics`, in the same form; nowhere if empty.
@@ -104,6 +108,7 @@ impl Config {
             notices: notices(settings, &signing_secrets, &reply_origins),
             signing_secrets,
             log_level: value(S::LogLevel, default::LOG_LEVEL)?.level()?,
+            log_format: value(S::LogFormat, default::LOG_FORMAT)?.log_format()?,
             listen: value(S::Listen, default::LISTEN)?.addresses()?,
             metrics_listen: match settings.given(S::MetricsListen)? {
                 Some(addresses) => addresses.addresses()?,
@@ -168,6 +173,7 @@ mod tests {
         let config = Config::from_settings(&Settings::default(), Vec::new()).unwrap();
         assert!(config.signing_secrets.is_empty());
         assert_eq!(config.log_level, LevelFilter::Info);
+        assert_eq!(config.log_format, LogFormat::Text);
         assert_eq!(config.listen, ["localhost:8000"]);
         assert_eq!(config.delay_ms, 5000);
         assert_eq!(config.tolerance_ms, 60_000);

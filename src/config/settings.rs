@@ -22,6 +22,8 @@ pub enum Setting {
     SigningSecretsFile,
     /// What is logged.
     LogLevel,
+    /// How it is logged.
+    LogFormat,
     /// Addresses to listen on.
     Listen,
     /// From a command to its reply.

@@ -7,6 +7,7 @@ use log::LevelFilter;
 use super::address::check_address;
 use super::bounds::ENTRIES_MAX;
 use super::error::{Error, Expected};
+use super::log_format::LogFormat;
 use super::pasted::clean;
 use crate::commands::{Chosen, Commands};
 use crate::slack::response_url::Origin;
@@ -55,6 +56,14 @@ impl<'a> Value<'a> {
             return Ok(LevelFilter::Warn);
         }
         self.text.parse().map_err(|_| self.invalid(Expected::Level))
+    }
+
+    pub(super) fn log_format(self) -> Result<LogFormat, Error> {
+        match self.text.to_ascii_lowercase().as_str() {
+            "text" => Ok(LogFormat::Text),
+            "json" => Ok(LogFormat::Json),
+            _ => Err(self.invalid(Expected::LogFormat)),
+        }
     }
 
     pub(super) fn addresses(self) -> Result<Vec<String>, Error> {

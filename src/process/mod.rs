@@ -21,7 +21,8 @@ use crate::cli::{self, Env, Invocation};
 use crate::commands::{Command, Commands};
 use crate::config::Config;
 use crate::platform::{self, ListenEnv, ListenFds, NotifyEnv, SdNotify, Server};
-use crate::telemetry::console::{Blocking, Console, quiet_panics};
+use crate::telemetry::console::{Blocking, Console, Format, is_journal, prefix, quiet_panics};
+use crate::telemetry::terminal::Terminal;
 use crate::tools::{self, check, manifest, trial};
 
 /// All done, or stopped gracefully with nothing left undelivered.
@@ -125,11 +126,24 @@ fn logged(
     run: impl FnOnce(Config, &'static Console) -> Result<u8, Failure>,
 ) -> Result<u8, Failure> {
     quiet_panics();
-    let console = Console::stderr(config.log_level).map_err(failure)?;
+    let terminal = terminal(&io::stderr());
+    let format = Format::choose(config.log_format, logs_to_journal(), terminal);
+    let console = Console::stderr(config.log_level, format).map_err(failure)?;
     let console = console.install().map_err(failure)?;
     let result = run(config, console);
     console.flush(LOG_FLUSH_TIMEOUT);
     result
+}
+
+/// What this stream leads to, and whether it shows colours.
+fn terminal(stream: &impl IsTerminal) -> Terminal {
+    Terminal::judge(stream.is_terminal(), &|name| std::env::var_os(name))
+}
+
+/// Whether the journal of systemd reads standard error.
+fn logs_to_journal() -> bool {
+    let stream = std::env::var("JOURNAL_STREAM").ok();
+    is_journal(stream.as_deref(), &io::stderr())
 }
 
 /// Runs the bot until it is stopped.
@@ -218,23 +232,17 @@ fn log_undelivered(lines: impl Iterator<Item = String>, console: &Console) {
 }
 
 fn try_out(text: &str, config: &Config) -> Result<u8, Failure> {
-    let is_terminal = io::stdout().is_terminal();
+    let terminal = terminal(&io::stdout());
     let mut out = Blocking::new(io::stdout());
-    trial_code(trial::run(text, config.clone(), &mut out, is_terminal))
+    trial_code(trial::run(text, config.clone(), &mut out, terminal))
 }
 
 fn try_at(url: &str, text: &str, program: &Program, config: &Config) -> Result<u8, Failure> {
     let url = manifest::request_url(url).map_err(misuse)?;
     log_notices(config, program);
-    let is_terminal = io::stdout().is_terminal();
+    let terminal = terminal(&io::stdout());
     let mut out = Blocking::new(io::stdout());
-    trial_code(trial::remote::run(
-        &url,
-        text,
-        config,
-        &mut out,
-        is_terminal,
-    ))
+    trial_code(trial::remote::run(&url, text, config, &mut out, terminal))
 }
 
 /// The exit code for the result of a trial.
@@ -250,7 +258,8 @@ fn trial_code(result: Result<bool, trial::Error>) -> Result<u8, Failure> {
 /// Looks at everything that the bot needs, and prints what it finds.
 fn check(config: Result<Config, String>, program: &Program) -> Result<u8, Failure> {
     let findings = check::run(config);
-    match print(&program.named(&check::table(&findings)))? {
+    let table = check::table(&findings, terminal(&io::stdout()));
+    match print(&program.named(&table))? {
         DONE if !findings.iter().any(check::Finding::is_bad) => Ok(DONE),
         _ => Ok(FAILED),
     }
@@ -303,7 +312,11 @@ fn printed(result: io::Result<()>) -> Result<u8, Failure> {
 /// log's thread keeps while it waits for that reader.
 fn print_error(program: &Program, error: &dyn Display) {
     let line = program.named(&error.to_string());
-    let line = format!("{}: {line}\n", program.name());
+    let level = match logs_to_journal() {
+        true => prefix(Level::Error),
+        false => "",
+    };
+    let line = format!("{level}{}: {line}\n", program.name());
     let (written, is_written) = mpsc::channel();
     let writer = thread::Builder::new().spawn(move || {
         let _ = Blocking::new(io::stderr()).write_all(line.as_bytes());

@@ -4,3 +4,4 @@ pub mod console;
 pub mod health;
 pub(crate) mod log_limiter;
 pub mod metrics;
+pub mod terminal;

@@ -20,6 +20,7 @@ mod idle;
 mod journal;
 mod kills;
 mod listening;
+mod log_formats;
 mod log_levels;
 mod metrics;
 mod mistakes;

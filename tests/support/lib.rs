@@ -23,7 +23,7 @@ pub use bot::{Binary, Bot};
 pub use client::Client;
 pub use gate::Gate;
 pub use log_lines::LogLines;
-pub use process::{Finished, Process, finish, poll_for, signal};
+pub use process::{Finished, Process, finish, finish_on_terminal, poll_for, signal};
 pub use scratch::Scratch;
 pub use server::Torrap;
 

@@ -41,6 +41,18 @@ pub fn finish(command: &mut Command) -> Finished {
     }
 }
 
+/// Runs to the end, and takes what was printed to a terminal; line ends are those of a file.
+pub fn finish_on_terminal(command: &mut Command) -> (Option<i32>, String) {
+    let terminal = nix::pty::openpty(None, None).unwrap();
+    let mut process = Process::spawn(command.stdout(terminal.slave).stderr(Stdio::null()));
+    // The command holds a descriptor of its own.
+    command.stdout(Stdio::null());
+    process.lines = Some(lines_of(BufReader::new(File::from(terminal.master))));
+    let code = process.wait();
+    let lines = process.log.iter().map(|line| line.trim_end_matches('\r'));
+    (code, lines.map(|line| format!("{line}\n")).collect())
+}
+
 /// Sends a signal by the shell, whose `kill` every system has.
 pub fn signal(pid: u32, name: &str) {
     let pid = pid.to_string();

@@ -26,6 +26,7 @@ fn shown(config: &Config, setting: Setting) -> String {
             secrets.collect::<Result<Vec<_>, _>>().unwrap().join(",")
         }
         Setting::LogLevel => config.log_level.to_string(),
+        Setting::LogFormat => format!("{:?}", config.log_format),
         Setting::Listen => config.listen.join(","),
         Setting::Delay => config.delay_ms.to_string(),
         Setting::Tolerance => config.tolerance_ms.to_string(),
@@ -170,6 +171,29 @@ fn the_log_level_is_a_variable() {
     assert_eq!(
         level("loud").unwrap_err(),
         "LOG_LEVEL: \"loud\" is not a log level; give error, warn, info, debug, trace or off"
+    );
+}
+
+#[test]
+fn the_logs_format_is_a_variable() {
+    let format = |format| {
+        let config = serve_in(&[("LOG_FORMAT", format)], &[])?;
+        Ok::<_, String>(shown(&config, Setting::LogFormat))
+    };
+    for (text, expected) in [
+        ("", "Text"),
+        ("text", "Text"),
+        ("json", "Json"),
+        ("\"JSON\"", "Json"),
+    ] {
+        assert_eq!(format(text).unwrap(), expected);
+    }
+    let line = "LOG_FORMAT: \"logfmt\" is not a format of the log; give text or json";
+    assert_eq!(format("logfmt").unwrap_err(), line);
+    let line = parse_in(&[SECRET], &["--log-format=json"]).unwrap_err();
+    assert_eq!(
+        line,
+        "unknown option \"--log-format\"; set the variable LOG_FORMAT instead"
     );
 }
 

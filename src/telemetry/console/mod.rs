@@ -6,6 +6,7 @@
 
 mod blocking;
 mod escape;
+mod format;
 mod queue;
 
 use std::fmt::{Arguments, Write};
@@ -13,14 +14,17 @@ use std::io;
 use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use log::{Level, LevelFilter, Log, Metadata, Record, SetLoggerError};
 use simple_logger::SimpleLogger;
 
 pub use blocking::Blocking;
 use escape::Escaped;
+pub use format::{Format, is_journal, prefix};
 use queue::{Entry, Line, Loss, Queue};
+
+use crate::time::{UnixTime, millis};
 
 /// Longest message, in bytes; what is longer is cut. With time, level and module a line is shorter than `PIPE_BUF`
 /// (4,096 on Linux): a pipe that has room takes all of it.
@@ -45,13 +49,21 @@ pub struct Console {
 impl Console {
     /// Starts the log on standard error, with times in UTC. A line's time is when it was written.
     ///
+    /// # Errors
+    /// If the system has no thread for it.
+    pub fn stderr(level: LevelFilter, format: Format) -> io::Result<Self> {
+        match format {
+            Format::Plain => Self::simple(level),
+            format => Self::formatted(level, format),
+        }
+    }
+
+    /// Lines of `simple_logger`.
+    ///
     /// `simple_logger` prints without a way to go on behind a partial write, so the log waits for room before each
     /// line. Only another process that writes to the same pipe can take that room away; then the line is
     /// tried again.
-    ///
-    /// # Errors
-    /// If the system has no thread for it.
-    pub fn stderr(level: LevelFilter) -> io::Result<Self> {
+    fn simple(level: LevelFilter) -> io::Result<Self> {
         // It lets every level pass: what comes here has been judged.
         let logger = SimpleLogger::new().with_utc_timestamps();
         let stderr = io::stderr();
@@ -63,6 +75,21 @@ impl Console {
                     Err(_) if blocking::is_full_now(&stderr) => {}
                     Err(failed) => panic::resume_unwind(failed),
                 }
+            }
+        })
+    }
+
+    /// Lines of another format.
+    fn formatted(level: LevelFilter, format: Format) -> io::Result<Self> {
+        let mut stderr = Blocking::new(io::stderr());
+        let mut line = String::new();
+        Self::start(level, move |record| {
+            line.clear();
+            let now = SystemTime::now().duration_since(UNIX_EPOCH);
+            format.append(record, UnixTime(millis(now.unwrap_or_default())), &mut line);
+            if let Err(error) = io::Write::write_all(&mut stderr, line.as_bytes()) {
+                // As simple_logger does it, so that the line counts as lost.
+                panic::resume_unwind(Box::new(error));
             }
         })
     }

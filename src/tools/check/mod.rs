@@ -13,6 +13,7 @@ use crate::delivery;
 use crate::platform::{self, Probed};
 use crate::slack::response_url::Origin;
 use crate::slack::signature::Verifier;
+use crate::telemetry::terminal::{Colour, Terminal};
 use crate::time::UnixTime;
 use crate::tools::journal;
 use crate::tools::trial::command;
@@ -98,14 +99,15 @@ pub fn run(config: Result<Config, String>) -> Vec<Finding> {
 
 /// The findings, one a line, and what they come to.
 #[must_use]
-pub fn table(findings: &[Finding]) -> String {
+pub fn table(findings: &[Finding], terminal: Terminal) -> String {
     let lines = findings.iter().map(|finding| {
-        let verdict = match finding.verdict {
-            Verdict::Good => "ok",
-            Verdict::Doubtful => "warning",
-            Verdict::Bad => "failed",
+        let (colour, verdict) = match finding.verdict {
+            Verdict::Good => (Colour::Green, "ok     "),
+            Verdict::Doubtful => (Colour::Yellow, "warning"),
+            Verdict::Bad => (Colour::Red, "failed "),
         };
-        format!("{verdict:<7} {:<10}  {}\n", finding.what, finding.text)
+        let verdict = terminal.paint(colour, verdict);
+        format!("{verdict} {:<10}  {}\n", finding.what, finding.text)
     });
     let count = |verdict| findings.iter().filter(|f| f.verdict == verdict).count();
     let sum = match (count(Verdict::Bad), count(Verdict::Doubtful)) {
@@ -291,7 +293,7 @@ mod tests {
     fn a_wrong_setting_is_a_finding_and_the_rest_is_still_told() {
         let findings = run(Err("--delay: x".to_owned()));
         assert_eq!(
-            table(&findings),
+            table(&findings, Terminal::default()),
             "failed  settings    --delay: x\n\
              ok      signature   Slack's own example is verified\n\
              problems found: 1\n"
@@ -309,7 +311,7 @@ mod tests {
         config.notices.push(Notice::info("z is set".to_owned()));
         let findings = run(Ok(config));
         assert!(findings.iter().all(|finding| !finding.is_bad()));
-        let table = table(&findings);
+        let table = table(&findings, Terminal::default());
         assert!(
             table.contains("\nwarning settings    x is not a setting\nwarning settings    y is not one\nok      "),
             "{table}"

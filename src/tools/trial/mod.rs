@@ -22,6 +22,7 @@ use crate::slack::markup;
 use crate::slack::message::{Message, Visibility};
 use crate::slack::request;
 use crate::slack::response_url::Origin;
+use crate::telemetry::terminal::{Colour, Terminal};
 use crate::time::{Seconds, millis};
 use crate::{Server, Stopper};
 
@@ -72,7 +73,7 @@ pub fn run(
     text: &str,
     mut config: Config,
     out: &mut dyn Write,
-    is_terminal: bool,
+    terminal: Terminal,
 ) -> Result<bool, Error> {
     let stand_in = SlackStandIn::start(|_| Answer::ok())?;
     let secret = random_secret();
@@ -84,7 +85,7 @@ pub fn run(
     let mut transcript = Transcript {
         start: Instant::now(),
         out,
-        is_terminal,
+        terminal,
         choice: choice(&config),
         in_channel: config.in_channel,
     };
@@ -152,7 +153,7 @@ impl Running {
 struct Transcript<'a> {
     start: Instant,
     out: &'a mut dyn Write,
-    is_terminal: bool,
+    terminal: Terminal,
     /// The command that is sent.
     choice: &'a Choice,
     /// Whether the bot shows replies to everyone in the conversation.
@@ -171,7 +172,12 @@ impl Transcript<'_> {
 
     fn tell(&mut self, who: &str, what: &str) -> io::Result<()> {
         let at = clock(self.start);
-        writeln!(self.out, "{at} s  {who:<7} {what}")?;
+        let who = match who {
+            "ok" => self.terminal.paint(Colour::Green, "ok     "),
+            "failed" => self.terminal.paint(Colour::Red, "failed "),
+            who => format!("{who:<7}"),
+        };
+        writeln!(self.out, "{at} s  {who} {what}")?;
         self.out.flush()
     }
 
@@ -249,7 +255,7 @@ impl Transcript<'_> {
         sent: Instant,
         delay: Duration,
     ) -> io::Result<Option<Post>> {
-        if !self.is_terminal {
+        if !self.terminal.is_terminal {
             self.tell(
                 "torrap",
                 &format!("thinking… ({} s)", Seconds { ms: millis(delay) }),

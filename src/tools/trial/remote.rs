@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::delivery;
 use crate::slack::request;
 use crate::slack::response_url::Origin;
+use crate::telemetry::terminal::Terminal;
 use crate::time::millis;
 
 /// The most that is read of an answer.
@@ -35,13 +36,13 @@ pub fn run(
     text: &str,
     config: &Config,
     out: &mut dyn Write,
-    is_terminal: bool,
+    terminal: Terminal,
 ) -> Result<bool, Error> {
     let agent = delivery::client(config)?;
     let mut transcript = Transcript {
         start: Instant::now(),
         out,
-        is_terminal,
+        terminal,
         choice: choice(config),
         in_channel: config.in_channel,
     };
