@@ -82,7 +82,7 @@ impl Command {
     pub(super) fn takes(self, opt: &Opt) -> bool {
         match self {
             Self::Serve | Self::Try | Self::Check => true,
-            Self::Manifest => opt.setting == Setting::Commands,
+            Self::Manifest => matches!(opt.setting, Setting::Commands | Setting::EnvFile),
             Self::Journal | Self::Help | Self::Completions | Self::Man => false,
         }
     }

@@ -12,6 +12,26 @@ use crate::config::{self, Setting, Shown};
 pub enum Error {
     /// A setting is wrong or missing.
     Setting(config::Error),
+    /// The file of variables cannot be read.
+    EnvFileUnreadable {
+        /// Flag or variable.
+        name: &'static str,
+        /// The path that was given.
+        path: String,
+        /// What the system says.
+        error: String,
+    },
+    /// A line of the file of variables is wrong.
+    EnvFileLine {
+        /// Flag or variable.
+        name: &'static str,
+        /// The path that was given.
+        path: String,
+        /// The line's number.
+        line: usize,
+        /// What it is, and what to do.
+        why: &'static str,
+    },
     /// No secret is given, and a variable is set that may have been meant to give one.
     SecretMisspelt {
         /// The variable that is set.
@@ -112,6 +132,13 @@ impl Error {
         }
     }
 
+    pub(super) const fn is_of_env_file(&self) -> bool {
+        matches!(
+            self,
+            Self::EnvFileUnreadable { .. } | Self::EnvFileLine { .. }
+        )
+    }
+
     pub(super) fn no_command(word: String) -> Self {
         let nearest = Command::nearest(&word);
         Self::UnknownCommand { word, nearest }
@@ -134,6 +161,19 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Setting(error) => error.fmt(f),
+            Self::EnvFileUnreadable { name, path, error } => {
+                let path = Shown(path);
+                write!(
+                    f,
+                    "{name}: cannot read {path}: {error}; give the path of a readable file"
+                )
+            }
+            Self::EnvFileLine {
+                name,
+                path,
+                line,
+                why,
+            } => write!(f, "{name}: line {line} of {} {why}", Shown(path)),
             Self::SecretMisspelt { variable, meant } => {
                 let variable = Shown(variable);
                 write!(

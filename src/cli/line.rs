@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 use super::command::Command;
 use super::completions::Shell;
@@ -50,6 +51,20 @@ impl Line {
         let mut given = self.own.iter().rev();
         let found = given.find(|(own, _)| own.name == name);
         found.map(|(_, value)| value.as_str())
+    }
+
+    /// The file of variables, and the flag or variable that gives it.
+    pub(super) fn env_file(&self, env: &Env<'_>) -> Result<Option<(&'static str, PathBuf)>, Error> {
+        let is_it = |opt: &Opt| opt.setting == Setting::EnvFile;
+        let command = self.command.unwrap_or(Command::Serve);
+        let flags = self.flags.iter().filter(|(opt, _)| is_it(opt)).cloned();
+        if !OPTIONS.iter().any(|opt| is_it(opt) && command.takes(opt)) {
+            return Ok(None);
+        }
+        let is_trial = command == Command::Try && self.own(Name::To).is_none();
+        let heeds = |opt: &Opt| is_it(opt) && (!is_trial || opt.variable_in_trial);
+        let settings = gather(flags.collect(), env, heeds);
+        Ok(settings.env_file()?)
     }
 
     pub(super) fn into_invocation(self, env: &Env<'_>) -> Result<Invocation, Error> {

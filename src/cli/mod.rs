@@ -3,6 +3,7 @@
 mod command;
 mod completions;
 mod env;
+mod env_file;
 mod error;
 mod help;
 mod invocation;
@@ -17,6 +18,7 @@ mod tests;
 use command::Command;
 pub use completions::{Shell, script as completions};
 pub use env::Env;
+use env_file::EnvFile;
 pub use error::Error;
 use help::Length;
 pub use invocation::{Invocation, TRIAL_TEXT};
@@ -68,7 +70,25 @@ where
             Value(word) => line.push(into_text(word)?)?,
         }
     }
-    line.into_invocation(env)
+    let is_check = line.command == Some(Command::Check);
+    let invocation = with_env_file(line, env);
+    match invocation {
+        // A check tells everything that is wrong in the same form.
+        Err(error) if is_check && error.is_of_env_file() => Ok(Invocation::Check {
+            config: Err(error.to_string()),
+        }),
+        invocation => invocation,
+    }
+}
+
+/// What the line comes to in the environment that its file of variables completes, if it has one.
+fn with_env_file(line: Line, env: &Env<'_>) -> Result<Invocation, Error> {
+    match line.env_file(env)? {
+        None => line.into_invocation(env),
+        Some((name, path)) => {
+            EnvFile::read(name, &path, env.read_file)?.with(env, |env| line.into_invocation(env))
+        }
+    }
 }
 
 /// Help about the command that stands before `--help`, or right behind it.

@@ -57,6 +57,15 @@ pub const OPTIONS: &[Opt] = &[
         help: "file that holds the signing secret, instead of the variable",
     },
     Opt {
+        setting: Setting::EnvFile,
+        flag: Some("--env-file"),
+        variable: "TORRAP_ENV_FILE",
+        value: "PATH",
+        default: "none",
+        variable_in_trial: false,
+        help: "file of variables, NAME=value a line; those that are set in the environment win",
+    },
+    Opt {
         setting: Setting::LogLevel,
         flag: None,
         variable: "LOG_LEVEL",

@@ -20,6 +20,8 @@ pub enum Setting {
     SigningSecrets,
     /// A file that holds them.
     SigningSecretsFile,
+    /// A file of variables.
+    EnvFile,
     /// What is logged.
     LogLevel,
     /// How it is logged.
@@ -114,6 +116,15 @@ impl Settings {
         let first = self.commands.first().name;
         let value = self.value(Setting::Commands, first)?;
         value.commands(self.commands.clone())
+    }
+
+    /// The file of variables, and the name under which it was given.
+    ///
+    /// # Errors
+    /// It is no path.
+    pub fn env_file(&self) -> Result<Option<(&'static str, PathBuf)>, Error> {
+        let path = self.path(Setting::EnvFile, Expected::File)?;
+        Ok(self.name(Setting::EnvFile).zip(path))
     }
 
     /// The secrets that `SLACK_SIGNING_SECRET` holds, or else the file that

@@ -25,6 +25,7 @@ fn shown(config: &Config, setting: Setting) -> String {
                 .map(|s| str::from_utf8(s.as_bytes()));
             secrets.collect::<Result<Vec<_>, _>>().unwrap().join(",")
         }
+        Setting::EnvFile => "no setting of the bot's own".to_owned(),
         Setting::LogLevel => config.log_level.to_string(),
         Setting::LogFormat => format!("{:?}", config.log_format),
         Setting::Listen => config.listen.join(","),
@@ -55,7 +56,8 @@ fn shown_path(path: Option<&PathBuf>) -> String {
 
 #[test]
 fn every_setting_with_a_flag_is_read_and_its_mistakes_are_named() {
-    let with_value = |opt: &&Opt| opt.flag.is_some() && !opt.is_switch();
+    let is_own = |opt: &&Opt| opt.setting != Setting::EnvFile;
+    let with_value = |opt: &&Opt| opt.flag.is_some() && !opt.is_switch() && is_own(opt);
     for opt in OPTIONS.iter().filter(with_value) {
         let row = ROWS.iter().find(|row| row.setting == opt.setting).unwrap();
         let (flag, variable) = (opt.flag.unwrap(), opt.variable);
