@@ -1,20 +1,23 @@
 //! `deploy/` against the code: the settings it gives, the metrics it watches, the paths it asks for.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)] // a test may fail, and this one reads files
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::disallowed_types
+)] // a test may fail, and this one reads files and starts processes
+
+mod dashboard;
 
 use std::collections::BTreeSet;
-use std::fs;
 
-use test_support::repository::root;
+use test_support::repository::{files_below, read};
 use torrap::cli;
 use torrap::telemetry::metrics::{self, Counters, JournalCounters, Standing};
 
-/// All files but the guide, which `readme.rs` reads.
+/// All files but the guide, which `readme` reads.
 fn folder() -> Vec<(String, String)> {
-    let folder = root().join("deploy");
-    let files = fs::read_dir(folder).unwrap().map(|file| {
-        let path = file.unwrap().path();
-        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        (name, fs::read_to_string(path).unwrap())
+    let files = files_below("deploy").into_iter().map(|path| {
+        let name = path.strip_prefix("deploy").unwrap().to_str().unwrap();
+        (name.to_owned(), read(&path))
     });
     files.filter(|(name, _)| name != "README.md").collect()
 }
@@ -57,23 +60,25 @@ fn every_metric_and_label_exists() {
         .lines()
         .filter_map(|line| line.split([' ', '{']).next())
         .collect();
-    let files = folder();
-    let rules: Vec<_> = files
-        .iter()
-        .filter(|(name, _)| name.starts_with("alerts."))
-        .collect();
-    assert_eq!(rules.len(), 2);
-    for (name, text) in rules {
-        let names = words(text, "torrap_", |c| c.is_ascii_lowercase() || c == '_');
-        assert!(names.len() > 5, "{name}: {names:?}");
+    let alerts = folder()
+        .into_iter()
+        .filter(|(name, _)| name.starts_with("alerts."));
+    let panels = dashboard::queries()
+        .into_iter()
+        .map(|(panel, query)| (format!("grafana.json, {panel}"), query));
+    let mut watched = BTreeSet::new();
+    for (name, text) in alerts.chain(panels) {
+        let names = words(&text, "torrap_", |c| c.is_ascii_lowercase() || c == '_');
         for metric in names {
             assert!(samples.contains(metric), "{name}: {metric}");
+            watched.insert(metric.to_owned());
         }
         for reason in text.split("reason=\"").skip(1) {
             let label = format!("{{reason=\"{}\"}}", reason.split('"').next().unwrap());
             assert!(page.contains(&label), "{name}: {label}");
         }
     }
+    assert!(watched.len() > 25, "{watched:?}");
 }
 
 /// What proxies and probes ask for is what the bot has; `tests/it/resources.rs` says what that is.
