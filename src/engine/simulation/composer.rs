@@ -78,15 +78,16 @@ impl Composer {
                 Draft::new(method, "/healthz?x=y").finish(What::Health, generator)
             }
             Kind::Plain => {
-                let (method, target, status) = generator.pick(&[
-                    ("GET", "/", 404),
-                    ("POST", "/slack/", 404),
-                    ("HEAD", "/nothing", 404),
-                    ("GET", "/slack", 405),
-                    ("DELETE", "/healthz", 405),
-                    ("OPTIONS", "*", 200),
-                ]);
-                Draft::new(method, target).finish(What::Plain(status), generator)
+                let (method, target, what, status) =
+                    generator.pick::<(_, _, fn(u16) -> What, _)>(&[
+                        ("GET", "/", What::Note, 404),
+                        ("POST", "/slack/", What::Plain, 404),
+                        ("HEAD", "/nothing", What::Plain, 404),
+                        ("GET", "/slack", What::Note, 405),
+                        ("DELETE", "/healthz", What::Plain, 405),
+                        ("OPTIONS", "*", What::Plain, 200),
+                    ]);
+                Draft::new(method, target).finish(what(status), generator)
             }
             Kind::Fault => faults::draw(limits, generator),
         }

@@ -37,6 +37,8 @@ pub(super) enum What {
     Page,
     /// A status that depends on nothing.
     Plain(u16),
+    /// … with a line of text that says what this is, for people who open the address in a browser.
+    Note(u16),
     /// The connection's own business; nothing after it is answered.
     Fault(Error),
 }

@@ -71,6 +71,7 @@ impl World {
                 status == 200 && response.length > 1_000
             }
             What::Plain(right) => is_empty && status == *right,
+            What::Note(right) => response.content.starts_with("This is") && status == *right,
             What::Fault(error) => {
                 self.tally.note("faults");
                 is_empty && status == error.status().code()
