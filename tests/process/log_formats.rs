@@ -85,7 +85,7 @@ fn another_stream_than_the_journals_has_times() {
             command.env("JOURNAL_STREAM", &name);
         });
         assert!(
-            lines[0].ends_with("Z INFO  [torrap] startup"),
+            lines[0].ends_with("Z INFO  [torrap::process] startup"),
             "{name}: {}",
             lines[0]
         );
@@ -165,7 +165,7 @@ fn a_person_gets_colours_on_a_terminal_that_has_them() {
         };
         let line = line.unwrap();
         assert!(
-            line.contains(&format!("Z {level} [torrap] startup")),
+            line.contains(&format!("Z {level} [torrap::process] startup")),
             "{line:?}"
         );
 
