@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_that_is_moved_is_owed_by_its_new_segment() {
+    fn a_job_that_is_moved_belongs_to_its_new_segment() {
         let mut ledger = Ledger::new(1);
         ledger.set_newest(1);
         ledger.put(0, place(1, 100));
