@@ -79,8 +79,8 @@ def the_sandbox_holds(scene: Scene) -> str:
     scene.machine.write("/usr/local/lib/probe.py", (DEPLOY.parent / "tests/systemd/probe.py").read_text())
     python = "/usr/bin/python3 /usr/local/lib/probe.py"
     outside = scene.do(python).splitlines()
-    toothless = [line for line in outside if not line.startswith("possible: ")]
-    assert len(outside) == len(FORBIDDEN) and not toothless, f"outside the sandbox: {toothless}"
+    refused = [line for line in outside if not line.startswith("possible: ")]
+    assert len(outside) == len(FORBIDDEN) and not refused, f"outside the sandbox: {refused}"
     cursor = scene.cursor()
     scene.drop_in(f"[Service]\nType=oneshot\nExecStart=\nExecStart={python}\nRestart=no\nWatchdogSec=0\n")
     scene.do("systemctl stop torrap && systemctl start torrap")

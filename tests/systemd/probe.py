@@ -1,4 +1,4 @@
-"""Runs in the place of the bot, inside what the unit allows, and tries what a burglar would. Prints a line for each thing;
+"""Runs in the place of the bot, inside what the unit allows, and tries what an intruder would. Prints a line for each thing;
 the exit code is 0. Outside the sandbox, as root, everything is possible, which shows that this can tell."""
 
 import _thread
