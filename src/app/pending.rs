@@ -295,6 +295,7 @@ impl PendingReplies {
                 State::Unkept => "not kept by the journal yet",
                 State::Scheduled if job.tries == Tries::default() => "still thinking",
                 State::Scheduled => "waiting for its next attempt",
+                State::Ready if job.needs_run() => "waiting for a thread to run its command",
                 State::Ready => "waiting for a sender",
                 State::Held => "waiting because Slack limits its workspace",
                 State::Running => "its command is running",

@@ -91,6 +91,12 @@ impl Job {
         self.payload.fields()
     }
 
+    /// Whether its command has yet to run, or is running.
+    #[must_use]
+    pub const fn needs_run(&self) -> bool {
+        self.needs_run
+    }
+
     /// Attempts that may have reached the receiver, with the one that is being made.
     #[must_use]
     pub fn attempts_begun(&self) -> u8 {

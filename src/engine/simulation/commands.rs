@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::kept::Remembered;
 use super::receiver::Answer;
+use super::work::{Run, judge};
+use crate::commands::RunEnd;
 use crate::slab::Key;
 use crate::time::Tick;
 
@@ -25,8 +27,18 @@ pub(super) struct Command {
     pub(super) is_withdrawn: bool,
     /// Its client was told so by this process or by an earlier one.
     pub(super) is_turned_down: bool,
-    /// Attempts that may have reached the receiver.
+    /// Attempts and messages that may have reached the receiver; of all processes, and of the one that lives.
     posts: u32,
+    posts_now: u32,
+    /// Whether it runs on a sender, and came late.
+    pub(super) is_work: bool,
+    pub(super) is_late: bool,
+    /// How often the process that lives has run it, and how often any has; how many messages the latest run has posted.
+    pub(super) runs: u32,
+    runs_ever: u32,
+    messages: u32,
+    /// What its run has made.
+    reply: Option<String>,
     /// How often the receiver has answered for good, and at how many crashes that was not known well enough.
     finals: u32,
     forgotten: u32,
@@ -53,11 +65,12 @@ pub(super) struct Commands {
 }
 
 impl Commands {
-    pub(super) fn add(&mut self, id: u64, text: &str, url: &str, signed_at: u64) {
+    pub(super) fn add(&mut self, id: u64, text: &str, url: &str, signed_at: u64, is_work: bool) {
         let command = Command {
             text: text.to_owned(),
             url: url.to_owned(),
             signed_at,
+            is_work,
             expires_at: Tick(u64::MAX),
             ..Command::default()
         };
@@ -97,7 +110,7 @@ impl Commands {
             !command.is_withdrawn,
             "{id}: posted though the bot was busy"
         );
-        command.posts += u32::from(answer.is_none_or(|answer| !answer.is_unsent()));
+        command.post(answer);
         if answer.is_some_and(Answer::is_final) {
             command.finals += 1;
             command.is_answered = true;
@@ -114,6 +127,7 @@ impl Commands {
             self.numbers.clear();
         }
         for command in self.all.values_mut() {
+            (command.posts_now, command.runs) = (0, 0);
             let Some([written, durable]) = known else {
                 command.is_excused = true;
                 continue;
@@ -173,6 +187,45 @@ impl Commands {
 }
 
 impl Command {
+    /// Something was posted to its `response_url`.
+    pub(super) fn post(&mut self, answer: Option<Answer>) {
+        let is_post = u32::from(answer.is_none_or(|answer| !answer.is_unsent()));
+        self.posts += is_post;
+        self.posts_now += is_post;
+        assert!(self.posts_now <= 5, "Slack takes five posts: {self:?}");
+    }
+
+    /// What its job needs when it is accepted or found.
+    pub(super) const fn run_to_do(&self) -> Run {
+        if self.is_work { Run::ToDo } else { Run::None }
+    }
+
+    pub(super) fn begin_run(&mut self) {
+        self.runs += 1;
+        assert_eq!(self.runs, 1, "run twice in a process: {self:?}");
+        self.runs_ever += 1;
+        self.messages = 0;
+    }
+
+    /// The number of the message that is posted now.
+    pub(super) const fn next_message(&mut self) -> u32 {
+        self.messages += 1;
+        self.messages - 1
+    }
+
+    pub(super) fn end_run(&mut self, message: &[u8], end: RunEnd) {
+        let made = judge(&self.text, self.is_late, message, end);
+        if let (Some(made), Some(before)) = (&made, &self.reply) {
+            assert_eq!(made, before, "its id is another one");
+        }
+        self.reply = self.reply.take().or(made);
+    }
+
+    /// Whether more than one process has run it.
+    pub(super) const fn was_run_again(&self) -> bool {
+        self.runs_ever > 1
+    }
+
     fn find(&mut self, attempts: u32) {
         let Remembered {
             is_settled,

@@ -3,6 +3,7 @@
 use super::Generator;
 use super::faults;
 use super::requests::{Draft, ORIGINS, SECRET, Sent, WORKSPACES, What};
+use super::work::{self, Plan};
 use crate::http::Limits;
 use crate::slack::request::{self, sign};
 use crate::slack::signature::{SIGNATURE_FIELD, TIMESTAMP_FIELD};
@@ -14,6 +15,8 @@ pub(super) struct Composer {
     tolerance_secs: u64,
     /// Every seed's people are as talkative.
     text_len: u64,
+    /// Of each hundred commands, so many run on a sender.
+    work_percent: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -45,6 +48,7 @@ impl Composer {
             number: 0,
             tolerance_secs,
             text_len: generator.pick(&[1, 24, 24, 24, 1600]),
+            work_percent: generator.pick(&[0, 10, 50]),
         }
     }
 
@@ -107,8 +111,12 @@ impl Composer {
 
     fn command(&mut self, now: UnixTime, generator: &mut Generator) -> Sent {
         self.number += 1;
-        let mut text = format!("{} ", self.number);
-        for _ in 0..generator.below(self.text_len) {
+        let is_work = generator.percent(self.work_percent);
+        let (name, mut text, text_len) = match is_work {
+            true => (work::NAME, Plan::draw(self.number, generator), 1),
+            false => ("/torrap", format!("{} ", self.number), self.text_len),
+        };
+        for _ in 0..generator.below(text_len) {
             // Between two colons could stand the name of an emoji, which is not reversed.
             let character = char::from(generator.between(0x20..=0x7e) as u8);
             text.push(if character == ':' { ';' } else { character });
@@ -121,12 +129,13 @@ impl Composer {
             generator.number()
         );
         let signed_at = self.signed_at(now, generator);
-        let draft = Draft::signed(&request::form("/torrap", &text, &url), signed_at);
+        let draft = Draft::signed(&request::form(name, &text, &url), signed_at);
         let what = What::Command {
             id: self.number,
             signed_at,
             text,
             url,
+            is_work,
         };
         draft.finish(what, generator)
     }

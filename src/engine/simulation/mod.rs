@@ -24,6 +24,8 @@ mod pace;
 mod platform;
 mod receiver;
 mod requests;
+mod running;
+mod runs;
 #[allow(clippy::disallowed_methods)] // it reads the seeds from the environment
 #[path = "../../../tests/support/seeds.rs"]
 #[allow(unreachable_pub)]
@@ -35,6 +37,7 @@ mod tally;
 mod unauthenticated;
 mod verdicts;
 mod wire;
+mod work;
 mod world;
 
 use generator::Generator;
@@ -77,6 +80,7 @@ const MET: &[&str] = &[
     "busy",
     "clocks set",
     "commands delivered",
+    "commands run again",
     "commands that waited for too long",
     "commands turned down",
     "commits",
@@ -103,7 +107,16 @@ const MET: &[&str] = &[
     "replies left to the next process",
     "replies pending when the directory was gone",
     "resets",
+    "messages",
+    "messages that met a limit",
     "retries",
+    "runs",
+    "runs given up",
+    "runs that ended too late",
+    "runs that failed",
+    "runs that found no thread",
+    "runs that panicked",
+    "runs that replied",
     "senders that died",
     "stale timestamps",
     "stops",

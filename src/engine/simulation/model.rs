@@ -9,6 +9,7 @@ use super::commands::{Commands, number_in};
 use super::senders::Step;
 use super::standing::{Seen, Standing};
 use super::tally::Tally;
+use super::work::Run;
 use crate::app::{Bot, Delivery};
 use crate::slab::Key;
 use crate::store::PendingJob;
@@ -56,6 +57,8 @@ pub(super) struct Pending {
     pub(super) unsent: u32,
     /// Its reply was refused for what it says.
     pub(super) is_apology: bool,
+    /// How far its command's run has come.
+    pub(super) run: Run,
     /// There is no store, or it has it.
     pub(super) is_kept: bool,
     /// `None` while a sender has it.
@@ -124,6 +127,7 @@ impl Model {
                 attempts: job.attempts,
                 unsent: 0,
                 is_apology: false,
+                run: command.run_to_do(),
                 is_kept: true,
                 due: Some(Due {
                     least: if is_known { command.due } else { Tick(0) },
@@ -146,18 +150,24 @@ impl Model {
         }
         let is_new = self.pending.len() > before;
         assert!(!is_new || self.pending.len() <= self.capacity, "too many");
-        for step in steps {
+        let is_handed_out = |step: &Step| matches!(step, Step::Taken(..) | Step::RunTaken(_));
+        let reports = steps.iter().position(is_handed_out);
+        let (reports, handed_out) = steps.split_at(reports.unwrap_or(steps.len()));
+        for step in reports {
             if let Step::Reported(job, outcome, asked_ms) = step {
                 self.settle(*job, outcome, *asked_ms, seen, commands);
             }
+            self.follow_run(step, seen, commands);
         }
+        self.give_up_overdue(seen);
         self.forget_expired(seen, commands);
         self.check_expiry(seen);
-        for step in steps {
+        for step in handed_out {
             if let Step::Taken(delivery, answer) = step {
                 self.take(delivery, seen.now, commands);
                 commands.post(number_in(&delivery.url), *answer);
             }
+            self.follow_run(step, seen, commands);
         }
         let has_delivery = seen.bot.has_delivery();
         assert!(
@@ -207,6 +217,8 @@ impl Model {
         assert_eq!(job.expires_at, expires_at, "when {id} expires");
         assert!(due < expires_at, "{id} is accepted too late");
         commands.accept(id, key, due, expires_at);
+        let age_ms = now.unix.0.saturating_sub(signed_at.saturating_mul(1000));
+        commands.get_mut(id).is_late = age_ms > 3_000;
         self.tally.note("accepted");
         let (state, _) = seen.standing[&key.generation()];
         let is_kept = state != Standing::Unkept;
@@ -226,6 +238,7 @@ impl Model {
             attempts: 0,
             unsent: 0,
             is_apology: false,
+            run: commands.get(id).run_to_do(),
             is_kept,
             due: Some(due),
         };
@@ -247,10 +260,13 @@ impl Model {
         let (number, taken) = self.send(delivery, now, commands);
         // Jobs that are held are sent when it is their workspace's turn, and an apology at once.
         let url = &commands.get(self.pending[&number].id).url;
-        if self.pending[&number].is_apology || self.is_limited(url) {
+        let pending = &self.pending[&number];
+        if pending.is_apology || pending.is_made() || self.is_limited(url) {
             return;
         }
-        for (number, pending) in self.pending.iter().filter(|(_, pending)| pending.is_kept) {
+        let others = self.pending.iter();
+        let others = others.filter(|(_, pending)| pending.is_kept && !pending.needs_run());
+        for (number, pending) in others {
             let is_late = pending.due.is_some_and(|due| due.is_before(taken));
             assert!(
                 !is_late || self.is_limited(&commands.get(pending.id).url),
@@ -289,6 +305,11 @@ impl Model {
             let apology = String::from_utf8_lossy(&delivery.body);
             let begin = r#"{"response_type": "ephemeral", "text": "Sorry, "#;
             assert!(apology.starts_with(begin), "{apology}");
+        } else if let Some(is_right) = pending.is_right(&delivery.body) {
+            assert!(
+                is_right,
+                "command {number}: another reply than its run has made"
+            );
         } else {
             let reply: String = command.text.chars().rev().collect();
             assert_eq!(text_of(&delivery.body), reply, "not what was typed");

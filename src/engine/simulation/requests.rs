@@ -19,6 +19,8 @@ pub(super) enum What {
         signed_at: u64,
         text: String,
         url: String,
+        /// It runs on a sender.
+        is_work: bool,
     },
     /// A signed command that asks for the usage.
     Help {

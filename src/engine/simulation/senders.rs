@@ -1,14 +1,18 @@
 //! Senders that take their time, fail, die, report twice, or report what no one has asked for.
 
+mod running;
+
 use std::collections::BTreeSet;
 
 use super::Generator;
 use super::clock::SimulatedClock;
 use super::life::Life;
 use super::receiver::{Answer, Receiver};
+use super::runs::SimulatedRuns;
 use crate::app::{CommandRun, Delivery, Done, Report};
+use crate::commands::RunEnd;
 use crate::engine::platform::Senders;
-use crate::jobs::Outcome;
+use crate::jobs::{Made, Outcome};
 use crate::slab::Key;
 use crate::time::Tick;
 
@@ -27,14 +31,23 @@ pub(super) enum Step {
     Reported(Key, Outcome, u64),
     /// The bot has given this to a sender, which has got that answer, or has died before it could ask.
     Taken(Delivery, Option<Answer>),
+    /// The bot has given a command to a sender.
+    RunTaken(Key),
+    /// A command has posted a message, which has got this answer.
+    Message(Delivery, Answer),
+    /// The bot was told that a command found no thread.
+    NotRun(Key),
+    /// The bot was told what a command has made, how it ended, and which wait in ms a 429 has asked for.
+    Ran(Key, Made, RunEnd, u64),
 }
 
 /// The senders of one process.
 pub(crate) struct SimulatedSenders {
-    clock: SimulatedClock,
-    life: Life,
-    generator: Generator,
-    receiver: Receiver,
+    pub(super) clock: SimulatedClock,
+    pub(super) life: Life,
+    pub(super) generator: Generator,
+    pub(super) receiver: Receiver,
+    pub(super) runs: SimulatedRuns,
     /// Deliveries that they take at once.
     slots: usize,
     /// Of each hundred attempts, so many end with the death of their sender, and so many are reported twice.
@@ -70,6 +83,7 @@ impl SimulatedSenders {
             life,
             receiver: if is_bad { receiver } else { Receiver::GOOD },
             slots: generator.pick(&[1, 2, 8, 64]),
+            runs: SimulatedRuns::new(&mut generator),
             lost_percent: if is_bad { lost_percent } else { 0 },
             copied_percent: if is_bad && !is_durable {
                 copied_percent
@@ -91,6 +105,11 @@ impl SimulatedSenders {
         self.taken.len()
     }
 
+    /// A sender has this job.
+    pub(super) fn note_taken(&mut self, job: Key) {
+        self.taken.insert(job.to_u64());
+    }
+
     /// A sender begins an attempt, unless it dies of it.
     fn take(&mut self, delivery: Delivery, now: Tick) {
         if self.life.count_call() {
@@ -98,7 +117,7 @@ impl SimulatedSenders {
         }
         let job = delivery.job;
         self.done += 1;
-        self.taken.insert(job.to_u64());
+        self.note_taken(job);
         if self.generator.percent(self.lost_percent) {
             self.lost += 1;
             return self.steps.push(Step::Taken(delivery, None));
@@ -128,7 +147,8 @@ impl SimulatedSenders {
 
     /// When the next report comes.
     pub(crate) fn report_at(&self) -> Option<Tick> {
-        self.attempts.iter().map(|attempt| attempt.ends_at).min()
+        let attempts = self.attempts.iter().map(|attempt| attempt.ends_at);
+        attempts.chain(self.runs.report_at()).min()
     }
 
     /// A report that no one has asked for: with a key of the past, of the future, or of another slot.
@@ -167,18 +187,24 @@ impl Senders for SimulatedSenders {
     }
 
     fn run_room(&self) -> usize {
-        0
+        self.runs.room()
     }
 
-    fn enqueue_run(&mut self, _: CommandRun) {}
+    fn enqueue_run(&mut self, run: CommandRun) {
+        self.runs.enqueue(run);
+    }
 
     fn submit(&mut self, now: Tick) {
         for delivery in std::mem::take(&mut self.batch) {
             self.take(delivery, now);
         }
+        self.begin_runs(now);
     }
 
     fn poll_report(&mut self, now: Tick) -> Option<Done> {
+        if let Some(done) = self.poll_run(now) {
+            return Some(done);
+        }
         let (job, outcome, asked_ms) = self.misreport().or_else(|| self.ended(now))?;
         self.done += 1;
         let step = Step::Reported(job, outcome.clone(), asked_ms);
@@ -205,10 +231,11 @@ impl Senders for SimulatedSenders {
     }
 
     fn runs(&self) -> (usize, usize) {
-        (0, 0)
+        self.runs.counts()
     }
 
     fn stop(&mut self) {
         self.attempts.clear();
+        self.runs.stop();
     }
 }

@@ -10,6 +10,8 @@ pub(super) enum Standing {
     Unkept,
     Thinking,
     Retrying,
+    Waiting,
+    Running,
     Ready,
     Held,
     Sending,
@@ -29,6 +31,8 @@ fn parse(line: &str) -> Option<(u32, (Standing, u8))> {
         "not kept by the journal yet" => Standing::Unkept,
         "still thinking" => Standing::Thinking,
         "waiting for its next attempt" => Standing::Retrying,
+        "waiting for a thread to run its command" => Standing::Waiting,
+        "its command is running" => Standing::Running,
         "waiting for a sender" => Standing::Ready,
         "waiting because Slack limits its workspace" => Standing::Held,
         "being sent" => Standing::Sending,
@@ -44,11 +48,14 @@ pub(super) struct Seen<'a> {
     pub(super) standing: BTreeMap<u32, (Standing, u8)>,
     /// Whether due replies are sent, and there is room for one.
     pub(super) is_dispatching: bool,
+    /// Whether commands that are due are run, and there is room for one.
+    pub(super) is_running: bool,
 }
 
 impl<'a> Seen<'a> {
-    pub(super) fn new(bot: &'a Bot, now: Now, is_dispatching: bool) -> Self {
+    pub(super) fn new(bot: &'a Bot, now: Now, is_dispatching: bool, is_running: bool) -> Self {
         Self {
+            is_running,
             bot,
             now,
             standing: standing(bot),

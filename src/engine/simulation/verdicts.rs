@@ -108,7 +108,7 @@ impl Model {
         }
     }
 
-    fn retry(
+    pub(super) fn retry(
         &mut self,
         number: u32,
         (base_ms, asked_ms): (u64, u64),

@@ -22,6 +22,7 @@ use super::requests::SECRET;
 use super::senders::Step;
 use super::standing::Seen;
 use super::tally::Tally;
+use super::work;
 use crate::config::{Config, Settings, SigningSecret};
 use crate::endpoint::source::Role;
 use crate::engine::Engine;
@@ -75,6 +76,9 @@ fn config(habits: &Habits, generator: &mut Generator) -> Config {
     let secret = SigningSecret::new(SECRET).unwrap();
     let mut config = Config::from_settings(&Settings::default(), vec![secret]).unwrap();
     config.delay_ms = habits.delay_ms;
+    if habits.is_followed {
+        config.commands = work::chosen();
+    }
     config.tolerance_ms = habits.tolerance_ms;
     config.drain_ms = generator.pick(&[0, 40_000, 86_400_000]);
     let limits = Limits {
@@ -302,13 +306,15 @@ impl World {
         let is_lost = |step: &&Step| matches!(step, Step::Taken(_, None));
         let lost = steps.iter().filter(is_lost).count();
         let leaves_pending = self.engine.drain.leaves_pending();
-        let is_taken = steps.iter().any(|step| matches!(step, Step::Taken(..)));
+        let is_taken = |step: &Step| matches!(step, Step::Taken(..) | Step::RunTaken(_));
+        let is_taken = steps.iter().any(is_taken);
         assert!(
             !(leaves_pending && is_taken),
             "posted, and left to the next"
         );
         let is_dispatching = self.engine.senders.room() > lost && !leaves_pending;
-        let seen = Seen::new(self.engine.bot(), now, is_dispatching);
+        let is_running = self.engine.senders.run_room() > 0 && !leaves_pending;
+        let seen = Seen::new(self.engine.bot(), now, is_dispatching, is_running);
         self.model.follow(&seen, &steps, &mut self.commands);
         if !self.is_durable() {
             let waits = self.model.pending.values().any(|pending| !pending.is_kept);

@@ -15,24 +15,39 @@ impl Model {
             let Some((state, attempts)) = seen.standing.get(number) else {
                 panic!("command {number} was lost: {pending:?}");
             };
-            let begun = pending.attempts + u8::from(pending.due.is_none());
+            let is_sending = pending.due.is_none() && !pending.is_running();
+            let begun = pending.attempts + u8::from(is_sending);
             assert_eq!(*attempts, begun, "attempts of command {number}");
             assert_eq!(*state != Standing::Unkept, pending.is_kept);
             let Some(due) = pending.due else {
-                assert_eq!(*state, Standing::Sending, "command {number}");
+                let expected = match is_sending {
+                    true => Standing::Sending,
+                    false => Standing::Running,
+                };
+                assert_eq!(*state, expected, "command {number}");
+                let deadline = pending.run_deadline();
+                let is_watched = is_sending || next.is_some_and(|next| next <= deadline);
+                assert!(is_watched, "command {number} may run for ever");
                 continue;
             };
             let is_waiting = match state {
                 Standing::Unkept => continue,
+                Standing::Waiting => {
+                    assert!(pending.needs_run() && due.least <= now.tick);
+                    assert!(!seen.is_running, "command {number} could run");
+                    assert!(next.is_some_and(|next| next <= pending.run_deadline()));
+                    continue;
+                }
                 Standing::Ready => {
                     has_ready = true;
                     assert!(due.least <= now.tick, "command {number} is early: {due:?}");
+                    assert!(!pending.needs_run(), "command {number} was not run");
                     continue;
                 }
                 Standing::Held => !self.limited.is_empty(),
                 Standing::Thinking => pending.attempts == 0 && pending.unsent == 0,
                 Standing::Retrying => pending.attempts > 0 || pending.unsent > 0,
-                Standing::Sending => false,
+                Standing::Sending | Standing::Running => false,
             };
             assert!(is_waiting, "command {number} is {state:?}: {pending:?}");
             let is_due = *state == Standing::Held && bot.has_delivery();

@@ -103,9 +103,10 @@ impl World {
                 signed_at,
                 text,
                 url,
+                is_work,
             } = &sent.what
             {
-                self.commands.add(*id, text, url, *signed_at);
+                self.commands.add(*id, text, url, *signed_at, *is_work);
             }
             self.requests += 1;
             self.trace(|| format!("client {index} writes {:?}", sent.what));

@@ -215,6 +215,9 @@ impl World {
         let turned_down = self.commands.iter();
         let turned_down = turned_down.filter(|(_, command)| command.is_turned_down);
         tally.add("commands turned down", turned_down.count() as u64);
+        let run_again = self.commands.iter();
+        let run_again = run_again.filter(|(_, command)| command.was_run_again());
+        tally.add("commands run again", run_again.count() as u64);
         if let Some(counts) = self.store.with(|kept| kept.counts()) {
             tally.add("commits", counts.writes);
             tally.add("commits that failed", counts.failures);

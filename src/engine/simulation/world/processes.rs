@@ -91,8 +91,15 @@ impl World {
         self.tally.note("crashes");
         self.tally.add("crashes in a turn", u64::from(is_in_turn));
         for step in std::mem::take(&mut self.engine.senders.steps) {
-            if let Step::Taken(delivery, answer) = step {
-                self.commands.post(number_in(&delivery.url), answer);
+            match step {
+                Step::Taken(delivery, answer) => {
+                    self.commands.post(number_in(&delivery.url), answer);
+                }
+                Step::Message(delivery, answer) => {
+                    let command = self.commands.get_mut(number_in(&delivery.url));
+                    command.post(Some(answer));
+                }
+                _ => {}
             }
         }
         for index in 0..self.clients.len() {

@@ -1,0 +1,67 @@
+//! The commands that senders run in one process.
+
+use super::Generator;
+use crate::app::{CommandRun, RunReport};
+use crate::time::Tick;
+
+/// A command that runs.
+pub(super) struct Running {
+    pub(super) run: CommandRun,
+    pub(super) over_at: Tick,
+    /// `None`: it hangs.
+    pub(super) ends_at: Option<Tick>,
+    /// What it has made, if it posts its messages at once; otherwise it posts them in the end.
+    pub(super) report: Option<Ran>,
+    /// It has found no thread.
+    pub(super) is_missed: bool,
+}
+
+/// What came of a run, and which wait in ms the receiver has asked for with a 429.
+pub(super) struct Ran {
+    pub(super) report: RunReport,
+    pub(super) asked_ms: u64,
+}
+
+/// The commands that run in one process.
+pub(super) struct SimulatedRuns {
+    pub(super) max: usize,
+    pub(super) hung_percent: u64,
+    pub(super) missed_percent: u64,
+    /// Of this turn.
+    pub(super) batch: Vec<CommandRun>,
+    pub(super) running: Vec<Running>,
+}
+
+impl SimulatedRuns {
+    pub(super) fn new(generator: &mut Generator) -> Self {
+        Self {
+            max: generator.pick(&[1, 2, 8, 56]),
+            hung_percent: generator.pick(&[0, 0, 5, 50]),
+            missed_percent: generator.pick(&[0, 0, 10]),
+            batch: Vec::new(),
+            running: Vec::new(),
+        }
+    }
+
+    pub(super) fn room(&self) -> usize {
+        let taken = self.running.len() + self.batch.len();
+        self.max.saturating_sub(taken)
+    }
+
+    pub(super) const fn counts(&self) -> (usize, usize) {
+        (self.running.len(), self.max)
+    }
+
+    pub(super) fn enqueue(&mut self, run: CommandRun) {
+        self.batch.push(run);
+    }
+
+    /// When the next one ends.
+    pub(super) fn report_at(&self) -> Option<Tick> {
+        self.running.iter().filter_map(|run| run.ends_at).min()
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.running.clear();
+    }
+}

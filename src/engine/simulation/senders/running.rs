@@ -1,0 +1,99 @@
+//! Senders that run commands, which take their time, hang, or find no thread.
+
+use super::{SimulatedSenders, Step};
+use crate::app::{CommandRun, Delivery, Done, Report};
+use crate::engine::simulation::receiver::Receiver;
+use crate::engine::simulation::runs::{Ran, Running};
+use crate::jobs::Outcome;
+use crate::slab::Key;
+use crate::time::Tick;
+
+impl SimulatedSenders {
+    /// The commands of this turn begin.
+    pub(super) fn begin_runs(&mut self, now: Tick) {
+        for run in std::mem::take(&mut self.runs.batch) {
+            if self.life.count_call() {
+                return;
+            }
+            self.begin_run(run, now);
+        }
+    }
+
+    fn begin_run(&mut self, run: CommandRun, now: Tick) {
+        self.done += 1;
+        self.note_taken(run.job);
+        self.steps.push(Step::RunTaken(run.job));
+        let generator = &mut self.generator;
+        let is_missed = generator.percent(self.runs.missed_percent);
+        let is_hung = !is_missed && generator.percent(self.runs.hung_percent);
+        let took_ms = generator.pick(&[0, 1, 900, 2_000, 60_000, 400_000, 1_900_000]);
+        let posts_at_once = !is_missed && generator.percent(50);
+        let over_at = now.after(run.time_left_ms);
+        let report = posts_at_once.then(|| self.perform(&run, over_at, now));
+        self.runs.running.push(Running {
+            run,
+            over_at,
+            ends_at: (!is_hung).then(|| now.after(took_ms)),
+            report,
+            is_missed,
+        });
+    }
+
+    fn perform(&mut self, run: &CommandRun, over_at: Tick, now: Tick) -> Ran {
+        let mut asked_ms = 0;
+        let report = run.perform(&mut |delivery| {
+            if now >= over_at || self.life.count_call() {
+                return None;
+            }
+            let answer = Receiver::draw(&self.receiver, &mut self.generator);
+            let (outcome, asked) = answer.outcome(self.clock.now());
+            if matches!(outcome, Outcome::Limited { .. }) {
+                asked_ms = asked;
+            }
+            let posted = Delivery {
+                job: delivery.job,
+                url: delivery.url.clone(),
+                body: delivery.body.clone(),
+            };
+            self.steps.push(Step::Message(posted, answer));
+            Some(report(delivery.job, outcome))
+        });
+        Ran { report, asked_ms }
+    }
+
+    /// What came of one of the commands that have ended.
+    pub(super) fn poll_run(&mut self, now: Tick) -> Option<Done> {
+        let has_ended = |run: &Running| run.ends_at.is_some_and(|at| at <= now);
+        let index = self.runs.running.iter().position(has_ended)?;
+        let Running {
+            run,
+            over_at,
+            report: ran,
+            is_missed,
+            ..
+        } = self.runs.running.swap_remove(index);
+        self.done += 1;
+        if is_missed {
+            self.steps.push(Step::NotRun(run.job));
+            return Some(Done::NotRun(report(run.job, Outcome::Unsent)));
+        }
+        let ran = ran.unwrap_or_else(|| self.perform(&run, over_at, now));
+        let Ran { report, asked_ms } = ran;
+        self.steps.push(Step::Ran(
+            report.job,
+            report.made.clone(),
+            report.end,
+            asked_ms,
+        ));
+        Some(Done::Ran(report))
+    }
+}
+
+fn report(job: Key, outcome: Outcome) -> Report {
+    Report {
+        job,
+        outcome,
+        took_ms: 0,
+        detail: String::new(),
+    }
+}
