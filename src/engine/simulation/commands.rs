@@ -30,9 +30,10 @@ pub(super) struct Command {
     /// Attempts and messages that may have reached the receiver; of all processes, and of the one that lives.
     posts: u32,
     posts_now: u32,
-    /// Whether it runs on a sender, and came late.
+    /// Whether it runs on a sender.
     pub(super) is_work: bool,
-    pub(super) is_late: bool,
+    /// Whether it came late; not known of one that a process has taken on in the turn in which it died.
+    pub(super) is_late: Option<bool>,
     /// How often the process that lives has run it, and how often any has; how many messages the latest run has posted.
     pub(super) runs: u32,
     runs_ever: u32,

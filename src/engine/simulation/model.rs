@@ -218,7 +218,7 @@ impl Model {
         assert!(due < expires_at, "{id} is accepted too late");
         commands.accept(id, key, due, expires_at);
         let age_ms = now.unix.0.saturating_sub(signed_at.saturating_mul(1000));
-        commands.get_mut(id).is_late = age_ms > 3_000;
+        commands.get_mut(id).is_late = Some(age_ms > 3_000);
         self.tally.note("accepted");
         let (state, _) = seen.standing[&key.generation()];
         let is_kept = state != Standing::Unkept;

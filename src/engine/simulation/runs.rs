@@ -2,7 +2,7 @@
 
 use super::Generator;
 use crate::app::{CommandRun, RunReport};
-use crate::time::Tick;
+use crate::time::{Tick, UnixTime};
 
 /// A command that runs.
 pub(super) struct Running {
@@ -16,10 +16,27 @@ pub(super) struct Running {
     pub(super) is_missed: bool,
 }
 
-/// What came of a run, and which wait in ms the receiver has asked for with a 429.
+/// What came of a run, and which wait the receiver has asked for with a 429.
 pub(super) struct Ran {
     pub(super) report: RunReport,
-    pub(super) asked_ms: u64,
+    pub(super) asked: Asked,
+}
+
+/// A wait that was asked for during a run; the bot hears of it at its end.
+#[derive(Clone, Copy)]
+pub(super) enum Asked {
+    Ms(u64),
+    /// Until this date, ms.
+    Until(u64),
+}
+
+impl Asked {
+    pub(super) const fn ms(self, unix: UnixTime) -> u64 {
+        match self {
+            Self::Ms(ms) => ms,
+            Self::Until(date) => date.saturating_sub(unix.0),
+        }
+    }
 }
 
 /// The commands that run in one process.

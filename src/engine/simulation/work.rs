@@ -84,9 +84,15 @@ pub(super) enum Run {
 }
 
 /// Whether a run has made what its text asks for; gives its reply, if it has one of its own.
-pub(super) fn judge(text: &str, is_late: bool, message: &[u8], end: RunEnd) -> Option<String> {
+pub(super) fn judge(
+    text: &str,
+    is_late: Option<bool>,
+    message: &[u8],
+    end: RunEnd,
+) -> Option<String> {
     let message = String::from_utf8_lossy(message);
     let ephemeral = |text: &str| format!(r#"{{"response_type": "ephemeral", "text": "{text}"#);
+    let is_late = is_late.unwrap_or_else(|| message.contains("true"));
     let (begin, planned) = match Plan::of(text).end {
         'r' => (
             format!(r#"{{"text": "{text}, {is_late}, "#),

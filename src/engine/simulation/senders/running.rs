@@ -2,8 +2,8 @@
 
 use super::{SimulatedSenders, Step};
 use crate::app::{CommandRun, Delivery, Done, Report};
-use crate::engine::simulation::receiver::Receiver;
-use crate::engine::simulation::runs::{Ran, Running};
+use crate::engine::simulation::receiver::{Answer, Receiver, RetryAfter};
+use crate::engine::simulation::runs::{Asked, Ran, Running};
 use crate::jobs::Outcome;
 use crate::slab::Key;
 use crate::time::Tick;
@@ -40,15 +40,18 @@ impl SimulatedSenders {
     }
 
     fn perform(&mut self, run: &CommandRun, over_at: Tick, now: Tick) -> Ran {
-        let mut asked_ms = 0;
+        let mut asked = Asked::Ms(0);
         let report = run.perform(&mut |delivery| {
             if now >= over_at || self.life.count_call() {
                 return None;
             }
             let answer = Receiver::draw(&self.receiver, &mut self.generator);
-            let (outcome, asked) = answer.outcome(self.clock.now());
-            if matches!(outcome, Outcome::Limited { .. }) {
-                asked_ms = asked;
+            let now = self.clock.now();
+            let (outcome, asked_ms) = answer.outcome(now);
+            match answer {
+                Answer::Limited(RetryAfter::Date(_)) => asked = Asked::Until(now.unix.0 + asked_ms),
+                Answer::Limited(_) => asked = Asked::Ms(asked_ms),
+                _ => {}
             }
             let posted = Delivery {
                 job: delivery.job,
@@ -58,7 +61,7 @@ impl SimulatedSenders {
             self.steps.push(Step::Message(posted, answer));
             Some(report(delivery.job, outcome))
         });
-        Ran { report, asked_ms }
+        Ran { report, asked }
     }
 
     /// What came of one of the commands that have ended.
@@ -78,7 +81,8 @@ impl SimulatedSenders {
             return Some(Done::NotRun(report(run.job, Outcome::Unsent)));
         }
         let ran = ran.unwrap_or_else(|| self.perform(&run, over_at, now));
-        let Ran { report, asked_ms } = ran;
+        let Ran { report, asked } = ran;
+        let asked_ms = asked.ms(self.clock.now().unix);
         self.steps.push(Step::Ran(
             report.job,
             report.made.clone(),
