@@ -1,193 +1,231 @@
-//! torrap: a Slack slash-command bot on one thread and one poll loop.
+//! Slack slash commands of one's own, in one small program without an async runtime.
 //!
-//! # Bird's-eye view
+//! A bot is a list of commands, and [`run`] is the rest: it reads the settings, verifies what Slack sends, acknowledges it
+//! at once, runs the command a little later, and posts the reply until Slack has it.
 //!
-//! The engine (`engine/`) runs the loop. It hands the bytes of each connection to an [`http::Connection`], which
-//! finds requests in them, and the requests to the [`app::Bot`]. The bot verifies a request's signature,
-//! reads the command, adds a job to [`jobs::Jobs`] and answers 200. A [timing wheel](timing_wheel) says
-//! when the job is due. Then the bot makes the reply and hands it out as a [`app::Delivery`]; a sender
-//! thread posts it, once, and its outcome comes back to the bot as a [`app::Report`].
+//! ```no_run
+//! use std::process::ExitCode;
 //!
-//! With a [`store`], a command is durable before it is acknowledged, and the replies that an earlier process has left are
-//! pending again. The [`journal`] is a store, on a thread of its own: the loop submits a batch and goes on, and holds the
-//! acknowledgements of that batch until the thread has committed it.
+//! use torrap::commands::REVERSE;
 //!
-//! The core neither opens a socket nor reads a clock: `handle_*` puts requests, time and outcomes in,
-//! `poll_*` takes deliveries and deadlines out, and `now` is an argument. The same engine runs on the system
-//! ([`Server`]) and on a simulated one.
-//!
-//! # One turn of the loop
-//!
-//! ```text
-//!  wait ─▶ begin ─▶ take stored ─▶ receive ─▶ collect ─▶ expire ─▶ submit ─▶ transmit ─▶ accept ─▶ dispatch ─▶ admin
-//!                        ▲            │ answers that need no store ────────────▲ │                     │
-//!                        │            └ accepted jobs ──────────────▶ store      │                     ▼
-//!                        └──────────────── kept, or not ◀───────────────┘        ▼                  senders
-//!                                                                             clients
+//! fn main() -> ExitCode {
+//!     torrap::run(&[REVERSE])
+//! }
 //! ```
-//!
-//! `Engine::turn` is a list of phases with one clock reading for all of them but `collect`:
-//!
-//! | phase | does |
-//! | --- | --- |
-//! | wait | sleeps until readiness, a deadline or the waker; not at all while work is left |
-//! | begin | takes note of the sockets that are ready, and of a request to stop |
-//! | take stored | with a store: schedules the jobs of a batch that is kept, and releases the answers that waited for it |
-//! | receive | reads once from each ready connection; answers its complete requests into a staging area. Before `expire`: a time limit is judged by the last moment whose input is known |
-//! | collect | takes in the outcomes of the senders' attempts |
-//! | expire | ends connections that have lasted too long; makes due jobs ready |
-//! | submit | with a store: submits the batch that has collected |
-//! | transmit | writes the staged answers to the sockets |
-//! | accept | accepts waiting connections. After `receive` and `transmit`: no connection is evicted whose request has just come or whose answer is not written |
-//! | dispatch | makes the replies of ready jobs and hands them to the senders, and blocking commands that are due; with a store, tells it which of them were too late |
-//! | admin | serves the admin address. Last: its pages show the state after the turn |
-//!
-//! # The path of one command
-//!
-//! | step | where |
-//! | --- | --- |
-//! | accept | `endpoint/admission.rs`, `platform/sockets.rs` |
-//! | wait for its turn, and be read into the buffer that all connections share | `endpoint/turns.rs`, `endpoint/reader.rs`, `endpoint/session.rs` |
-//! | find the request in the bytes | [`http`]: `connection.rs`, `request.rs`, `framing.rs` |
-//! | route | [`app::Bot::handle_request`]; `app/command.rs` reads what comes to `/slack` |
-//! | verify the signature: the only way to the content | [`slack::signature`] |
-//! | read command, text and `response_url` | [`slack::invocation`], [`slack::form`], [`slack::response_url`] |
-//! | store the job, in the wheel until it is due; with a store, when it is kept | `app/pending.rs`, [`jobs`], [`timing_wheel`]; `app/commit_queue.rs` |
-//! | answer 200, staged and then written | `http/staging.rs`, `endpoint/staged.rs`, `endpoint/session.rs` |
-//! | due: make the reply | `app/replies.rs`, [`commands`], [`slack::markup`], [`slack::message`] |
-//! | run it first, if it is a blocking command | `app/runs.rs`, `jobs/runs.rs`, `delivery/senders/` |
-//! | post it, once | `delivery/senders/`, `delivery/agent.rs` |
-//! | judge the outcome | `jobs/retry.rs`; after a 429 `jobs/pacing.rs` |
-//!
-//! ```text
-//!               due              taken            2xx
-//!   Scheduled ───────▶ Ready ───────────▶ Sending ────▶ delivered
-//!       ▲                │ ▲ too late        │ ▲ │
-//!       │                │ └──▶ abandoned ◀──┤ │ │ refused, expired, attempts spent
-//!       │                ▼                   │ │ │
-//!       │              Held ─────────────────│─┘ │ its workspace's turn
-//!       │                ▲────── 429 ────────┘   │
-//!       └─────────────── backoff ────────────────┘
-//! ```
-//!
-//! # As a library
-//!
-//! ```
-//! use torrap::config::{Config, Settings, SigningSecret};
-//! use torrap::Server;
-//! use torrap::tools::trial;
-//!
-//! let secret = SigningSecret::new("8f742231b10e8888abcd99yyyzzz85a5")?;
-//! let mut config = Config::from_settings(&Settings::default(), vec![secret])?;
-//! config.listen = vec!["127.0.0.1:0".to_owned()];
-//!
-//! let mut server = Server::bind(&config)?;
-//! let address = server.local_addrs()?[0];
-//! let stopper = server.stopper();
-//! let running = std::thread::spawn(move || server.run());
-//!
-//! let request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
-//! assert_eq!(trial::command::send(address, request)?.status, 200);
-//!
-//! stopper.stop();
-//! let undelivered = running.join().expect("the server does not panic")?;
-//! assert_eq!(undelivered, 0);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
-//!
-//! Around the loop are the commands of the binary: [`cli`] reads the command line, [`tools::trial`] plays Slack,
-//! [`tools::check`] examines whether the bot can run, [`tools::manifest`] prints the app's manifest. [`telemetry::metrics`] is
-//! served at an address of its own; [`telemetry::health`] answers `/healthz` and `/readyz`.
-//!
-//! Beside the code: `deploy/README.md` for operators (limits, metrics, events of the journal),
-//! `tests/README.md`, `benches/README.md`, `.github/CONTRIBUTING.md`.
-//!
-//! # Folders
-//!
-//! | folder | has |
-//! | --- | --- |
-//! | `process/` | what [`run`] does with the process: exit codes, its log, its signals |
-//! | `cli/`, `config/` | options, settings and what is wrong with them |
-//! | `tools/` | what people run by hand: `check`, `try`, `manifest` |
-//! | `app/`, `commands/` | the bot: routes, commands, replies, refusals |
-//! | `slack/`, `json.rs` | how Slack signs, writes and reads |
-//! | `http/` | HTTP/1.1 as a state machine of one connection |
-//! | `jobs/`, `timing_wheel/`, `slab.rs` | pending replies, when they are due, and where they lie |
-//! | `store/` | the interface to a store: batches, tickets, events |
-//! | `journal/` | a store in a directory, over a `Disk` |
-//! | `endpoint/` | an address, public or admin: admission, sessions, turns, eviction |
-//! | `engine/` | the turn, its deadlines, the stop; what it needs of a platform |
-//! | `platform/` | the system: mio, files, the journal's thread, clock, service manager |
-//! | `delivery/` | the sender threads: pool, client, resolver, proxy |
-//! | `telemetry/` | log, metrics, health |
-//!
-//! # Lexicon
-//!
-//! | term | means |
-//! | --- | --- |
-//! | turn | one pass of the loop through its phases; also a session's part in one |
-//! | connection, session | the state of HTTP on a socket ([`http::Connection`]); the same with its socket, timer and buffers |
-//! | client, unauthenticated | a session with a recently verified signature; any other |
-//! | place | room for one session of an address (`--max-connections`) |
-//! | evict | close a stalled or idle session to make room for a new connection |
-//! | shed | answer 503 and drop the bytes of an incomplete request, because all sessions together hold too much |
-//! | hold | keep an answer back until its batch is kept; the session reads nothing meanwhile |
-//! | stage, transmit | encode a turn's answers into one area; write them to their sockets |
-//! | watermark | the latest moment by which all input that had arrived is known; time limits are judged by it |
-//! | acknowledge, accept | answer 200 to a command; add its job |
-//! | job, pending | a reply from its acceptance until it is settled |
-//! | run | one call of a blocking command, on a sender thread; it makes the reply that attempts then post |
-//! | attempt, outcome, verdict | one posting of a reply; what came of it; what follows: settled, retried, abandoned |
-//! | store, batch, ticket | what makes jobs durable; what it commits at once; the number of a batch |
-//! | kept, withdrawn | made durable by the store; taken back before the acknowledgement, which is then "busy" |
-//! | checkpoint | the journal's copy of all that is pending into new segments |
-//! | drain | a graceful stop: no new connections, answers to what has arrived, then the end |
-//!
-//! # Architecture invariants
-//!
-//! * **The shell is `platform/`, `delivery/`, `tools/`, `telemetry/console/` and `process/`.** Nothing
-//!   else opens a socket or a file, starts a thread, or reads a clock or the environment. `.clippy.toml`
-//!   enforces it; each part of the shell opens with one `#![allow]`.
-//! * **Dependencies point one way**: `platform` → `engine` → `endpoint`, `app`, `store`; `app` → `commands` → `slack`, and
-//!   `app` → `http`, `jobs`; `jobs` → `timing_wheel` → `slab`. `http`, `slack`, `jobs` and `journal` do not
-//!   use each other. Bot and journal meet in the batches of `store` alone.
-//! * **No statics and no thread-locals**, so that two servers in one process are independent.
-//!   [`run`] installs what a process has one of: its log and its signal handler.
-//! * **The loop blocks in `poll`** and nowhere else. Name look-ups, the journal and everything else that may wait
-//!   happen before it, or on threads of their own. A lock that the loop
-//!   shares with those threads is held for a few statements.
-//! * **A sender thread makes one attempt and reports.** `jobs/retry.rs` decides whether and when there is another one.
-//! * **Nothing that a peer sends can panic.** A peer's fault is a value and becomes a status, or an
-//!   outcome. A panic means that an invariant of our own is broken.
-//! * **Nothing is unbounded**: no buffer, no queue, no table, no wait, and no turn of the loop.
-//! * **A 200 to a command goes out after its batch is kept.** A command that was answered "busy" has no reply, unless the
-//!   process died in between.
-//! * **What holds between two turns is asserted** after each of them in debug builds (`Engine::check`), in the tests with
-//!   real sockets as well.
-//! * **A trait appears with its second implementation**, not before.
 
-pub mod app;
-pub mod cli;
-pub mod commands;
-pub mod config;
-pub(crate) mod delivery;
+mod delivery;
 mod endpoint;
 mod engine;
 mod host;
-pub mod http;
-pub mod jobs;
-pub mod journal;
 mod json;
-pub mod platform;
 mod process;
+
+pub mod commands;
+
+pub use process::run;
+pub use slack::markup;
+
+// What tests, benches and fuzz targets use besides. It is no part of what this crate promises, and may change in every version;
+// `--cfg inside` shows it in the documentation.
+#[cfg_attr(not(inside), doc(hidden))]
+pub mod app;
+#[cfg_attr(not(inside), doc(hidden))]
+pub mod cli;
+#[cfg_attr(not(inside), doc(hidden))]
+pub mod config;
+#[cfg_attr(not(inside), doc(hidden))]
+pub mod http;
+#[cfg_attr(not(inside), doc(hidden))]
+pub mod jobs;
+#[cfg_attr(not(inside), doc(hidden))]
+pub mod journal;
+#[cfg_attr(not(inside), doc(hidden))]
+pub mod platform;
+#[cfg_attr(not(inside), doc(hidden))]
 pub mod slab;
+#[cfg_attr(not(inside), doc(hidden))]
 pub mod slack;
+#[cfg_attr(not(inside), doc(hidden))]
 pub mod store;
+#[cfg_attr(not(inside), doc(hidden))]
 pub mod telemetry;
+#[cfg_attr(not(inside), doc(hidden))]
 pub mod time;
+#[cfg_attr(not(inside), doc(hidden))]
 pub mod timing_wheel;
+#[cfg_attr(not(inside), doc(hidden))]
 pub mod tools;
 
+#[cfg_attr(not(inside), doc(hidden))]
 pub use config::Config;
+#[cfg_attr(not(inside), doc(hidden))]
 pub use platform::{Server, Stopper};
-pub use process::run;
+
+/// How it works, for those who work on torrap.
+///
+/// # Bird's-eye view
+///
+/// The engine (`engine/`) runs the loop. It hands the bytes of each connection to an [`http::Connection`], which
+/// finds requests in them, and the requests to the [`app::Bot`]. The bot verifies a request's signature,
+/// reads the command, adds a job to [`jobs::Jobs`] and answers 200. A [timing wheel](timing_wheel) says
+/// when the job is due. Then the bot makes the reply and hands it out as a [`app::Delivery`]; a sender
+/// thread posts it, once, and its outcome comes back to the bot as a [`app::Report`].
+///
+/// With a [`store`], a command is durable before it is acknowledged, and the replies that an earlier process has left are
+/// pending again. The [`journal`] is a store, on a thread of its own: the loop submits a batch and goes on, and holds the
+/// acknowledgements of that batch until the thread has committed it.
+///
+/// The core neither opens a socket nor reads a clock: `handle_*` puts requests, time and outcomes in,
+/// `poll_*` takes deliveries and deadlines out, and `now` is an argument. The same engine runs on the system
+/// ([`Server`]) and on a simulated one.
+///
+/// # One turn of the loop
+///
+/// ```text
+///  wait ─▶ begin ─▶ take stored ─▶ receive ─▶ collect ─▶ expire ─▶ submit ─▶ transmit ─▶ accept ─▶ dispatch ─▶ admin
+///                        ▲            │ answers that need no store ────────────▲ │                     │
+///                        │            └ accepted jobs ──────────────▶ store      │                     ▼
+///                        └──────────────── kept, or not ◀───────────────┘        ▼                  senders
+///                                                                             clients
+/// ```
+///
+/// `Engine::turn` is a list of phases with one clock reading for all of them but `collect`:
+///
+/// | phase | does |
+/// | --- | --- |
+/// | wait | sleeps until readiness, a deadline or the waker; not at all while work is left |
+/// | begin | takes note of the sockets that are ready, and of a request to stop |
+/// | take stored | with a store: schedules the jobs of a batch that is kept, and releases the answers that waited for it |
+/// | receive | reads once from each ready connection; answers its complete requests into a staging area. Before `expire`: a time limit is judged by the last moment whose input is known |
+/// | collect | takes in the outcomes of the senders' attempts |
+/// | expire | ends connections that have lasted too long; makes due jobs ready |
+/// | submit | with a store: submits the batch that has collected |
+/// | transmit | writes the staged answers to the sockets |
+/// | accept | accepts waiting connections. After `receive` and `transmit`: no connection is evicted whose request has just come or whose answer is not written |
+/// | dispatch | makes the replies of ready jobs and hands them to the senders, and blocking commands that are due; with a store, tells it which of them were too late |
+/// | admin | serves the admin address. Last: its pages show the state after the turn |
+///
+/// # The path of one command
+///
+/// | step | where |
+/// | --- | --- |
+/// | accept | `endpoint/admission.rs`, `platform/sockets.rs` |
+/// | wait for its turn, and be read into the buffer that all connections share | `endpoint/turns.rs`, `endpoint/reader.rs`, `endpoint/session.rs` |
+/// | find the request in the bytes | [`http`]: `connection.rs`, `request.rs`, `framing.rs` |
+/// | route | [`app::Bot::handle_request`]; `app/command.rs` reads what comes to `/slack` |
+/// | verify the signature: the only way to the content | [`slack::signature`] |
+/// | read command, text and `response_url` | [`slack::invocation`], [`slack::form`], [`slack::response_url`] |
+/// | store the job, in the wheel until it is due; with a store, when it is kept | `app/pending.rs`, [`jobs`], [`timing_wheel`]; `app/commit_queue.rs` |
+/// | answer 200, staged and then written | `http/staging.rs`, `endpoint/staged.rs`, `endpoint/session.rs` |
+/// | due: make the reply | `app/replies.rs`, [`commands`], [`slack::markup`], [`slack::message`] |
+/// | run it first, if it is a blocking command | `app/runs.rs`, `jobs/runs.rs`, `delivery/senders/` |
+/// | post it, once | `delivery/senders/`, `delivery/agent.rs` |
+/// | judge the outcome | `jobs/retry.rs`; after a 429 `jobs/pacing.rs` |
+///
+/// ```text
+///               due              taken            2xx
+///   Scheduled ───────▶ Ready ───────────▶ Sending ────▶ delivered
+///       ▲                │ ▲ too late        │ ▲ │
+///       │                │ └──▶ abandoned ◀──┤ │ │ refused, expired, attempts spent
+///       │                ▼                   │ │ │
+///       │              Held ─────────────────│─┘ │ its workspace's turn
+///       │                ▲────── 429 ────────┘   │
+///       └─────────────── backoff ────────────────┘
+/// ```
+///
+/// # As a library
+///
+/// ```
+/// use torrap::config::{Config, Settings, SigningSecret};
+/// use torrap::Server;
+/// use torrap::tools::trial;
+///
+/// let secret = SigningSecret::new("8f742231b10e8888abcd99yyyzzz85a5")?;
+/// let mut config = Config::from_settings(&Settings::default(), vec![secret])?;
+/// config.listen = vec!["127.0.0.1:0".to_owned()];
+///
+/// let mut server = Server::bind(&config)?;
+/// let address = server.local_addrs()?[0];
+/// let stopper = server.stopper();
+/// let running = std::thread::spawn(move || server.run());
+///
+/// let request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+/// assert_eq!(trial::command::send(address, request)?.status, 200);
+///
+/// stopper.stop();
+/// let undelivered = running.join().expect("the server does not panic")?;
+/// assert_eq!(undelivered, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Around the loop are the commands of the binary: [`cli`] reads the command line, [`tools::trial`] plays Slack,
+/// [`tools::check`] examines whether the bot can run, [`tools::manifest`] prints the app's manifest. [`telemetry::metrics`] is
+/// served at an address of its own; [`telemetry::health`] answers `/healthz` and `/readyz`.
+///
+/// Beside the code: `deploy/README.md` for operators (limits, metrics, events of the journal),
+/// `tests/README.md`, `benches/README.md`, `.github/CONTRIBUTING.md`.
+///
+/// # Folders
+///
+/// | folder | has |
+/// | --- | --- |
+/// | `process/` | what [`run`] does with the process: exit codes, its log, its signals |
+/// | `cli/`, `config/` | options, settings and what is wrong with them |
+/// | `tools/` | what people run by hand: `check`, `try`, `manifest` |
+/// | `app/`, `commands/` | the bot: routes, commands, replies, refusals |
+/// | `slack/`, `json.rs` | how Slack signs, writes and reads |
+/// | `http/` | HTTP/1.1 as a state machine of one connection |
+/// | `jobs/`, `timing_wheel/`, `slab.rs` | pending replies, when they are due, and where they lie |
+/// | `store/` | the interface to a store: batches, tickets, events |
+/// | `journal/` | a store in a directory, over a `Disk` |
+/// | `endpoint/` | an address, public or admin: admission, sessions, turns, eviction |
+/// | `engine/` | the turn, its deadlines, the stop; what it needs of a platform |
+/// | `platform/` | the system: mio, files, the journal's thread, clock, service manager |
+/// | `delivery/` | the sender threads: pool, client, resolver, proxy |
+/// | `telemetry/` | log, metrics, health |
+///
+/// # Lexicon
+///
+/// | term | means |
+/// | --- | --- |
+/// | turn | one pass of the loop through its phases; also a session's part in one |
+/// | connection, session | the state of HTTP on a socket ([`http::Connection`]); the same with its socket, timer and buffers |
+/// | client, unauthenticated | a session with a recently verified signature; any other |
+/// | place | room for one session of an address (`--max-connections`) |
+/// | evict | close a stalled or idle session to make room for a new connection |
+/// | shed | answer 503 and drop the bytes of an incomplete request, because all sessions together hold too much |
+/// | hold | keep an answer back until its batch is kept; the session reads nothing meanwhile |
+/// | stage, transmit | encode a turn's answers into one area; write them to their sockets |
+/// | watermark | the latest moment by which all input that had arrived is known; time limits are judged by it |
+/// | acknowledge, accept | answer 200 to a command; add its job |
+/// | job, pending | a reply from its acceptance until it is settled |
+/// | run | one call of a blocking command, on a sender thread; it makes the reply that attempts then post |
+/// | attempt, outcome, verdict | one posting of a reply; what came of it; what follows: settled, retried, abandoned |
+/// | store, batch, ticket | what makes jobs durable; what it commits at once; the number of a batch |
+/// | kept, withdrawn | made durable by the store; taken back before the acknowledgement, which is then "busy" |
+/// | checkpoint | the journal's copy of all that is pending into new segments |
+/// | drain | a graceful stop: no new connections, answers to what has arrived, then the end |
+///
+/// # Architecture invariants
+///
+/// * **The shell is `platform/`, `delivery/`, `tools/`, `telemetry/console/` and `process/`.** Nothing
+///   else opens a socket or a file, starts a thread, or reads a clock or the environment. `.clippy.toml`
+///   enforces it; each part of the shell opens with one `#![allow]`.
+/// * **Dependencies point one way**: `platform` → `engine` → `endpoint`, `app`, `store`; `app` → `commands` → `slack`, and
+///   `app` → `http`, `jobs`; `jobs` → `timing_wheel` → `slab`. `http`, `slack`, `jobs` and `journal` do not
+///   use each other. Bot and journal meet in the batches of `store` alone.
+/// * **No statics and no thread-locals**, so that two servers in one process are independent.
+///   [`run`] installs what a process has one of: its log and its signal handler.
+/// * **The loop blocks in `poll`** and nowhere else. Name look-ups, the journal and everything else that may wait
+///   happen before it, or on threads of their own. A lock that the loop
+///   shares with those threads is held for a few statements.
+/// * **A sender thread makes one attempt and reports.** `jobs/retry.rs` decides whether and when there is another one.
+/// * **Nothing that a peer sends can panic.** A peer's fault is a value and becomes a status, or an
+///   outcome. A panic means that an invariant of our own is broken.
+/// * **Nothing is unbounded**: no buffer, no queue, no table, no wait, and no turn of the loop.
+/// * **A 200 to a command goes out after its batch is kept.** A command that was answered "busy" has no reply, unless the
+///   process died in between.
+/// * **What holds between two turns is asserted** after each of them in debug builds (`Engine::check`), in the tests with
+///   real sockets as well.
+/// * **A trait appears with its second implementation**, not before.
+mod how_it_works {}
