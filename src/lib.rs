@@ -1,16 +1,82 @@
 //! Slack slash commands of one's own, in one small program without an async runtime.
 //!
-//! A bot is a list of commands, and [`run`] is the rest: it reads the settings, verifies what Slack sends, acknowledges it
-//! at once, runs the command a little later, and posts the reply until Slack has it.
+//! A bot is a list of commands, and [`run`] is the rest of its program: it reads settings and signals, verifies what Slack
+//! sends, acknowledges it at once, makes the reply a little later, and posts it until Slack has taken it.
 //!
 //! ```no_run
 //! use std::process::ExitCode;
 //!
-//! use torrap::commands::REVERSE;
+//! use torrap::commands::{Command, Failure, Messages, REVERSE, Reply, Request};
+//! use torrap::markup;
+//!
+//! const GREET: Command = Command::inline("/greet", greet)
+//!     .description("Greet a person")
+//!     .hint("[name]")
+//!     .usage("Try `/greet Ada`.");
+//!
+//! fn greet(request: &Request<'_>, reply: &mut String) {
+//!     reply.push_str("Hello ");
+//!     markup::encode_into(&markup::decode(request.text()), reply);
+//! }
+//!
+//! const SPACE: Command = Command::blocking("/space", &space)
+//!     .description("Say how much room the disks of the server have")
+//!     .hint("now")
+//!     .usage("Try `/space now`.");
+//!
+//! fn space(_: &Request<'_>, messages: &mut Messages<'_>) -> Result<Reply, Failure> {
+//!     let _ = messages.send("I am looking at the disks."); // the reply is worth more than this
+//!     let output = std::process::Command::new("df").arg("-h").output()?;
+//!     let mut reply = String::from("```");
+//!     markup::encode_into(&String::from_utf8_lossy(&output.stdout), &mut reply);
+//!     Ok((reply + "```").into())
+//! }
 //!
 //! fn main() -> ExitCode {
-//!     torrap::run(&[REVERSE])
+//!     torrap::run(&[GREET, SPACE, REVERSE])
 //! }
+//! ```
+//!
+//! This program has all that torrap's binary has: `try` shows a command without Slack, `manifest` prints the app to paste into
+//! Slack, `check` looks whether the bot can run, and `--help` lists the settings, whose variables are called as torrap's are
+//! (`SLACK_SIGNING_SECRET`, `TORRAP_DELAY`, …). What people read names the program as it was started.
+//!
+//! # Which commands are answered
+//!
+//! The first of the list, under any name, until `--commands /greet,/space` lists those to answer; then each has its name in the
+//! list, or another one (`/greet=/hello`). The manifest has the same. The name in [`Command`](commands::Command) is for ever: a
+//! journal keeps pending replies under it, and they are answered by that command, listed or not. If no command has that name any
+//! more, the person is told so.
+//!
+//! # At once, or in time
+//!
+//! [`Command::inline`](commands::Command::inline) is called in the event loop. It must take microseconds and wait for nothing:
+//! while it runs, nothing else is received or answered.
+//!
+//! [`Command::blocking`](commands::Command::blocking) is called on a thread, may call other systems, and has most of half an hour
+//! for it. It may send up to four [`Messages`](commands::Messages) before its reply. An error or a panic becomes a message to the
+//! person and a line in the log. It is called **at least once**: with a journal again after a crash, with the same
+//! [`Request::id`](commands::Request::id), by which another system can refuse to do a thing twice.
+//!
+//! # Text
+//!
+//! The text of a [`Request`](commands::Request) and of a reply is in Slack's markup, in which `<!channel>` alerts a whole channel.
+//! [`markup`] takes a text apart and puts one together. What a person or another system has written goes through
+//! [`markup::encode_into`], so that it becomes no markup. A text that is missing, blank or `help` is answered with
+//! [`Command::usage`](commands::Command::usage) and never reaches the command.
+//!
+//! # Log and tests
+//!
+//! What a command logs with the crate `log` is in the bot's log. A panic is no disaster, but no way to say no: return a
+//! [`Failure`](commands::Failure).
+//!
+//! [`Command::rehearse`](commands::Command::rehearse) runs a command without Slack and gives what it would post:
+//!
+//! ```
+//! use torrap::commands::{REVERSE, Request};
+//!
+//! let said = REVERSE.rehearse(&Request::new("/torrap", "olleh"));
+//! assert_eq!(said.messages, [r#"{"text": "hello"}"#]);
 //! ```
 
 mod delivery;

@@ -8,9 +8,8 @@ use crate::slack::message::Visibility;
 /// A slash command.
 ///
 /// ```
-/// use torrap::commands::{Command, Failure, Field, Messages, Reply, Request};
-/// use torrap::slack::markup;
-/// use torrap::slack::message::Visibility;
+/// use torrap::commands::{Command, Failure, Field, Messages, Reply, Request, Visibility};
+/// use torrap::markup;
 ///
 /// const GREET: Command = Command::inline("/greet", greet)
 ///     .description("Greet a person")

@@ -1,4 +1,4 @@
-//! The slash commands: one file for each of torrap's own, and what those of a bot are together.
+//! The slash commands: what one is, and torrap's own.
 
 mod chosen;
 mod command;
@@ -10,19 +10,27 @@ mod reverse;
 pub(crate) mod run;
 mod shout;
 
-pub use chosen::{Choice, ChoiceError, ChoiceFault, Chosen};
+pub use crate::slack::message::Visibility;
 pub use command::{Acknowledgement, BlockingFn, Command, InlineFn, Run};
-pub use list::{Commands, Fault, ListError};
-pub(crate) use messages::Outlet;
 pub use messages::{Messages, SendError};
 pub use reply::{Failure, Reply, Unusable};
-pub(crate) use request::LATE_MS;
 pub use request::{Field, Request};
 pub use reverse::REVERSE;
-pub use run::{Rehearsal, RunEnd};
+pub use run::Rehearsal;
 pub use shout::SHOUT;
 
+// What other parts of this crate, its tests and its benches need besides.
+#[cfg_attr(not(inside), doc(hidden))]
+pub use chosen::{Choice, ChoiceError, ChoiceFault, Chosen};
+#[cfg_attr(not(inside), doc(hidden))]
+pub use list::{Commands, Fault, ListError};
+pub(crate) use messages::Outlet;
+pub(crate) use request::LATE_MS;
+#[cfg_attr(not(inside), doc(hidden))]
+pub use run::RunEnd;
+
 /// Whether an invocation's text asks for the usage: blank, or `help` in any case.
+#[cfg_attr(not(inside), doc(hidden))]
 #[must_use]
 pub fn is_help(text: &str) -> bool {
     let text = text.trim_matches(is_unseen);
@@ -30,6 +38,7 @@ pub fn is_help(text: &str) -> bool {
 }
 
 /// Whether nothing is seen of a text: it is empty, or all white space, zero-width and format characters.
+#[cfg_attr(not(inside), doc(hidden))]
 #[must_use]
 pub fn is_blank(text: &str) -> bool {
     text.chars().all(is_unseen)

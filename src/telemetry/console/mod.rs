@@ -36,9 +36,12 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 /// Name of the thread, which [`quiet_panics`] knows it by.
 const THREAD_NAME: &str = "torrap-log";
 
-/// The target of this crate's own lines, and what those of its modules begin with.
+/// The target of the log's own lines.
 const TARGET: &str = "torrap";
-const MODULES: &str = "torrap::";
+
+/// Crates whose lines are left out at every level: an HTTP client's debug line can hold a response_url, a TLS library's trace
+/// the bytes of one. All that torrap is built from and that logs is here; what is left is torrap's own and that of commands.
+const LEFT_OUT: [&str; 3] = ["rustls", "ureq", "ureq_proto"];
 
 /// A log whose callers never wait. Dropping it lets its thread end.
 pub struct Console {
@@ -139,10 +142,9 @@ impl Console {
 
 impl Log for Console {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        // The lines of dependencies are left out at every level: an HTTP client's debug line can
-        // hold a response_url, a TLS library's trace the bytes of one.
         let target = metadata.target();
-        metadata.level() <= self.level && (target == TARGET || target.starts_with(MODULES))
+        let name = target.split_once("::").map_or(target, |(name, _)| name);
+        metadata.level() <= self.level && !LEFT_OUT.contains(&name)
     }
 
     fn log(&self, record: &Record<'_>) {

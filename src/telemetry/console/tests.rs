@@ -69,19 +69,21 @@ fn lines_arrive_whole_and_in_order() {
 fn the_level_and_the_target_are_judged() {
     let (console, lines) = recording(LevelFilter::Info);
     log(&console, Level::Debug, "torrap", "too fine");
-    for target in [
-        "ureq",
-        "rustls::client",
-        "torrapx",
-        "torrap_x::y",
-        "",
-        "x::torrap",
-    ] {
-        log(&console, Level::Error, target, "not ours");
+    for target in ["ureq", "ureq::run", "ureq_proto::util", "rustls::client"] {
+        log(&console, Level::Error, target, "may hold a secret");
     }
-    log(&console, Level::Warn, "torrap", "ours");
+    for target in ["torrap::app", "mybot", "mybot::ureq"] {
+        log(&console, Level::Warn, target, "ours");
+    }
     assert!(console.flush(DEADLINE));
-    assert_eq!(lines.try_iter().collect::<Vec<_>>(), ["WARN torrap ours"]);
+    assert_eq!(
+        lines.try_iter().collect::<Vec<_>>(),
+        [
+            "WARN torrap::app ours",
+            "WARN mybot ours",
+            "WARN mybot::ureq ours"
+        ]
+    );
 }
 
 #[test]
