@@ -21,8 +21,9 @@
 //!
 //! const SPACE: Command = Command::blocking("/space", &space)
 //!     .description("Say how much room the disks of the server have")
-//!     .hint("now")
-//!     .usage("Try `/space now`.");
+//!     .hint("")
+//!     .usage("Type `/space`.")
+//!     .runs_without_text();
 //!
 //! fn space(_: &Request<'_>, messages: &mut Messages<'_>) -> Result<Reply, Failure> {
 //!     let _ = messages.send("I am looking at the disks."); // the reply is worth more than this
@@ -63,7 +64,8 @@
 //! The text of a [`Request`](commands::Request) and of a reply is in Slack's markup, in which `<!channel>` alerts a whole channel.
 //! [`markup`] takes a text apart and puts one together. What a person or another system has written goes through
 //! [`markup::encode_into`], so that it becomes no markup. A text that is missing, blank or `help` is answered with
-//! [`Command::usage`](commands::Command::usage) and never reaches the command.
+//! [`Command::usage`](commands::Command::usage) and does not reach the command, unless it
+//! [runs without a text](commands::Command::runs_without_text); `help` never does.
 //!
 //! # Log and tests
 //!

@@ -4,7 +4,7 @@ use log::{Level, debug, log_enabled};
 
 use super::replies::ephemeral;
 use crate::app::refusals::Refusal;
-use crate::commands::{self, Chosen, LATE_MS};
+use crate::commands::{Chosen, LATE_MS};
 use crate::config::Config;
 use crate::http::{Request, Response};
 use crate::jobs::LIFETIME_MS;
@@ -116,7 +116,7 @@ impl CommandReader {
         let Some(choice) = self.commands.find(invocation.command) else {
             return Ok(Asked::Usage(ephemeral(&self.commands.unknown())));
         };
-        if commands::is_help(invocation.text) {
+        if choice.command().is_help(invocation.text) {
             return Ok(Asked::Usage(ephemeral(&choice.usage)));
         }
         let wanted = choice.command().fields;

@@ -50,6 +50,8 @@ pub struct Command {
     pub hint: &'static str,
     /// What to answer a person who asks how to use it, in Slack's markup.
     pub usage: &'static str,
+    /// Whether it runs without a text too.
+    pub runs_without_text: bool,
     /// Who sees its replies, unless the settings show all of them to everyone in the conversation.
     pub visibility: Visibility,
     /// What Slack shows at once.
@@ -126,6 +128,7 @@ impl Command {
             description: name,
             hint: "[text]",
             usage: name,
+            runs_without_text: false,
             visibility: Visibility::Default,
             acknowledgement: Acknowledgement::Default,
             fields: &[],
@@ -153,6 +156,18 @@ impl Command {
     pub const fn usage(mut self, usage: &'static str) -> Self {
         self.usage = usage;
         self
+    }
+
+    /// The same, but run without a text too, which otherwise is answered with the usage; `help` still is.
+    #[must_use]
+    pub const fn runs_without_text(mut self) -> Self {
+        self.runs_without_text = true;
+        self
+    }
+
+    /// Whether this text asks for the usage.
+    pub(crate) fn is_help(&self, text: &str) -> bool {
+        super::is_help(text) && !(self.runs_without_text && super::is_blank(text))
     }
 
     /// The same with replies that are seen by these.

@@ -9,8 +9,9 @@ use torrap::commands::{
 
 pub(crate) const BUSY: Command = Command::blocking("/busy", &busy)
     .description("Measure how busy the server is, and show it to the channel")
-    .hint("now")
-    .usage("Try `/busy now`: two seconds later I say how busy the server is.")
+    .hint("")
+    .usage("Type `/busy`: two seconds later I say how busy the server is.")
+    .runs_without_text()
     .visibility(Visibility::InChannel)
     .acknowledgement(Acknowledgement::Typed)
     .keeps(&[Field::UserId]);
@@ -69,7 +70,7 @@ mod tests {
 
     #[test]
     fn the_channel_reads_who_has_asked_and_what_was_measured() {
-        let request = Request::new("/busy", "now").with(Field::UserId, "U1");
+        let request = Request::new("/busy", "").with(Field::UserId, "U1");
         let said = BUSY.rehearse(&request);
         if said.failure.is_none() {
             let start =

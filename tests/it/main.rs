@@ -15,6 +15,7 @@ mod exposition;
 mod hostile;
 mod http;
 mod metrics;
+mod own_commands;
 mod proxy;
 mod refusal;
 mod resources;
