@@ -48,7 +48,23 @@ const SECRET_FILE_BYTES_MAX: u64 = 64 * 1024;
 /// An error, and the exit code for it.
 type Failure = (Box<dyn Display>, u8);
 
-/// Does what the process's arguments and environment say.
+/// Runs a bot that is made of these commands, or does what else the arguments of the process say: `--help` lists it.
+///
+/// It is all that `main` does, and called before there are other threads. It takes over what a process has one of: arguments,
+/// environment, standard output and error, signals, and the logger of the crate `log`. What people read names the program by the
+/// last part of the path that it was started by.
+///
+/// Commands that Slack would not take are a mistake in the program: one line on standard error, and no bot. There must be one,
+/// and at most 50; each has a name of its own (`/` and up to 31 lower-case letters, digits, `-` or `_`), a description, and a
+/// usage with its name in it.
+///
+/// # Exit codes
+///
+/// | code | means |
+/// | --- | --- |
+/// | 0 | done, or stopped with no reply left undelivered |
+/// | 1 | it could not be done, or a stop has left replies undelivered |
+/// | 2 | the command line, a setting or the list of commands is wrong |
 #[must_use]
 pub fn run(commands: &[Command]) -> ExitCode {
     let program = Program::started_by(std::env::args_os().next());

@@ -111,11 +111,11 @@ pub(super) const ROWS: &[Row] = &[
         bad: &[
             (
                 "/torrap,/parrot",
-                r#""/parrot" is not a command to answer: there are /torrap and /shout; give one"#,
+                r#""/parrot" is not a command to answer: there are /torrap"#,
             ),
             (
                 "/torrap,",
-                r#""" is not a command to answer: there are /torrap and /shout; give one such as"#,
+                r#""" is not a command to answer: there are /torrap"#,
             ),
             (
                 "/shout=/Yell",
