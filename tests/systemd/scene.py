@@ -68,8 +68,9 @@ class Scene:
     def log(self) -> str:
         return self.machine.try_to("journalctl -b -n 25 -o short-precise").stdout
 
-    def log_since(self, cursor: str) -> str:
-        return self.do(f"journalctl --sync && journalctl -o cat --after-cursor='{cursor}'")
+    def log_since(self, cursor: str, options: str = "") -> str:
+        # Not `--after-cursor`: with a filter systemd 252 then leaves out the first line that matches.
+        return self.do(f"journalctl --sync && journalctl -o cat --cursor='{cursor}' {options}")
 
     def cursor(self) -> str:
         """Where the log ends now."""
