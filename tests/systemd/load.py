@@ -11,6 +11,7 @@ from processes import SlackStandIn
 ADDRESS = ("127.0.0.1", 8000)
 CLIENTS = 4  # of each kind
 LONG_COMMANDS = 2_000  # of 3 kB, by each client, if it lives that long
+SLACKS_TIMEOUT = 3.0  # seconds
 REST = 0.005  # seconds between two commands of a client
 
 
@@ -122,3 +123,11 @@ def acknowledge_until_it_dies(slack: SlackStandIn, name: str) -> list[str]:
         list(pool.map(send_until_it_dies, range(CLIENTS)))
     assert len(texts) < CLIENTS * LONG_COMMANDS, "all were acknowledged, and it lives"
     return texts
+
+
+def finished(load: Load, what: str) -> str:
+    """What is said of a load that none of its commands failed, and that all were answered."""
+    assert not load.failed, f"{len(load.failed)} commands failed: {load.failed[:3]}"
+    replies(load.slack, load.acknowledged)
+    assert load.slowest < SLACKS_TIMEOUT, f"the slowest acknowledgement took {load.slowest:.1f} s"
+    return f"{what}, {len(load.acknowledged)} commands, none failed, each answered once, at most {load.slowest:.2f} s"

@@ -54,6 +54,8 @@ class Cgroups:
             _, controller, path = line.split(":", 2)
             hierarchy = Path("/sys/fs/cgroup")
             if self.version == 2:
+                if controller:
+                    continue  # of version 1, and not mounted there
                 # Below the root: the cgroup of a process may pass no controllers on (cgroups(7), "no internal processes").
                 path = ""
             elif controller in CONTROLLERS:

@@ -1,8 +1,8 @@
-"""The bot on the machine, and the guide that installs it."""
+"""The bot on the machine, what it is asked for there, and what systemd says of it."""
 
-import re
 from pathlib import Path
 
+from load import replies, send
 from machine import Machine, wait_for
 from processes import SlackStandIn
 
@@ -59,6 +59,11 @@ class Scene:
             lambda: int(self.show("NRestarts")) >= restarts and self.show("StatusText") == "taking commands",
         )
 
+    def works(self, text: str) -> None:
+        """A command is acknowledged and answered."""
+        send(self.slack, [text])
+        replies(self.slack, [text])
+
     def reset(self) -> None:
         """As the guide has installed it, after an act that failed."""
         self.settings()
@@ -75,10 +80,3 @@ class Scene:
     def cursor(self) -> str:
         """Where the log ends now."""
         return self.do("journalctl -n 0 --show-cursor").split("-- cursor: ")[1]
-
-
-def guide(heading: str) -> list[str]:
-    """The command lines below a heading of the guide."""
-    text = (DEPLOY / "README.md").read_text()
-    section = re.split(r"^###? ", re.split(f"^###? {heading}$", text, flags=re.M)[1], flags=re.M)[0]
-    return [line for block in re.findall(r"```sh\n(.*?)```", section, re.S) for line in block.splitlines()]
