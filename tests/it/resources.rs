@@ -62,12 +62,11 @@ fn what_is_not_there_or_not_allowed_is_said() {
     let torrap = Torrap::start();
     let mut client = torrap.connect();
     for (method, target, status, allow) in [
-        ("GET", "/", 404, None),
+        ("POST", "/", 404, None),
         ("GET", "/slack/", 404, None),
         ("POST", "/Slack", 404, None),
         ("POST", "/healthz/x", 404, None),
         ("DELETE", "/nowhere?a=/slack", 404, None),
-        ("GET", "/slack", 405, Some("POST")),
         ("PUT", "/slack?x", 405, Some("POST")),
         ("DELETE", "/slack", 405, Some("POST")),
         ("OPTIONS", "/slack", 405, Some("POST")),
@@ -88,6 +87,22 @@ fn what_is_not_there_or_not_allowed_is_said() {
             format!("HTTP/1.1 {status} {reason}\r\n{allow}Content-Length: 0\r\n\r\n"),
             "{method} {target}"
         );
+    }
+    assert!(torrap.settle().is_empty());
+}
+
+/// A person who opens the address in a browser is told what it is.
+#[test]
+fn a_browser_is_told_what_this_is() {
+    let torrap = Torrap::start();
+    let mut client = torrap.connect();
+    for (target, status) in [("/", 404), ("/slack", 405), ("/slack?x", 405)] {
+        let response = client.exchange(Draft::new("GET", target).bytes());
+        assert_eq!(response.status, status, "{target}");
+        let kind = "\r\nContent-Type: text/plain; charset=utf-8\r\n";
+        assert!(response.head.contains(kind), "{}", response.head);
+        let content = String::from_utf8(response.content).unwrap();
+        assert!(content.contains("/slack") && content.ends_with('\n'));
     }
     assert!(torrap.settle().is_empty());
 }
