@@ -69,7 +69,7 @@
 //!
 //! # Log and tests
 //!
-//! What a command logs with the crate `log` is in the bot's log. A blocking command that panics ends only itself, as long as the
+//! What a command logs with the crate `log` is in the bot's log. A command that panics ends nothing but itself, as long as the
 //! program is not built with `panic = "abort"`; to say no, return a [`Failure`](commands::Failure).
 //!
 //! [`Command::rehearse`](commands::Command::rehearse) runs a command without Slack and gives what it would post:

@@ -198,7 +198,7 @@ impl Bot {
                     made,
                     url,
                 } => {
-                    let body = self.composer.compose(job, made);
+                    let body = self.composer.compose(key.generation(), job, made);
                     return Some(Delivery {
                         job: key,
                         url,

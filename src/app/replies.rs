@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use log::debug;
+use log::{debug, error};
 
+use crate::commands::run::run_inline;
 use crate::commands::{Acknowledgement, Chosen, Command, Request, Run};
 use crate::config::Config;
 use crate::http::{Response, Status};
@@ -68,8 +69,8 @@ impl Composer {
         }
     }
 
-    /// The JSON message that answers a job; `made` is the reply that a run has made.
-    pub(super) fn compose(&mut self, job: &Job, made: Option<&[u8]>) -> Vec<u8> {
+    /// The JSON message that answers the job of this number; `made` is the reply that a run has made.
+    pub(super) fn compose(&mut self, number: u32, job: &Job, made: Option<&[u8]>) -> Vec<u8> {
         self.text.clear();
         if let (Some(made), false) = (made, job.is_apology) {
             debug!("sending reply: {}", String::from_utf8_lossy(made));
@@ -83,8 +84,13 @@ impl Composer {
                 let request = Request::new(name(&self.commands, job.command), job.text());
                 let request = request.with_fields(job.fields()).with_path(job.path());
                 let request = if job.is_late { request.late() } else { request };
-                run(&request, &mut self.text);
-                self.visibility(job.command)
+                match run_inline(run, &request, &mut self.text) {
+                    Ok(()) => self.visibility(job.command),
+                    Err(cause) => {
+                        error!("command {number}: its command panicked: {cause}");
+                        Visibility::Ephemeral
+                    }
+                }
             }
             Some(Run::Blocking(_)) => unreachable!("its run has made its reply"),
         };

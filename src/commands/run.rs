@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::command::BlockingFn;
+use super::command::{BlockingFn, InlineFn};
 use super::messages::Outlet;
 use super::{Command, Messages, Request, Run, SendError};
 use crate::slack::message::{Message, Visibility};
@@ -80,6 +80,21 @@ pub(crate) fn run(
     }
 }
 
+/// Runs an inline command. After a panic the text is what the person reads instead, and the error says why: a mistake in one
+/// command must not end the bot, which with a journal would meet the same job at each start.
+pub(crate) fn run_inline(
+    run: InlineFn,
+    request: &Request<'_>,
+    text: &mut String,
+) -> Result<(), String> {
+    let result = catch_unwind(AssertUnwindSafe(|| run(request, text)));
+    result.map_err(|payload| {
+        text.clear();
+        text.push_str(FAILED);
+        shortened(said(&*payload))
+    })
+}
+
 /// What is posted in place of the reply of a run that did not end in time.
 pub(crate) fn overdue() -> Vec<u8> {
     ephemeral(OVERDUE)
@@ -128,17 +143,18 @@ impl Rehearsal {
         let ran = match command.run {
             Run::Blocking(function) => run(function, request, &mut posted, command.visibility),
             Run::Inline(function) => {
-                let (mut text, mut message) = (String::new(), Vec::new());
-                function(request, &mut text);
-                Message {
-                    visibility: command.visibility,
-                    text: &text,
-                }
-                .append_json(&mut message);
+                let mut text = String::new();
+                let result = run_inline(function, request, &mut text);
+                let (visibility, end, cause) = match result {
+                    Ok(()) => (command.visibility, RunEnd::Replied, String::new()),
+                    Err(cause) => (Visibility::Ephemeral, RunEnd::Panicked, cause),
+                };
+                let (mut message, text) = (Vec::new(), &*text);
+                Message { visibility, text }.append_json(&mut message);
                 Ran {
                     message,
-                    end: RunEnd::Replied,
-                    cause: String::new(),
+                    end,
+                    cause,
                 }
             }
         };
@@ -202,6 +218,10 @@ mod tests {
         };
         failed(&|_, _| panic!("at {}", 7), "at 7");
         failed(&|_, _| panic!("here"), "here");
+        let inline = Command::inline("/work", |_, _| panic!("there"));
+        let said = inline.rehearse(&Request::new("/work", "abc"));
+        assert_eq!(said.messages, [TOLD]);
+        assert_eq!(said.failure.as_deref(), Some("there"));
         failed(
             &|_, _| std::panic::resume_unwind(Box::new(1)),
             "it does not say why",

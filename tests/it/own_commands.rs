@@ -1,7 +1,7 @@
 //! Commands that are not torrap's own, as a bot of one's own gives them to `run`.
 
 use test_support::{DEADLINE, SECRET, Scratch, Torrap, unix_secs};
-use torrap::commands::{Chosen, Command, Commands, Request, SHOUT};
+use torrap::commands::{Chosen, Command, Commands, Request, SHOUT, Visibility};
 use torrap::slack::request;
 use torrap::slack::response_url::Origin;
 use torrap::tools::trial::stand_in::{Answer, SlackStandIn};
@@ -68,6 +68,31 @@ fn a_command_that_needs_no_text_runs_without_and_shows_its_usage_when_asked() {
         assert!(content.contains(&format!("`{name}")), "{content}");
     }
     assert_eq!(torrap.settle().len(), 4);
+}
+
+#[test]
+#[allow(clippy::panic)] // that is what it is about
+fn a_panic_of_an_inline_command_is_told_to_the_person_and_ends_nothing() {
+    const FAULTY: Command = Command::inline("/faulty", |_, _| panic!("a mistake\nof mine"))
+        .description("Fail")
+        .usage("Try `/faulty a`.")
+        .visibility(Visibility::InChannel);
+    let commands = chosen(&[FAULTY, TWICE], &["/faulty", "/twice"]);
+    let torrap = Torrap::with(|_| Answer::ok(), |config| config.commands = commands);
+    let origin = torrap.slack.origin();
+    let mut client = torrap.connect();
+    client.exchange(signed("/faulty", "a", &origin));
+    let post = &torrap.posts(1)[0];
+    assert_eq!(
+        post.content,
+        br#"{"response_type": "ephemeral", "text": "Sorry, that did not work. My log says why."}"#
+    );
+    torrap
+        .log
+        .wait_for("command 1: its command panicked: a mistake", 1);
+    client.exchange(signed("/twice", "ab", &origin));
+    assert_eq!(torrap.replies(2)[1], "abab");
+    assert_eq!(torrap.settle().len(), 2);
 }
 
 /// The names in the journal are those that the program gives its commands, not those of the settings.
