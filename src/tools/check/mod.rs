@@ -4,64 +4,23 @@
 //! asks each receiver of replies for its front page; nothing is posted.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // it looks at the outside world
 
+mod finding;
+mod receivers;
+
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime};
+
+pub use finding::{Finding, table};
+use receivers::check_origins;
 
 use crate::config::{Config, Proxy};
 use crate::delivery;
 use crate::platform::{self, Probed};
 use crate::slack::response_url::Origin;
 use crate::slack::signature::Verifier;
-use crate::telemetry::terminal::{Colour, Terminal};
 use crate::time::UnixTime;
 use crate::tools::journal;
 use crate::tools::trial::command;
-
-/// One thing that was looked at: what was found, or what to do about it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    what: &'static str,
-    verdict: Verdict,
-    text: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    Good,
-    /// The bot runs with it, and most likely not as was meant.
-    Doubtful,
-    Bad,
-}
-
-impl Finding {
-    fn new(what: &'static str, found: Result<String, String>) -> Self {
-        let verdict = match found {
-            Ok(_) => Verdict::Good,
-            Err(_) => Verdict::Bad,
-        };
-        let (Ok(text) | Err(text)) = found;
-        Self {
-            what,
-            verdict,
-            text,
-        }
-    }
-
-    const fn doubtful(what: &'static str, text: String) -> Self {
-        Self {
-            what,
-            verdict: Verdict::Doubtful,
-            text,
-        }
-    }
-
-    /// Whether it keeps the bot from doing its work here.
-    #[must_use]
-    pub fn is_bad(&self) -> bool {
-        self.verdict == Verdict::Bad
-    }
-}
 
 /// Looks at everything. `config` is what the settings came to, or the line about the one that is wrong.
 #[must_use]
@@ -95,27 +54,6 @@ pub fn run(config: Result<Config, String>) -> Vec<Finding> {
     }
     check_origins(&config, &mut findings);
     findings
-}
-
-/// The findings, one a line, and what they come to.
-#[must_use]
-pub fn table(findings: &[Finding], terminal: Terminal) -> String {
-    let lines = findings.iter().map(|finding| {
-        let (colour, verdict) = match finding.verdict {
-            Verdict::Good => (Colour::Green, "ok     "),
-            Verdict::Doubtful => (Colour::Yellow, "warning"),
-            Verdict::Bad => (Colour::Red, "failed "),
-        };
-        let verdict = terminal.paint(colour, verdict);
-        format!("{verdict} {:<10}  {}\n", finding.what, finding.text)
-    });
-    let count = |verdict| findings.iter().filter(|f| f.verdict == verdict).count();
-    let sum = match (count(Verdict::Bad), count(Verdict::Doubtful)) {
-        (0, 0) => "all is well: torrap can run here\n".to_owned(),
-        (0, doubtful) => format!("torrap can run here; warnings: {doubtful}\n"),
-        (bad, _) => format!("problems found: {bad}\n"),
-    };
-    lines.chain([sum]).collect()
 }
 
 /// The example of Slack's documentation
@@ -218,71 +156,11 @@ fn bot_that_listens(error: &platform::Error) -> Option<String> {
     is_ours.then(|| format!("{address} is taken, by a bot that answers there already"))
 }
 
-/// Asks the receivers of replies for their front pages, and what time it is there.
-fn check_origins(config: &Config, findings: &mut Vec<Finding>) {
-    // What keeps a client from being made has been said.
-    let Ok(agent) = delivery::client(config) else {
-        return;
-    };
-    let mut skew = None;
-    for origin in &config.reply_origins {
-        let verdict = match ask(&agent, origin) {
-            Ok(answer) => {
-                skew = skew.or_else(|| Some((answer.skew_secs?, origin.to_string())));
-                let ms = answer.took.as_millis();
-                Ok(format!("{origin} answers after {ms} ms"))
-            }
-            Err(error) => Err(format!(
-                "{origin}: {error}; look at DNS, the firewall, HTTPS_PROXY and --ca-file"
-            )),
-        };
-        findings.push(Finding::new("replies to", verdict));
-    }
-    let clock = judge_clock(skew, config.tolerance_ms);
-    findings.push(Finding::new("clock", clock));
-}
-
-struct Answer {
-    took: Duration,
-    /// By how many seconds this machine is ahead.
-    skew_secs: Option<i64>,
-}
-
-fn ask(agent: &ureq::Agent, origin: &Origin) -> Result<Answer, ureq::Error> {
-    let begun = Instant::now();
-    let request = ureq::http::Request::head(format!("{origin}/")).body(())?;
-    let response = agent.run(request)?;
-    let date = response.headers().get("date");
-    let date = date.and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
-    Ok(Answer {
-        took: begun.elapsed(),
-        skew_secs: date.map(|date| secs_ahead(SystemTime::now(), date)),
-    })
-}
-
-fn secs_ahead(ours: SystemTime, theirs: SystemTime) -> i64 {
-    let secs = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
-    match ours.duration_since(theirs) {
-        Ok(ahead) => secs(ahead),
-        Err(behind) => -secs(behind.duration()),
-    }
-}
-
-fn judge_clock(skew: Option<(i64, String)>, tolerance_ms: u64) -> Result<String, String> {
-    let now = httpdate::fmt_http_date(SystemTime::now());
-    match skew {
-        None => Ok(format!("{now}; no receiver to compare it with")),
-        Some((secs, origin)) if secs.unsigned_abs() * 1000 > tolerance_ms => Err(format!(
-            "{now}, which is {secs:+} s from {origin}: commands would be refused as stale; set the clock"
-        )),
-        Some((secs, origin)) => Ok(format!("{now}, {secs:+} s from {origin}")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::{Notice, Settings};
+    use crate::telemetry::terminal::Terminal;
 
     #[test]
     fn slacks_example_is_verified() {
@@ -321,25 +199,5 @@ mod tests {
             table.ends_with("\ntorrap can run here; warnings: 2\n"),
             "{table}"
         );
-    }
-
-    #[test]
-    fn a_clock_is_wrong_beyond_the_tolerance() {
-        let skew = |secs| Some((secs, "https://a.example".to_owned()));
-        assert!(judge_clock(None, 60_000).is_ok());
-        for secs in [0, 60, -60] {
-            assert!(judge_clock(skew(secs), 60_000).is_ok(), "{secs}");
-        }
-        for secs in [61, -61, i64::MIN / 1000] {
-            let line = judge_clock(skew(secs), 60_000).unwrap_err();
-            assert!(line.contains(&format!("{secs:+} s")), "{line}");
-        }
-    }
-
-    #[test]
-    fn skews_have_a_sign() {
-        let at = |secs| SystemTime::UNIX_EPOCH + Duration::from_secs(secs);
-        assert_eq!(secs_ahead(at(9), at(5)), 4);
-        assert_eq!(secs_ahead(at(5), at(9)), -4);
     }
 }
