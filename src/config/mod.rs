@@ -152,6 +152,15 @@ fn notices(settings: &Settings, secrets: &[SigningSecret], origins: &[Origin]) -
              read and use their response_urls; give an https:// origin"
         ))
     }));
+    // One of this machine is a stand-in for Slack.
+    let is_of_slack = |text: &String| default::REPLY_ORIGINS.split(',').any(|own| own == text);
+    let is_known = |origin: &Origin| origin.is_local() || is_of_slack(&origin.to_string());
+    if !origins.is_empty() && !origins.iter().any(is_known) {
+        notices.push(Notice::warning(format!(
+            "{name}: neither of Slack's origins ({}) is in the list, and commands from Slack would be refused; add it",
+            default::REPLY_ORIGINS.replace(',', ", ")
+        )));
+    }
     // The flag was given to torrap alone; the variable may be set for every program of the machine.
     if settings.name(Setting::CaFile) == Some("SSL_CERT_FILE")
         && let Ok(Some(path)) = settings.path(Setting::CaFile, Expected::PemFile)
@@ -214,6 +223,41 @@ mod tests {
         assert!(lines[0].starts_with("--reply-origin: replies to http://b.example cross"));
         assert!(lines[1].starts_with("--reply-origin: replies to http://10.0.0.1 cross"));
         assert!(notices.iter().all(Notice::is_warning));
+    }
+
+    #[test]
+    fn a_list_without_slacks_origins_gets_a_warning_unless_it_is_for_a_stand_in() {
+        let told = |origins: &str| {
+            let mut settings = Settings::default();
+            settings.give(
+                Setting::ReplyOrigins,
+                "TORRAP_REPLY_ORIGINS",
+                origins.into(),
+            );
+            let config = Config::from_settings(&settings, Vec::new()).unwrap();
+            config
+                .notices
+                .into_iter()
+                .map(|notice| notice.line)
+                .collect::<Vec<_>>()
+        };
+        for origins in [
+            "https://hooks.slack.com",
+            "https://a.example,https://hooks.slack-gov.com:443",
+            "http://127.0.0.1:9000",
+            "https://a.example,https://localhost",
+        ] {
+            assert_eq!(told(origins), [""; 0], "{origins}");
+        }
+        for origins in [
+            "https://slack.com",
+            "https://hooks.slack.com:8443",
+            "https://a.example",
+        ] {
+            let line = "TORRAP_REPLY_ORIGINS: neither of Slack's origins (https://hooks.slack.com, \
+                        https://hooks.slack-gov.com) is in the list, and commands from Slack would be refused; add it";
+            assert_eq!(told(origins), [line], "{origins}");
+        }
     }
 
     #[test]

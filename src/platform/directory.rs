@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::statvfs::statvfs;
+
 use crate::journal::Disk;
 
 /// Tells people which process has the directory. What counts is the lock on the directory itself, which
@@ -151,6 +153,25 @@ impl Directory {
             fs::remove_dir(path)?;
         }
         written.map(|()| was_there)
+    }
+
+    /// How many bytes the file system of `path` has left for this user. A directory that is not there yet will be on the
+    /// file system of its parent.
+    pub(crate) fn free_bytes(path: &Path) -> Option<u64> {
+        let found = path.ancestors().find(|path| path.exists())?;
+        let found = if found.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            found
+        };
+        let statvfs = statvfs(found).ok()?;
+        // Their types differ from system to system.
+        #[allow(clippy::useless_conversion)]
+        let (blocks, size) = (
+            u64::from(statvfs.blocks_available()),
+            u64::from(statvfs.fragment_size()),
+        );
+        blocks.checked_mul(size)
     }
 
     /// Where it is, and which one.

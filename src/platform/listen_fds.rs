@@ -74,6 +74,11 @@ impl ListenFds {
         Ok(taken)
     }
 
+    /// Whether one was passed for the public address.
+    pub(crate) const fn has_public(&self) -> bool {
+        !self.public.is_empty()
+    }
+
     /// Whether nothing was passed.
     pub(crate) const fn is_empty(&self) -> bool {
         self.public.is_empty() && self.admin.is_empty()

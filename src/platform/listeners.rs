@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 
-use log::warn;
 use mio::Registry;
 use mio::net::TcpListener;
 
@@ -68,34 +67,39 @@ impl Listeners<Bound> {
 
 /// What a bot with these settings would listen on.
 pub struct Probed {
-    /// The addresses of `--listen`.
+    /// The addresses of commands.
     pub public: Vec<SocketAddr>,
-    /// The addresses of `--metrics-listen`.
+    /// The addresses of metrics.
     pub admin: Vec<SocketAddr>,
     /// What the operator has to know although the addresses can be had.
     pub notices: Vec<String>,
+    /// That fewer connections or sender threads are possible than the settings say.
+    pub limits: Vec<String>,
 }
 
-/// Binds the addresses of these settings and gives them back. It does not listen, so that a bot that
-/// shares them notices nothing.
+/// Binds the addresses of these settings, as far as no sockets were passed for them, and gives them back. It does not
+/// listen, so that a bot that shares them notices nothing.
 ///
 /// # Errors
 /// It could not have them.
-pub fn probe(config: &Config) -> Result<Probed, Error> {
-    let mut notices = Vec::new();
-    let listeners = Listeners::bind(config, ListenFds::default(), &mut notices)?;
+pub fn probe(config: &Config, passed: ListenFds) -> Result<Probed, Error> {
+    let (mut notices, mut limits) = (Vec::new(), Vec::new());
+    let listeners = Listeners::bind(config, passed, &mut notices)?;
+    listeners.admissible(config, &mut limits);
     let addresses = |sockets: &[Bound]| sockets.iter().filter_map(Bound::local_addr).collect();
     Ok(Probed {
         public: addresses(&listeners.public),
         admin: addresses(&listeners.admin),
         notices,
+        limits,
     })
 }
 
 impl<S> Listeners<S> {
     /// How many connections and sender threads the descriptor limit allows beside these listeners, after it was raised as
-    /// far as it may be. Senders get at most half, so that commands are acknowledged however slow the receivers are.
-    pub(crate) fn admissible(&self, config: &Config) -> (usize, usize) {
+    /// far as it may be; `notices` say it if they are fewer than wanted. Senders get at most half, so that commands are
+    /// acknowledged however slow the receivers are.
+    pub(crate) fn admissible(&self, config: &Config, notices: &mut Vec<String>) -> (usize, usize) {
         let for_journal = if config.journal.is_some() {
             JOURNAL_DESCRIPTORS
         } else {
@@ -108,12 +112,17 @@ impl<S> Listeners<S> {
         };
         let listeners = self.public.len() + self.admin.len();
         let reserved = DESCRIPTORS_RESERVED + listeners + for_journal + for_admin;
-        share_descriptors(config.max_connections, config.senders, reserved)
+        share_descriptors(config.max_connections, config.senders, reserved, notices)
     }
 }
 
 /// How many connections and sender threads there may be beside what is reserved.
-fn share_descriptors(max_connections: usize, senders: usize, reserved: usize) -> (usize, usize) {
+fn share_descriptors(
+    max_connections: usize,
+    senders: usize,
+    reserved: usize,
+    notices: &mut Vec<String>,
+) -> (usize, usize) {
     let wanted = max_connections + senders + reserved;
     let Ok((soft, _)) = rlimit::getrlimit(rlimit::Resource::NOFILE) else {
         return (max_connections, senders);
@@ -129,9 +138,9 @@ fn share_descriptors(max_connections: usize, senders: usize, reserved: usize) ->
     let admitted = max_connections
         .min(free.saturating_sub(admitted_senders))
         .max(1);
-    warn!(
+    notices.push(format!(
         "--max-connections {max_connections} lowered to {admitted} and --senders {senders} to {admitted_senders}: \
          the limit of open files is {limit}; raise it with ulimit -n or LimitNOFILE"
-    );
+    ));
     (admitted, admitted_senders)
 }

@@ -40,25 +40,25 @@ impl SdNotify {
     /// Follows the env, of which there may be none. `pid` is this process.
     ///
     /// The environment is passed: what is left over in it from another service, or in a copied container, must not
-    /// prevent the start. So what cannot be followed is one warning.
+    /// prevent the start. So what cannot be followed is a notice for the operator.
     #[must_use]
-    pub fn from_env(env: &NotifyEnv<'_>, pid: u32) -> Self {
+    pub fn from_env(env: &NotifyEnv<'_>, pid: u32, notices: &mut Vec<String>) -> Self {
         let Some(address) = env.notify_socket.filter(|path| !path.is_empty()) else {
             return Self::default();
         };
         let socket = match connect(address) {
             Ok(socket) => socket,
             Err(error) => {
-                warn!(
+                notices.push(format!(
                     "NOTIFY_SOCKET: {address:?} cannot be used ({error}); running without a service manager: \
                      unset it if there is none"
-                );
+                ));
                 return Self::default();
             }
         };
         Self {
             socket: Some(socket),
-            watchdog_ms: watchdog_ms(env, pid),
+            watchdog_ms: watchdog_ms(env, pid, notices),
             next: None,
         }
     }
@@ -106,7 +106,7 @@ impl SdNotify {
 
 /// The period of the watchdog, if there is one and it is meant for this process (sd_watchdog_enabled(3)). A period that is none cannot be kept: a real service manager that asks for less than 2 ms
 /// kills the process, and the warning says why.
-fn watchdog_ms(env: &NotifyEnv<'_>, pid: u32) -> Option<u64> {
+fn watchdog_ms(env: &NotifyEnv<'_>, pid: u32, notices: &mut Vec<String>) -> Option<u64> {
     let number = |text: &OsStr| text.to_str().and_then(|text| text.parse::<u64>().ok());
     let is_ours = |text: &OsStr| number(text) == Some(u64::from(pid));
     let period = env.watchdog_usec.filter(|text| !text.is_empty())?;
@@ -115,10 +115,10 @@ fn watchdog_ms(env: &NotifyEnv<'_>, pid: u32) -> Option<u64> {
     }
     let watchdog_us = number(period).filter(|us| *us >= WATCHDOG_US_MIN);
     if watchdog_us.is_none() {
-        warn!(
+        notices.push(format!(
             "WATCHDOG_USEC: {period:?} is not a number of microseconds from {WATCHDOG_US_MIN}; \
              running without a watchdog"
-        );
+        ));
     }
     watchdog_us.map(|us| us / 1_000)
 }
@@ -160,7 +160,7 @@ mod tests {
             watchdog_usec: usec.map(OsStr::new),
             watchdog_pid: pid.map(OsStr::new),
         };
-        SdNotify::from_env(&env, 42)
+        SdNotify::from_env(&env, 42, &mut Vec::new())
     }
 
     fn received(socket: &UnixDatagram) -> Option<String> {
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn without_a_service_manager_nothing_is_sent() {
-        let none = SdNotify::from_env(&NotifyEnv::default(), 42);
+        let none = SdNotify::from_env(&NotifyEnv::default(), 42, &mut Vec::new());
         let left_over = follow("@torrap-without-a-listener", Some("3000000"), None);
         for mut alone in [none, follow("", Some("3000000"), None), left_over] {
             alone.notify_ready(Tick(0));

@@ -44,8 +44,8 @@ impl Server {
         let has_passed_sockets = !passed.is_empty();
         let mut notices = Vec::new();
         let listeners = Listeners::bind(config, passed, &mut notices)?;
+        let (connections_max, senders_max) = listeners.admissible(config, &mut notices);
         notices.iter().for_each(|notice| warn!("{notice}"));
-        let (connections_max, senders_max) = listeners.admissible(config);
         let take_lock = |path| DirectoryLock::take(path, has_passed_sockets);
         let lock = config.journal.as_deref().map(take_lock).transpose()?;
         // Only now, with the journal's lock held: no connection is accepted by the kernel that this process could not serve.

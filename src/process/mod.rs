@@ -169,20 +169,14 @@ fn serve(
     signals: &Signals,
     console: &Console,
 ) -> Result<u8, Failure> {
-    // The variables are read first: taking the sockets clears some of them.
-    let [pid, fds, names] =
-        ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"].map(|name| std::env::var(name).ok());
-    let env = ListenEnv {
-        pid: pid.as_deref(),
-        fds: fds.as_deref(),
-        names: names.as_deref(),
-    };
-    let passed = ListenFds::take(env, std::process::id()).map_err(server_failure)?;
+    let passed = passed_sockets().map_err(server_failure)?;
     let mut server = Server::bind_or_inherit(&config, passed).map_err(server_failure)?;
     log_notices(&config, program);
     // The verifier has its keys: the secrets are wiped, and not kept for as long as the bot runs.
     drop(config);
-    server.notify(sd_notify());
+    let mut notices = Vec::new();
+    server.notify(sd_notify(&mut notices));
+    notices.iter().for_each(|notice| warn!("{notice}"));
     // Before anything says that the bot runs: from then on it may be stopped.
     let stopper = server.stopper();
     let caught = signals.catch(stopper.clone(), || exit(i32::from(FAILED)));
@@ -214,8 +208,21 @@ fn log_notices(config: &Config, program: &Program) {
     }
 }
 
+/// The sockets that a service manager has passed.
+fn passed_sockets() -> Result<ListenFds, platform::Error> {
+    // The variables are read first: taking the sockets clears some of them.
+    let [pid, fds, names] =
+        ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"].map(|name| std::env::var(name).ok());
+    let env = ListenEnv {
+        pid: pid.as_deref(),
+        fds: fds.as_deref(),
+        names: names.as_deref(),
+    };
+    ListenFds::take(env, std::process::id())
+}
+
 /// The service manager that has started the process, if one has.
-fn sd_notify() -> SdNotify {
+fn sd_notify(notices: &mut Vec<String>) -> SdNotify {
     let variable = |name| std::env::var_os(name);
     let (socket, usec, pid) = (
         variable("NOTIFY_SOCKET"),
@@ -227,7 +234,7 @@ fn sd_notify() -> SdNotify {
         watchdog_usec: usec.as_deref(),
         watchdog_pid: pid.as_deref(),
     };
-    SdNotify::from_env(&env, std::process::id())
+    SdNotify::from_env(&env, std::process::id(), notices)
 }
 
 /// Logs one line for each, at the pace of the log: there may be more of them than its queue holds. After one flush that
@@ -273,7 +280,11 @@ fn trial_code(result: Result<bool, trial::Error>) -> Result<u8, Failure> {
 
 /// Looks at everything that the bot needs, and prints what it finds.
 fn check(config: Result<Config, String>, program: &Program) -> Result<u8, Failure> {
-    let findings = check::run(config);
+    let mut notices = Vec::new();
+    // Dropped at once: a check tells the service manager nothing.
+    drop(sd_notify(&mut notices));
+    let sockets = passed_sockets();
+    let findings = check::run(config, check::Passed { sockets, notices });
     let table = check::table(&findings, terminal(&io::stdout()));
     match print(&program.named(&table))? {
         DONE if !findings.iter().any(check::Finding::is_bad) => Ok(DONE),

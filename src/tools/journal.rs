@@ -40,6 +40,12 @@ pub fn inspect(path: &Path, jobs: bool, print: &mut dyn FnMut(&str) -> bool) -> 
     Ok(())
 }
 
+/// How many bytes the file system of a journal's directory has left.
+#[must_use]
+pub fn free_bytes(path: &Path) -> Option<u64> {
+    Directory::free_bytes(path)
+}
+
 /// Whether a bot could keep its journal there: what there is to say about it, and what other users could do
 /// to it. Nothing is changed.
 ///

@@ -7,6 +7,8 @@ use std::process::Command;
 use test_support::{Finished, SECRET, Scratch, finish};
 
 use crate::TORRAP;
+#[cfg(target_os = "linux")]
+use crate::mounted::Mounted;
 
 fn check(change: impl FnOnce(&mut Command)) -> Finished {
     let mut command = TORRAP.command();
@@ -152,6 +154,93 @@ fn a_check_says_whether_a_journal_could_be_kept() {
         "{found}"
     );
     assert!(found.contains(" is of format 3"), "{found}");
+}
+
+#[test]
+fn a_check_finds_limits_and_what_a_service_manager_has_left_behind() {
+    let mut command = TORRAP.command_limited(100);
+    command
+        .arg("check")
+        .args([
+            "--reply-origin",
+            "http://127.0.0.1:1",
+            "--listen",
+            "127.0.0.1:0",
+        ])
+        .env("SLACK_SIGNING_SECRET", SECRET)
+        .env("NOTIFY_SOCKET", "/nowhere/notify");
+    let finished = finish(&mut command);
+    let text = &finished.stdout;
+    for line in [
+        "warning limits      --max-connections 8192 lowered to ",
+        "warning service     NOTIFY_SOCKET: \"/nowhere/notify\" cannot be used (",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
+    assert_eq!(
+        finished.code,
+        Some(1),
+        "the receiver alone has failed: {text}"
+    );
+    assert!(text.ends_with("problems found: 1\n"), "{text}");
+}
+
+#[test]
+fn a_check_knows_the_receivers_of_slack() {
+    let finished = check(|command| {
+        command.args(["--reply-origin", "https://slack.invalid"]);
+    });
+    let line =
+        "warning settings    --reply-origin: neither of Slack's origins (https://hooks.slack.com, ";
+    assert!(finished.stdout.contains(line), "{}", finished.stdout);
+}
+
+/// A socket that `sh` has opened would not listen: the test is its service manager.
+#[test]
+fn a_check_takes_the_sockets_that_are_passed_as_the_bot_would() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let passed = |stdin: std::process::Stdio, fds: &str| {
+        let script = "exec 3<&0 </dev/null; LISTEN_PID=$$ exec \"$0\" check";
+        let mut command = Command::new("sh");
+        command
+            .env_clear()
+            .args(["-c", script, env!("CARGO_BIN_EXE_torrap")]);
+        command
+            .env("SLACK_SIGNING_SECRET", SECRET)
+            .env("LISTEN_FDS", fds)
+            .env("TORRAP_REPLY_ORIGINS", "http://127.0.0.1:1");
+        finish(command.stdin(stdin)).stdout
+    };
+    let socket =
+        || std::process::Stdio::from(std::os::fd::OwnedFd::from(listener.try_clone().unwrap()));
+    let text = passed(socket(), "1");
+    let line = format!("ok      listen      passed by the service manager: {address}\n");
+    assert!(text.contains(&line), "{text}");
+    let text = passed(socket(), "many");
+    assert!(text.contains("failed  listen      LISTEN_FDS: "), "{text}");
+    let text = passed(std::process::Stdio::null(), "1");
+    assert!(text.contains("failed  listen      LISTEN_FDS: "), "{text}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_check_says_that_a_disk_is_nearly_full() {
+    let Some(disk) = Mounted::new("check-disk", "8m") else {
+        return;
+    };
+    let mut command = TORRAP.command();
+    command
+        .args(["check", "--journal", disk.path(), "--listen", "127.0.0.1:0"])
+        .args(["--reply-origin", "http://127.0.0.1:1"])
+        .env("SLACK_SIGNING_SECRET", SECRET);
+    let text = finish(&mut disk.inside(&command)).stdout;
+    let line = format!("warning journal     {} has ", disk.path());
+    let found = text.lines().find(|found| found.starts_with(&line));
+    let found = found.unwrap_or_else(|| panic!("{text}"));
+    assert!(found.ends_with(
+        "the log may take 64 MiB: while it is full, commands are answered \"busy\"; make room"
+    ));
 }
 
 fn try_to(url: &str, change: impl FnOnce(&mut Command)) -> Finished {

@@ -83,18 +83,23 @@ impl Origin {
         })
     }
 
-    /// Whether what is sent there leaves this machine without encryption.
+    /// Whether it is this machine.
     #[must_use]
-    pub fn is_exposed(&self) -> bool {
-        let is_local = match &self.host {
+    pub fn is_local(&self) -> bool {
+        match &self.host {
             Host::V6(address) => address.is_loopback(),
             Host::Name(name) => match name.parse::<Ipv4Addr>() {
                 Ok(address) => address.is_loopback(),
                 // Names below localhost are local, too (RFC 6761, section 6.3).
                 Err(_) => **name == *"localhost" || name.ends_with(".localhost"),
             },
-        };
-        self.scheme == Scheme::Http && !is_local
+        }
+    }
+
+    /// Whether what is sent there leaves this machine without encryption.
+    #[must_use]
+    pub fn is_exposed(&self) -> bool {
+        self.scheme == Scheme::Http && !self.is_local()
     }
 
     /// The host as it stands in a URL.

@@ -15,16 +15,26 @@ use receivers::check_origins;
 
 use crate::config::{Config, Proxy};
 use crate::delivery;
-use crate::platform::{self, Probed};
+use crate::journal::LOG_BYTES_MIN;
+use crate::platform::{self, ListenFds, Probed};
 use crate::slack::response_url::Origin;
 use crate::slack::signature::Verifier;
 use crate::time::UnixTime;
 use crate::tools::journal;
 use crate::tools::trial::command;
 
+/// What a service manager has left for the process.
+#[derive(Debug)]
+pub struct Passed {
+    /// Its sockets, or why they cannot be used.
+    pub sockets: Result<ListenFds, platform::Error>,
+    /// What there is to say about the rest.
+    pub notices: Vec<String>,
+}
+
 /// Looks at everything. `config` is what the settings came to, or the line about the one that is wrong.
 #[must_use]
-pub fn run(config: Result<Config, String>) -> Vec<Finding> {
+pub fn run(config: Result<Config, String>, passed: Passed) -> Vec<Finding> {
     let signature = Finding::new("signature", check_signature());
     let config = match config {
         Ok(config) => config,
@@ -43,7 +53,9 @@ pub fn run(config: Result<Config, String>) -> Vec<Finding> {
     if let Some(directory) = &config.journal {
         check_journal(directory, &mut findings);
     }
-    findings.push(check_listening(&config));
+    check_listening(&config, passed.sockets, &mut findings);
+    let notices = passed.notices.into_iter();
+    findings.extend(notices.map(|line| Finding::doubtful("service", line)));
     let roots = delivery::roots_in_use(&config);
     findings.push(Finding::new(
         "roots",
@@ -83,13 +95,28 @@ fn check_signature() -> Result<String, String> {
 fn check_journal(directory: &Path, findings: &mut Vec<Finding>) {
     let found = match journal::probe(directory) {
         Ok((found, exposures)) => {
-            let exposures = exposures.into_iter();
-            findings.extend(exposures.map(|line| Finding::doubtful("journal", line)));
+            let free = journal::free_bytes(directory).and_then(|free| space(directory, free));
+            let doubts = exposures.into_iter().chain(free);
+            findings.extend(doubts.map(|line| Finding::doubtful("journal", line)));
             Ok(format!("{} {found}", directory.display()))
         }
         Err(error) => Err(error.to_string()),
     };
     findings.push(Finding::new("journal", found));
+}
+
+/// What there is to say about the space that a journal has.
+fn space(directory: &Path, free: u64) -> Option<String> {
+    const MIB: u64 = 1024 * 1024;
+    (free < LOG_BYTES_MIN).then(|| {
+        format!(
+            "{} has {} MiB left on its file system, and the log may take {} MiB: while it is full, commands are \
+             answered \"busy\"; make room",
+            directory.display(),
+            free / MIB,
+            LOG_BYTES_MIN / MIB
+        )
+    })
 }
 
 /// Whether replies can go through the proxy, and which ones do not.
@@ -109,30 +136,47 @@ fn check_proxy(config: &Config, proxy: &Proxy) -> Result<String, String> {
 }
 
 /// Takes the addresses that the bot would listen on, and gives them back.
-fn check_listening(config: &Config) -> Finding {
+fn check_listening(
+    config: &Config,
+    sockets: Result<ListenFds, platform::Error>,
+    findings: &mut Vec<Finding>,
+) {
+    let are_passed = sockets.as_ref().is_ok_and(ListenFds::has_public);
+    let probed = sockets.and_then(|sockets| platform::probe_listeners(config, sockets));
     let Probed {
         public,
         admin,
         notices,
-    } = match platform::probe_listeners(config) {
+        limits,
+    } = match probed {
         Ok(probed) => probed,
         Err(error) => {
             let ours = bot_that_listens(&error);
-            return Finding::new("listen", ours.ok_or_else(|| error.to_string()));
+            let found = ours.ok_or_else(|| error.to_string());
+            return findings.push(Finding::new("listen", found));
         }
     };
-    if !notices.is_empty() {
-        return Finding::doubtful("listen", notices.join("; "));
-    }
     let list = |addresses: &[SocketAddr]| {
         let texts: Vec<_> = addresses.iter().map(SocketAddr::to_string).collect();
         texts.join(", ")
     };
-    let mut found = format!("free: {}", list(&public));
+    let state = match are_passed {
+        true => "passed by the service manager",
+        false => "free",
+    };
+    let mut found = format!("{state}: {}", list(&public));
     if !admin.is_empty() {
         found = format!("{found}; for metrics: {}", list(&admin));
     }
-    Finding::new("listen", Ok(found))
+    findings.push(match notices.is_empty() {
+        true => Finding::new("listen", Ok(found)),
+        false => Finding::doubtful("listen", notices.join("; ")),
+    });
+    findings.extend(
+        limits
+            .into_iter()
+            .map(|line| Finding::doubtful("limits", line)),
+    );
 }
 
 /// Whether the address is taken by a bot of ours, which is what a check beside a running one finds.
@@ -162,6 +206,23 @@ mod tests {
     use crate::config::{Notice, Settings};
     use crate::telemetry::terminal::Terminal;
 
+    fn nothing_passed() -> Passed {
+        Passed {
+            sockets: Ok(ListenFds::default()),
+            notices: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_journal_needs_room_for_its_log() {
+        let told = |free| space(Path::new("/j"), free);
+        assert_eq!(told(LOG_BYTES_MIN), None);
+        let line = told(LOG_BYTES_MIN - 1).unwrap();
+        assert!(
+            line.starts_with("/j has 63 MiB left on its file system, and the log may take 64 MiB")
+        );
+    }
+
     #[test]
     fn slacks_example_is_verified() {
         assert!(check_signature().is_ok());
@@ -169,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_wrong_setting_is_a_finding_and_the_rest_is_still_told() {
-        let findings = run(Err("--delay: x".to_owned()));
+        let findings = run(Err("--delay: x".to_owned()), nothing_passed());
         assert_eq!(
             table(&findings, Terminal::default()),
             "failed  settings    --delay: x\n\
@@ -187,7 +248,7 @@ mod tests {
         let warnings = ["x is not a setting", "y is not one"];
         config.notices = warnings.map(|line| Notice::warning(line.to_owned())).into();
         config.notices.push(Notice::info("z is set".to_owned()));
-        let findings = run(Ok(config));
+        let findings = run(Ok(config), nothing_passed());
         assert!(findings.iter().all(|finding| !finding.is_bad()));
         let table = table(&findings, Terminal::default());
         assert!(
