@@ -22,6 +22,14 @@ fn debug(command: &mut Command) {
     command.env("LOG_LEVEL", "debug");
 }
 
+/// In the lines of `simple_logger`, and in those that torrap writes itself.
+const FORMATS: [fn(&mut Command); 2] = [debug, json];
+
+fn json(command: &mut Command) {
+    debug(command);
+    command.env("LOG_FORMAT", "json");
+}
+
 /// The bot with a log whose reader reads as far as the address and then gives itself to `then`.
 fn with_reader<T>(
     change: impl FnOnce(&mut Command),
@@ -60,6 +68,7 @@ fn read_until<R: BufRead + Send + 'static>(mut reader: R, part: &'static str) ->
 fn address_in<R: BufRead + Send + 'static>(log: R) -> (R, SocketAddr) {
     let (log, line) = read_until(log, "http://");
     let (_, address) = line.trim().split_once("http://").unwrap();
+    let address = address.trim_end_matches(['"', '}']);
     (log, address.parse().unwrap())
 }
 
@@ -90,8 +99,10 @@ fn assert_works(bot: &mut Bot) {
 
 #[test]
 fn a_reader_that_goes_away() {
-    let (mut bot, ()) = with_reader(debug, drop);
-    assert_works(&mut bot);
+    for format in FORMATS {
+        let (mut bot, ()) = with_reader(format, drop);
+        assert_works(&mut bot);
+    }
 }
 
 #[test]
@@ -182,9 +193,11 @@ fn a_slow_reader_of_a_pipe_that_does_not_block() {
 
 #[test]
 fn a_reader_that_stalls() {
-    let (mut bot, reader) = with_reader(debug, |reader| reader);
-    assert_works(&mut bot);
-    drop(reader);
+    for format in FORMATS {
+        let (mut bot, reader) = with_reader(format, |reader| reader);
+        assert_works(&mut bot);
+        drop(reader);
+    }
 }
 
 #[test]
@@ -218,7 +231,9 @@ fn a_full_disk() {
         let disk = OpenOptions::new().write(true).open("/dev/full");
         Process::start_unread(command.stderr(disk.unwrap()))
     };
-    assert_works(&mut TORRAP.start_silent(full, debug));
+    for format in FORMATS {
+        assert_works(&mut TORRAP.start_silent(full, format));
+    }
 }
 
 #[cfg(target_os = "linux")]

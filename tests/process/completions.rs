@@ -80,6 +80,29 @@ fn assert_completed(lines: &[String]) {
     }
 }
 
+/// A bot of one's own has another name.
+#[test]
+fn they_are_for_the_program_that_prints_them() {
+    let directory = Scratch::new("completions-name");
+    std::fs::create_dir_all(directory.path()).unwrap();
+    let path = directory.join("my-bot");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_torrap"), &path).unwrap();
+    let printed = |args: &[&str]| finish(Command::new(&path).env_clear().args(args)).stdout;
+    for (shell, line) in [
+        ("bash", "complete -F _my_bot my-bot\n"),
+        ("zsh", "#compdef my-bot\n"),
+        ("fish", "\ncomplete -c my-bot -f\n"),
+    ] {
+        assert!(printed(&["completions", shell]).contains(line), "{shell}");
+    }
+    let page = printed(&["man"]);
+    assert!(
+        page.contains("\n.TH MY\\-BOT 1 ") && page.contains("\nmy-bot answers "),
+        "{page}"
+    );
+    assert!(!page.contains("\ntorrap "), "{page}");
+}
+
 #[test]
 fn bash_completes() {
     if !is_there("bash") {
