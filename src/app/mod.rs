@@ -73,7 +73,7 @@ impl Bot {
             (_, "/slack") => self.not_allowed(request, "POST", now),
             ("GET" | "HEAD", "/") => self.not_found(request, now).noting(NOTE),
             ("GET" | "HEAD", "/healthz") => health::alive(now),
-            ("GET" | "HEAD", "/readyz") => health::ready(self.condition),
+            ("GET" | "HEAD", "/readyz") => self.ready(),
             (_, "/healthz" | "/readyz") => self.not_allowed(request, "GET, HEAD", now),
             ("OPTIONS", "*") => Response::allowing(Status::Ok, "GET, HEAD, POST, OPTIONS"),
             // CONNECT asks for a tunnel (RFC 9110 section 9.3.6): a method that no resource here has.
@@ -99,8 +99,7 @@ impl Bot {
                 usage
             }
             Asked::Command(asked) => {
-                let (command, text_bytes) = (asked.position, asked.text.len());
-                let name = asked.name;
+                let (command, name, text_bytes) = (asked.position, asked.name, asked.text.len());
                 let (due, sender) = (now.tick.not_before(self.delay_ms), asked.sender);
                 let new = NewReply {
                     command,
@@ -335,6 +334,11 @@ impl Bot {
     /// From now on `/readyz` says this.
     pub const fn set_condition(&mut self, condition: Condition) {
         self.condition = condition;
+    }
+
+    /// The answer of `/readyz`.
+    pub fn ready(&self) -> Response {
+        health::ready(self.condition, self.delay_ms)
     }
 
     /// What `/readyz` says.

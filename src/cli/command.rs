@@ -81,8 +81,12 @@ impl Command {
     /// Whether this option, of those that the bot has, is one of the command's as well.
     pub(super) fn takes(self, opt: &Opt) -> bool {
         match self {
-            Self::Serve | Self::Try | Self::Check => true,
-            Self::Manifest => matches!(opt.setting, Setting::Commands | Setting::EnvFile),
+            Self::Serve | Self::Check => opt.setting != Setting::TunnelAgents,
+            Self::Try => true,
+            Self::Manifest => matches!(
+                opt.setting,
+                Setting::Commands | Setting::Listen | Setting::EnvFile | Setting::TunnelAgents
+            ),
             Self::Journal | Self::Help | Self::Completions | Self::Man => false,
         }
     }
@@ -123,16 +127,17 @@ const TRY: About = About {
             "run it for one command, on a free port and against a stand-in for Slack: needs no Slack and no settings",
         ),
         (
-            "try --to URL [TEXT]",
+            "try --to [URL] [TEXT]",
             "send a signed command to a running bot",
         ),
     ],
     details: "It takes the bot's options. Without --to it leaves out the variables of what it brings along itself: \
               secret, addresses, reply origins, authorities and journal. It exits with 0 if the answer was right. \
-              Text that begins with - goes behind --.",
+              Text that begins with - goes behind --. Text that begins with the name of a slash command is for that one.",
     examples: &[
         "torrap try --delay 0.5 olleh",
-        "torrap try --to https://example.ngrok.app",
+        "torrap try /shout hello",
+        "torrap try --to https://parrot.ngrok-free.dev",
     ],
 };
 
@@ -153,19 +158,20 @@ const MANIFEST: About = About {
     summary: "print the manifest of the Slack app",
     forms: &[
         (
-            "manifest URL",
-            "print the Slack app manifest (YAML) for a public https URL and the --commands that the bot answers",
+            "manifest [URL]",
+            "print the Slack app manifest (YAML) for a public https URL, or for the one that ngrok or cloudflared on this \
+             machine has, and the --commands that the bot answers",
         ),
         (
-            "manifest --link URL",
+            "manifest --link [URL]",
             "print the link that creates that app",
         ),
     ],
     details: "Slack takes it under \"Create New App\", \"From a manifest\" at https://api.slack.com/apps. The request URL \
-              in it is the URL with /slack behind it.",
+              in it is the URL with /slack behind it. Without URL it is that of the tunnel that leads to --listen.",
     examples: &[
-        "torrap manifest https://example.ngrok.app",
-        "torrap manifest --link https://example.ngrok.app",
+        "torrap manifest https://parrot.ngrok-free.dev",
+        "torrap manifest --link https://parrot.ngrok-free.dev",
     ],
 };
 

@@ -98,8 +98,6 @@ pub enum Error {
         /// The word, with replacement characters.
         word: String,
     },
-    /// `manifest` was given no URL.
-    NoUrl,
     /// `journal` was given no directory.
     NoDirectory,
     /// `completions` was given no shell.
@@ -234,10 +232,6 @@ impl fmt::Display for Error {
                     Shown(word)
                 )
             }
-            Self::NoUrl => f.write_str(
-                "manifest: the URL is missing; give the https URL that ngrok prints, \
-                 such as `torrap manifest https://example.ngrok.app`",
-            ),
             Self::NoDirectory => f.write_str(
                 "journal: the directory is missing; give the one that the bot was given, \
                  such as `torrap journal /var/lib/torrap`",

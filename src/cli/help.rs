@@ -25,7 +25,7 @@ separated by commas.
 
 const EXAMPLES: [&str; 3] = [
     "torrap try --delay 0.5 olleh",
-    "torrap manifest https://example.ngrok.app",
+    "torrap manifest https://parrot.ngrok-free.dev",
     "SLACK_SIGNING_SECRET_FILE=/run/secrets/slack torrap --listen 0.0.0.0:8000",
 ];
 
@@ -247,7 +247,8 @@ mod tests {
         ] {
             let text = text(command, Length::Long);
             let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-            for opt in OPTIONS {
+            let is_taken = |opt: &&Opt| command.is_none_or(|command| command.takes(opt));
+            for opt in OPTIONS.iter().filter(is_taken) {
                 let flag = opt.flag.map(|flag| match opt.value {
                     "" => format!("{flag} "),
                     value => format!("{flag} {value} "),

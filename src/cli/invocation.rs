@@ -4,10 +4,8 @@ use std::path::PathBuf;
 
 use super::completions::Shell;
 use crate::commands::Chosen;
-use crate::config::Config;
-
-/// What `torrap try` reverses when it is given nothing.
-pub const TRIAL_TEXT: &str = "sdrawkcab si siht";
+use crate::config::{Config, PublicUrl};
+use crate::tools::manifest;
 
 /// What the process was started to do.
 #[derive(Clone, Debug)]
@@ -16,19 +14,19 @@ pub enum Invocation {
     Serve(Config),
     /// Run the bot for one command, against a stand-in for Slack.
     Try {
-        /// The command's text; never blank.
-        text: String,
-        /// Without a signing secret and without a reply origin: the trial makes its own. A bot
+        /// The command's text, if one is given; never blank.
+        text: Option<String>,
+        /// Its first command is the one to try. Without a signing secret and without a reply origin: the trial makes its own. A bot
         /// that ran with this as it is would refuse every request.
         config: Config,
     },
     /// Send one command to a bot that runs already.
     TryAt {
-        /// Its base URL as given, not yet judged.
-        url: String,
-        /// The command's text; never blank.
-        text: String,
-        /// What that bot runs with, as far as the same settings say so here.
+        /// Its base URL.
+        url: PublicUrl,
+        /// The command's text, if one is given; never blank.
+        text: Option<String>,
+        /// What that bot runs with, as far as the same settings say so here. Its first command is the one to send.
         config: Config,
     },
     /// Look whether the bot could run with these settings.
@@ -40,10 +38,10 @@ pub enum Invocation {
     Manifest {
         /// The commands that it lists.
         commands: Chosen,
-        /// The public base URL as given, not yet judged.
-        url: String,
-        /// Print the link that creates the app, instead.
-        is_link: bool,
+        /// The public base URL.
+        url: PublicUrl,
+        /// What is printed.
+        options: manifest::Options,
     },
     /// Print what a journal holds.
     Journal {

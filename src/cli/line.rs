@@ -9,12 +9,13 @@ use super::completions::Shell;
 use super::env::Env;
 use super::error::Error;
 use super::help::{self, Length};
-use super::invocation::{Invocation, TRIAL_TEXT};
+use super::invocation::Invocation;
 use super::misspelt;
 use super::options::{OPTIONS, Opt};
 use super::own::{Name, Own};
-use crate::commands::is_blank;
-use crate::config::{Config, Proxy, Setting, Settings, clean};
+use crate::commands::{Chosen, is_blank};
+use crate::config::{self, Config, Expected, Proxy, PublicUrl, Setting, Settings, clean};
+use crate::tools::manifest;
 
 /// What `torrap try` logs unless `LOG_LEVEL` says otherwise: it prints its own transcript.
 const TRIAL_LOG_LEVEL: &str = "warn";
@@ -31,8 +32,8 @@ pub(super) struct Line {
     pub(super) command: Option<Command>,
     pub(super) flags: Vec<(&'static Opt, OsString)>,
     pub(super) words: Vec<String>,
-    /// Options of one command, each with its value or nothing.
-    pub(super) own: Vec<(&'static Own, String)>,
+    /// Options of one command, each with its value if it has one.
+    pub(super) own: Vec<(&'static Own, Option<String>)>,
 }
 
 impl Line {
@@ -46,11 +47,15 @@ impl Line {
         Ok(())
     }
 
-    /// What an option of one command was given: the last one wins.
-    fn own(&self, name: Name) -> Option<&str> {
+    /// What an option of one command was given, if it is there: the last one wins.
+    fn own(&self, name: Name) -> Option<Option<&str>> {
         let mut given = self.own.iter().rev();
         let found = given.find(|(own, _)| own.name == name);
-        found.map(|(_, value)| value.as_str())
+        found.map(|(_, value)| value.as_deref())
+    }
+
+    fn has(&self, name: Name) -> bool {
+        self.own(name).is_some()
     }
 
     /// The file of variables, and the flag or variable that gives it.
@@ -61,7 +66,7 @@ impl Line {
         if !OPTIONS.iter().any(|opt| is_it(opt) && command.takes(opt)) {
             return Ok(None);
         }
-        let is_trial = command == Command::Try && self.own(Name::To).is_none();
+        let is_trial = command == Command::Try && !self.has(Name::To);
         let heeds = |opt: &Opt| is_it(opt) && (!is_trial || opt.variable_in_trial);
         let settings = gather(flags.collect(), env, heeds);
         Ok(settings.env_file()?)
@@ -81,8 +86,9 @@ impl Line {
             Command::Try => self.into_try(env),
             Command::Manifest => self.into_manifest(env),
             Command::Journal => {
-                let jobs = self.own(Name::Jobs).is_some();
-                let directory = self.into_only_word(Command::Journal, Error::NoDirectory)?;
+                let jobs = self.has(Name::Jobs);
+                let directory = self.into_only_word(Command::Journal)?;
+                let directory = directory.ok_or(Error::NoDirectory)?;
                 Ok(Invocation::Journal {
                     directory: directory.into(),
                     jobs,
@@ -90,7 +96,7 @@ impl Line {
             }
             Command::Help => self.into_help(env),
             Command::Completions => {
-                let word = self.into_only_word(command, Error::NoShell)?;
+                let word = self.into_only_word(command)?.ok_or(Error::NoShell)?;
                 match Shell::with_name(&word) {
                     Some(shell) => Ok(Invocation::Completions(shell)),
                     None => Err(Error::UnknownShell { word }),
@@ -142,15 +148,22 @@ impl Line {
     }
 
     fn into_manifest(mut self, env: &Env<'_>) -> Result<Invocation, Error> {
-        let is_link = self.own(Name::Link).is_some();
+        let options = manifest::Options {
+            form: match (self.has(Name::Link), self.has(Name::Json)) {
+                (true, _) => manifest::Form::Link,
+                (false, true) => manifest::Form::Json,
+                (false, false) => manifest::Form::Yaml,
+            },
+            is_gov: self.has(Name::Gov),
+        };
         self.no_settings(Command::Manifest)?;
         let flags = std::mem::take(&mut self.flags);
-        let url = self.into_only_word(Command::Manifest, Error::NoUrl)?;
-        let commands = gather(flags, env, |opt| Command::Manifest.takes(opt)).commands()?;
+        let url = self.into_only_word(Command::Manifest)?;
+        let settings = gather(flags, env, |opt| Command::Manifest.takes(opt));
         Ok(Invocation::Manifest {
-            commands,
-            url,
-            is_link,
+            commands: settings.commands()?,
+            url: public_url(url, &settings)?,
+            options,
         })
     }
 
@@ -165,19 +178,22 @@ impl Line {
     }
 
     fn into_try(self, env: &Env<'_>) -> Result<Invocation, Error> {
-        let text = match self.words.as_slice() {
-            [] => TRIAL_TEXT.to_owned(),
-            words => words.join(" "),
-        };
-        if is_blank(&text) {
+        let text = (!self.words.is_empty()).then(|| self.words.join(" "));
+        if text.as_deref().is_some_and(is_blank) {
             return Err(Error::BlankText);
         }
-        if let Some(url) = self.own(Name::To).map(str::to_owned) {
+        let name = self.own(Name::Command).flatten().map(str::to_owned);
+        if let Some(url) = self.own(Name::To).map(|url| url.map(str::to_owned)) {
+            let is_about_tunnels =
+                |opt: &Opt| matches!(opt.setting, Setting::Listen | Setting::TunnelAgents);
+            let settings = gather(self.flags.clone(), env, is_about_tunnels);
+            let url = public_url(url, &settings)?;
             let line = Self {
                 flags: self.flags,
                 ..Self::default()
             };
-            let config = line.into_config(env)?;
+            let mut config = line.into_config(env)?;
+            let text = choose(name, text, &mut config.commands)?;
             return Ok(Invocation::TryAt { url, text, config });
         }
         let mut settings = gather(self.flags, env, |opt| opt.variable_in_trial);
@@ -189,6 +205,7 @@ impl Line {
         }
         let mut config = Config::from_settings(&settings, Vec::new())?;
         config.reply_origins.clear();
+        let text = choose(name, text, &mut config.commands)?;
         Ok(Invocation::Try { text, config })
     }
 
@@ -210,15 +227,53 @@ impl Line {
         }
     }
 
-    /// The word of a command that takes one word.
-    fn into_only_word(self, command: Command, missing: Error) -> Result<String, Error> {
+    /// The word of a command that takes one word at most.
+    fn into_only_word(self, command: Command) -> Result<Option<String>, Error> {
         self.no_settings(command)?;
         let mut words = self.words.into_iter();
-        let word = words.next().ok_or(missing)?;
+        let word = words.next();
         match words.next() {
             Some(word) => Err(Error::SuperfluousWord { word }),
-            None => Ok(clean(&word).to_owned()),
+            None => Ok(word.map(|word| clean(&word).to_owned())),
         }
+    }
+}
+
+/// Puts the command that a trial is to send at the front of those that are chosen: the one that is named, or else the one
+/// whose name the text begins with, as in Slack. Gives the text behind that name, if there is any.
+fn choose(
+    name: Option<String>,
+    text: Option<String>,
+    chosen: &mut Chosen,
+) -> Result<Option<String>, Error> {
+    let (name, text) = match (name, text) {
+        (None, Some(text)) => {
+            let typed = text.trim_start();
+            let (word, rest) = typed.split_once(char::is_whitespace).unwrap_or((typed, ""));
+            if !chosen.has(word) {
+                return Ok(Some(text));
+            }
+            let rest = rest.trim_start();
+            (word.to_owned(), (!is_blank(rest)).then(|| rest.to_owned()))
+        }
+        (Some(name), text) => (name, text),
+        (None, None) => return Ok(None),
+    };
+    chosen
+        .put_first(&name)
+        .map_err(|error| config::Error::Invalid {
+            name: "--command",
+            value: name,
+            expected: Expected::Command(error),
+        })?;
+    Ok(text)
+}
+
+/// The bot's public URL: the one that is given, or that of a tunnel.
+fn public_url(given: Option<String>, settings: &Settings) -> Result<PublicUrl, Error> {
+    match given {
+        Some(url) => Ok(PublicUrl::Given(url)),
+        None => Ok(PublicUrl::OfTunnel(settings.tunnel_query()?)),
     }
 }
 

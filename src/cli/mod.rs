@@ -21,17 +21,18 @@ pub use env::Env;
 use env_file::EnvFile;
 pub use error::Error;
 use help::Length;
-pub use invocation::{Invocation, TRIAL_TEXT};
+pub use invocation::Invocation;
 use line::Line;
 pub use man::page as manual_page;
 pub use options::{OPTIONS, Opt, rows};
 use own::Own;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use lexopt::Arg::{Long, Short, Value};
 
 use crate::config::clean;
+use crate::host::is_name_or_ipv4;
 
 /// Reads the command line, without the program's name, and the variables behind it.
 ///
@@ -107,15 +108,41 @@ fn help(
 }
 
 /// What stands behind an option of one command; nothing if it has no value.
-fn own_value(own: &Own, parser: &mut lexopt::Parser) -> Result<String, Error> {
-    if own.value.is_empty() {
-        return Ok(String::new());
+fn own_value(own: &Own, parser: &mut lexopt::Parser) -> Result<Option<String>, Error> {
+    let value = if own.value.is_empty() {
+        return Ok(None);
+    } else if own.is_value_optional() {
+        url(parser)?
+    } else {
+        let value = parser.value().map_err(|_| Error::NoOwnValue {
+            option: own.flag,
+            remedy: own.remedy,
+        });
+        Some(value?)
+    };
+    let Some(value) = value else {
+        return Ok(None);
+    };
+    Ok(Some(clean(&into_text(value)?).to_owned()))
+}
+
+/// The URL behind an option: the next word, if that is more like a URL than like a command's text. An empty one counts as a
+/// URL, so that a script's variable that is not set is a mistake and not a question to tunnels.
+fn url(parser: &mut lexopt::Parser) -> Result<Option<OsString>, Error> {
+    if let Some(url) = parser.optional_value() {
+        return Ok(Some(url));
     }
-    let value = parser.value().map_err(|_| Error::NoOwnValue {
-        option: own.flag,
-        remedy: own.remedy,
-    })?;
-    Ok(clean(&into_text(value)?).to_owned())
+    let is_url = |word: &OsStr| word.to_str().is_some_and(is_like_url);
+    Ok(parser.raw_args()?.next_if(is_url))
+}
+
+/// Whether a word has a scheme, or is what stands behind one.
+fn is_like_url(word: &str) -> bool {
+    let word = clean(word);
+    let authority = word.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.split(':').next().unwrap_or_default();
+    let is_address = host.contains('.') || host == "localhost";
+    word.is_empty() || word.contains("://") || is_address && is_name_or_ipv4(host)
 }
 
 fn into_text(word: OsString) -> Result<String, Error> {

@@ -212,6 +212,15 @@ pub const OPTIONS: &[Opt] = &[
         variable_in_trial: true,
         help: "show the replies of every command to everyone in the conversation",
     },
+    Opt {
+        setting: Setting::TunnelAgents,
+        flag: None,
+        variable: "TORRAP_TUNNEL_AGENTS",
+        value: "PORTS",
+        default: default::TUNNEL_AGENTS,
+        variable_in_trial: false,
+        help: "list of ports of this machine at which ngrok and cloudflared are asked for a URL that is not given",
+    },
 ];
 
 /// The option with a flag, given without its dashes.

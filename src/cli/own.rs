@@ -6,7 +6,10 @@ use super::command::Command;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Name {
     To,
+    Command,
     Link,
+    Json,
+    Gov,
     Jobs,
 }
 
@@ -16,7 +19,7 @@ pub(super) struct Own {
     pub(super) name: Name,
     /// With its dashes.
     pub(super) flag: &'static str,
-    /// What its value is called; empty if it has none.
+    /// What its value is called; empty if it has none, in brackets if it can be left out.
     pub(super) value: &'static str,
     pub(super) command: Command,
     /// What it means, as plain text without a full stop.
@@ -25,15 +28,32 @@ pub(super) struct Own {
     pub(super) remedy: &'static str,
 }
 
+impl Own {
+    /// Whether it may stand without its value.
+    pub(super) fn is_value_optional(&self) -> bool {
+        self.value.starts_with('[')
+    }
+}
+
 /// All of them, in the order of the help.
 pub(super) const OWN: &[Own] = &[
     Own {
         name: Name::To,
         flag: "--to",
-        value: "URL",
+        value: "[URL]",
         command: Command::Try,
-        help: "the bot that runs already: its public URL, or one on this machine",
-        remedy: "give the bot's URL, such as https://example.ngrok.app",
+        help: "the bot that runs already: its public URL, or one on this machine; without URL that of the tunnel \
+               that leads to --listen",
+        remedy: "",
+    },
+    Own {
+        name: Name::Command,
+        flag: "--command",
+        value: "NAME",
+        command: Command::Try,
+        help: "the slash command to send; without it the one whose name TEXT begins with, or else the first of the \
+               --commands",
+        remedy: "give a slash command, such as /torrap",
     },
     Own {
         name: Name::Link,
@@ -41,6 +61,22 @@ pub(super) const OWN: &[Own] = &[
         value: "",
         command: Command::Manifest,
         help: "print a link to the page of Slack's that creates the app, instead of the manifest",
+        remedy: "",
+    },
+    Own {
+        name: Name::Json,
+        flag: "--json",
+        value: "",
+        command: Command::Manifest,
+        help: "print the manifest as JSON",
+        remedy: "",
+    },
+    Own {
+        name: Name::Gov,
+        flag: "--gov",
+        value: "",
+        command: Command::Manifest,
+        help: "name the pages of GovSlack",
         remedy: "",
     },
     Own {
@@ -73,7 +109,8 @@ mod tests {
         for own in OWN {
             assert_eq!(with_flag(&own.flag[2..]).unwrap().name, own.name);
             assert!(OPTIONS.iter().all(|opt| opt.flag != Some(own.flag)));
-            assert_eq!(own.value.is_empty(), own.remedy.is_empty(), "{own:?}");
+            let needs_value = !own.value.is_empty() && !own.is_value_optional();
+            assert_eq!(needs_value, !own.remedy.is_empty(), "{own:?}");
         }
         assert!(with_flag("").is_none() && with_flag("t").is_none());
     }

@@ -126,6 +126,40 @@ impl Chosen {
         })
     }
 
+    /// Whether a command has this name, in Slack or of its own, chosen or not.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        let is_chosen = self.choices.iter().any(|choice| choice.name == name);
+        is_chosen || self.all.iter().any(|command| command.name == name)
+    }
+
+    /// Puts the command of this name, in Slack or else of its own, in front of the others; it is added if it is not chosen.
+    /// The slash may be missing.
+    ///
+    /// # Errors
+    /// See [`ChoiceError`].
+    pub fn put_first(&mut self, name: &str) -> Result<(), ChoiceError> {
+        let name = match name.strip_prefix('/') {
+            Some(_) => name.to_owned(),
+            None => format!("/{name}"),
+        };
+        let named = self.choices.iter().position(|choice| choice.name == name);
+        let own = || {
+            self.choices
+                .iter()
+                .position(|choice| choice.command().name == name)
+        };
+        let at = match named.or_else(own) {
+            Some(at) => at,
+            None => {
+                self.add(&name)?;
+                self.choices.len() - 1
+            }
+        };
+        self.choices[..=at].rotate_right(1);
+        Ok(())
+    }
+
     /// All of them, in the order of the list.
     pub fn iter(&self) -> std::slice::Iter<'_, Choice> {
         self.choices.iter()
@@ -219,6 +253,35 @@ mod tests {
         ] {
             assert_eq!(chosen(list).unwrap_err().fault, fault, "{list}");
         }
+    }
+
+    #[test]
+    fn a_command_is_put_first_by_either_name_and_added_if_it_is_not_chosen() {
+        for (list, name, shown) in [
+            ("/torrap", "/torrap", "/torrap"),
+            ("/torrap", "/shout", "/shout, /torrap"),
+            ("/torrap", "shout", "/shout, /torrap"),
+            ("/torrap,/shout=/yell", "/yell", "/yell (/shout), /torrap"),
+            ("/torrap,/shout=/yell", "/shout", "/yell (/shout), /torrap"),
+            (
+                "/torrap=/shout,/shout=/yell",
+                "/shout",
+                "/shout (/torrap), /yell (/shout)",
+            ),
+        ] {
+            let mut chosen = chosen(list).unwrap();
+            assert!(chosen.has(name) || !name.starts_with('/'));
+            chosen.put_first(name).unwrap();
+            assert_eq!(chosen.to_string(), shown, "{list}, {name}");
+        }
+        let mut chosen = chosen("/torrap").unwrap();
+        for name in ["/yell", "", "/", "/Shout"] {
+            assert!(
+                !chosen.has(name) && chosen.put_first(name).is_err(),
+                "{name}"
+            );
+        }
+        assert_eq!(chosen.to_string(), "/torrap");
     }
 
     #[test]

@@ -8,6 +8,9 @@ pub const LOG_FORMAT: &str = "text";
 pub const LISTEN: &str = "localhost:8000";
 /// Of every switch.
 pub const NO: &str = "no";
+/// Of `TORRAP_TUNNEL_AGENTS`: the address of ngrok's agent (ngrok.com/docs/agent/api), and those at which cloudflared
+/// serves its metrics, the first that is free (github.com/cloudflare/cloudflared, `metrics/metrics.go`).
+pub const TUNNEL_AGENTS: &str = "4040,20241,20242,20243,20244,20245";
 /// Of `--delay`, in seconds.
 pub const DELAY: &str = "5";
 /// Of `--tolerance`, in seconds.

@@ -78,6 +78,8 @@ pub enum Expected {
     LogFormat,
     /// An address to listen on.
     Address(AddressError),
+    /// An address of this machine to connect to.
+    AddressHere,
     /// An origin that replies may go to.
     Origin(OriginError),
     /// A command to answer.
@@ -153,6 +155,9 @@ impl fmt::Display for Expected {
                 "an address to listen on: {error}; \
                  give one such as localhost:8000, 0.0.0.0:8000 or [::]:8000"
             ),
+            Self::AddressHere => {
+                f.write_str("an address of this machine; give one such as 127.0.0.1:4040, or 4040")
+            }
             Self::Origin(error) => {
                 write!(
                     f,

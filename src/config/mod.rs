@@ -15,6 +15,7 @@ mod pasted;
 mod proxy;
 mod settings;
 mod signing_secret;
+mod tunnels;
 mod value;
 
 pub use address::AddressError;
@@ -28,6 +29,7 @@ pub(crate) use pasted::clean;
 pub use proxy::Proxy;
 pub use settings::{Setting, Settings};
 pub use signing_secret::{SecretError, SigningSecret};
+pub use tunnels::{PublicUrl, TunnelQuery};
 
 use std::path::PathBuf;
 

@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 
 use zeroize::{Zeroize, Zeroizing};
 
+use super::default;
 use super::error::{Error, Expected};
 use super::pasted::clean;
 use super::signing_secret::SigningSecret;
+use super::tunnels::{TunnelQuery, port};
 use super::value::{Value, entries};
 use crate::commands::{Chosen, Commands};
 
@@ -54,6 +56,8 @@ pub enum Setting {
     Commands,
     /// Whether everyone in the conversation sees replies.
     InChannel,
+    /// Where the programs of tunnels answer.
+    TunnelAgents,
 }
 
 /// All that was given, each with the name it was given under. Holds secrets, so it has no `Debug`, and its
@@ -125,6 +129,19 @@ impl Settings {
     pub fn env_file(&self) -> Result<Option<(&'static str, PathBuf)>, Error> {
         let path = self.path(Setting::EnvFile, Expected::File)?;
         Ok(self.name(Setting::EnvFile).zip(path))
+    }
+
+    /// Where to ask for the tunnel that leads to the bot.
+    ///
+    /// # Errors
+    /// An entry of one of the two lists is wrong.
+    pub fn tunnel_query(&self) -> Result<TunnelQuery, Error> {
+        let listen = self.value(Setting::Listen, default::LISTEN)?.addresses()?;
+        let agents = self.value(Setting::TunnelAgents, default::TUNNEL_AGENTS)?;
+        Ok(TunnelQuery {
+            agents: agents.addresses_here()?,
+            ports: listen.iter().filter_map(|address| port(address)).collect(),
+        })
     }
 
     /// The secrets that `SLACK_SIGNING_SECRET` holds, or else the file that

@@ -1,5 +1,6 @@
 //! One value as given, and the readings of it.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 
 use log::LevelFilter;
@@ -78,6 +79,20 @@ impl<'a> Value<'a> {
                 Ok(()) => Ok(address),
                 Err(error) => Err(Expected::Address(error)),
             }
+        })
+    }
+
+    /// Addresses of this machine to connect to. They are not looked up: an answer that decides where Slack sends
+    /// commands comes from nowhere else.
+    pub(super) fn addresses_here(self) -> Result<Vec<SocketAddr>, Error> {
+        self.each(|entry| {
+            let port = entry.strip_prefix("localhost:").unwrap_or(entry);
+            let address = match port.parse::<u16>() {
+                Ok(port) => Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+                Err(_) => entry.parse().ok(),
+            };
+            let is_here = |address: &SocketAddr| address.ip().is_loopback() && address.port() != 0;
+            address.filter(is_here).ok_or(Expected::AddressHere)
         })
     }
 

@@ -53,7 +53,7 @@ impl<P: Platform> Service for AdminState<'_, P> {
                 Response::text(page.into_bytes())
             }
             ("GET" | "HEAD", "/healthz") => health::alive(now),
-            ("GET" | "HEAD", "/readyz") => health::ready(self.bot.condition()),
+            ("GET" | "HEAD", "/readyz") => self.bot.ready(),
             (_, "/metrics" | "/healthz" | "/readyz") => {
                 Response::allowing(Status::MethodNotAllowed, "GET, HEAD")
             }

@@ -19,11 +19,11 @@ use self::program::Program;
 use self::signals::Signals;
 use crate::cli::{self, Env, Invocation};
 use crate::commands::{Command, Commands};
-use crate::config::Config;
+use crate::config::{Config, PublicUrl};
 use crate::platform::{self, ListenEnv, ListenFds, NotifyEnv, SdNotify, Server};
 use crate::telemetry::console::{Blocking, Console, Format, is_journal, prefix, quiet_panics};
 use crate::telemetry::terminal::Terminal;
-use crate::tools::{self, check, manifest, trial};
+use crate::tools::{self, check, manifest, public_url, trial, tunnel};
 
 /// All done, or stopped gracefully with nothing left undelivered.
 const DONE: u8 = 0;
@@ -93,22 +93,21 @@ fn carry_out(commands: &[Command], program: &Program) -> Result<u8, Failure> {
         Invocation::Serve(config) => logged(config, |config, console| {
             serve(config, program, &signals, console)
         }),
-        Invocation::Try { text, config } => logged(config, |config, _| try_out(&text, &config)),
-        Invocation::TryAt { url, text, config } => {
-            logged(config, |config, _| try_at(&url, &text, program, &config))
+        Invocation::Try { text, config } => {
+            logged(config, |config, _| try_out(text.as_deref(), &config))
         }
+        Invocation::TryAt { url, text, config } => logged(config, |config, _| {
+            try_at(&url, text.as_deref(), program, &config)
+        }),
         Invocation::Check { config } => check(config, program),
         Invocation::Manifest {
             commands,
             url,
-            is_link,
+            options,
         } => {
-            let rendered = if is_link {
-                manifest::link(&url, &commands)
-            } else {
-                manifest::render(&url, &commands)
-            };
-            print(&rendered.map_err(misuse)?)
+            let url =
+                tunnel::resolve(&url).map_err(|error| misuse(format!("manifest: {error}")))?;
+            print(&manifest::render(&url, &commands, options).map_err(misuse)?)
         }
         Invocation::Journal { directory, jobs } => show_journal(&directory, jobs),
         Invocation::Help(text) => print(&program.named(&text)),
@@ -254,14 +253,20 @@ fn log_undelivered(lines: impl Iterator<Item = String>, console: &Console) {
     }
 }
 
-fn try_out(text: &str, config: &Config) -> Result<u8, Failure> {
+fn try_out(text: Option<&str>, config: &Config) -> Result<u8, Failure> {
     let terminal = terminal(&io::stdout());
     let mut out = Blocking::new(io::stdout());
     trial_code(trial::run(text, config.clone(), &mut out, terminal))
 }
 
-fn try_at(url: &str, text: &str, program: &Program, config: &Config) -> Result<u8, Failure> {
-    let url = manifest::request_url(url).map_err(misuse)?;
+fn try_at(
+    url: &PublicUrl,
+    text: Option<&str>,
+    program: &Program,
+    config: &Config,
+) -> Result<u8, Failure> {
+    let url = tunnel::resolve(url).map_err(|error| misuse(format!("--to: {error}")))?;
+    let url = public_url::for_trial(&url).map_err(misuse)?;
     log_notices(config, program);
     let terminal = terminal(&io::stdout());
     let mut out = Blocking::new(io::stdout());

@@ -59,6 +59,13 @@ impl Message<'_> {
     }
 }
 
+/// Appends a JSON string, quotes included.
+pub(crate) fn append_json_string(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    append_escaped(text.as_bytes(), out);
+    out.push(b'"');
+}
+
 /// Appends the inside of a JSON string, by RFC 8259, section 7.
 fn append_escaped(mut text: &[u8], out: &mut Vec<u8>) {
     loop {

@@ -1,7 +1,7 @@
 //! `/healthz` and `/readyz`: the answers to health checks.
 
 use crate::http::{Response, Status};
-use crate::time::Now;
+use crate::time::{Now, Seconds};
 
 /// Whether the bot accepts commands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,12 +32,17 @@ pub fn alive(now: Now) -> Response {
     Response::json(format!("{{\"success\":true,\"timestamp\":{secs}.{ms:03}}}").into_bytes())
 }
 
-/// 200 if commands should be sent here, else 503.
+/// 200 if commands should be sent here, and the "thinking" time before their replies, in seconds; else 503.
 #[must_use]
-pub fn ready(condition: Condition) -> Response {
+pub fn ready(condition: Condition, delay_ms: u64) -> Response {
     let is_ready = condition == Condition::Ready;
     let reason = condition.reason();
-    let json = format!("{{\"ready\":{is_ready},\"reason\":\"{reason}\"}}");
+    let delay = match is_ready {
+        // `torrap try --to` waits for the reply of a bot whose settings it does not know.
+        true => format!(",\"delay\":{}", Seconds { ms: delay_ms }),
+        false => String::new(),
+    };
+    let json = format!("{{\"ready\":{is_ready},\"reason\":\"{reason}\"{delay}}}");
     let status = if is_ready {
         Status::Ok
     } else {
@@ -60,7 +65,7 @@ mod tests {
             (
                 Condition::Ready,
                 Status::Ok,
-                r#"{"ready":true,"reason":"ready"}"#,
+                r#"{"ready":true,"reason":"ready","delay":0.25}"#,
             ),
             (
                 Condition::Draining,
@@ -73,7 +78,7 @@ mod tests {
                 r#"{"ready":false,"reason":"journal failing"}"#,
             ),
         ] {
-            let response = ready(condition);
+            let response = ready(condition, 250);
             assert_eq!(response.status, status);
             assert_eq!(
                 response.content,

@@ -175,7 +175,7 @@ fn zsh_completes() {
     let cases = [
         ("torrap tr", "torrap try "),
         ("torrap --de", "torrap --delay="),
-        ("torrap manifest --l", "torrap manifest --link "),
+        ("torrap manifest --lin", "torrap manifest --link "),
         ("torrap manifest --del", "torrap manifest --del"),
         ("torrap try a b --sen", "torrap try a b --senders="),
         ("torrap --delay 0 jour", "torrap --delay 0 journal "),

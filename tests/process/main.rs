@@ -15,6 +15,7 @@ mod directories;
 #[cfg(target_os = "linux")]
 mod disks;
 mod earlier;
+mod first_minutes;
 #[cfg(target_os = "linux")]
 mod idle;
 mod journal;
@@ -35,6 +36,7 @@ mod stopping;
 mod story;
 mod supervised;
 mod trial;
+mod tunnels;
 mod undelivered;
 mod upgrade;
 

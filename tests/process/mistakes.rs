@@ -241,7 +241,14 @@ fn what_is_mistyped_is_named_with_what_was_meant() {
             &["try", "--dealy", "0"],
             &["did you mean --delay?", "goes behind --"],
         ),
-        (&["manifest"], &["the URL is missing; give the https URL"]),
+        (
+            &["manifest", "https://NAME.ngrok-free.dev"],
+            &["https://NAME.ngrok-free.dev", "it is only an example"],
+        ),
+        (
+            &["manifest", "https://192.168.1.2:8000"],
+            &["https://192.168.1.2:8000", "in a private network"],
+        ),
         (
             &["manifest", "http://x.example"],
             &["http://x.example", "must begin with https://"],

@@ -159,3 +159,26 @@ fn on_a_terminal_the_thinking_moves() {
         "the last frame is taken away"
     );
 }
+
+#[test]
+fn another_command_is_tried_by_its_name() {
+    let posts = "posts {\"response_type\": \"in_channel\", \"text\": \"HELLO\"}";
+    for args in [
+        &["--command", "/shout", "hello"][..],
+        &["/shout", "hello"],
+        &["/yell hello", "--commands", "/torrap,/shout=/yell"],
+    ] {
+        let lines = run(TORRAP.command().args(["try", "--delay=0"]).args(args));
+        let name = args
+            .iter()
+            .find_map(|arg| arg.strip_prefix("/yell").map(|_| "/yell"));
+        let sends = format!("Slack   sends {} hello ", name.unwrap_or("/shout"));
+        assert!(lines[1].contains(&sends), "{lines:#?}");
+        assert!(lines[4].contains(posts), "{lines:#?}");
+    }
+    let lines = run(TORRAP.command().args(["try", "--delay=0", "/shout"]));
+    assert!(
+        lines[4].contains("\"text\": \"SDRAWKCAB SI SIHT\""),
+        "{lines:#?}"
+    );
+}

@@ -5,8 +5,8 @@ use std::ffi::OsString;
 use std::io;
 use std::process::Command;
 
-use test_support::Binary;
 use test_support::repository::{read, root, rust_files};
+use test_support::{Binary, TunnelAgent};
 use torrap::cli::{self, Env, Invocation};
 use torrap::commands::Commands;
 
@@ -133,7 +133,10 @@ fn run(args: &[&str], command: &str) {
         Ok(_) => return,
         Err(error) => panic!("{command}: {error}"),
     };
-    let output = TORRAP.command().args(args).args(extra).output().unwrap();
+    let tunnel = TunnelAgent::ngrok(&[("https://torrap.ngrok-free.dev", "http://127.0.0.1:8000")]);
+    let mut process = TORRAP.command();
+    process.env("TORRAP_TUNNEL_AGENTS", tunnel.address.to_string());
+    let output = process.args(args).args(extra).output().unwrap();
     assert!(output.status.success(), "{command}: {output:?}");
 }
 

@@ -18,6 +18,7 @@ pub mod repository;
 mod scratch;
 pub mod seeds;
 mod server;
+mod tunnel_agent;
 
 pub use bot::{Binary, Bot};
 pub use client::Client;
@@ -26,6 +27,7 @@ pub use log_lines::LogLines;
 pub use process::{Finished, Process, finish, finish_on_terminal, poll_for, signal};
 pub use scratch::Scratch;
 pub use server::Torrap;
+pub use tunnel_agent::{Told, TunnelAgent};
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

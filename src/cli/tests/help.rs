@@ -113,8 +113,8 @@ fn completions_and_the_manual_page_need_no_settings() {
             "--jobs: only an option of `torrap journal`",
         ),
         (
-            &["try", "--to"],
-            "--to: the value is missing; give the bot's URL, such as https://",
+            &["try", "--command"],
+            "--command: the value is missing; give a slash command, such as /torrap",
         ),
     ] {
         let error = parse(args).unwrap_err();

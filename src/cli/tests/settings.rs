@@ -47,6 +47,7 @@ fn shown(config: &Config, setting: Setting) -> String {
         Setting::ReusePort => config.reuse_port.to_string(),
         Setting::Commands => config.commands.to_string(),
         Setting::InChannel => config.in_channel.to_string(),
+        Setting::TunnelAgents => unreachable!("the bot has nothing of it"),
     }
 }
 

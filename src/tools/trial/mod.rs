@@ -26,6 +26,9 @@ use crate::telemetry::terminal::{Colour, Terminal};
 use crate::time::{Seconds, millis};
 use crate::{Server, Stopper};
 
+/// The text of a command that is given none.
+pub const TEXT: &str = "sdrawkcab si siht";
+
 /// The path of the stand-in's `response_url`, in the form of Slack's own.
 const PATH: &str = "/commands/T0001/1234567890/trial";
 
@@ -64,17 +67,18 @@ impl From<platform::Error> for Error {
     }
 }
 
-/// Sends one command with this text through a real server and tells each step on `out`; on a terminal
+/// Sends the first of the commands with this text, or [`TEXT`], through a real server and tells each step on `out`; on a terminal
 /// the thinking moves. Returns whether the reply came back right.
 ///
 /// # Errors
 /// The trial itself could not be set up or told.
 pub fn run(
-    text: &str,
+    text: Option<&str>,
     mut config: Config,
     out: &mut dyn Write,
     terminal: Terminal,
 ) -> Result<bool, Error> {
+    let text = text.unwrap_or(TEXT);
     let stand_in = SlackStandIn::start(|_| Answer::ok())?;
     let secret = random_secret();
     config.signing_secrets = vec![SigningSecret::new(&secret).map_err(io::Error::other)?];
@@ -291,20 +295,29 @@ impl Transcript<'_> {
     fn usage(&mut self, text: &str, response: &Response) -> io::Result<bool> {
         let content = String::from_utf8_lossy(&response.content).into_owned();
         self.tell("torrap", &format!("says {content}"))?;
-        let mut expected = Vec::new();
+        if self.is_usage(text, &response.content) {
+            return self.verdict(Ok(()));
+        }
+        self.verdict(Err(self.expected_acknowledgement()))
+    }
+
+    /// What is said of another acknowledgement.
+    fn expected_acknowledgement(&self) -> String {
+        match self.acknowledgement() {
+            "" => "expected an empty acknowledgement".to_owned(),
+            json => format!("expected {json}"),
+        }
+    }
+
+    /// Whether the text asks for the usage and this is it.
+    fn is_usage(&self, text: &str, content: &[u8]) -> bool {
+        let mut usage = Vec::new();
         Message {
             visibility: Visibility::Ephemeral,
             text: &self.choice.usage,
         }
-        .append_json(&mut expected);
-        if commands::is_help(text) && response.content == expected {
-            return self.verdict(Ok(()));
-        }
-        let expected = match self.acknowledgement() {
-            "" => "expected an empty acknowledgement".to_owned(),
-            json => format!("expected {json}"),
-        };
-        self.verdict(Err(expected))
+        .append_json(&mut usage);
+        commands::is_help(text) && content == usage
     }
 
     /// The reply that a text must get, if that is known: a blocking command is not run a second time.
@@ -325,10 +338,15 @@ impl Transcript<'_> {
 
     fn verdict(&mut self, verdict: Result<(), String>) -> io::Result<bool> {
         match &verdict {
-            Ok(()) => self.tell("ok", "that is what Slack would have shown")?,
+            Ok(()) => return self.succeed("that is what Slack would have shown"),
             Err(why) => self.tell("failed", why)?,
         }
-        Ok(verdict.is_ok())
+        Ok(false)
+    }
+
+    fn succeed(&mut self, what: &str) -> io::Result<bool> {
+        self.tell("ok", what)?;
+        Ok(true)
     }
 }
 

@@ -2,18 +2,18 @@
 
 use std::io::{self, ErrorKind, Write};
 use std::net::{TcpListener, ToSocketAddrs};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::command::ACKNOWLEDGEMENT_TIMEOUT;
 use super::stand_in::{Answer, SlackStandIn};
-use super::{Error, PATH, Transcript, choice};
-use crate::commands;
-use crate::config::Config;
+use super::{Error, PATH, TEXT, Transcript, choice};
+use crate::config::{Config, DELAY_MS_MAX};
 use crate::delivery;
 use crate::slack::request;
 use crate::slack::response_url::Origin;
 use crate::telemetry::terminal::Terminal;
-use crate::time::millis;
+use crate::time::{Seconds, millis};
+use crate::tools::json;
 
 /// The most that is read of an answer.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024;
@@ -25,74 +25,158 @@ struct Reached {
     took_ms: u64,
 }
 
-/// Sends a command to the bot at `url`, `/slack` included, and tells each step and what a person in
-/// Slack would have seen. The reply is waited for if the settings allow one to an address of this
-/// machine; else the command asks for the usage, which the acknowledgement holds.
+/// Sends the first of the commands to the bot at `url`, `/slack` included, and tells each step and what a person in Slack
+/// would have seen. The reply is waited for if the settings allow one to an address of this machine. Else a text that is
+/// given is sent all the same, and without one the usage is asked for, which the acknowledgement holds.
 ///
 /// # Errors
 /// It could not be set up or told.
 pub fn run(
     url: &str,
-    text: &str,
+    text: Option<&str>,
     config: &Config,
     out: &mut dyn Write,
     terminal: Terminal,
 ) -> Result<bool, Error> {
-    let agent = delivery::client(config)?;
-    let mut transcript = Transcript {
-        start: Instant::now(),
-        out,
-        terminal,
-        choice: choice(config),
-        in_channel: config.in_channel,
+    let mut trial = Trial {
+        agent: delivery::client(config)?,
+        url,
+        config,
+        transcript: Transcript {
+            start: Instant::now(),
+            out,
+            terminal,
+            choice: choice(config),
+            in_channel: config.in_channel,
+        },
     };
-    let local = local_stand_in(&config.reply_origins)?;
-    let (text, origin) = match &local {
-        Some((origin, _)) => (text, (*origin).clone()),
-        None => {
-            transcript.tell(
-                "note",
-                "no --reply-origin leads to this machine, so this sends help and looks at the acknowledgement only; \
-                 to see a reply as well, give both torrap try and the bot --reply-origin http://127.0.0.1:9000",
-            )?;
-            let first = config.reply_origins.first();
-            ("help", first.map(Origin::to_string).unwrap_or_default())
+    let verdict = match local_stand_in(&config.reply_origins)? {
+        Some((origin, stand_in)) => trial.with_reply(text.unwrap_or(TEXT), &origin, &stand_in),
+        None => trial.without_reply(text),
+    };
+    Ok(verdict?)
+}
+
+/// One command to a bot that runs already.
+struct Trial<'a> {
+    agent: ureq::Agent,
+    url: &'a str,
+    config: &'a Config,
+    transcript: Transcript<'a>,
+}
+
+impl Trial<'_> {
+    /// The reply comes to a stand-in for Slack on this machine.
+    fn with_reply(
+        &mut self,
+        text: &str,
+        origin: &str,
+        stand_in: &SlackStandIn,
+    ) -> io::Result<bool> {
+        let delay = self.delay();
+        if delay.is_none() {
+            let ms = self.config.delay_ms;
+            let what = format!(
+                "the bot's delay is not known, since its /readyz does not say it here: this waits for --delay ({} s)",
+                Seconds { ms }
+            );
+            self.transcript.tell("note", &what)?;
         }
-    };
-    let name = &choice(config).name;
-    transcript.tell("Slack", &format!("sends {name} {text} to {url}"))?;
-    let content = request::form(name, text, &format!("{origin}{PATH}"));
-    let sent = Instant::now();
-    let reached = match post(&agent, url, config, content) {
-        Ok(reached) => reached,
-        Err(error) => {
-            let shown = match error {
-                ureq::Error::Timeout(_) => "operation_timeout",
-                _ => "dispatch_failed",
-            };
-            return Ok(transcript.verdict(Err(format!(
-                "{error}; Slack would have shown {shown}: look at the tunnel or proxy, its certificate, and the URL"
-            )))?);
+        let sent = Instant::now();
+        let Some(content) = self.send(text, origin)? else {
+            return Ok(false);
+        };
+        if content != self.transcript.acknowledgement() {
+            return self.said(text, &content);
         }
-    };
-    let (status, took_ms) = (reached.status, reached.took_ms);
-    transcript.tell("bot", &format!("answers {status} after {took_ms} ms"))?;
-    if let Some(fault) = fault(&reached, &origin) {
-        return Ok(transcript.verdict(Err(fault))?);
+        let waited = delay.unwrap_or_else(|| Duration::from_millis(self.config.delay_ms));
+        let verdict = self
+            .transcript
+            .reply(text, stand_in, sent, waited, delay.is_some());
+        stand_in.wait_for_answers(ACKNOWLEDGEMENT_TIMEOUT);
+        verdict
     }
-    match local {
-        Some((_, stand_in)) if reached.content == transcript.acknowledgement() => {
-            let delay = std::time::Duration::from_millis(config.delay_ms);
-            Ok(transcript.reply(text, &stand_in, sent, delay, false)?)
+
+    /// Only the acknowledgement can be looked at.
+    fn without_reply(&mut self, text: Option<&str>) -> io::Result<bool> {
+        let origin = self.config.reply_origins.first().map(Origin::to_string);
+        let origin = origin.unwrap_or_default();
+        let what = match text {
+            Some(_) => format!("the bot posts the reply to {origin}, which refuses it"),
+            None => "without a TEXT this asks for help, which needs no reply".to_owned(),
+        };
+        self.transcript.tell(
+            "note",
+            &format!(
+                "no --reply-origin leads to this machine: {what}; to see a reply here, give both torrap try and the \
+                 bot --reply-origin http://127.0.0.1:9000"
+            ),
+        )?;
+        let sent = text.unwrap_or("help");
+        let Some(content) = self.send(sent, &origin)? else {
+            return Ok(false);
+        };
+        if content != self.transcript.acknowledgement() {
+            return self.said(sent, &content);
         }
-        _ => {
-            transcript.tell("bot", &format!("says {}", reached.content))?;
-            let is_usage = commands::is_help(text) && !reached.content.is_empty();
-            let verdict = is_usage.then_some(());
-            Ok(transcript.verdict(verdict.ok_or_else(|| {
-                "that is all that Slack would have shown, to the person alone".to_owned()
-            }))?)
+        self.transcript.succeed(
+            "that is the acknowledgement that Slack waits for; the reply was not looked at",
+        )
+    }
+
+    /// Sends the command and tells what comes back; `None` if that is not what Slack expects, which is told, too.
+    fn send(&mut self, text: &str, origin: &str) -> io::Result<Option<String>> {
+        let (url, transcript) = (self.url, &mut self.transcript);
+        let name = &transcript.choice.name;
+        transcript.tell("Slack", &format!("sends {name} {text} to {url}"))?;
+        let content = request::form(name, text, &format!("{origin}{PATH}"));
+        let reached = match post(&self.agent, url, self.config, content) {
+            Ok(reached) => reached,
+            Err(error) => {
+                let shown = match error {
+                    ureq::Error::Timeout(_) => "operation_timeout",
+                    _ => "dispatch_failed",
+                };
+                transcript.verdict(Err(format!(
+                    "{error}; Slack would have shown {shown}: look at the tunnel or proxy, its certificate, and the URL"
+                )))?;
+                return Ok(None);
+            }
+        };
+        let (status, took_ms) = (reached.status, reached.took_ms);
+        transcript.tell("bot", &format!("answers {status} after {took_ms} ms"))?;
+        match fault(&reached, origin) {
+            None => Ok(Some(reached.content)),
+            Some(fault) => transcript.verdict(Err(fault)).map(|_| None),
         }
+    }
+
+    /// The acknowledgement holds something that Slack shows: right only where that is the usage.
+    fn said(&mut self, text: &str, content: &str) -> io::Result<bool> {
+        self.transcript.tell("bot", &format!("says {content}"))?;
+        let is_usage = self.transcript.is_usage(text, content.as_bytes());
+        if is_usage {
+            return self.transcript.verdict(Ok(()));
+        }
+        let expected = self.transcript.expected_acknowledgement();
+        let same = "has the bot the same --commands and --in-channel?";
+        self.transcript.verdict(Err(format!("{expected}; {same}")))
+    }
+
+    /// The bot's "thinking" time, as its `/readyz` says it: a proxy may pass nothing on but `/slack`.
+    fn delay(&self) -> Option<Duration> {
+        let base = self.url.strip_suffix("/slack")?;
+        let mut response = self.agent.get(format!("{base}/readyz")).call().ok()?;
+        if response.status() != 200 {
+            return None;
+        }
+        let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX);
+        let answer = body.read_to_vec().ok()?;
+        let secs: f64 = json::number(&json::parse(&answer)?, "delay")?
+            .parse()
+            .ok()?;
+        let delay = Duration::try_from_secs_f64(secs).ok()?;
+        (delay <= Duration::from_millis(DELAY_MS_MAX)).then_some(delay)
     }
 }
 

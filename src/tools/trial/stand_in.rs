@@ -74,6 +74,8 @@ struct Shared {
 #[derive(Default)]
 struct State {
     posts: Vec<Post>,
+    /// How many of the posts have their whole answer.
+    answers: usize,
     /// A second handle of every connection, so that a drop ends them all.
     sockets: Vec<TcpStream>,
     stopped: bool,
@@ -161,6 +163,17 @@ impl SlackStandIn {
             .posts
             .clone()
     }
+
+    /// Waits until each post so far has its answer, or the time is over: a poster without one tries again. An answer that
+    /// closes the connection does not count.
+    pub fn wait_for_answers(&self, timeout: Duration) {
+        let is_short = |state: &mut State| state.answers < state.posts.len();
+        let waited = self
+            .shared
+            .posted
+            .wait_timeout_while(self.shared.lock(), timeout, is_short);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
 }
 
 impl Drop for SlackStandIn {
@@ -211,6 +224,8 @@ impl Shared {
                 Answer::Bytes(bytes) => {
                     stream.write_all(&bytes)?;
                     stream.flush()?;
+                    self.lock().answers += 1;
+                    self.posted.notify_all();
                 }
                 Answer::Last(bytes) => {
                     stream.write_all(&bytes)?;
