@@ -287,7 +287,8 @@ pub use platform::{Server, Stopper};
 /// * **The loop blocks in `poll`** and nowhere else. Name look-ups, the journal and everything else that may wait
 ///   happen before it, or on threads of their own. A lock that the loop
 ///   shares with those threads is held for a few statements.
-/// * **A sender thread makes one attempt and reports.** `jobs/retry.rs` decides whether and when there is another one.
+/// * **A sender thread makes one attempt, or runs one blocking command, and reports.** `jobs/retry.rs` decides whether and
+///   when there is another attempt.
 /// * **Nothing that a peer sends can panic.** A peer's fault is a value and becomes a status, or an
 ///   outcome. A panic means that an invariant of our own is broken.
 /// * **Nothing is unbounded**: no buffer, no queue, no table, no wait, and no turn of the loop.

@@ -147,12 +147,12 @@ impl Outlet for Uses<'_> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::commands::{Failure, Field, Messages, Reply};
     use crate::slack::fields::keep;
 
-    fn command_run(function: &'static BlockingFn) -> CommandRun {
+    pub(crate) fn command_run(function: &'static BlockingFn) -> CommandRun {
         let mut fields = String::new();
         keep(b"user_id=U1", &[Field::UserId], &mut fields);
         CommandRun {

@@ -2,7 +2,7 @@
 
 mod activity_log;
 mod command;
-mod command_run;
+pub(crate) mod command_run;
 mod commit_queue;
 mod pending;
 pub mod refusals;

@@ -69,3 +69,146 @@ impl Bot {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::Report;
+    use crate::commands::{Chosen, Command, Commands, Field, REVERSE};
+    use crate::config::{Config, Settings};
+    use crate::jobs::{LIFETIME_MS, Outcome, RUN_MARGIN_MS};
+    use crate::store::{self, PendingJob};
+    use crate::time::{Tick, UnixTime};
+
+    const COMMAND: Command = Command::blocking("/work", &|request, messages| {
+        for _ in 0..2 {
+            messages.send("wait")?;
+        }
+        let (user, is_late) = (request.user_id(), request.is_late());
+        Ok(format!(
+            "{} {user} {is_late} {:?}",
+            request.text(),
+            request.time_left()
+        )
+        .into())
+    })
+    .usage("/work")
+    .keeps(&[Field::UserId]);
+
+    const PENDING: PendingJob<'_> = PendingJob {
+        command: "/work",
+        origin: "https://hooks.slack.com",
+        path: "/commands/T1/1/x",
+        text: "abc",
+        fields: "\u{2}\u{2}U1",
+        is_late: true,
+        attempts: 1,
+        due: Tick(7),
+        expires_at: Tick(LIFETIME_MS),
+    };
+
+    fn at(ms: u64) -> Now {
+        Now {
+            tick: Tick(ms),
+            unix: UnixTime(ms),
+        }
+    }
+
+    /// A bot with a store and this job, which is due.
+    fn bot() -> Bot {
+        let mut config = Config::from_settings(&Settings::default(), Vec::new()).unwrap();
+        config.commands = Chosen::of(Commands::new(&[REVERSE, COMMAND]).unwrap());
+        let mut bot = Bot::new(&config, Tick(0));
+        bot.begin_store(1);
+        bot.restore(5, &PENDING, Tick(0)).unwrap();
+        bot.handle_timeout(at(7), &mut 100);
+        bot
+    }
+
+    fn deliver(delivery: &crate::app::Delivery, outcome: Outcome) -> Report {
+        Report {
+            job: delivery.job,
+            outcome,
+            detail: String::new(),
+            took_ms: 0,
+        }
+    }
+
+    #[test]
+    fn a_run_has_what_the_journal_kept_and_the_store_is_told_of_its_messages() {
+        let mut bot = bot();
+        assert!(!bot.has_delivery() && bot.has_run());
+        let run = bot.poll_run(at(7)).unwrap();
+        assert!(bot.poll_run(at(7)).is_none());
+        let mut posted = Vec::new();
+        let report = run.perform(&mut |delivery| {
+            posted.push((delivery.url.clone(), delivery.body.clone()));
+            Some(deliver(delivery, Outcome::Delivered))
+        });
+        let url = "https://hooks.slack.com/commands/T1/1/x".to_owned();
+        assert_eq!(
+            posted,
+            vec![(url.clone(), br#"{"text": "wait"}"#.to_vec()); 2]
+        );
+        let job = report.job;
+        bot.handle_done(Done::Ran(report), at(900));
+        let attempted = store::Outcome::Attempted {
+            job,
+            attempts: 3,
+            due: Tick(900),
+        };
+        assert_eq!(bot.take_batch().1.outcomes(), [attempted]);
+        let delivery = bot.poll_delivery(at(900)).unwrap();
+        assert_eq!((&delivery.url, bot.counters.runs), (&url, [1, 0, 0, 0]));
+        let left_s = (LIFETIME_MS - RUN_MARGIN_MS - 7) as f64 / 1000.0;
+        let reply = format!(r#"{{"text": "abc U1 true {left_s:?}s"}}"#);
+        assert_eq!(String::from_utf8(delivery.body.clone()).unwrap(), reply);
+        bot.handle_done(
+            Done::Posted(deliver(&delivery, Outcome::Delivered)),
+            at(901),
+        );
+        assert_eq!((bot.pending(), bot.counters.replies_delivered), (0, 1));
+    }
+
+    #[test]
+    fn a_person_is_told_of_a_run_that_does_not_end() {
+        for has_begun in [true, false] {
+            let mut bot = bot();
+            let run = has_begun.then(|| bot.poll_run(at(7)).unwrap());
+            let deadline = LIFETIME_MS - RUN_MARGIN_MS;
+            assert_eq!(bot.poll_timeout(), Some(Tick(deadline)));
+            bot.handle_timeout(at(deadline), &mut 0);
+            assert!(!bot.has_delivery(), "there is no budget");
+            bot.handle_timeout(at(deadline), &mut 100);
+            assert_eq!(bot.counters.runs, [0, 0, 0, 1]);
+            let delivery = bot.poll_delivery(at(deadline)).unwrap();
+            let body = String::from_utf8(delivery.body).unwrap();
+            assert!(
+                body.contains("ephemeral") && body.contains("took too long"),
+                "{body}"
+            );
+            if let Some(run) = run {
+                let report = run.perform(&mut |_| None);
+                bot.handle_done(Done::Ran(report), at(deadline + 1));
+            }
+            assert!(!bot.has_delivery() && bot.poll_run(at(deadline)).is_none());
+            assert_eq!(bot.sending(), 1, "that message alone");
+        }
+    }
+
+    #[test]
+    fn a_run_without_a_thread_begins_later() {
+        let mut bot = bot();
+        let run = bot.poll_run(at(7)).unwrap();
+        let report = Report {
+            job: run.job,
+            outcome: Outcome::Unsent,
+            detail: "no sender thread".to_owned(),
+            took_ms: 0,
+        };
+        bot.handle_done(Done::NotRun(report), at(8));
+        assert!(!bot.has_run() && bot.sending() == 0);
+        bot.handle_timeout(at(2_000), &mut 100);
+        assert_eq!(bot.poll_run(at(2_000)).unwrap().job, run.job);
+    }
+}

@@ -303,3 +303,15 @@ impl Shared {
         let _ = self.waker.wake();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_never_have_the_last_threads() {
+        for (threads, runs) in [(1, 1), (2, 1), (3, 2), (8, 4), (15, 8), (16, 8), (64, 56)] {
+            assert_eq!(runs_max(threads), runs, "{threads}");
+        }
+    }
+}

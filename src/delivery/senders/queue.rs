@@ -175,6 +175,7 @@ mod tests {
     use std::thread;
 
     use super::*;
+    use crate::app::command_run::tests::command_run;
     use crate::slab::Key;
 
     fn delivery(number: u32) -> (Tick, Delivery) {
@@ -244,6 +245,63 @@ mod tests {
         assert!(matches!(queue.next(&thread, true), Next::Wait));
         assert_eq!(queue.scale(Tick(LATE_MS), 10), None);
         assert_eq!(queue.wake(64).0.len(), 1);
+    }
+
+    /// A queue with so many commands besides, at ticks from 5 on.
+    fn with_runs(mut queue: Queue, runs: u64) -> Queue {
+        let run = |at| (Tick(at), Instant::now(), command_run(&|_, _| Ok("".into())));
+        queue.runs = (5..5 + runs).map(run).collect();
+        queue
+    }
+
+    #[test]
+    fn each_command_has_a_thread_of_its_own_beside_those_that_post() {
+        let wake = |queue| with_runs(queue, 3).wake(64).1;
+        assert_eq!(wake(queue(0, 8, 0, 8)), 3);
+        assert_eq!(wake(queue(9, 8, 0, 8)), 3);
+        assert_eq!(wake(queue(0, 62, 0, 8)), 0, "enough are on their way");
+        let running = |at_work, running| Queue {
+            running,
+            ..queue(9, at_work, 0, 8)
+        };
+        assert_eq!(wake(running(60, 56)), 4, "there are no more");
+        assert_eq!(wake(running(50, 50)), 11);
+    }
+
+    #[test]
+    fn a_thread_beyond_those_that_post_takes_a_command() {
+        let mut queue = with_runs(queue(2, 9, 0, 8), 1);
+        assert!(matches!(queue.take(), Some(Errand::Run(..))));
+        assert_eq!(queue.running, 1);
+        assert!(
+            matches!(queue.take(), Some(Errand::Post(_))),
+            "it posts no more"
+        );
+        let report = queue.take().is_some().then_some(());
+        assert_eq!((report, queue.deliveries.len()), (Some(()), 0));
+    }
+
+    #[test]
+    fn what_has_waited_longer_is_taken_first() {
+        let mut queue = with_runs(queue(1, 1, 0, 8), 1);
+        queue.deliveries[0].0 = Tick(6);
+        assert!(matches!(queue.take(), Some(Errand::Run(..))));
+        let mut queue = with_runs(self::queue(1, 1, 0, 8), 1);
+        queue.deliveries[0].0 = Tick(5);
+        assert!(matches!(queue.take(), Some(Errand::Post(_))));
+    }
+
+    #[test]
+    fn a_command_that_no_thread_can_run_is_reported_as_not_run() {
+        let mut queue = with_runs(queue(1, 0, 0, 8), 2);
+        assert_eq!(queue.wake(64).1, 3);
+        assert!(queue.give_up_threads(3));
+        let kinds = queue
+            .reports
+            .iter()
+            .map(|done| matches!(done, Done::NotRun(_)));
+        assert_eq!(kinds.collect::<Vec<_>>(), [false, true, true]);
+        assert_eq!((queue.runs.len(), queue.running), (0, 0));
     }
 
     #[test]
