@@ -8,12 +8,13 @@ use std::process::Command;
 
 use serde_json::Value;
 use test_support::repository::read;
-use test_support::{Binary, Client, Process, Scratch, poll_for};
+use test_support::{Client, Process, SECRET, SECRET_PATH, Scratch, Torrap, poll_for, unix_secs};
+use torrap::commands::{Chosen, Command as SlashCommand, Commands, REVERSE};
+use torrap::slack::request;
+use torrap::tools::trial::stand_in::Answer;
 
-const TORRAP: Binary<'static> = Binary(env!("CARGO_BIN_EXE_torrap"));
-
-/// Commands that the bot has answered when the queries are run.
-const COMMANDS: usize = 50;
+/// Commands of each kind that the bot has answered when the queries are run.
+const COMMANDS: usize = 25;
 
 /// The columns that Grafana divides a dashboard into.
 const COLUMNS: u64 = 24;
@@ -156,31 +157,44 @@ impl Prometheus {
     }
 }
 
-/// The address of the metrics, whose line follows the one with the bot's own address.
-fn watched(process: &mut Process) -> SocketAddr {
-    let line = process.read_until("metrics on http://");
-    let (_, rest) = line.split_once("http://").unwrap();
-    rest.strip_suffix("/metrics").unwrap().parse().unwrap()
+/// A bot with all that the dashboard shows: a journal, and a blocking command `/work` beside `/torrap`.
+fn bot(journal: &Scratch) -> Torrap {
+    let work = SlashCommand::blocking("/work", &|_, _| Ok("done".into())).usage("/work");
+    let mut chosen = Chosen::of(Commands::new(&[REVERSE, work]).unwrap());
+    for name in ["/torrap", "/work"] {
+        chosen.add(name).unwrap();
+    }
+    Torrap::with(
+        |_| Answer::ok(),
+        |config| {
+            config.commands = chosen;
+            config.metrics_listen = vec!["127.0.0.1:0".to_owned()];
+            config.journal = Some(journal.path().into());
+        },
+    )
 }
 
 #[test]
 fn prometheus_answers_every_query() {
     let directory = Scratch::new("dashboard");
-    let mut bot = TORRAP.start(|command| {
-        command.args(["--metrics-listen", "127.0.0.1:0"]);
-        command.args(["--journal", directory.path()]);
-    });
-    let Some(prometheus) = Prometheus::start(watched(&mut bot.process)) else {
+    let torrap = bot(&directory);
+    let Some(prometheus) = Prometheus::start(torrap.metrics.unwrap()) else {
         eprintln!("skipped: there is no prometheus here");
         return;
     };
     // A rate needs a sample from before.
     prometheus.wait_for("torrap_commands_accepted_total", 0.0);
+    let url = format!("{}{SECRET_PATH}", torrap.slack.origin());
     for number in 0..COMMANDS {
-        bot.command(&format!("olleh {number}"));
+        for command in ["/torrap", "/work"] {
+            let content = request::form(command, &format!("olleh {number}"), &url);
+            let request = request::signed(SECRET.as_bytes(), unix_secs(), content.as_bytes());
+            let answer = torrap.connect().exchange(request);
+            assert_eq!((answer.status, answer.content.len()), (200, 0));
+        }
     }
-    assert_eq!(bot.posts(COMMANDS).len(), COMMANDS);
-    prometheus.wait_for("torrap_replies_delivered_total", COMMANDS as f64);
+    let delivered = "torrap_replies_delivered_total";
+    prometheus.wait_for(delivered, 2.0 * COMMANDS as f64);
 
     let queries = queries();
     assert!(queries.len() > 30, "{} queries", queries.len());
