@@ -4,7 +4,7 @@ import re
 import subprocess
 
 from client import SECRET, Client
-from load import Load, finished
+from load import ADDRESS, Load, finished
 from scene import DEPLOY, Scene
 
 
@@ -63,21 +63,22 @@ def an_upgrade_by_the_guide_fails_no_command(scene: Scene) -> str:
 
 def another_address_takes_effect_as_the_guide_says(scene: Scene) -> str:
     path = "/etc/systemd/system/torrap.socket.d/override.conf"
-    move = ["systemctl stop torrap.socket torrap.service", "systemctl start torrap.service"]
-    text = (DEPLOY / "README.md").read_text()
-    assert f"`{move[0]}` and then `{move[1]}`" in text, "the guide says something else"
-    for ports in ("ListenStream=\nListenStream=127.0.0.1:8001\n", None):
-        if ports:
-            scene.machine.write(path, f"[Socket]\n{ports}")
-        else:
-            scene.do(f"rm {path}")
-        scene.do("systemctl daemon-reload")
-        for line in move:
-            scene.do(line)
-        port = 8001 if ports else 8000
-        with Client(("127.0.0.1", port)) as client:
-            assert client.exchange(b"GET /readyz HTTP/1.1\r\nHost: torrap\r\n\r\n") == 200, port
+    line = "systemctl restart torrap.socket"
+    assert f"run `{line}`" in (DEPLOY / "README.md").read_text(), "the guide says something else"
+    scene.machine.write(path, "[Socket]\nListenStream=\nListenStream=127.0.0.1:8001\n")
+    scene.do(f"systemctl daemon-reload && {line}")
+    ready(("127.0.0.1", 8001))
+    scene.do(f"rm {path} && systemctl daemon-reload && {line}")
+    ready(ADDRESS)
+    passed = scene.do(f"tr '\\0' '\\n' </proc/{scene.show('MainPID')}/environ")
+    assert "LISTEN_FDS=1" in passed, passed
     return "127.0.0.1:8001 and back"
+
+
+def ready(address: tuple[str, int]) -> None:
+    with Client(address) as client:
+        status = client.exchange(b"GET /readyz HTTP/1.1\r\nHost: torrap\r\n\r\n")
+        assert status == 200, f"{address}: {status}"
 
 
 def the_package_does_the_same(scene: Scene) -> str:
@@ -89,7 +90,7 @@ def the_package_does_the_same(scene: Scene) -> str:
     package = f"/src/{made.stdout.strip().rsplit('/', 1)[1]}"
     # What was installed by hand would come first, says the guide. An empty machine has no database of packages either.
     scene.do("systemctl disable --now torrap.service torrap.socket")
-    scene.do("rm -f /usr/local/bin/torrap* /etc/systemd/system/torrap.* && systemctl daemon-reload")
+    scene.do("rm -rf /usr/local/bin/torrap* /etc/systemd/system/torrap.* && systemctl daemon-reload")
     scene.do("mkdir -p /var/lib/dpkg/info /var/lib/dpkg/updates && touch /var/lib/dpkg/status")
     scene.do(f"dpkg --install {package} && systemctl enable --now torrap.service")
     assert scene.show("FragmentPath").endswith("/lib/systemd/system/torrap.service"), scene.show("FragmentPath")

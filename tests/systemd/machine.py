@@ -133,8 +133,11 @@ class Machine:
         """Runs a command of the shell there, as root."""
         enter = ["nsenter", "--all", "--target", str(self.init), "env", "-i", "HOME=/root",
                  "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin", "SYSTEMD_PAGER=", "SYSTEMD_COLORS=0"]
-        return subprocess.run([*enter, "sh", "-c", command], cwd="/", input=given, text=True, check=False,
-                              timeout=DEADLINE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        try:
+            return subprocess.run([*enter, "sh", "-c", command], cwd="/", input=given, text=True, check=False,
+                                  timeout=DEADLINE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        except subprocess.TimeoutExpired as late:
+            raise Failed(f"not within {DEADLINE:.0f} s: {command}") from late
 
     def do(self, command: str, given: str | None = None) -> str:
         done = self.try_to(command, given)
