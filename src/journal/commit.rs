@@ -278,10 +278,8 @@ impl<D: Disk> Journal<D> {
                 if failure.is_for_file_size() && self.outgoing.jobs() > batch.accepted().len() {
                     self.mover.shorten(self.outgoing.records.len());
                 }
-                if failure.is_for_want_of_room()
-                    && dead::make_room(&mut self.log, &mut self.ledger, self.newest_job)
-                {
-                    self.checkpoint = Some(self.log.newest());
+                if failure.is_for_want_of_room() {
+                    dead::make_room(&mut self.log, &mut self.ledger);
                 }
                 Err(failure)
             }

@@ -34,10 +34,7 @@ pub(super) fn delete<D: Disk>(log: &mut Log<D>, ledger: &mut Ledger) {
 ///
 /// The segment stays whose header is known to be durable, since it alone may tell which job number is the next: of the
 /// newest ones the headers may be torn.
-///
-/// With nothing pending, what is left is cleared: on a disk with room for one segment there would be no room for the one
-/// that replaces it. Returns whether that was done.
-pub(super) fn make_room<D: Disk>(log: &mut Log<D>, ledger: &mut Ledger, newest_job: u64) -> bool {
+pub(super) fn make_room<D: Disk>(log: &mut Log<D>, ledger: &mut Ledger) {
     let anchor = log.anchor();
     let next = |ledger: &mut Ledger| match ledger.oldest() < anchor {
         true => ledger.take_dead(),
@@ -48,15 +45,4 @@ pub(super) fn make_room<D: Disk>(log: &mut Log<D>, ledger: &mut Ledger, newest_j
             break;
         }
     }
-    if ledger.live() > 0 {
-        return false;
-    }
-    for segment in ledger.oldest()..=log.newest() {
-        if ledger.bytes_of(segment) > EMPTY_BYTES
-            && let Ok(bytes) = log.clear(segment, newest_job)
-        {
-            ledger.cut(segment, bytes);
-        }
-    }
-    true
 }

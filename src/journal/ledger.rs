@@ -118,21 +118,6 @@ impl Ledger {
         }
     }
 
-    /// How large a segment is.
-    pub(super) fn bytes_of(&self, segment: u32) -> u64 {
-        let segment = self.index(segment).and_then(|at| self.segments.get(at));
-        segment.map_or(0, |segment| segment.bytes)
-    }
-
-    /// A segment in which nothing is pending was cut to this length.
-    pub(super) fn cut(&mut self, segment: u32, bytes: u64) {
-        let segment = self.index(segment).and_then(|at| self.segments.get_mut(at));
-        if let Some(segment) = segment {
-            self.bytes -= segment.bytes - bytes;
-            segment.bytes = bytes;
-        }
-    }
-
     /// A job's accepted record stands here now, wherever it stood before.
     pub(super) fn put(&mut self, slot: u32, place: Place) {
         self.remove(slot);

@@ -15,7 +15,7 @@ use std::{fmt, io};
 use super::Disk;
 use super::aside;
 use super::header::{self, HEADER_BYTES, Header};
-use super::record::{Record, seal, set_synced};
+use super::record::{seal, set_synced};
 
 /// What could not be done, and why.
 #[derive(Debug)]
@@ -296,31 +296,6 @@ impl<D: Disk> Log<D> {
     fn sync_names(&mut self) -> Result<(), Failure> {
         let synced = self.disk.sync_names();
         synced.map_err(Failure::of("cannot sync the journal's directory"))
-    }
-
-    /// Clears a segment of which more than its header is there: nothing is pending. Returns how long it is now, unless
-    /// that failed. Nothing more is written to it.
-    ///
-    /// Its first record says so, before it is cut behind that: at no moment is the highest number of a job unknown.
-    pub(super) fn clear(&mut self, segment: u32, newest_job: u64) -> io::Result<u64> {
-        const BEGIN: u64 = HEADER_BYTES as u64;
-        if segment == self.newest
-            && let Some(current) = self.current.take()
-        {
-            (self.end, self.is_end_synced) = (current.end, current.synced >= current.end);
-        }
-        let mut record = Vec::new();
-        let end = BEGIN + Record::Cleared(newest_job).append(&mut record) as u64;
-        seal(&mut record, segment);
-        let mut file = self.disk.open(&header::name(segment))?;
-        self.disk.write(&mut file, BEGIN, &record)?;
-        self.disk.sync(&mut file)?;
-        self.anchor = self.anchor.max(segment);
-        self.disk.truncate(&mut file, end)?;
-        if segment + 1 >= self.newest {
-            (self.end, self.is_end_synced) = (end, true);
-        }
-        Ok(end)
     }
 
     /// Leaves the current segment for good, without the last bytes that were written to it, because of this failure. If

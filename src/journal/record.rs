@@ -88,6 +88,7 @@ pub(super) enum Record<'a> {
     /// The jobs from the first to the last are pending no more: they were answered "busy". No job that is kept has a number
     /// between these.
     Withdrawn { first: u64, last: u64 },
+    #[allow(dead_code)] // nothing writes it yet
     /// No job was pending and this was the highest number that one had had: nothing behind it in the segment counts.
     Cleared(u64),
 }

@@ -126,35 +126,6 @@ fn a_log_that_fills_its_disk_makes_room_when_its_replies_are_posted() {
     }
 }
 
-/// A disk with room for one segment: when nothing is pending, what was delivered makes room for the next one.
-#[test]
-fn a_disk_with_room_for_one_segment_takes_commands_again_when_its_replies_are_posted() {
-    for seed in 0..20 {
-        let disk = FakeDisk::new(seed);
-        let mut process = start(&disk);
-        process.turn(0..9, START);
-        disk.with(|disk| disk.capacity = disk.used() + seed * 10);
-        assert_eq!(process.turn(9..14, START + 1), [Answer::Busy; 5]);
-        let failures = process.journal.counts().failures;
-        assert_eq!(
-            process.deliver(START + 3000),
-            9,
-            "what is pending is answered"
-        );
-        process.turn(0..0, START + 5000);
-        assert_eq!(process.turn(14..15, START + 7000), [Answer::Acknowledged]);
-        assert!(!process.journal.is_failing());
-        assert!(process.journal.counts().failures > failures);
-        assert_eq!(disk.segments(), ["0000000002.log"]);
-        assert_eq!(process.journal.bytes().0, disk.with(|disk| disk.used()));
-        drop(process);
-        if seed % 2 == 1 {
-            disk.cut_power();
-        }
-        assert_eq!(pending(&disk, START + 7000), [14], "seed {seed}");
-    }
-}
-
 /// Who looks at the metrics sees them refused, and not accepted.
 #[test]
 fn what_was_answered_busy_does_not_count_as_accepted() {
