@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | length | 4 | of the payload |
 //! | checksum | 4 | CRC-32 of the length and of all that follows, begun with the segment's number |
-//! | kind | 1 | 2 settled, 3 attempt failed, 4 a batch begins, 5 withdrawn, 6 accepted, 7 cleared; 1 is what 0.1.0 wrote for accepted |
+//! | kind | 1 | 2 settled, 3 attempt failed, 4 a batch begins, 5 withdrawn, 6 accepted; 1 is what 0.1.0 wrote for accepted |
 //! | number | 8 | of the job, or the first one; where a batch begins, journal time |
 //! | payload | | by kind |
 //!
@@ -88,9 +88,6 @@ pub(super) enum Record<'a> {
     /// The jobs from the first to the last are pending no more: they were answered "busy". No job that is kept has a number
     /// between these.
     Withdrawn { first: u64, last: u64 },
-    #[allow(dead_code)] // nothing writes it yet
-    /// No job was pending and this was the highest number that one had had: nothing behind it in the segment counts.
-    Cleared(u64),
 }
 
 const ACCEPTED_1: u8 = 1;
@@ -99,7 +96,6 @@ const FAILED: u8 = 3;
 const BATCH: u8 = 4;
 const WITHDRAWN: u8 = 5;
 const ACCEPTED: u8 = 6;
-const CLEARED: u8 = 7;
 
 impl Record<'_> {
     /// Appends the record without its checksum, which [`seal`] fills in. Returns how long it is.
@@ -111,14 +107,13 @@ impl Record<'_> {
             Self::Failed { number, .. } => (FAILED, *number),
             Self::Batch { journal, .. } => (BATCH, journal.0),
             Self::Withdrawn { first, .. } => (WITHDRAWN, *first),
-            Self::Cleared(newest) => (CLEARED, *newest),
         };
         out.extend_from_slice(&[0; 8]);
         out.push(kind);
         out.extend_from_slice(&number.to_le_bytes());
         match self {
             Self::Accepted(_, entry) => entry.append(out),
-            Self::Settled(_) | Self::Cleared(_) => {}
+            Self::Settled(_) => {}
             Self::Failed { attempts, due, .. } => {
                 out.push(*attempts);
                 out.extend_from_slice(&due.0.to_le_bytes());
@@ -150,7 +145,6 @@ impl<'a> Record<'a> {
             ACCEPTED => return Some(Self::Accepted(number, Entry::read(reader)?)),
             ACCEPTED_1 => return Some(Self::Accepted(number, Entry::read_1(reader)?)),
             SETTLED => Self::Settled(number),
-            CLEARED => Self::Cleared(number),
             FAILED => Self::Failed {
                 number,
                 attempts: reader.byte()?,
@@ -320,7 +314,7 @@ pub(super) fn claimed_len(bytes: &[u8]) -> Option<usize> {
     let is_possible = match kind {
         ACCEPTED => is_entry(ENTRY_LENGTHS_BYTES),
         ACCEPTED_1 => is_entry(ENTRY_LENGTHS_BYTES_1),
-        SETTLED | CLEARED => payload == 0,
+        SETTLED => payload == 0,
         FAILED => payload == FAILED_BYTES,
         BATCH => payload == BATCH_BYTES,
         WITHDRAWN => payload == WITHDRAWN_BYTES,

@@ -126,12 +126,11 @@ impl Replay {
         }
         let mut scanner = scan(disk, &found)?;
         let mut gaps = Gaps::default();
-        let (mut index, mut is_cleared) = (0, false);
-        while !is_cleared {
+        let mut index = 0;
+        loop {
             let at = scanner.offset();
             match scanner.next() {
                 Some(Piece::Record(record, len)) => {
-                    is_cleared = matches!(record, Record::Cleared(_));
                     if let Record::Batch { synced, .. } = record {
                         gaps.know_synced(synced);
                     }
@@ -144,7 +143,7 @@ impl Replay {
                 None => break,
             }
         }
-        if let Some(next) = next.filter(|_| !is_cleared) {
+        if let Some(next) = next {
             let end = scanner.offset();
             if end < next.previous_end {
                 gaps.add(end, next.previous_end - end);
@@ -182,7 +181,6 @@ impl Replay {
             }
             Record::Settled(number) => self.forget(number, number),
             Record::Withdrawn { first, last } => self.forget(first, last),
-            Record::Cleared(newest) => self.newest_job = self.newest_job.max(newest),
             Record::Failed {
                 number,
                 attempts,

@@ -22,7 +22,7 @@ const LARGE: Entry<'_> = Entry {
     ..ENTRY
 };
 
-fn all() -> [Record<'static>; 7] {
+fn all() -> [Record<'static>; 6] {
     [
         Record::Accepted(u64::MAX, ENTRY),
         Record::Accepted(2, LARGE),
@@ -38,7 +38,6 @@ fn all() -> [Record<'static>; 7] {
             synced: 3,
         },
         Record::Withdrawn { first: 4, last: 5 },
-        Record::Cleared(6),
     ]
 }
 

@@ -139,8 +139,6 @@ pub enum Said {
     Failed,
     /// Journal time.
     Batch(u64),
-    /// Nothing behind it counts.
-    Cleared,
 }
 
 /// The records that a segment has behind its header, in the order in which they are found.
@@ -153,7 +151,6 @@ pub fn said(bytes: &[u8], segment: u32) -> Vec<Said> {
     let mut at = begin;
     while at < bytes.len() {
         at = match places.get(&at) {
-            Some((_, Said::Cleared)) => break,
             Some((len, said)) => {
                 found.push(said.clone());
                 at + len
@@ -176,7 +173,7 @@ fn claim(bytes: &[u8]) -> Option<usize> {
     let is_possible = match bytes.get(8)? {
         1 => (ENTRY_BYTES[1]..=RECORD_BYTES_MAX - HEAD_BYTES).contains(&payload),
         6 => (ENTRY_BYTES[2]..=RECORD_BYTES_MAX - HEAD_BYTES).contains(&payload),
-        2 | 7 => payload == 0,
+        2 => payload == 0,
         3 => payload == 9,
         4 => payload == 16,
         5 => payload == 8,
@@ -196,7 +193,6 @@ fn read(bytes: &[u8], segment: u32) -> Option<(usize, Said)> {
         6 => entry_2(long(record, 9), &record[HEAD_BYTES..])?,
         2 => Said::Settled(long(record, 9)),
         3 => Said::Failed,
-        7 => Said::Cleared,
         5 => Said::Withdrawn(long(record, 9), long(record, HEAD_BYTES)),
         _ => Said::Batch(long(record, 9)),
     };
