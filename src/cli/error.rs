@@ -130,10 +130,14 @@ impl Error {
         }
     }
 
-    pub(super) const fn is_of_env_file(&self) -> bool {
+    /// Whether it is about a setting, wherever that was given, and not about the command line itself.
+    pub(super) const fn is_of_settings(&self) -> bool {
         matches!(
             self,
-            Self::EnvFileUnreadable { .. } | Self::EnvFileLine { .. }
+            Self::Setting(_)
+                | Self::SecretMisspelt { .. }
+                | Self::EnvFileUnreadable { .. }
+                | Self::EnvFileLine { .. }
         )
     }
 

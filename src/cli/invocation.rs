@@ -31,8 +31,8 @@ pub enum Invocation {
     },
     /// Look whether the bot could run with these settings.
     Check {
-        /// The settings, or the line about the one that is wrong.
-        config: Result<Config, String>,
+        /// The settings, or a line about each that is wrong.
+        config: Result<Config, Vec<String>>,
     },
     /// Print the app manifest.
     Manifest {

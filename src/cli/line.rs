@@ -168,13 +168,17 @@ impl Line {
     }
 
     fn into_check(self, env: &Env<'_>) -> Result<Invocation, Error> {
-        match self.into_config(env) {
-            Ok(config) => Ok(Invocation::Check { config: Ok(config) }),
-            Err(Error::Setting(error)) => Ok(Invocation::Check {
-                config: Err(error.to_string()),
-            }),
-            Err(error) => Err(error),
-        }
+        let settings = gather(self.flags.clone(), env, |_| true);
+        let first = match self.into_config(env) {
+            Ok(config) => return Ok(Invocation::Check { config: Ok(config) }),
+            Err(error) if error.is_of_settings() => error.to_string(),
+            Err(error) => return Err(error),
+        };
+        let others = config::faults(&settings).map(|error| error.to_string());
+        let others: Vec<_> = others.filter(|other| *other != first).collect();
+        Ok(Invocation::Check {
+            config: Err([vec![first], others].concat()),
+        })
     }
 
     fn into_try(self, env: &Env<'_>) -> Result<Invocation, Error> {

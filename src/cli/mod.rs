@@ -72,11 +72,10 @@ where
         }
     }
     let is_check = line.command == Some(Command::Check);
-    let invocation = with_env_file(line, env);
-    match invocation {
+    match with_env_file(line, env) {
         // A check tells everything that is wrong in the same form.
-        Err(error) if is_check && error.is_of_env_file() => Ok(Invocation::Check {
-            config: Err(error.to_string()),
+        Err(error) if is_check && error.is_of_settings() => Ok(Invocation::Check {
+            config: Err(vec![error.to_string()]),
         }),
         invocation => invocation,
     }

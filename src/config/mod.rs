@@ -139,6 +139,12 @@ impl Config {
     }
 }
 
+/// All that is wrong with what was given, but for the secrets.
+pub fn faults(settings: &Settings) -> impl Iterator<Item = Error> {
+    let alone = settings.each_alone();
+    alone.filter_map(|setting| Config::from_settings(&setting, Vec::new()).err())
+}
+
 /// What there is to say about settings that are good as far as they can be judged.
 fn notices(settings: &Settings, secrets: &[SigningSecret], origins: &[Origin]) -> Vec<Notice> {
     let secrets_from = [Setting::SigningSecrets, Setting::SigningSecretsFile];

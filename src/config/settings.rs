@@ -89,6 +89,15 @@ impl Settings {
         self.given.contains_key(&setting)
     }
 
+    /// Each that was given, as if no other one was.
+    pub(super) fn each_alone(&self) -> impl Iterator<Item = Self> {
+        self.given.iter().map(|(setting, given)| {
+            let mut alone = Self::of(self.commands.clone());
+            alone.given.insert(*setting, given.clone());
+            alone
+        })
+    }
+
     pub(super) fn given(&self, setting: Setting) -> Result<Option<Value<'_>>, Error> {
         let Some((name, value)) = self.given.get(&setting) else {
             return Ok(None);

@@ -284,7 +284,7 @@ fn trial_code(result: Result<bool, trial::Error>) -> Result<u8, Failure> {
 }
 
 /// Looks at everything that the bot needs, and prints what it finds.
-fn check(config: Result<Config, String>, program: &Program) -> Result<u8, Failure> {
+fn check(config: Result<Config, Vec<String>>, program: &Program) -> Result<u8, Failure> {
     let mut notices = Vec::new();
     // Dropped at once: a check tells the service manager nothing.
     drop(sd_notify(&mut notices));

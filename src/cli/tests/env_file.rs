@@ -87,5 +87,5 @@ fn a_file_that_is_wrong_is_one_line_that_shows_none_of_its_values() {
         r#"--env-file: "" is not a path; give the path of a file"#
     );
     let check = parse_in(&[], &["check", "--env-file", "/etc/yaml"]).unwrap();
-    assert!(matches!(check, Invocation::Check { config: Err(line) } if line == yaml));
+    assert!(matches!(check, Invocation::Check { config: Err(lines) } if lines == [yaml]));
 }

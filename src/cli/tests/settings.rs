@@ -201,6 +201,34 @@ fn the_logs_format_is_a_variable() {
 }
 
 #[test]
+fn a_check_gets_every_setting_that_is_wrong_and_the_bot_the_first() {
+    let variables = [
+        ("TORRAP_DELAY", "x"),
+        ("LOG_LEVEL", "loud"),
+        ("TORRAP_SIGNING_SECRET", SECRET.1),
+    ];
+    let args = ["--senders", "0", "--listen", "localhost:0"];
+    let Ok(Invocation::Check { config: Err(lines) }) =
+        parse_in(&variables, &[&["check"][..], &args].concat())
+    else {
+        panic!("a check that tells")
+    };
+    let starts = [
+        "SLACK_SIGNING_SECRET is not set, but \"TORRAP_SIGNING_SECRET\" is; rename it",
+        "LOG_LEVEL: \"loud\" is not",
+        "TORRAP_DELAY: \"x\" is not",
+        "--senders: \"0\" is not",
+    ];
+    assert_eq!(lines.len(), starts.len(), "{lines:#?}");
+    for (line, start) in lines.iter().zip(starts) {
+        assert!(line.starts_with(start), "{line}");
+        assert!(!line.contains(SECRET.1), "{line}");
+    }
+    let line = parse_in(&variables, &args).unwrap_err();
+    assert_eq!(line, lines[0]);
+}
+
+#[test]
 fn the_secret_comes_from_its_variable_or_a_file() {
     let serve = |variables: &[(&str, &str)]| match parse_in(variables, &[]) {
         Ok(Invocation::Serve(config)) => Ok(shown(&config, Setting::SigningSecrets)),

@@ -32,13 +32,17 @@ pub struct Passed {
     pub notices: Vec<String>,
 }
 
-/// Looks at everything. `config` is what the settings came to, or the line about the one that is wrong.
+/// Looks at everything. `config` is what the settings came to, or a line about each that is wrong.
 #[must_use]
-pub fn run(config: Result<Config, String>, passed: Passed) -> Vec<Finding> {
+pub fn run(config: Result<Config, Vec<String>>, passed: Passed) -> Vec<Finding> {
     let signature = Finding::new("signature", check_signature());
     let config = match config {
         Ok(config) => config,
-        Err(line) => return vec![Finding::new("settings", Err(line)), signature],
+        Err(lines) => {
+            let lines = lines.into_iter();
+            let wrong = lines.map(|line| Finding::new("settings", Err(line)));
+            return wrong.chain([signature]).collect();
+        }
     };
     let secrets = config.signing_secrets.len();
     let complete = format!(
@@ -230,12 +234,16 @@ mod tests {
 
     #[test]
     fn a_wrong_setting_is_a_finding_and_the_rest_is_still_told() {
-        let findings = run(Err("--delay: x".to_owned()), nothing_passed());
+        let findings = run(
+            Err(vec!["--delay: x".to_owned(), "--drain: y".to_owned()]),
+            nothing_passed(),
+        );
         assert_eq!(
             table(&findings, Terminal::default()),
             "failed  settings    --delay: x\n\
+             failed  settings    --drain: y\n\
              ok      signature   Slack's own example is verified\n\
-             problems found: 1\n"
+             problems found: 2\n"
         );
     }
 
