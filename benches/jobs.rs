@@ -19,6 +19,7 @@ fn new_job(text: &str, due: Tick) -> NewJob<'_> {
         needs_run: false,
         due,
         expires_at: due.after(LIFETIME_MS),
+        request: None,
     }
 }
 

@@ -110,6 +110,8 @@ pub mod journal;
 #[cfg_attr(not(inside), doc(hidden))]
 pub mod platform;
 #[cfg_attr(not(inside), doc(hidden))]
+pub mod request_id;
+#[cfg_attr(not(inside), doc(hidden))]
 pub mod slab;
 #[cfg_attr(not(inside), doc(hidden))]
 pub mod slack;

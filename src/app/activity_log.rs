@@ -18,6 +18,9 @@ const TRAFFIC_PERIOD_MS: u64 = 1_000;
 const FAILURE_LINES_PER_PERIOD: u32 = 50;
 const FAILURES_PERIOD_MS: u64 = 10_000;
 
+/// A repeat has a line at `debug` alone, since one who has a signed request can send it very often; their sum has one.
+const REPEATS_PERIOD_MS: u64 = 10_000;
+
 /// The kinds of traffic.
 const COMMANDS_ACCEPTED: usize = 0;
 const REPLIES_DELIVERED: usize = 1;
@@ -27,6 +30,7 @@ pub(super) struct ActivityLog {
     refusals: Refusals,
     traffic: LogLimiter<2>,
     failures: LogLimiter<1>,
+    repeats: LogLimiter<1>,
 }
 
 impl Default for ActivityLog {
@@ -35,6 +39,7 @@ impl Default for ActivityLog {
             refusals: Refusals::default(),
             traffic: LogLimiter::new(TRAFFIC_PERIOD_MS, TRAFFIC_LINES_PER_PERIOD),
             failures: LogLimiter::new(FAILURES_PERIOD_MS, FAILURE_LINES_PER_PERIOD),
+            repeats: LogLimiter::new(REPEATS_PERIOD_MS, 0),
         }
     }
 }
@@ -61,6 +66,12 @@ impl ActivityLog {
                 "command {number}: {command}, {text_bytes} bytes of text, reply in {delay} s, from {sender}"
             );
         }
+    }
+
+    /// A request came once more while the reply to it is pending.
+    pub(super) fn repeated(&mut self, number: u32, now: Now) {
+        self.repeats.note(0, now.tick);
+        debug!("command {number}: came once more, its reply is pending already");
     }
 
     /// An attempt at a reply has this outcome.
@@ -142,12 +153,14 @@ impl ActivityLog {
     pub(super) fn handle_timeout(&mut self, now: Tick) {
         sum_up(self.refusals.poll_sums(now), self.traffic.poll_sums(now));
         sum_up_failures(self.failures.poll_sums(now));
+        sum_up_repeats(self.repeats.poll_sums(now));
     }
 
     /// Logs the sums before the end of their periods.
     pub(super) fn handle_stop(&mut self) {
         sum_up(self.refusals.take_sums(), self.traffic.take_sums());
         sum_up_failures(self.failures.take_sums());
+        sum_up_repeats(self.repeats.take_sums());
     }
 
     /// When [`Self::handle_timeout`] must be called next.
@@ -156,6 +169,7 @@ impl ActivityLog {
             self.refusals.poll_timeout(),
             self.traffic.poll_timeout(),
             self.failures.poll_timeout(),
+            self.repeats.poll_timeout(),
         ];
         timeouts.into_iter().flatten().min()
     }
@@ -199,5 +213,14 @@ fn sum_up_failures(failures: Option<[u64; 1]>) {
     if let Some([count]) = failures {
         let period = FAILURES_PERIOD_MS / 1000;
         warn!("{count} more attempts failed within {period} s and will be retried");
+    }
+}
+
+fn sum_up_repeats(repeats: Option<[u64; 1]>) {
+    if let Some([count]) = repeats {
+        let period = REPEATS_PERIOD_MS / 1000;
+        info!(
+            "{count} requests within {period} s came once more while their replies were pending: acknowledged again, carried out once"
+        );
     }
 }

@@ -8,6 +8,7 @@ use crate::commands::{Chosen, LATE_MS};
 use crate::config::Config;
 use crate::http::{Request, Response};
 use crate::jobs::LIFETIME_MS;
+use crate::request_id::RequestId;
 use crate::slack::fields;
 use crate::slack::invocation::{self, Invocation, Scratch, Sender};
 use crate::slack::response_url::{Origin, ResponseUrl};
@@ -41,6 +42,8 @@ pub(super) struct Command<'a, 'r> {
     pub(super) sender: Sender<'r>,
     /// When the `response_url` expires.
     pub(super) expires_at: Tick,
+    /// What its repeats are known by.
+    pub(super) request: RequestId,
 }
 
 /// Reads requests to `/slack`.
@@ -131,6 +134,7 @@ impl CommandReader {
             response_url: invocation.response_url,
             sender: Sender::of(verified),
             expires_at: expiry(verified, now),
+            request: verified.request,
         }))
     }
 }

@@ -65,6 +65,19 @@ impl CommitQueue {
         }
     }
 
+    /// What the acknowledgement of a job waits for that is not kept yet.
+    pub(super) fn hold_of(&self, job: Key) -> Option<Hold> {
+        // They are numbered in their order.
+        let first = self.unkept.front()?.job.generation();
+        let distance = |job: Key| job.generation().wrapping_sub(first);
+        let found = self
+            .unkept
+            .binary_search_by_key(&distance(job), |unkept| distance(unkept.job));
+        let ticket = self.unkept[found.ok()?].ticket;
+        let token = job.to_u64();
+        Some(Hold { ticket, token })
+    }
+
     /// Says whether the store takes jobs at the moment.
     pub(super) const fn set_accepting(&mut self, is_accepting: bool) {
         self.is_accepting = is_accepting;
@@ -144,6 +157,7 @@ mod tests {
             attempts: 0,
             due: Tick(7),
             expires_at: Tick(1000),
+            request: None,
         }
     }
 

@@ -16,7 +16,7 @@ use log::{Level, debug, log, warn};
 
 use self::activity_log::{Accepted, ActivityLog, Attempt};
 use self::command::{Asked, CommandReader, is_get_check};
-use self::pending::{Due, NewReply, PendingReplies};
+use self::pending::{Due, NewReply, PendingReplies, Taken};
 use self::refusals::{Refusal, Withdrawal};
 use self::replies::{Composer, too_late};
 use crate::config::Config;
@@ -110,9 +110,11 @@ impl Bot {
                     response_url: asked.response_url,
                     due,
                     expires_at: asked.expires_at,
+                    request: asked.request,
                 };
                 match self.pending.accept(&new, now.tick) {
-                    Ok((job, hold)) => {
+                    Ok(Taken::Repeat(job, hold)) => self.acknowledge_again(job, hold, now),
+                    Ok(Taken::New(job, hold)) => {
                         let accepted = Accepted {
                             number: job.generation(),
                             command: name,
@@ -155,6 +157,22 @@ impl Bot {
             hold,
             ..self.composer.acknowledgement(command)
         }
+    }
+
+    /// The acknowledgement of a repeat: the same as that of the command whose reply is pending.
+    fn acknowledge_again(&mut self, job: Key, hold: Option<Hold>, now: Now) -> Response {
+        self.counters.commands_repeated += 1;
+        self.log.repeated(job.generation(), now);
+        Response {
+            hold,
+            ..self.acknowledgement_of(job)
+        }
+    }
+
+    /// The acknowledgement of the command that has made this job; "busy" if it was withdrawn.
+    fn acknowledgement_of(&self, job: Key) -> Response {
+        let job = self.pending.jobs().get(job);
+        job.map_or_else(busy, |job| self.composer.acknowledgement(job.command))
     }
 
     /// Makes ready what is due, as far as the budget goes, and logs the sums whose periods are over.
@@ -278,29 +296,24 @@ impl Bot {
         if !is_kept {
             return busy();
         }
-        match self.pending.jobs().get(Key::from_u64(hold.token)) {
-            Some(job) => self.composer.acknowledgement(job.command),
-            None => Response::empty(Status::Ok), // its reply is delivered already
-        }
+        // No attempt at its reply has begun yet. It is not there if it was withdrawn with another request that has waited
+        // for it, and for too long.
+        self.acknowledgement_of(Key::from_u64(hold.token))
     }
 
     /// Withdraws a command whose acknowledgement was held for too long, and gives what is answered instead.
     pub fn withdraw_held(&mut self, hold: Hold, now: Now) -> Response {
-        let job = Key::from_u64(hold.token);
-        if let Some(queue) = self.pending.queue_mut() {
-            queue.withdraw(job);
-        }
         let why = match self.condition {
             Condition::Draining => Withdrawal::Stop,
             _ => Withdrawal::HeldTooLong,
         };
-        self.withdraw(job, why, now);
+        self.withdraw(Key::from_u64(hold.token), why, now);
         busy()
     }
 
     /// Withdraws a job whose command was not acknowledged, if that was not done before.
     fn withdraw(&mut self, job: Key, why: Withdrawal, now: Now) {
-        if self.pending.withdraw(job) {
+        if self.pending.withdraw(job, why) {
             self.counters.withdrawn[why as usize] += 1;
             let (refusal, number) = (Refusal::NotKept, job.generation());
             let level = self.note_refusal(refusal, now);

@@ -5,13 +5,14 @@ use std::iter;
 use log::{debug, warn};
 
 use super::commit_queue::{CommitQueue, Unkept};
-use super::refusals::Refusal;
+use super::refusals::{Refusal, Withdrawal};
 use crate::commands::{Command, Commands};
 use crate::config::Config;
 use crate::http::Hold;
 use crate::jobs::{
     ATTEMPTS_MAX, Abandoned, Job, Jobs, LIFETIME_MS, Made, NewJob, Outcome, State, Tries, Verdict,
 };
+use crate::request_id::RequestId;
 use crate::slab::Key;
 use crate::slack::response_url::{Origin, ResponseUrl, is_path};
 use crate::store::{Batch, PendingJob, Ticket};
@@ -32,6 +33,16 @@ pub(super) struct NewReply<'a> {
     pub(super) due: Tick,
     /// When its `response_url` expires.
     pub(super) expires_at: Tick,
+    /// What its repeats are known by.
+    pub(super) request: RequestId,
+}
+
+/// The job of a command, and what its acknowledgement waits for.
+pub(super) enum Taken {
+    /// It is pending from now on.
+    New(Key, Option<Hold>),
+    /// The same request came before, and its job is pending.
+    Repeat(Key, Option<Hold>),
 }
 
 /// A job that is due.
@@ -66,6 +77,8 @@ pub(super) struct PendingReplies {
     origins: Vec<String>,
     /// What a store has to be told; `None` without one.
     queue: Option<CommitQueue>,
+    /// Whether a repeat makes a further job.
+    allows_replays: bool,
 }
 
 impl PendingReplies {
@@ -76,6 +89,7 @@ impl PendingReplies {
             commands: config.commands.all().clone(),
             origins: config.reply_origins.iter().map(Origin::to_string).collect(),
             queue: None,
+            allows_replays: config.allow_replays,
         }
     }
 
@@ -116,12 +130,16 @@ impl PendingReplies {
         self.queue.get_or_insert_default().take_batch()
     }
 
-    /// Schedules a job whose reply can still be posted when it is due, or has a store keep it first: then its acknowledgement is held.
-    pub(super) fn accept(
-        &mut self,
-        new: &NewReply<'_>,
-        now: Tick,
-    ) -> Result<(Key, Option<Hold>), Refusal> {
+    /// Schedules a job whose reply can still be posted when it is due, or has a store keep it first: then its
+    /// acknowledgement is held. The repeats of a request have one job as long as that is pending.
+    pub(super) fn accept(&mut self, new: &NewReply<'_>, now: Tick) -> Result<Taken, Refusal> {
+        let request = Some(new.request).filter(|_| !self.allows_replays);
+        // First of all: a repeat needs no room, no time and no store that accepts jobs.
+        if let Some(job) = request.and_then(|request| self.jobs.find(request)) {
+            let queue = self.queue.as_ref();
+            let hold = queue.and_then(|queue| queue.hold_of(job));
+            return Ok(Taken::Repeat(job, hold));
+        }
         if new.due >= new.expires_at {
             return Err(Refusal::TooLate);
         }
@@ -136,9 +154,10 @@ impl PendingReplies {
             needs_run: self.is_blocking(new.command),
             due: new.due,
             expires_at: new.expires_at,
+            request,
         };
         let Some(queue) = &mut self.queue else {
-            return Ok((self.jobs.schedule(job)?, None));
+            return Ok(Taken::New(self.jobs.schedule(job)?, None));
         };
         if !queue.is_accepting() {
             return Err(Refusal::NotKept);
@@ -154,8 +173,10 @@ impl PendingReplies {
             attempts: 0,
             due: new.due,
             expires_at: new.expires_at,
+            request,
         };
-        Ok((key, Some(queue.accept(key, &pending, now))))
+        let hold = queue.accept(key, &pending, now);
+        Ok(Taken::New(key, Some(hold)))
     }
 
     fn is_blocking(&self, command: u8) -> bool {
@@ -170,13 +191,17 @@ impl PendingReplies {
         is_kept.then(|| now.millis_since(unkept.since))
     }
 
-    /// Withdraws a job whose command was not acknowledged. `false`: that was done before.
-    pub(super) fn withdraw(&mut self, job: Key) -> bool {
-        let is_there = self.jobs.get(job).is_some();
-        if is_there {
-            self.jobs.withdraw(job);
+    /// Withdraws a job whose command was not acknowledged, and tells the store if that may keep it. `false`: it was
+    /// withdrawn before, with another request that waited for the same job.
+    pub(super) fn withdraw(&mut self, job: Key, why: Withdrawal) -> bool {
+        if self.jobs.get(job).is_none() {
+            return false;
         }
-        is_there
+        self.jobs.withdraw(job);
+        if let (Some(queue), Withdrawal::HeldTooLong | Withdrawal::Stop) = (&mut self.queue, why) {
+            queue.withdraw(job);
+        }
+        true
     }
 
     /// Adds a job that an earlier process has acknowledged, whatever the capacity. `None`, and a
@@ -208,6 +233,7 @@ impl PendingReplies {
             needs_run: self.is_blocking(command),
             due: pending.due.min(latest),
             expires_at: pending.expires_at.min(latest),
+            request: pending.request,
         };
         let key = self.jobs.restore(job, pending.attempts, number as u32)?;
         debug!("command {number}: pending since before the start");

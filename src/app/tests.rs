@@ -309,7 +309,8 @@ fn a_batch_that_is_full_turns_commands_down_until_the_store_has_taken_it() {
     const TEXT_BYTES: usize = 15_000;
     let (mut bot, _) = taken(false, true);
     let text = "x".repeat(TEXT_BYTES);
-    let fit = (0..1_000).take_while(|_| said_to(&mut bot, &text).hold.is_some());
+    let mut holds = |number| said_to(&mut bot, &format!("{number}{text}")).hold.is_some();
+    let fit = (0..1_000).take_while(|number| holds(*number));
     let fit = fit.count();
     let bytes = bot.take_batch().1.bytes();
     assert!(bytes > COLLECTED_BYTES_MAX && bytes < COLLECTED_BYTES_MAX + 2 * TEXT_BYTES);

@@ -213,6 +213,16 @@ pub const OPTIONS: &[Opt] = &[
         help: "show the replies of every command to everyone in the conversation",
     },
     Opt {
+        setting: Setting::AllowReplays,
+        flag: Some("--allow-replays"),
+        variable: "TORRAP_ALLOW_REPLAYS",
+        value: "",
+        default: default::NO,
+        variable_in_trial: true,
+        help: "carry out a request again that is pending already; for load tests, which send one \
+               signed request many times",
+    },
+    Opt {
         setting: Setting::TunnelAgents,
         flag: None,
         variable: "TORRAP_TUNNEL_AGENTS",

@@ -66,6 +66,8 @@ pub struct Config {
     pub commands: Chosen,
     /// Whether everyone in the conversation sees the replies of every command.
     pub in_channel: bool,
+    /// Whether a request is carried out again that is pending already.
+    pub allow_replays: bool,
     /// How far a request's timestamp may be from now, both ways, in milliseconds.
     pub tolerance_ms: u64,
     /// The only origins that a `response_url` may have. With none every command is refused.
@@ -118,6 +120,7 @@ impl Config {
             },
             commands: settings.commands()?,
             in_channel: value(S::InChannel, default::NO)?.switch()?,
+            allow_replays: value(S::AllowReplays, default::NO)?.switch()?,
             reuse_port: value(S::ReusePort, default::NO)?.switch()?,
             delay_ms,
             tolerance_ms: value(S::Tolerance, default::TOLERANCE)?

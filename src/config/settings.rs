@@ -58,6 +58,8 @@ pub enum Setting {
     InChannel,
     /// Where the programs of tunnels answer.
     TunnelAgents,
+    /// Whether a request is carried out again that is pending already.
+    AllowReplays,
 }
 
 /// All that was given, each with the name it was given under. Holds secrets, so it has no `Debug`, and its

@@ -20,8 +20,12 @@ impl HeldAnswers {
     }
 
     pub(super) fn push(&mut self, ticket: Ticket, key: Key) {
-        let last = self.0.back().map_or(0, |(last, _)| *last);
-        debug_assert!(last <= ticket, "tickets do not decrease");
+        // Tickets do not decrease, but for a repeat: it waits for the ticket of the command that came first.
+        let is_later = |(last, _): &(Ticket, Key)| *last > ticket;
+        if self.0.back().is_some_and(is_later) {
+            let at = self.0.partition_point(|entry| !is_later(entry));
+            return self.0.insert(at, (ticket, key));
+        }
         self.0.push_back((ticket, key));
     }
 

@@ -26,10 +26,13 @@ fn config(origin: &str) -> Config {
 /// A client that has sent so many commands.
 fn client_with(server: &mut Server, origin: &str, commands: usize) -> TcpStream {
     let mut client = TcpStream::connect(server.local_addrs().unwrap()[0]).unwrap();
-    let content = request::form("/torrap", "abc", &format!("{origin}/commands/T1/1"));
     let secs = server.engine().platform.now().unix.secs();
-    let request = request::signed(SECRET.as_bytes(), secs, content.as_bytes());
-    client.write_all(&request.repeat(commands)).unwrap();
+    for number in 0..commands {
+        let url = format!("{origin}/commands/T1/{number}");
+        let content = request::form("/torrap", "abc", &url);
+        let request = request::signed(SECRET.as_bytes(), secs, content.as_bytes());
+        client.write_all(&request).unwrap();
+    }
     client
 }
 

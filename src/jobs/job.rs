@@ -3,6 +3,7 @@
 use super::pacing::Workspace;
 use super::payload::Payload;
 use super::{LIFETIME_MS, Tries};
+use crate::request_id::RequestId;
 use crate::time::Tick;
 
 /// Where a job stands.
@@ -46,7 +47,7 @@ pub struct Job {
 
 const _: () = assert!(
     size_of::<Job>() == 128,
-    "with its slot and its timer 168 bytes"
+    "with its slot and its timer 168 bytes, with the id of its request 184"
 );
 
 /// What is needed to make a job.
@@ -70,6 +71,8 @@ pub struct NewJob<'a> {
     pub due: Tick,
     /// When the `response_url` stops serving.
     pub expires_at: Tick,
+    /// The request that has made it; `None` if others like it make further jobs.
+    pub request: Option<RequestId>,
 }
 
 impl Job {

@@ -23,6 +23,7 @@ mod job;
 mod outcomes;
 mod pacing;
 mod payload;
+mod request_index;
 mod restored;
 mod retry;
 mod runs;
@@ -33,10 +34,12 @@ use self::ages::Ages;
 pub use self::job::{Job, NewJob, State};
 use self::pacing::{Next, Pacing};
 use self::payload::Payload;
+use self::request_index::RequestIndex;
 pub use self::retry::{ATTEMPTS_MAX, Abandoned, LIFETIME_MS, Outcome, Tries, Verdict};
 use self::runs::Runs;
 pub use self::runs::{Made, RUN_MARGIN_MS};
 
+use crate::request_id::RequestId;
 use crate::slab::{Key, Slab};
 use crate::time::Tick;
 use crate::timing_wheel::{self, TimingWheel};
@@ -61,6 +64,7 @@ pub struct Full;
 /// All pending jobs.
 pub struct Jobs {
     table: Slab<Job>,
+    requests: RequestIndex,
     wheel: TimingWheel<Key>,
     ready: VecDeque<Key>,
     pacing: Pacing,
@@ -79,6 +83,7 @@ impl Jobs {
     pub fn new(capacity: usize, now: Tick) -> Self {
         Self {
             table: Slab::new(),
+            requests: RequestIndex::default(),
             wheel: TimingWheel::new(now),
             ready: VecDeque::new(),
             pacing: Pacing::default(),
@@ -143,6 +148,9 @@ impl Jobs {
             state: State::Unkept,
             expires_at: new.expires_at,
         });
+        if let Some(request) = new.request {
+            self.requests.insert(key.index(), request);
+        }
         Some(key)
     }
 
@@ -283,6 +291,18 @@ impl Jobs {
         self.table.get(key)
     }
 
+    /// The pending job that a request like this one has made.
+    #[must_use]
+    pub fn find(&self, request: RequestId) -> Option<Key> {
+        self.table.key_at(self.requests.find(request)?)
+    }
+
+    /// The request that has made a job, if its repeats are known by that.
+    #[cfg(test)]
+    pub(crate) fn request(&self, key: Key) -> Option<RequestId> {
+        self.requests.id(key.index())
+    }
+
     /// The age of the oldest job, in milliseconds, or up to a second more; 0 if there is none.
     #[must_use]
     pub fn oldest_age_ms(&self, now: Tick) -> u64 {
@@ -300,6 +320,7 @@ impl Jobs {
             let made = self.runs.forget(key, job.expires_at);
             self.payload_bytes -= job.payload.len() + made;
             self.ages.remove(job.expires_at);
+            self.requests.remove(key.index());
         }
     }
 

@@ -197,6 +197,7 @@ mod tests {
         needs_run: true,
         due: Tick(10),
         expires_at: Tick(LIFETIME_MS),
+        request: None,
     };
 
     fn at(ms: u64) -> Now {

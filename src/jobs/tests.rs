@@ -21,6 +21,7 @@ fn new_job(due: u64) -> NewJob<'static> {
         needs_run: false,
         due: Tick(due),
         expires_at: Tick(LIFETIME_MS),
+        request: None,
     }
 }
 

@@ -43,6 +43,7 @@ impl JournalClock {
             text: pending.text,
             fields: pending.fields,
             is_late: pending.is_late,
+            request: pending.request,
         }
     }
 
@@ -59,6 +60,7 @@ impl JournalClock {
             attempts: entry.attempts,
             due: self.tick.not_before(wait(entry.due)),
             expires_at: self.tick.after(wait(entry.expires)),
+            request: entry.request,
         }
     }
 }

@@ -15,6 +15,7 @@
 //! segment than its own, left over or misplaced, never checks. No kind is 0: zeros are no record.
 
 use super::JournalTime;
+use crate::request_id::RequestId;
 use crate::time::UnixTime;
 
 /// What stands before the payload.
@@ -25,9 +26,10 @@ const ENTRY_TIMES_BYTES: usize = 2 * 8 + 1;
 /// The lengths: of origin, path and text; in format 1, of command, origin and path.
 const ENTRY_LENGTHS_BYTES: usize = 2 + 2 + 4;
 const ENTRY_LENGTHS_BYTES_1: usize = 3 * 2;
-/// The tags: of the command's built-in name, of the fields that the command wants kept, and of what says that the command
-/// came late.
+/// The tags: of the command's built-in name, of the id of the request that has made the job, of the fields that the command
+/// wants kept, and of what says that the command came late.
 const COMMAND: u8 = 1;
+const REQUEST: u8 = 2;
 const FIELDS: u8 = 3;
 const LATE: u8 = 4;
 
@@ -63,6 +65,8 @@ pub struct Entry<'a> {
     pub fields: &'a str,
     /// Whether Slack's stamp was old when the command came.
     pub is_late: bool,
+    /// The request that has made the job. Records of earlier versions have none.
+    pub request: Option<RequestId>,
 }
 
 /// What a record says.
@@ -174,6 +178,9 @@ impl<'a> Entry<'a> {
             hasher.update(text.as_bytes());
             hasher.update(&[0xff]); // no text has it
         }
+        if let Some(request) = self.request {
+            hasher.update(&request.0.to_le_bytes());
+        }
         hasher.finalize()
     }
 
@@ -189,17 +196,21 @@ impl<'a> Entry<'a> {
         for text in [self.origin, self.path, self.text] {
             out.extend_from_slice(text.as_bytes());
         }
-        let mut append_tagged = |tag, text: &str| {
+        let mut append_tagged = |tag, field: &[u8]| {
+            let len = u16::try_from(field.len()).expect("fields are short");
             out.push(tag);
-            out.extend_from_slice(&short(text).to_le_bytes());
-            out.extend_from_slice(text.as_bytes());
+            out.extend_from_slice(&len.to_le_bytes());
+            out.extend_from_slice(field);
         };
-        append_tagged(COMMAND, self.command);
+        append_tagged(COMMAND, self.command.as_bytes());
+        if let Some(request) = self.request {
+            append_tagged(REQUEST, &request.0.to_le_bytes());
+        }
         if !self.fields.is_empty() {
-            append_tagged(FIELDS, self.fields);
+            append_tagged(FIELDS, self.fields.as_bytes());
         }
         if self.is_late {
-            append_tagged(LATE, "");
+            append_tagged(LATE, &[]);
         }
     }
 
@@ -217,6 +228,11 @@ impl<'a> Entry<'a> {
                 COMMAND => entry.command = std::str::from_utf8(field).ok()?,
                 FIELDS => entry.fields = std::str::from_utf8(field).ok()?,
                 LATE => entry.is_late = true,
+                // A job is worth more than its id: one of another length is none.
+                REQUEST => {
+                    let id = field.try_into().ok().map(u64::from_le_bytes);
+                    entry.request = id.map(RequestId);
+                }
                 _ => {}
             }
         }
@@ -244,6 +260,7 @@ impl<'a> Entry<'a> {
             text: "",
             fields: "",
             is_late: false,
+            request: None,
         })
     }
 }

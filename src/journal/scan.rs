@@ -269,6 +269,7 @@ mod tests {
             text: "",
             fields: "",
             is_late: false,
+            request: None,
         };
         let mut bytes = Vec::new();
         let len = Record::Accepted(1, entry).append(&mut bytes);

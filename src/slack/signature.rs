@@ -6,6 +6,7 @@
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+use crate::request_id::RequestId;
 use crate::time::UnixTime;
 
 /// The header field that says when a request was signed, in seconds since 1970.
@@ -20,6 +21,8 @@ pub struct Verified<'a> {
     content: &'a [u8],
     /// The timestamp that was signed, in seconds since 1970.
     pub timestamp_secs: u64,
+    /// The same for all copies of the request.
+    pub request: RequestId,
 }
 
 impl<'a> Verified<'a> {
@@ -127,6 +130,7 @@ impl Verifier {
         Ok(Verified {
             content,
             timestamp_secs,
+            request: RequestId::of(&signature),
         })
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::mem;
 
+use crate::request_id::RequestId;
 use crate::slab::Key;
 use crate::time::Tick;
 
@@ -27,6 +28,8 @@ pub struct PendingJob<'a> {
     pub due: Tick,
     /// When its `response_url` expires.
     pub expires_at: Tick,
+    /// The request that has made it; `None` if others like it make further jobs.
+    pub request: Option<RequestId>,
 }
 
 /// What became of a job that the store keeps.
@@ -76,6 +79,7 @@ struct Accepted {
     lengths: [u32; 5],
     attempts: u8,
     is_late: bool,
+    request: Option<RequestId>,
 }
 
 /// Memory that is kept for the next batch.
@@ -102,6 +106,7 @@ impl Batch {
             lengths: texts.map(|text| text.len() as u32),
             attempts: pending.attempts,
             is_late: pending.is_late,
+            request: pending.request,
         });
         texts.iter().for_each(|text| self.texts.push_str(text));
     }
@@ -179,6 +184,7 @@ impl Batch {
                 attempts: accepted.attempts,
                 due: accepted.due,
                 expires_at: accepted.expires_at,
+                request: accepted.request,
             };
             (accepted.job, pending)
         })
@@ -226,6 +232,7 @@ mod tests {
             attempts: index as u8,
             due: Tick(u64::from(index)),
             expires_at: Tick(1000),
+            request: (index % 2 == 1).then_some(RequestId(u64::from(index))),
         };
         (Key::from_parts(index, index + 10), pending)
     }

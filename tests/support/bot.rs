@@ -155,13 +155,12 @@ impl Bot {
         assert_eq!((response.status, response.content.len()), (200, 0));
     }
 
-    /// Sends the same command many times on one connection, and takes all acknowledgements.
+    /// Sends many commands with the same text on one connection, and takes all acknowledgements.
     pub fn commands(&self, text: &str, count: usize) {
-        let request = self.signed(text);
         let mut client = self.connect();
-        let length = client.exchange(&request).head.len();
+        let length = client.exchange(self.signed(text)).head.len();
         let mut writing = client.stream.try_clone().unwrap();
-        let batch = request.repeat(count - 1);
+        let batch: Vec<u8> = (1..count).flat_map(|_| self.signed(text)).collect();
         let writer = thread::spawn(move || writing.write_all(&batch).unwrap());
         let mut acknowledgements = vec![0; length * (count - 1)];
         client.stream.read_exact(&mut acknowledgements).unwrap();

@@ -29,6 +29,7 @@ pub use scratch::Scratch;
 pub use server::Torrap;
 pub use tunnel_agent::{Told, TunnelAgent};
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use torrap::slack::request;
@@ -42,9 +43,11 @@ pub const SECRET_PATH: &str = "/commands/T0001/1/secret-path";
 /// What nothing on one machine should ever take.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
-/// A request for `/torrap text` with this `response_url`, signed now.
+/// A request for `/torrap text` with this `response_url`, signed now. No two of them are the same, as of Slack's.
 pub fn signed(secret: &str, text: &str, response_url: &str) -> Vec<u8> {
-    let content = request::form("/torrap", text, response_url);
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let content = request::form("/torrap", text, response_url) + &format!("&test={number:06}");
     request::signed(secret.as_bytes(), unix_secs(), content.as_bytes())
 }
 

@@ -35,6 +35,7 @@ impl Bot {
                 attempts: job.tries.attempts,
                 due: PENDING.due,
                 expires_at: job.expires_at,
+                request: self.pending.jobs.request(key),
             };
             (key, pending)
         })
@@ -51,6 +52,7 @@ const PENDING: PendingJob<'_> = PendingJob {
     attempts: 3,
     due: Tick(7),
     expires_at: Tick(1000),
+    request: Some(RequestId(77)),
 };
 
 #[test]

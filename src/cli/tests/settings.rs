@@ -48,6 +48,7 @@ fn shown(config: &Config, setting: Setting) -> String {
         Setting::Commands => config.commands.to_string(),
         Setting::InChannel => config.in_channel.to_string(),
         Setting::TunnelAgents => unreachable!("the bot has nothing of it"),
+        Setting::AllowReplays => config.allow_replays.to_string(),
     }
 }
 

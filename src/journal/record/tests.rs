@@ -13,6 +13,7 @@ const ENTRY: Entry<'_> = Entry {
     text: "text 👍",
     fields: "",
     is_late: false,
+    request: None,
 };
 
 /// One whose command wants fields kept, and that came late.
@@ -22,10 +23,16 @@ const LARGE: Entry<'_> = Entry {
     ..ENTRY
 };
 
-fn all() -> [Record<'static>; 6] {
+const WITH_REQUEST: Entry<'_> = Entry {
+    request: Some(RequestId(0x0102_0304_0506_0708)),
+    ..ENTRY
+};
+
+fn all() -> [Record<'static>; 7] {
     [
         Record::Accepted(u64::MAX, ENTRY),
         Record::Accepted(2, LARGE),
+        Record::Accepted(1, WITH_REQUEST),
         Record::Settled(7),
         Record::Failed {
             number: 8,
@@ -77,6 +84,20 @@ fn a_settled_job_costs_17_bytes() {
     let texts = "/torraphttps://hooks.slack.com/commands/étext 👍".len();
     let len = Record::Accepted(1, ENTRY).append(&mut Vec::new());
     assert_eq!(len, fixed + texts);
+    let with_request = Record::Accepted(1, WITH_REQUEST).append(&mut Vec::new());
+    assert_eq!(with_request, len + 3 + 8);
+}
+
+/// Its reply is posted all the same.
+#[test]
+fn a_request_id_of_another_length_is_none() {
+    let mut bytes = Vec::new();
+    let len = Record::Accepted(1, ENTRY).append(&mut bytes);
+    for id in [&[REQUEST, 0, 0][..], &[REQUEST, 2, 0, 7, 8]] {
+        bytes.truncate(len);
+        bytes.extend_from_slice(id);
+        assert_eq!(Record::read(&bytes), Some(Record::Accepted(1, ENTRY)));
+    }
 }
 
 #[test]

@@ -37,6 +37,7 @@ const fn job(text: &str) -> PendingJob<'_> {
         attempts: 0,
         due: Tick(0),
         expires_at: Tick(9_000),
+        request: None,
     }
 }
 

@@ -35,6 +35,8 @@ const SYNC_MS: [u64; 9] = [1, 2, 5, 10, 25, 50, 100, 500, 3_000];
 pub struct Counters {
     /// Commands answered with 200 for which a reply is pending from then on.
     pub commands_accepted: u64,
+    /// Requests that came once more while the reply to them was pending: answered with the same 200.
+    pub commands_repeated: u64,
     /// Commands answered with the usage.
     pub usages_shown: u64,
     /// Requests refused, by [`Refusal::kind`].
@@ -66,6 +68,7 @@ impl Default for Counters {
     fn default() -> Self {
         Self {
             commands_accepted: 0,
+            commands_repeated: 0,
             usages_shown: 0,
             refused: [0; Refusal::KINDS],
             withdrawn: [0; Withdrawal::KINDS],

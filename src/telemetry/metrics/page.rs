@@ -178,6 +178,11 @@ fn render_counters(counters: &Counters, page: &mut Exposition) {
             c.commands_accepted,
         ),
         (
+            "torrap_commands_repeated_total",
+            "Commands that came once more while their reply was pending: acknowledged again, carried out once.",
+            c.commands_repeated,
+        ),
+        (
             "torrap_usages_shown_total",
             "Commands answered with the usage.",
             c.usages_shown,

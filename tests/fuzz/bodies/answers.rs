@@ -35,6 +35,7 @@ fn check_attempts(mut input: Input<'_>) {
         needs_run: false,
         due: now.tick,
         expires_at,
+        request: None,
     };
     let key = jobs.schedule(new).expect("there is room for one");
     let mut counted = Counted::default();
