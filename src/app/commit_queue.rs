@@ -178,6 +178,22 @@ mod tests {
     }
 
     #[test]
+    fn what_a_job_waits_for_is_found_also_where_the_numbers_begin_anew() {
+        let mut queue = CommitQueue::default();
+        let numbers = [u32::MAX - 1, u32::MAX, 1, 2, 3].map(|number| Key::from_parts(7, number));
+        let mut holds = Vec::new();
+        for key in numbers {
+            holds.push(queue.accept(key, &pending(), Tick(0)));
+            queue.take_batch().1.clear();
+        }
+        assert_eq!(numbers.map(|key| queue.hold_of(key).unwrap()), holds[..]);
+        assert!(queue.pop(holds[1].ticket).is_some() && queue.pop(holds[1].ticket).is_some());
+        let left = numbers.map(|key| queue.hold_of(key).is_some());
+        assert_eq!(left, [false, false, true, true, true]);
+        assert_eq!(queue.hold_of(Key::from_parts(7, 4)), None);
+    }
+
+    #[test]
     fn a_store_is_told_of_attempts_that_may_have_reached_the_receiver() {
         let mut queue = CommitQueue::default();
         let tries = |attempts, unsent| Some(Tries { attempts, unsent });

@@ -327,3 +327,72 @@ fn a_store_that_is_given_up_leaves_its_jobs_to_be_answered() {
     bot.handle_timeout(later(100_000), &mut 100);
     assert!(bot.poll_delivery(later(100_000)).is_some());
 }
+
+/// The store has not kept the command yet: all that wait for it are answered alike.
+#[test]
+fn a_repeat_waits_for_the_ticket_of_its_command_and_has_the_same_answer() {
+    for is_kept in [true, false] {
+        let (mut bot, first) = taken(true, true);
+        let (ticket, batch) = bot.take_batch();
+        batch.clear();
+        said_to(&mut bot, "later");
+        let repeat = said_to(&mut bot, "olleh");
+        assert_eq!(repeat, first);
+        let hold = repeat.hold.unwrap();
+        assert_eq!(hold.ticket, ticket, "and not for the batch that collects");
+        assert_eq!(store(&mut bot, true, NOW).0, 1, "the later one alone");
+        let (mut bot, first) = taken(true, true);
+        let repeat = said_to(&mut bot, "olleh").hold.unwrap();
+        assert_eq!(store(&mut bot, is_kept, NOW), (1, 0));
+        let answers = [first.hold.unwrap(), repeat].map(|hold| bot.answer_held(hold, is_kept));
+        assert_eq!(answers[0], answers[1]);
+        assert_eq!(answers[0] == busy(), !is_kept);
+        assert_eq!(bot.counters.commands_accepted, u64::from(is_kept));
+        assert_eq!(bot.counters.commands_repeated, 1);
+        let again = said_to(&mut bot, "olleh");
+        assert_eq!(again.hold.is_none(), is_kept, "a withdrawal forgets it");
+    }
+}
+
+#[test]
+fn a_command_that_is_held_for_too_long_is_withdrawn_once_with_its_repeats() {
+    let (mut bot, first) = taken(false, true);
+    let (first, repeat) = (
+        first.hold.unwrap(),
+        said_to(&mut bot, "olleh").hold.unwrap(),
+    );
+    let (ticket, batch) = bot.take_batch();
+    batch.clear();
+    assert_eq!(bot.withdraw_held(first, NOW), busy());
+    let new = said_to(&mut bot, "olleh").hold.unwrap();
+    assert!(new.ticket > ticket, "a new command, of the next batch");
+    // The store keeps it after all: it is too late, and what the repeat is told must be true.
+    bot.handle_stored(ticket, true, NOW);
+    assert_eq!(bot.answer_held(repeat, true), busy());
+    assert_eq!(bot.withdraw_held(repeat, NOW), busy());
+    let job = Key::from_u64(first.token);
+    let (_, batch) = bot.take_batch();
+    assert_eq!(batch.outcomes(), [Outcome::Withdrawn { job }], "and once");
+    assert_eq!(batch.accepted().len(), 1);
+    batch.clear();
+    assert_eq!(bot.pending(), 1);
+    assert_eq!(bot.counters.withdrawn, [0, 1, 0]);
+    bot.handle_stored(new.ticket, true, NOW);
+    assert_ne!(bot.answer_held(new, true), busy());
+}
+
+/// It asks for nothing: neither for room nor for a store that accepts commands.
+#[test]
+fn a_repeat_of_a_command_that_is_kept_is_acknowledged_whatever_else_is_refused() {
+    let (mut bot, _) = taken(false, true);
+    store(&mut bot, true, NOW);
+    bot.set_accepting(false);
+    assert_eq!(said_to(&mut bot, "other").content, busy().content);
+    let repeat = said_to(&mut bot, "olleh");
+    assert_eq!((repeat.hold, bot.pending()), (None, 1));
+    assert!(repeat.is_authenticated && repeat != busy());
+    bot.end_store(NOW.tick);
+    assert_eq!(said_to(&mut bot, "olleh").hold, None);
+    assert_eq!(bot.counters.commands_repeated, 2);
+    assert_eq!(bot.counters.commands_accepted, 1);
+}

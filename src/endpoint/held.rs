@@ -61,3 +61,23 @@ fn waits<S: Socket>((ticket, key): &(Ticket, Key), sessions: &Slab<Session<S>>) 
     let hold = session.and_then(|session| session.connection.hold());
     hold.is_some_and(|hold| hold.ticket == *ticket)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::iter;
+
+    use super::*;
+
+    #[test]
+    fn a_repeat_of_an_earlier_command_is_released_with_that() {
+        let mut held = HeldAnswers::default();
+        let key = |number| Key::from_parts(number, 1);
+        for (ticket, number) in [(1, 1), (2, 2), (3, 3), (2, 4), (1, 5), (3, 6)] {
+            held.push(ticket, key(number));
+        }
+        let mut released = |ticket| iter::from_fn(|| held.pop(ticket)).collect::<Vec<_>>();
+        assert_eq!(released(1), [1, 5].map(key));
+        assert_eq!(released(3), [2, 4, 3, 6].map(key));
+        assert!(held.is_empty());
+    }
+}

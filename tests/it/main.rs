@@ -18,6 +18,7 @@ mod metrics;
 mod own_commands;
 mod proxy;
 mod refusal;
+mod repeats;
 mod resources;
 mod rfc9112;
 mod senders;

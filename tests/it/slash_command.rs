@@ -56,7 +56,7 @@ fn answering(commands: &[&str]) -> Torrap {
 
 /// A message in the acknowledgement itself, for one person's eyes.
 #[track_caller]
-fn assert_says(response: &Response, part: &str) {
+pub fn assert_says(response: &Response, part: &str) {
     let length = response.content.len();
     assert_eq!(
         undated(response),
@@ -247,7 +247,7 @@ fn slacks_own_example_is_understood() {
 
 #[test]
 fn the_form_may_be_written_in_other_ways() {
-    let torrap = Torrap::start();
+    let torrap = Torrap::with_replays();
     let url = format!("{}/commands/1", torrap.slack.origin());
     let raw = format!("text=a/b+c&command=/torrap&unknown&response_url={url}");
     let draft = Draft::signed(&raw);

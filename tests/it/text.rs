@@ -69,7 +69,7 @@ fn text_comes_back_by_clusters_and_without_markup_of_its_own() {
 
 #[test]
 fn two_hundred_kilobytes_of_text_come_back() {
-    let torrap = Torrap::start();
+    let torrap = Torrap::with_replays();
     let text: String = (0..200 * 1024u32)
         .map(|i| char::from(b'a' + (i % 23) as u8))
         .collect();
@@ -111,7 +111,13 @@ fn pipelined_commands_are_each_answered_once() {
 /// In which order answers to different requests come is not up to how fast each is made.
 #[test]
 fn answers_come_in_the_order_of_their_requests() {
-    let torrap = Torrap::with(|_| Answer::ok(), |config| config.max_pending = 1_000);
+    let torrap = Torrap::with(
+        |_| Answer::ok(),
+        |config| {
+            config.max_pending = 1_000;
+            config.allow_replays = true;
+        },
+    );
     let health = Draft::new("GET", "/healthz").bytes();
     let nowhere = Draft::new("GET", "/nowhere").bytes();
     let unsigned = delivered(&torrap, "x").without("X-Slack-Signature").bytes();

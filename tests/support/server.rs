@@ -34,6 +34,11 @@ impl Torrap {
         Self::with(|_| Answer::ok(), |_| {})
     }
 
+    /// The same, for tests that send one signed request in several ways: each of them is carried out.
+    pub fn with_replays() -> Self {
+        Self::with(|_| Answer::ok(), |config| config.allow_replays = true)
+    }
+
     /// The bot with other settings, and a stand-in that answers as told.
     pub fn with(
         script: impl Fn(&Post) -> Answer + Send + Sync + 'static,

@@ -24,6 +24,7 @@ fn with_places(crowded_ms: u64) -> Torrap {
         |_| Answer::ok(),
         move |config| {
             config.max_connections = PLACES;
+            config.allow_replays = true; // several clients send the same request in parts
             config.limits.crowded_timeout_ms = crowded_ms;
             config.limits.linger_timeout_ms = 60_000;
         },

@@ -33,7 +33,7 @@ fn signed_in_chunks(torrap: &Torrap, text: &str, size: usize) -> Vec<u8> {
 
 #[test]
 fn the_signature_covers_the_decoded_content() {
-    let torrap = Torrap::start();
+    let torrap = Torrap::with_replays();
     for size in [1, 7, 4096] {
         let mut case = signed_in_chunks(&torrap, "sknuhc", size);
         case.extend_from_slice(HEALTHZ.as_bytes());
@@ -143,7 +143,7 @@ fn trailers_never_act_as_header_fields() {
 
 #[test]
 fn a_signed_request_is_the_same_command_in_any_cut() {
-    let torrap = Torrap::start();
+    let torrap = Torrap::with_replays();
     let url = format!("{}/commands/T0001/1/secret-path", torrap.slack.origin());
     let seen = exchange(&torrap, signed(SECRET, "tuc", &url));
     assert_eq!((seen.statuses, seen.closing), (vec![200], false));

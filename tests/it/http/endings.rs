@@ -136,7 +136,7 @@ fn a_reset_at_any_byte_leaves_a_server_that_serves() {
 
 #[test]
 fn what_is_sent_beyond_the_content_is_the_next_request() {
-    let torrap = Torrap::start();
+    let torrap = Torrap::with_replays();
     let command = torrap.signed("erom");
     let seen = exchange(&torrap, [&command[..], b"&text"].concat());
     assert_eq!((seen.statuses, seen.closing), (vec![200], false));

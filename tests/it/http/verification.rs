@@ -104,7 +104,7 @@ fn what_is_not_signed_right_gets_401_whatever_is_odd_about_it() {
 
 #[test]
 fn a_signature_counts_for_one_request_and_not_for_its_connection() {
-    let torrap = Torrap::start();
+    let torrap = Torrap::with_replays();
     let good = torrap.signed("doog");
     let content = form();
     let bad = with_lines(b"", content.as_bytes());
