@@ -242,10 +242,10 @@ fn processes_that_share_an_address_serve_side_by_side_each_with_a_journal() {
     for process in &mut processes {
         process.read_until(&format!("listening on http://{address}"));
     }
-    let command = signed(SECRET, "olleh", &format!("{}{SECRET_PATH}", slack.origin()));
+    let command = || signed(SECRET, "olleh", &format!("{}{SECRET_PATH}", slack.origin()));
     // The kernel tosses a coin for each connection.
     for _ in 0..64 {
-        assert_eq!(Client::connect(address).exchange(&command).status, 200);
+        assert_eq!(Client::connect(address).exchange(command()).status, 200);
     }
     assert_eq!(slack.wait_for(64, DEADLINE).len(), 64);
     for process in &mut processes {

@@ -29,6 +29,7 @@ mod mistakes;
 mod mounted;
 mod pasted;
 mod printing;
+mod repeats;
 mod secrecy;
 #[cfg(all(target_os = "linux", target_env = "gnu"))] // a static binary has no library before libc's
 mod slow_disk;

@@ -60,7 +60,7 @@ fn http_1_0_closes_unless_it_asks_not_to() {
 
 #[test]
 fn nothing_after_a_closing_request_is_processed() {
-    let torrap = Torrap::start();
+    let torrap = Torrap::with_replays();
     let mut case = torrap.signed("eno");
     let end = b"Host: torrap.example\r\n".as_slice();
     let at = case.windows(end.len()).position(|w| w == end).unwrap();
