@@ -2,14 +2,14 @@
 --
 --   export SLACK_SIGNING_SECRET=8f742231b10e8888abcd99yyyzzz85a5
 --   LOG_LEVEL=error torrap --delay 1500 --drain 0 --reply-origin http://127.0.0.1:9 \
---       --max-pending 10000000 --tolerance 300 &
+--       --max-pending 10000000 --tolerance 300 --allow-replays &
 --   curl -sSf -o /dev/null --retry 9 --retry-connrefused http://127.0.0.1:8000/healthz
 --   wrk -t1 -c64 -d10s --latency -s benches/wrk.lua http://127.0.0.1:8000
 --   kill %1
 --
 -- The long delay keeps replies from falling due during the run, and the reply origin is a port where
 -- no server listens: never let a load run reply to Slack. `--drain 0` has torrap stop without them, with exit
--- code 1 for what it leaves. Requests are signed when wrk starts, so a run must be shorter than the
+-- code 1 for what it leaves. Each request is sent many times, which `--allow-replays` has torrap carry out. Requests are signed when wrk starts, so a run must be shorter than the
 -- tolerance. SLACK_RESPONSE_URL sets another response_url.
 --
 -- Only an empty 200 is an acknowledgement: "I am busy" is a 200 too, with content. If there was any other answer,

@@ -245,7 +245,7 @@ pub use platform::{Server, Stopper};
 /// | `app/`, `commands/` | the bot: routes, commands, replies, refusals |
 /// | `slack/`, `json.rs` | how Slack signs, writes and reads |
 /// | `http/` | HTTP/1.1 as a state machine of one connection |
-/// | `jobs/`, `timing_wheel/`, `slab.rs` | pending replies, when they are due, and where they lie |
+/// | `jobs/`, `timing_wheel/`, `slab.rs`, `request_id.rs` | pending replies, when they are due, where they lie, and which request made each |
 /// | `store/` | the interface to a store: batches, tickets, events |
 /// | `journal/` | a store in a directory, over a `Disk` |
 /// | `endpoint/` | an address, public or admin: admission, sessions, turns, eviction |
@@ -269,6 +269,7 @@ pub use platform::{Server, Stopper};
 /// | watermark | the latest moment by which all input that had arrived is known; time limits are judged by it |
 /// | acknowledge, accept | answer 200 to a command; add its job |
 /// | job, pending | a reply from its acceptance until it is settled |
+/// | repeat | a request with the signature of one whose job is pending: acknowledged, and no second job |
 /// | run | one call of a blocking command, on a sender thread; it makes the reply that attempts then post |
 /// | attempt, outcome, verdict | one posting of a reply; what came of it; what follows: settled, retried, abandoned |
 /// | store, batch, ticket | what makes jobs durable; what it commits at once; the number of a batch |

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import itertools
 import select
 import socket
 import struct
@@ -13,11 +14,13 @@ DEADLINE = 20.0  # seconds that nothing on one machine should ever take
 
 Address = tuple[str, int]
 
+NUMBERS = itertools.count()
+
 
 def form(text: str, origin: str) -> bytes:
-    """What Slack sends for `/torrap text`."""
+    """What Slack sends for `/torrap text`; no two of them are the same."""
     response_url = f"{origin}/commands/T0001/1/secret-path"
-    fields = {"command": "/torrap", "text": text, "response_url": response_url}
+    fields = {"command": "/torrap", "text": text, "response_url": response_url, "trigger_id": next(NUMBERS)}
     return urlencode(fields).encode()
 
 

@@ -15,6 +15,8 @@ RATE = 20_000
 # Replies pending at once end to end: enough to keep 64 connections to Slack busy.
 WINDOW = 512
 KIB = 1024
+# Commands a second that are signed before the run for a server that gets none twice: more than any has answered.
+FASTEST = 160_000
 # Replies that fall due together, s after their commands, and the commands a second meanwhile.
 WAVE, WAVE_DELAY, WAVE_RATE = 100_000, 4, 5_000
 
@@ -61,8 +63,10 @@ class Bench:
         return with_cost(json.loads(result.stdout))
 
     def timed(self, running: Running, **options: object) -> dict[str, float]:
+        seconds = self.scale.warmup + self.scale.seconds
+        fresh = signed_before(running.server, int(seconds * int(options.get("rate", FASTEST))) + 1_000)
         return self.run(
-            running, warmup=self.scale.warmup, seconds=self.scale.seconds, **options
+            running, warmup=self.scale.warmup, seconds=self.scale.seconds, **fresh, **options
         )
 
     def saturation(self, server: Server, **options: object) -> dict[str, float]:
@@ -95,7 +99,8 @@ class Bench:
             count = server.pending // self.scale.pending_divisor
             with Running(server, 5) as running:
                 result = self.run(
-                    running, connections=CONNECTIONS, count=count, sink=SINK, settle=True
+                    running, connections=CONNECTIONS, count=count, sink=SINK, settle=True,
+                    **signed_before(server, count),
                 )
             found["per_job"] = (result["rss_loaded"] - result["rss_connected"]) / count
             found["pending"] = count
@@ -114,6 +119,11 @@ class Bench:
             )
             found.append(float(result.stdout))
         return sorted(found)[times // 2]
+
+
+def signed_before(server: Server, count: int) -> dict[str, object]:
+    """How many requests are signed before a run, if the server gets none of them twice."""
+    return {"distinct": count, "fresh": True} if server.fresh else {}
 
 
 def with_cost(result: dict[str, float]) -> dict[str, float]:

@@ -32,6 +32,7 @@ class Server:
     forged_every: int = 100  # each so many commands is forged and must be answered 401
     replies: bool = True
     pending: int = 100_000  # jobs held at once when memory is measured
+    fresh: bool = False  # no request is sent twice
 
 
 class Running:
@@ -133,10 +134,13 @@ def torraps(binary: Path) -> list[Server]:
         "--max-pending", "10000000", "--max-connections", "16000",
     ]
     quiet = {"LOG_LEVEL": "warn"}
+    # The client sends each request many times, but to the fresh one.
+    replayed = [*command, "--allow-replays"]
     # The peers log nothing, so the quiet one is what they are compared with.
     return [
-        Server("torrap", command, "LOG_LEVEL=warn", quiet, binary),
-        Server("torrap-info", command, "default log, to /dev/null", {"LOG_LEVEL": "info"}, binary),
+        Server("torrap", replayed, "LOG_LEVEL=warn", quiet, binary),
+        Server("torrap-info", replayed, "default log, to /dev/null", {"LOG_LEVEL": "info"}, binary),
+        Server("torrap-fresh", command, "no request twice", quiet, binary, fresh=True),
     ]
 
 

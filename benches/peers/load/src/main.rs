@@ -67,9 +67,11 @@ fn parse(arguments: &[String]) -> Result<(Plan, Shape), Box<dyn Error>> {
         sink: None,
         health: false,
         settle: false,
+        fresh: false,
     };
     let mut shape = Shape {
         distinct: 20_000,
+        fresh: false,
         content_bytes: 0,
         text_bytes: 0,
         forged_every: 0,
@@ -96,6 +98,7 @@ fn parse(arguments: &[String]) -> Result<(Plan, Shape), Box<dyn Error>> {
             "health" => plan.health = true,
             "settle" => plan.settle = true,
             "distinct" => shape.distinct = parser.value()?.parse()?,
+            "fresh" => (plan.fresh, shape.fresh) = (true, true),
             "content-bytes" => shape.content_bytes = parser.value()?.parse()?,
             "text-bytes" => shape.text_bytes = parser.value()?.parse()?,
             "forged-every" => shape.forged_every = parser.value()?.parse()?,

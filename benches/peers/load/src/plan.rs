@@ -22,6 +22,8 @@ pub struct Plan {
     pub health: bool,
     /// With a count: whether the run ends only when every reply came, and looks at the memory afterwards.
     pub settle: bool,
+    /// No request is sent twice: a run that needs more of them than there are has failed.
+    pub fresh: bool,
 }
 
 /// How much is sent.

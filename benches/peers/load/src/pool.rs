@@ -16,6 +16,8 @@ pub const REPLY: &[u8] = b"this is backwards\"}";
 /// What the requests are to be like.
 pub struct Shape {
     pub distinct: usize,
+    /// Whether there are so many, whatever memory they need.
+    pub fresh: bool,
     /// Content is padded to this many bytes with a field that no server reads.
     pub content_bytes: usize,
     /// The text is padded to this many bytes.
@@ -38,10 +40,12 @@ impl Pool {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()
             .as_secs();
-        let distinct = shape
-            .distinct
-            .min(POOL_BYTES / shape.content_bytes.max(shape.text_bytes).max(1024))
-            .max(1);
+        let request_bytes = shape.content_bytes.max(shape.text_bytes).max(1024);
+        let distinct = match shape.fresh {
+            true => shape.distinct,
+            false => shape.distinct.min(POOL_BYTES / request_bytes),
+        };
+        let distinct = distinct.max(1);
         let mut pool = Self {
             bytes: Vec::new(),
             ends: Vec::with_capacity(distinct),

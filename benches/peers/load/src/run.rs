@@ -236,21 +236,25 @@ impl Run {
                 break;
             };
             self.free.pop_front();
-            let requests = self.next_requests();
+            let requests = self.next_requests()?;
             self.sent += requests.len() as u64;
             self.clients[index].send(requests, meant, &self.pool)?;
         }
         Ok(())
     }
 
-    fn next_requests(&mut self) -> Range<usize> {
+    fn next_requests(&mut self) -> io::Result<Range<usize>> {
         let depth = self.plan.pipeline.min(self.pool.len());
         if self.cursor + depth > self.pool.len() {
+            if self.plan.fresh {
+                let error = "all requests are sent, and none may be sent twice: sign more (--distinct)";
+                return Err(io::Error::other(error));
+            }
             self.cursor = 0;
         }
         let requests = self.cursor..self.cursor + depth;
         self.cursor = requests.end;
-        requests
+        Ok(requests)
     }
 
     /// Waits for events and handles them; what became free sends again at once.
