@@ -66,7 +66,10 @@ fn accept(count: usize, secret: &str, delivers: bool) {
 fn signed(secret: &str, number: usize) -> Vec<u8> {
     let content = request::form("/torrap", "sdrawkcab si siht", URL);
     // Where Slack puts another number in each.
-    let content = content.replace("trigger_id=13345224609", &format!("trigger_id={number:011}"));
+    let content = content.replace(
+        "trigger_id=13345224609",
+        &format!("trigger_id={number:011}"),
+    );
     request::signed(secret.as_bytes(), SENT_SECS, content.as_bytes())
 }
 

@@ -1,4 +1,7 @@
 //! What is known of each command by those who sent it and those who got its reply, from one process to the next.
+//!
+//! A request that is sent again when its job is over makes another job, of which as much is known. What is known of the job
+//! before is kept.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,8 +20,13 @@ pub(super) struct Command {
     pub(super) signed_at: u64,
     /// It was sent to its last byte.
     pub(super) is_complete: bool,
+    /// How often it was sent, or is to be.
+    pub(super) copies: u32,
     /// A process has taken it on, by this number.
     number: Option<u32>,
+    /// The turn in which that was, and the one in which its job was over, if it is.
+    begun: usize,
+    over: Option<usize>,
     pub(super) due: Tick,
     pub(super) expires_at: Tick,
     /// Its client was told that its reply comes.
@@ -61,21 +69,39 @@ pub(super) struct Command {
 #[derive(Default)]
 pub(super) struct Commands {
     all: BTreeMap<u64, Command>,
+    /// What is known of jobs that were over when another one was made of the same request; the last one last.
+    earlier: Vec<(u64, Command)>,
     /// Whose each job's number is.
     numbers: BTreeMap<u32, u64>,
+    /// The number of the turn that is being followed.
+    pub(super) turn: usize,
 }
 
 impl Commands {
-    pub(super) fn add(&mut self, id: u64, text: &str, url: &str, signed_at: u64, is_work: bool) {
+    /// A client will send this command; tells whether that was said of it before.
+    pub(super) fn add(
+        &mut self,
+        id: u64,
+        text: &str,
+        url: &str,
+        signed_at: u64,
+        is_work: bool,
+    ) -> bool {
+        if let Some(command) = self.all.get_mut(&id) {
+            command.copies += 1;
+            return true;
+        }
         let command = Command {
             text: text.to_owned(),
             url: url.to_owned(),
             signed_at,
             is_work,
+            copies: 1,
             expires_at: Tick(u64::MAX),
             ..Command::default()
         };
         self.all.insert(id, command);
+        false
     }
 
     pub(super) fn get(&self, id: u64) -> &Command {
@@ -87,11 +113,79 @@ impl Commands {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&u64, &Command)> {
-        self.all.iter()
+        let earlier = self.earlier.iter().map(|(id, command)| (id, command));
+        earlier.chain(&self.all)
+    }
+
+    /// The command as this job's.
+    pub(super) fn of(&self, id: u64, job: u32) -> &Command {
+        self.try_of(id, job).unwrap_or_else(|| self.get(id))
+    }
+
+    fn try_of(&self, id: u64, job: u32) -> Option<&Command> {
+        let is_of =
+            |(other, command): &(&u64, &Command)| **other == id && command.number == Some(job);
+        let found = self.iter().filter(is_of).last();
+        found.map(|(_, command)| command)
+    }
+
+    /// The same, to be changed.
+    pub(super) fn of_mut(&mut self, id: u64, job: u32) -> &mut Command {
+        let is_of = |command: &Command| command.number == Some(job);
+        let mut earlier = self.earlier.iter_mut().rev();
+        let found = earlier.find(|(other, command)| *other == id && is_of(command));
+        let last = self.all.get_mut(&id).expect("a command that was sent");
+        match found {
+            Some((_, command)) if !is_of(last) => command,
+            _ => last,
+        }
+    }
+
+    /// This job of the command is pending no longer.
+    pub(super) fn end(&mut self, id: u64, job: u32) -> &mut Command {
+        let turn = self.turn;
+        let command = self.of_mut(id, job);
+        command.over = Some(turn);
+        command
+    }
+
+    /// The jobs of a command that were pending at some time since the beginning of this turn.
+    pub(super) fn jobs_since(&self, id: u64, turn: usize) -> impl Iterator<Item = &Command> {
+        let all = self.iter().filter(move |(other, _)| **other == id);
+        all.map(|(_, command)| command).filter(move |command| {
+            command.is_accepted() && command.over.is_none_or(|over| over >= turn)
+        })
+    }
+
+    /// Whether a job of the command was pending in this turn from its beginning to its end.
+    pub(super) fn was_pending(&self, id: u64, turn: usize) -> bool {
+        let is_over = |command: &Command| command.over.is_some_and(|over| over <= turn);
+        self.jobs_since(id, turn)
+            .any(|command| command.begun < turn && !is_over(command))
+    }
+
+    /// The client of a command that was sent once or more was told that its reply comes, in this turn or a later one. If it
+    /// can only have been one of its jobs, that one's reply has to come.
+    pub(super) fn acknowledge(&mut self, id: u64, turn: usize) -> bool {
+        let jobs = self.jobs_since(id, turn);
+        let kept = jobs.filter(|command| !command.is_withdrawn);
+        let numbers: Vec<u32> = kept.filter_map(|command| command.number).collect();
+        if let [number] = numbers[..] {
+            self.of_mut(id, number).is_acknowledged = true;
+        }
+        !numbers.is_empty()
     }
 
     /// A process has taken on a command under this number.
     pub(super) fn accept(&mut self, id: u64, job: Key, due: Tick, expires_at: Tick) {
+        let turn = self.turn;
+        let last = self.get_mut(id);
+        if last.number.is_some() {
+            assert!(last.copies > 1, "{id} was taken on twice");
+            let next = last.again();
+            let last = std::mem::replace(last, next);
+            self.earlier.push((id, last));
+        }
         let number = job.generation();
         if let Some(other) = self.numbers.insert(number, id) {
             let is_free = other == id || !self.get(other).is_acknowledged;
@@ -99,14 +193,14 @@ impl Commands {
         }
         let command = self.get_mut(id);
         assert!(command.is_complete, "{id} was not sent to its end");
-        assert_eq!(command.number, None, "{id} was taken on twice");
-        command.number = Some(number);
+        (command.number, command.begun, command.over) = (Some(number), turn, None);
+        command.is_withdrawn = false;
         (command.due, command.expires_at) = (due, expires_at);
     }
 
     /// A sender has made an attempt, which the receiver has answered so.
-    pub(super) fn post(&mut self, id: u64, answer: Option<Answer>) {
-        let command = self.get_mut(id);
+    pub(super) fn post(&mut self, id: u64, job: u32, answer: Option<Answer>) {
+        let command = self.of_mut(id, job);
         assert!(
             !command.is_withdrawn,
             "{id}: posted though the bot was busy"
@@ -127,8 +221,11 @@ impl Commands {
         if known.is_none() {
             self.numbers.clear();
         }
-        for command in self.all.values_mut() {
+        let turn = self.turn;
+        let earlier = self.earlier.iter_mut().map(|(_, command)| command);
+        for command in self.all.values_mut().chain(earlier) {
             (command.posts_now, command.runs) = (0, 0);
+            command.over.get_or_insert(turn);
             let Some([written, durable]) = known else {
                 command.is_excused = true;
                 continue;
@@ -149,21 +246,23 @@ impl Commands {
     /// clock on the wall can tell, may be missing.
     pub(super) fn begin_process(
         &mut self,
-        found: &BTreeMap<u64, (Key, u8)>,
+        found: &BTreeMap<u32, (u64, Key, u8)>,
         has_expired: impl Fn(Tick) -> bool,
     ) {
-        for (id, (job, attempts)) in found {
+        for (number, (id, job, attempts)) in found {
             let id = *id;
-            if self.get(id).number.is_none() {
+            if self.try_of(id, *number).is_none() {
                 self.accept(id, *job, Tick(0), Tick(u64::MAX));
             }
-            let command = self.get_mut(id);
-            assert_eq!(command.number, Some(job.generation()), "{id}: its number");
+            let command = self.of_mut(id, *number);
+            assert_eq!(command.number, Some(*number), "{id}: its number");
             command.find(u32::from(*attempts));
         }
-        let found: BTreeSet<&u64> = found.keys().collect();
-        for (id, command) in &mut self.all {
-            if !found.contains(id) {
+        let all = self.all.iter_mut();
+        let earlier = self.earlier.iter_mut().map(|(id, command)| (&*id, command));
+        for (id, command) in all.chain(earlier) {
+            let is_found = |number: u32| found.get(&number).is_some_and(|(other, ..)| other == id);
+            if !command.number.is_some_and(is_found) {
                 command.is_excused |= has_expired(command.expires_at);
                 assert!(
                     command.may_be_gone(),
@@ -175,7 +274,7 @@ impl Commands {
 
     /// Which are settled, given up by the rules, or in these hands.
     pub(super) fn check_end(&self, left: &BTreeSet<u64>) {
-        for (id, command) in &self.all {
+        for (id, command) in self.iter() {
             let is_here = left.contains(id) || command.may_be_gone();
             assert!(is_here, "{id} was acknowledged and is lost: {command:?}");
             let most = 1 + command.forgotten;
@@ -239,6 +338,22 @@ impl Command {
         self.is_found = true;
         (self.remembered.may_be_settled, self.durable.may_be_settled) = (false, false);
         (self.is_answered, self.is_given_up, self.is_excused) = (false, false, false);
+        self.over = None;
+    }
+
+    /// The same request, of which nothing has come yet.
+    fn again(&self) -> Self {
+        Self {
+            text: self.text.clone(),
+            url: self.url.clone(),
+            signed_at: self.signed_at,
+            is_complete: self.is_complete,
+            copies: self.copies,
+            is_turned_down: self.is_turned_down,
+            is_work: self.is_work,
+            expires_at: Tick(u64::MAX),
+            ..Self::default()
+        }
     }
 
     const fn may_be_gone(&self) -> bool {

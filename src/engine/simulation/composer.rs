@@ -9,7 +9,10 @@ use crate::slack::request::{self, sign};
 use crate::slack::signature::{SIGNATURE_FIELD, TIMESTAMP_FIELD};
 use crate::time::UnixTime;
 
-/// Makes requests, no two commands alike.
+/// How many commands a composer remembers.
+const RECENT_MAX: usize = 6;
+
+/// Makes requests, no two commands alike but for repeats.
 pub(super) struct Composer {
     number: u64,
     tolerance_secs: u64,
@@ -17,6 +20,19 @@ pub(super) struct Composer {
     text_len: u64,
     /// Of each hundred commands, so many run on a sender.
     work_percent: u64,
+    /// Of each hundred commands, so many are repeats of the last ones.
+    repeat_percent: u64,
+    recent: Vec<Recent>,
+}
+
+/// A command that was composed.
+#[derive(Clone)]
+struct Recent {
+    id: u64,
+    signed_at: u64,
+    text: String,
+    url: String,
+    is_work: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -49,6 +65,8 @@ impl Composer {
             tolerance_secs,
             text_len: generator.pick(&[1, 24, 24, 24, 1600]),
             work_percent: generator.pick(&[0, 10, 50]),
+            repeat_percent: generator.pick(&[0, 0, 5, 30]),
+            recent: Vec::new(),
         }
     }
 
@@ -110,11 +128,34 @@ impl Composer {
     }
 
     fn command(&mut self, now: UnixTime, generator: &mut Generator) -> Sent {
+        let is_repeat = !self.recent.is_empty() && generator.percent(self.repeat_percent);
+        let command = if is_repeat {
+            self.recent[generator.index(self.recent.len())].clone()
+        } else {
+            self.new_command(now, generator)
+        };
+        let name = if command.is_work {
+            work::NAME
+        } else {
+            "/torrap"
+        };
+        let form = request::form(name, &command.text, &command.url);
+        let what = What::Command {
+            id: command.id,
+            signed_at: command.signed_at,
+            text: command.text,
+            url: command.url,
+            is_work: command.is_work,
+        };
+        Draft::signed(&form, command.signed_at).finish(what, generator)
+    }
+
+    fn new_command(&mut self, now: UnixTime, generator: &mut Generator) -> Recent {
         self.number += 1;
         let is_work = generator.percent(self.work_percent);
-        let (name, mut text, text_len) = match is_work {
-            true => (work::NAME, Plan::draw(self.number, generator), 1),
-            false => ("/torrap", format!("{} ", self.number), self.text_len),
+        let (mut text, text_len) = match is_work {
+            true => (Plan::draw(self.number, generator), 1),
+            false => (format!("{} ", self.number), self.text_len),
         };
         for _ in 0..generator.below(text_len) {
             // Between two colons could stand the name of an emoji, which is not reversed.
@@ -129,15 +170,18 @@ impl Composer {
             generator.number()
         );
         let signed_at = self.signed_at(now, generator);
-        let draft = Draft::signed(&request::form(name, &text, &url), signed_at);
-        let what = What::Command {
+        let command = Recent {
             id: self.number,
             signed_at,
             text,
             url,
             is_work,
         };
-        draft.finish(what, generator)
+        if self.recent.len() == RECENT_MAX {
+            self.recent.remove(0);
+        }
+        self.recent.push(command.clone());
+        command
     }
 
     /// Most clocks agree with the bot's; some are off by as much as is allowed, or by a second more.

@@ -72,12 +72,14 @@ fn what_is_acknowledged_is_answered_and_all_is_given_back() {
 /// What must happen in some seed.
 const MET: &[&str] = &[
     "accepted",
+    "accepted again",
     "accepted commands",
     "answers",
     "apologies",
     "apologies delivered",
     "attempts spent",
     "busy",
+    "busy repeats",
     "clocks set",
     "commands delivered",
     "commands run again",
@@ -103,6 +105,7 @@ const MET: &[&str] = &[
     "power cuts",
     "refusals for want of time",
     "rejected",
+    "repeats",
     "replies found by the next process",
     "replies left to the next process",
     "replies pending when the directory was gone",

@@ -5,7 +5,7 @@ mod checks;
 
 use std::collections::BTreeMap;
 
-use super::commands::{Commands, number_in};
+use super::commands::{Command, Commands, number_in};
 use super::senders::Step;
 use super::standing::{Seen, Standing};
 use super::tally::Tally;
@@ -113,7 +113,7 @@ impl Model {
         for (key, job) in bot.pending_jobs() {
             let id = number_in(job.path);
             self.schedules += 1;
-            let command = commands.get(id);
+            let command = commands.of(id, key.generation());
             let is_known = is_steady && command.expires_at < Tick(u64::MAX);
             assert!(
                 !is_known || command.expires_at == job.expires_at,
@@ -165,7 +165,7 @@ impl Model {
         for step in handed_out {
             if let Step::Taken(delivery, answer) = step {
                 self.take(delivery, seen.now, commands);
-                commands.post(number_in(&delivery.url), *answer);
+                commands.post(number_in(&delivery.url), delivery.job.generation(), *answer);
             }
             self.follow_run(step, seen, commands);
         }
@@ -196,7 +196,7 @@ impl Model {
                     if now >= pending.since.after(HELD_MS) {
                         self.tally.note("commands that waited for too long");
                     }
-                    let command = commands.get_mut(pending.id);
+                    let command = commands.end(pending.id, number);
                     assert!(!command.is_acknowledged, "taken back: {command:?}");
                     command.is_withdrawn = true;
                 }
@@ -211,8 +211,17 @@ impl Model {
         let signed_at = commands.get(id).signed_at;
         let is_stale = signed_at.abs_diff(now.unix.secs()) > self.tolerance_secs;
         assert!(!is_stale, "{id} is stale, and accepted");
-        let is_turned_down = commands.get(id).is_turned_down;
-        assert!(!is_turned_down, "{id} is accepted after all");
+        let Command {
+            is_turned_down,
+            copies,
+            ..
+        } = *commands.get(id);
+        assert!(!is_turned_down || copies > 1, "{id} is accepted after all");
+        let mut others = self.pending.values();
+        let is_twice = others.any(|pending| pending.id == id);
+        assert!(!is_twice, "{id} is pending already, and accepted again");
+        let is_again = commands.get(id).is_accepted();
+        self.tally.add("accepted again", u64::from(is_again));
         let (due, expires_at) = times(self.delay_ms, signed_at, now);
         assert_eq!(job.expires_at, expires_at, "when {id} expires");
         assert!(due < expires_at, "{id} is accepted too late");
@@ -295,7 +304,7 @@ impl Model {
             "command {number} has expired"
         );
         assert_eq!(pending.key, delivery.job, "the key changed");
-        let command = commands.get(pending.id);
+        let command = commands.of(pending.id, number);
         assert_eq!(delivery.url, command.url, "a reply to another channel");
         if let Some(until) = self.limited.get(workspace(&command.url)) {
             assert!(now.tick >= *until, "command {number}: before Retry-After");
@@ -337,7 +346,7 @@ impl Model {
             );
             if !is_there {
                 tally.note("expired before an attempt");
-                commands.get_mut(pending.id).is_given_up = true;
+                commands.end(pending.id, *number).is_given_up = true;
             }
             is_there
         });

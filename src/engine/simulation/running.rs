@@ -75,13 +75,13 @@ impl Model {
         let is_in_time = now < pending.run_deadline();
         assert!(is_in_time, "command {number} is run too late");
         pending.run = Run::Running { used: 0 };
-        commands.get_mut(pending.id).begin_run();
+        commands.of_mut(pending.id, number).begin_run();
     }
 
     fn message(&mut self, delivery: &Delivery, answer: Answer, commands: &mut Commands) {
         self.tally.note("messages");
         let id = number_in(&delivery.url);
-        let command = commands.get_mut(id);
+        let command = commands.of_mut(id, delivery.job.generation());
         command.post(Some(answer));
         let text = format!(
             "{{\"text\": \"message {} of {}\"}}",
@@ -105,7 +105,7 @@ impl Model {
         pending.run = Run::ToDo;
         pending.unsent += 1;
         let doublings = (pending.unsent - 1).min(10);
-        commands.get_mut(pending.id).runs -= 1;
+        commands.of_mut(pending.id, number).runs -= 1;
         let base_ms = (1000 << doublings).min(30_000);
         let is_pending = seen.standing.contains_key(&number);
         self.retry(number, (base_ms, 0), is_pending, seen.now, commands);
@@ -125,7 +125,7 @@ impl Model {
         let Some(pending) = pending.filter(|pending| pending.is_running()) else {
             return self.tally.note("runs that ended too late");
         };
-        let command = commands.get_mut(pending.id);
+        let command = commands.of_mut(pending.id, number);
         command.end_run(&made.message, end);
         self.tally.note(match end {
             RunEnd::Panicked => "runs that panicked",

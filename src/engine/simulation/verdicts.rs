@@ -59,7 +59,7 @@ impl Model {
     fn give_up(&mut self, number: u32, what: &'static str, commands: &mut Commands) {
         self.tally.note(what);
         let pending = self.pending.remove(&number).expect("it is pending");
-        commands.get_mut(pending.id).is_given_up = true;
+        commands.end(pending.id, number).is_given_up = true;
     }
 
     fn apologise(&mut self, number: u32, is_pending: bool, now: Now) {

@@ -314,6 +314,7 @@ impl World {
         );
         let is_dispatching = self.engine.senders.room() > lost && !leaves_pending;
         let is_running = self.engine.senders.run_room() > 0 && !leaves_pending;
+        self.commands.turn = self.turns.len() - 1;
         let seen = Seen::new(self.engine.bot(), now, is_dispatching, is_running);
         self.model.follow(&seen, &steps, &mut self.commands);
         if !self.is_durable() {
@@ -324,7 +325,7 @@ impl World {
             if let Step::Taken(delivery, _) = step {
                 let id = number_in(&delivery.url);
                 // One that a start has found may have been written alone.
-                if !self.commands.get(id).is_found {
+                if !self.commands.of(id, delivery.job.generation()).is_found {
                     self.assert_kept(id);
                 }
             }

@@ -106,7 +106,8 @@ impl World {
                 is_work,
             } = &sent.what
             {
-                self.commands.add(*id, text, url, *signed_at, *is_work);
+                let is_repeat = self.commands.add(*id, text, url, *signed_at, *is_work);
+                self.tally.add("repeats", u64::from(is_repeat));
             }
             self.requests += 1;
             self.trace(|| format!("client {index} writes {:?}", sent.what));

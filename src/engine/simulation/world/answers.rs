@@ -104,6 +104,9 @@ impl World {
         response: &Response,
         is_last: bool,
     ) -> bool {
+        if self.commands.get(id).copies > 1 {
+            return self.is_right_for_repeated(id, signed_at, turn, response, is_last);
+        }
         let turns = &self.turns[turn..];
         let command = self.commands.get(id);
         if response.status == 401 {
@@ -120,12 +123,8 @@ impl World {
             }
             return response.status == 200 && is_taken;
         }
-        let is_late = |turn: &Turned| {
-            let (due, expires_at) = times(self.config.delay_ms, signed_at, turn.now);
-            due >= expires_at
-        };
         if response.content.contains("too long") {
-            let was_late = turns.iter().any(is_late);
+            let was_late = turns.iter().any(|turn| self.is_late(signed_at, turn));
             self.tally.note("too late");
             return was_late && is_ephemeral(response) && !command.is_accepted();
         }
@@ -135,6 +134,49 @@ impl World {
         self.tally.note("busy");
         let command = self.commands.get_mut(id);
         (command.is_turned_down, command.is_withdrawn) = (true, true);
+        is_right && is_ephemeral(response) && response.content.contains("busy")
+    }
+
+    fn is_late(&self, signed_at: u64, turn: &Turned) -> bool {
+        let (due, expires_at) = times(self.config.delay_ms, signed_at, turn.now);
+        due >= expires_at
+    }
+
+    /// The same for a command that was sent more than once: what it is told depends on the jobs that it has had since this
+    /// turn. While one was pending, nothing else can have been said than what was said of that one.
+    fn is_right_for_repeated(
+        &mut self,
+        id: u64,
+        signed_at: u64,
+        turn: usize,
+        response: &Response,
+        is_last: bool,
+    ) -> bool {
+        let turns = (turn..).zip(&self.turns[turn..]);
+        if response.status == 401 {
+            self.tally.note("stale timestamps");
+            let mut turns = turns;
+            return response.length == 0
+                && turns.any(|(_, turn)| self.is_stale(signed_at, turn.now));
+        }
+        if response.length == 0 {
+            self.tally.note("accepted commands");
+            let is_taken = self.commands.acknowledge(id, turn);
+            if is_taken && self.is_durable() {
+                self.assert_kept(id);
+            }
+            return response.status == 200 && (is_taken || is_last);
+        }
+        let mut free = turns.filter(|(number, _)| !self.commands.was_pending(id, *number));
+        if response.content.contains("too long") {
+            self.tally.note("too late");
+            return is_ephemeral(response) && free.any(|(_, turn)| self.is_late(signed_at, turn));
+        }
+        let is_refused = free.any(|(_, turn)| turn.was_busy);
+        let mut jobs = self.commands.jobs_since(id, turn);
+        let is_withdrawn = jobs.any(|command| command.is_withdrawn);
+        self.tally.note("busy repeats");
+        let is_right = is_withdrawn || is_refused || is_last;
         is_right && is_ephemeral(response) && response.content.contains("busy")
     }
 }

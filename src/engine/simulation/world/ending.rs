@@ -178,9 +178,10 @@ impl World {
     /// The engine takes back at its end what is held then.
     fn note_withdrawn(&mut self) {
         let left = pending(self.engine.bot(), Tick(0));
-        let gone = self.model.pending.values().map(|pending| pending.id);
-        for id in gone.filter(|id| !left.contains(id)) {
-            self.commands.get_mut(id).is_withdrawn = true;
+        for (number, pending) in &self.model.pending {
+            if !left.contains(&pending.id) {
+                self.commands.of_mut(pending.id, *number).is_withdrawn = true;
+            }
         }
     }
 
