@@ -100,6 +100,7 @@ mod tests {
         origin: "https://hooks.slack.com",
         path: "/commands/T1/1/x",
         text: "abc",
+        request: None,
         fields: "\u{2}\u{2}U1",
         is_late: true,
         attempts: 1,
