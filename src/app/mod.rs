@@ -16,7 +16,7 @@ use log::{Level, debug, log, warn};
 
 use self::activity_log::{Accepted, ActivityLog, Attempt};
 use self::command::{Asked, CommandReader, is_get_check};
-use self::pending::{Due, NewReply, PendingReplies, Taken};
+use self::pending::{Due, PendingReplies, Taken};
 use self::refusals::{Refusal, Withdrawal};
 use self::replies::{Composer, too_late};
 use crate::config::Config;
@@ -101,18 +101,7 @@ impl Bot {
             Asked::Command(asked) => {
                 let (command, name, text_bytes) = (asked.position, asked.name, asked.text.len());
                 let (due, sender) = (now.tick.not_before(self.delay_ms), asked.sender);
-                let new = NewReply {
-                    command,
-                    name,
-                    text: asked.text,
-                    fields: asked.fields,
-                    is_late: asked.is_late,
-                    response_url: asked.response_url,
-                    due,
-                    expires_at: asked.expires_at,
-                    request: asked.request,
-                };
-                match self.pending.accept(&new, now.tick) {
+                match self.pending.accept(&asked, due, now.tick) {
                     Ok(Taken::Repeat(job, hold)) => self.acknowledge_again(job, hold, now),
                     Ok(Taken::New(job, hold)) => {
                         let accepted = Accepted {

@@ -4,6 +4,7 @@ use std::iter;
 
 use log::{debug, warn};
 
+use super::command::Command as Asked;
 use super::commit_queue::{CommitQueue, Unkept};
 use super::refusals::{Refusal, Withdrawal};
 use crate::commands::{Command, Commands};
@@ -12,30 +13,10 @@ use crate::http::Hold;
 use crate::jobs::{
     ATTEMPTS_MAX, Abandoned, Job, Jobs, LIFETIME_MS, Made, NewJob, Outcome, State, Tries, Verdict,
 };
-use crate::request_id::RequestId;
 use crate::slab::Key;
-use crate::slack::response_url::{Origin, ResponseUrl, is_path};
+use crate::slack::response_url::{Origin, is_path};
 use crate::store::{Batch, PendingJob, Ticket};
 use crate::time::{Now, Tick};
-
-/// A command that is accepted.
-pub(super) struct NewReply<'a> {
-    /// The command's position among all commands.
-    pub(super) command: u8,
-    /// The command's built-in name.
-    pub(super) name: &'static str,
-    pub(super) text: &'a str,
-    /// The fields that the command wants kept.
-    pub(super) fields: &'a str,
-    /// Whether Slack's stamp is old.
-    pub(super) is_late: bool,
-    pub(super) response_url: ResponseUrl<'a>,
-    pub(super) due: Tick,
-    /// When its `response_url` expires.
-    pub(super) expires_at: Tick,
-    /// What its repeats are known by.
-    pub(super) request: RequestId,
-}
 
 /// The job of a command, and what its acknowledgement waits for.
 pub(super) enum Taken {
@@ -132,7 +113,12 @@ impl PendingReplies {
 
     /// Schedules a job whose reply can still be posted when it is due, or has a store keep it first: then its
     /// acknowledgement is held. The repeats of a request have one job as long as that is pending.
-    pub(super) fn accept(&mut self, new: &NewReply<'_>, now: Tick) -> Result<Taken, Refusal> {
+    pub(super) fn accept(
+        &mut self,
+        new: &Asked<'_, '_>,
+        due: Tick,
+        now: Tick,
+    ) -> Result<Taken, Refusal> {
         let request = Some(new.request).filter(|_| !self.allows_replays);
         // First of all: a repeat needs no room, no time and no store that accepts jobs.
         if let Some(job) = request.and_then(|request| self.jobs.find(request)) {
@@ -140,19 +126,19 @@ impl PendingReplies {
             let hold = queue.and_then(|queue| queue.hold_of(job));
             return Ok(Taken::Repeat(job, hold));
         }
-        if new.due >= new.expires_at {
+        if due >= new.expires_at {
             return Err(Refusal::TooLate);
         }
         let (url, text) = (new.response_url, new.text);
         let job = NewJob {
-            command: new.command,
+            command: new.position,
             origin: index(url.origin),
             path: url.path,
             text,
             fields: new.fields,
             is_late: new.is_late,
-            needs_run: self.is_blocking(new.command),
-            due: new.due,
+            needs_run: self.is_blocking(new.position),
+            due,
             expires_at: new.expires_at,
             request,
         };
@@ -171,7 +157,7 @@ impl PendingReplies {
             fields: new.fields,
             is_late: new.is_late,
             attempts: 0,
-            due: new.due,
+            due,
             expires_at: new.expires_at,
             request,
         };

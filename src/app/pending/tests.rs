@@ -3,6 +3,7 @@
 use super::*;
 use crate::app::Bot;
 use crate::config::Settings;
+use crate::request_id::RequestId;
 
 fn bot() -> Bot {
     let mut config = Config::from_settings(&Settings::default(), Vec::new()).unwrap();
