@@ -37,6 +37,7 @@ mod stopping;
 mod story;
 mod supervised;
 mod trial;
+mod trial_to;
 mod tunnels;
 mod undelivered;
 mod upgrade;

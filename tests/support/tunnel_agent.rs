@@ -132,10 +132,13 @@ fn serve(mut stream: TcpStream, script: &Script, asked: &Mutex<Vec<String>>) {
     let close = "Connection: close\r\n";
     let answer = match script(&path) {
         Told::Json(json) => {
-            let chunks = json.as_bytes().chunks(100).map(|chunk| {
-                let text = std::str::from_utf8(chunk).unwrap();
-                format!("{:x}\r\n{text}\r\n", chunk.len())
-            });
+            let chunks = json
+                .as_bytes()
+                .chunks(100.max(json.len() / 32))
+                .map(|chunk| {
+                    let text = std::str::from_utf8(chunk).unwrap();
+                    format!("{:x}\r\n{text}\r\n", chunk.len())
+                });
             let chunks: String = chunks.collect();
             format!("HTTP/1.1 200 OK\r\n{close}Transfer-Encoding: chunked\r\n\r\n{chunks}0\r\n\r\n")
         }
