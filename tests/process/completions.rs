@@ -42,7 +42,7 @@ fn completed(shell: &[&str], script: &str, args: &[&str]) -> Vec<String> {
 
 /// Words that complete a line, each with what must be among them and what must not. A line ends with a blank or with the
 /// beginning of a word.
-const CASES: [(&str, &[&str], &[&str]); 10] = [
+const CASES: [(&str, &[&str], &[&str]); 12] = [
     (
         "torrap ",
         &["serve", "try", "manifest", "help"],
@@ -60,6 +60,12 @@ const CASES: [(&str, &[&str], &[&str]); 10] = [
     ("torrap completions ", &["bash", "zsh", "fish"], &["serve"]),
     ("torrap help m", &["manifest", "man"], &["serve"]),
     ("torrap --commands /s", &["/shout"], &["/torrap"]),
+    ("torrap try --command /s", &["/shout"], &["/torrap"]),
+    (
+        "torrap try --to https://a.example --comm",
+        &["--command", "--commands"],
+        &["--to"],
+    ),
     ("torrap journal /us", &["/usr"], &["/etc"]),
 ];
 
@@ -190,6 +196,8 @@ fn zsh_completes() {
             "torrap --ca-file /etc/passw",
             "torrap --ca-file /etc/passwd",
         ),
+        ("torrap try --command /s", "torrap try --command /shout "),
+        ("torrap try --to --comma", "torrap try --to --command"),
         ("torrap journal /us", "torrap journal /usr/"),
     ];
     let lines = completed(&["zsh", "-f", "-c"], script, &cases.map(|(line, _)| line));

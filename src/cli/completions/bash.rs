@@ -22,7 +22,9 @@ pub(super) fn script(slash: &str) -> String {
         )
         .replace(
             "{lists|}",
-            &pattern(&with_value, |value| value == Value::SlashCommands),
+            &pattern(&with_value, |value| {
+                matches!(value, Value::SlashCommand | Value::SlashCommands)
+            }),
         )
         .replace("{slash commands}", slash)
         .replace("{flags}", &list(Command::Serve))

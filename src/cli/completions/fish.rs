@@ -45,7 +45,7 @@ fn line(flag: &Flag, slash: &str) -> String {
         Value::Free => "-x ".to_owned(),
         Value::File => "-r -F ".to_owned(),
         Value::Directory => "-x -a '(__fish_complete_directories)' ".to_owned(),
-        Value::SlashCommands => format!("-x -a '{slash}' "),
+        Value::SlashCommand | Value::SlashCommands => format!("-x -a '{slash}' "),
     };
     let (name, help) = (flag.flag.trim_start_matches('-'), escape(flag.help));
     format!("complete -c {{name}} -n '{condition}' -l {name} {value}-d '{help}'\n")

@@ -62,7 +62,9 @@ enum Value {
     Free,
     File,
     Directory,
-    /// Some of the slash commands, with commas between them.
+    /// One of the slash commands.
+    SlashCommand,
+    /// Some of them, with commas between them.
     SlashCommands,
 }
 
@@ -79,9 +81,11 @@ struct Flag {
 impl Flag {
     const fn new(flag: &'static str, name: &'static str, help: &'static str) -> Self {
         let value = match name.as_bytes() {
-            b"" => Value::None,
+            // What may be left out, in brackets, is not waited for: an option may follow.
+            b"" | [b'[', ..] => Value::None,
             b"PATH" => Value::File,
             b"DIR" => Value::Directory,
+            b"NAME" => Value::SlashCommand,
             b"COMMANDS" => Value::SlashCommands,
             _ => Value::Free,
         };

@@ -57,6 +57,8 @@ fn a_value_is_completed_by_what_it_is_called() {
     assert_eq!(value("--ca-file"), Value::File);
     assert_eq!(value("--journal"), Value::Directory);
     assert_eq!(value("--commands"), Value::SlashCommands);
+    assert_eq!(value("--command"), Value::SlashCommand);
+    assert_eq!(value("--to"), Value::None);
     assert_eq!(value("--delay"), Value::Free);
     assert_eq!(value("--in-channel"), Value::None);
 }

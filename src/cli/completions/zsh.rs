@@ -48,6 +48,7 @@ fn spec(flag: &Flag, slash: &str) -> String {
         Value::Free => " ".to_owned(),
         Value::File => "_files".to_owned(),
         Value::Directory => "_files -/".to_owned(),
+        Value::SlashCommand => format!("({slash})"),
         Value::SlashCommands => format!("_sequence compadd - {slash}"),
     };
     format!(
