@@ -204,7 +204,7 @@ impl Bot {
                     made,
                     url,
                 } => {
-                    let body = self.composer.compose(key.generation(), job, made);
+                    let body = self.composer.compose(key, job, made, now.tick);
                     return Some(Delivery {
                         job: key,
                         url,

@@ -1,16 +1,18 @@
 //! The messages that people see: replies, acknowledgements, and what is said in place of either.
 
-use std::sync::Arc;
+use std::borrow::Cow;
+use std::time::Duration;
 
 use log::{debug, error};
 
 use crate::commands::run::run_inline;
-use crate::commands::{Acknowledgement, Chosen, Command, Request, Run};
+use crate::commands::{Chosen, Command, Request, Run};
 use crate::config::Config;
 use crate::http::{Response, Status};
 use crate::jobs::{Job, Outcome};
 use crate::slab::Key;
-use crate::slack::message::{Message, Visibility};
+use crate::slack::message::{self, Message, Visibility};
+use crate::time::Tick;
 
 /// What is posted when Slack refuses a reply because of its content. It has nothing of that reply in it, so that it is
 /// not refused for the same reason.
@@ -49,28 +51,38 @@ pub(super) struct Composer {
     in_channel: bool,
     /// The commands, and their names in the settings.
     commands: Chosen,
-    /// The texts that acknowledge commands, by their positions, as JSON.
-    acknowledgements: Vec<Option<Arc<[u8]>>>,
+    /// The acknowledgements of all commands, by their positions; a copy takes no memory.
+    acknowledgements: Vec<Response>,
     /// A buffer for the text of a reply.
     text: String,
 }
 
 impl Composer {
     pub(super) fn new(config: &Config) -> Self {
-        let text = |command: &Command| match command.acknowledgement {
-            Acknowledgement::Text(text) => Some(ephemeral_json(text).into()),
-            Acknowledgement::Default | Acknowledgement::Typed => None,
+        let acknowledgement = |command: &Command| {
+            let content = command.acknowledgement_content(config.in_channel);
+            match content {
+                Cow::Borrowed([]) => Response::empty(Status::Ok),
+                Cow::Borrowed(json) => Response::json(json),
+                Cow::Owned(json) => Response::shared_json(json.into()),
+            }
         };
         Self {
             in_channel: config.in_channel,
             commands: config.commands.clone(),
-            acknowledgements: config.commands.all().iter().map(text).collect(),
+            acknowledgements: config.commands.all().iter().map(acknowledgement).collect(),
             text: String::new(),
         }
     }
 
-    /// The JSON message that answers the job of this number; `made` is the reply that a run has made.
-    pub(super) fn compose(&mut self, number: u32, job: &Job, made: Option<&[u8]>) -> Vec<u8> {
+    /// The JSON message that answers a job; `made` is the reply that a run has made.
+    pub(super) fn compose(
+        &mut self,
+        key: Key,
+        job: &Job,
+        made: Option<&[u8]>,
+        now: Tick,
+    ) -> Vec<u8> {
         self.text.clear();
         if let (Some(made), false) = (made, job.is_apology) {
             debug!("sending reply: {}", String::from_utf8_lossy(made));
@@ -81,12 +93,16 @@ impl Composer {
             None => self.say(GONE),
             Some(_) if job.is_apology => self.say(APOLOGY),
             Some(Run::Inline(run)) => {
-                let request = Request::new(name(&self.commands, job.command), job.text());
-                let request = request.with_fields(job.fields()).with_path(job.path());
+                let time_left = Duration::from_millis(job.expires_at.millis_since(now));
+                let request = Request::new(name(&self.commands, job.command), job.text())
+                    .with_fields(job.fields())
+                    .with_path(job.path())
+                    .with_time_left(time_left);
                 let request = if job.is_late { request.late() } else { request };
                 match run_inline(run, &request, &mut self.text) {
                     Ok(()) => self.visibility(job.command),
                     Err(cause) => {
+                        let number = key.generation();
                         error!("command {number}: its command panicked: {cause}");
                         Visibility::Ephemeral
                     }
@@ -126,21 +142,8 @@ impl Composer {
 
     /// The acknowledgement of a command.
     pub(super) fn acknowledgement(&self, position: u8) -> Response {
-        let acknowledgement = self
-            .command(position)
-            .map(|command| command.acknowledgement);
-        let visibility = match acknowledgement.unwrap_or_default() {
-            Acknowledgement::Default => self.visibility(position),
-            Acknowledgement::Typed => Visibility::InChannel,
-            Acknowledgement::Text(_) => {
-                let text = self.acknowledgements[usize::from(position)].clone();
-                return text.map_or(Response::empty(Status::Ok), Response::shared_json);
-            }
-        };
-        match visibility.acknowledgement() {
-            "" => Response::empty(Status::Ok),
-            json => Response::json(json.as_bytes()),
-        }
+        let acknowledgement = self.acknowledgements.get(usize::from(position));
+        acknowledgement.map_or(Response::empty(Status::Ok), Response::clone)
     }
 }
 
@@ -165,15 +168,5 @@ pub(super) fn too_late() -> Response {
 
 /// A message that only the person who typed the command sees, in the acknowledgement itself.
 pub(super) fn ephemeral(text: &str) -> Response {
-    Response::json(ephemeral_json(text))
-}
-
-fn ephemeral_json(text: &str) -> Vec<u8> {
-    let mut json = Vec::new();
-    Message {
-        visibility: Visibility::Ephemeral,
-        text,
-    }
-    .append_json(&mut json);
-    json
+    Response::json(message::ephemeral(text))
 }

@@ -1,9 +1,10 @@
 //! What a command is.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use super::{Failure, Field, Messages, Rehearsal, Reply, Request};
-use crate::slack::message::Visibility;
+use crate::slack::message::{self, Visibility};
 
 /// A slash command.
 ///
@@ -205,6 +206,16 @@ impl Command {
         } else {
             self.visibility
         }
+    }
+
+    /// The content of its acknowledgement: JSON, unless it is empty.
+    pub(crate) fn acknowledgement_content(&self, in_channel: bool) -> Cow<'static, [u8]> {
+        let visibility = match self.acknowledgement {
+            Acknowledgement::Default => self.visibility_of_replies(in_channel),
+            Acknowledgement::Typed => Visibility::InChannel,
+            Acknowledgement::Text(text) => return message::ephemeral(text).into(),
+        };
+        visibility.acknowledgement().as_bytes().into()
     }
 
     /// Runs it without Slack, for tests: what would be posted.

@@ -6,7 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::command::{BlockingFn, InlineFn};
 use super::messages::Outlet;
 use super::{Command, Messages, Request, Run, SendError};
-use crate::slack::message::{Message, Visibility};
+use crate::slack::cut::cut;
+use crate::slack::message::{self, Message, Visibility};
 
 /// What a person reads whose command has failed and does not say more.
 const FAILED: &str = "Sorry, that did not work. My log says why.";
@@ -101,14 +102,7 @@ pub(crate) fn overdue() -> Vec<u8> {
 }
 
 fn ephemeral(text: &str) -> Vec<u8> {
-    let text = &*crate::slack::cut::cut(text);
-    let mut json = Vec::new();
-    Message {
-        visibility: Visibility::Ephemeral,
-        text,
-    }
-    .append_json(&mut json);
-    json
+    message::ephemeral(&cut(text))
 }
 
 /// What a panic says.

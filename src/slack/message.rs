@@ -46,6 +46,17 @@ impl Visibility {
     }
 }
 
+/// A message that only the person who typed the command sees, as JSON.
+pub(crate) fn ephemeral(text: &str) -> Vec<u8> {
+    let mut json = Vec::new();
+    Message {
+        visibility: Visibility::Ephemeral,
+        text,
+    }
+    .append_json(&mut json);
+    json
+}
+
 impl Message<'_> {
     /// Appends the message as a JSON object, in one spelling: the same message is the same bytes.
     pub fn append_json(&self, out: &mut Vec<u8>) {

@@ -6,14 +6,15 @@
 
 pub mod command;
 pub mod remote;
+mod running;
 pub mod stand_in;
 
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use self::command::{ACKNOWLEDGEMENT_TIMEOUT, Response};
+use self::running::Running;
 use self::stand_in::{Answer, Post, SlackStandIn};
 use crate::commands::{self, Choice, Request, Run};
 use crate::config::{Config, SigningSecret};
@@ -24,7 +25,6 @@ use crate::slack::request;
 use crate::slack::response_url::Origin;
 use crate::telemetry::terminal::{Colour, Terminal};
 use crate::time::{Seconds, millis};
-use crate::{Server, Stopper};
 
 /// The text of a command that is given none.
 pub const TEXT: &str = "sdrawkcab si siht";
@@ -99,6 +99,14 @@ pub fn run(
     )?;
     let (sent, response) = transcript.command(text, &secret, &running, &stand_in)?;
     let right = match response.status {
+        200 if response.content == transcript.acknowledgement().as_bytes()
+            && transcript.choice.command().is_blocking() =>
+        {
+            transcript.wait_for_run(delay)?;
+            // It waits for what is pending, so that all messages are known then.
+            running.stop()?;
+            return Ok(transcript.made(&stand_in, config.drain_ms)?);
+        }
         200 if response.content == transcript.acknowledgement().as_bytes() => {
             transcript.reply(text, &stand_in, sent, delay, true)?
         }
@@ -113,44 +121,6 @@ pub fn run(
 fn choice(config: &Config) -> &Choice {
     let first = config.commands.iter().next();
     first.expect("settings choose one command at least")
-}
-
-/// The server on a thread of its own.
-struct Running {
-    address: std::net::SocketAddr,
-    stopper: Stopper,
-    thread: JoinHandle<io::Result<usize>>,
-}
-
-impl Running {
-    fn start(config: &Config) -> Result<Self, Error> {
-        let mut server = Server::bind(config)?;
-        let addresses = server.local_addrs()?;
-        let address = *addresses
-            .first()
-            .ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))?;
-        let stopper = server.stopper();
-        let thread = thread::Builder::new()
-            .name("torrap".to_owned())
-            .spawn(move || server.run())?;
-        Ok(Self {
-            address,
-            stopper,
-            thread,
-        })
-    }
-
-    const fn address(&self) -> std::net::SocketAddr {
-        self.address
-    }
-
-    fn stop(self) -> io::Result<()> {
-        self.stopper.stop();
-        match self.thread.join() {
-            Ok(result) => result.map(|_| ()),
-            Err(_) => Err(io::Error::other("the server panicked")),
-        }
-    }
 }
 
 /// What is told, line by line, each with its time since the start.
@@ -170,12 +140,18 @@ impl Transcript<'_> {
     }
 
     /// The content that the acknowledgement must have.
-    fn acknowledgement(&self) -> &'static str {
-        self.visibility().acknowledgement()
+    fn acknowledgement(&self) -> String {
+        let command = self.choice.command();
+        let content = command.acknowledgement_content(self.in_channel);
+        String::from_utf8_lossy(&content).into_owned()
     }
 
     fn tell(&mut self, who: &str, what: &str) -> io::Result<()> {
-        let at = clock(self.start);
+        self.tell_at(self.start.elapsed(), who, what)
+    }
+
+    fn tell_at(&mut self, after: Duration, who: &str, what: &str) -> io::Result<()> {
+        let at = clock(after);
         let who = match who {
             "ok" => self.terminal.paint(Colour::Green, "ok     "),
             "failed" => self.terminal.paint(Colour::Red, "failed "),
@@ -252,6 +228,36 @@ impl Transcript<'_> {
         self.verdict(Ok(()))
     }
 
+    /// Says what a blocking command does while nothing is seen of it.
+    fn wait_for_run(&mut self, delay: Duration) -> io::Result<()> {
+        let delay = Seconds { ms: millis(delay) };
+        let what = format!("thinking… ({delay} s), then the command runs");
+        self.tell("torrap", &what)
+    }
+
+    /// What a blocking command has made. It is not run a second time to know what is right: that is what was posted.
+    fn made(&mut self, stand_in: &SlackStandIn, drain_ms: u64) -> io::Result<bool> {
+        let posts = stand_in.posts();
+        for post in &posts {
+            let content = String::from_utf8_lossy(&post.content);
+            let after = post.at.duration_since(self.start);
+            self.tell_at(
+                after,
+                "torrap",
+                &format!("posts {content} to the response_url"),
+            )?;
+        }
+        let is_right = |post: &Post| post.path == PATH && post.content_type == "application/json";
+        let limit = Seconds { ms: drain_ms };
+        self.verdict(match posts.len() {
+            0 => Err(format!(
+                "no reply within {limit} s; a command that takes longer needs a longer --drain"
+            )),
+            _ if posts.iter().all(is_right) => Ok(()),
+            _ => Err(format!("expected all of it as application/json at {PATH}")),
+        })
+    }
+
     /// Lets the time of thinking pass, on a terminal to be seen.
     fn think(
         &mut self,
@@ -283,7 +289,7 @@ impl Transcript<'_> {
             if Instant::now() >= deadline {
                 break;
             }
-            let at = clock(self.start);
+            let at = clock(self.start.elapsed());
             write!(self.out, "\r{at} s  torrap  {frame} thinking…")?;
             self.out.flush()?;
         }
@@ -303,7 +309,7 @@ impl Transcript<'_> {
 
     /// What is said of another acknowledgement.
     fn expected_acknowledgement(&self) -> String {
-        match self.acknowledgement() {
+        match &*self.acknowledgement() {
             "" => "expected an empty acknowledgement".to_owned(),
             json => format!("expected {json}"),
         }
@@ -350,9 +356,9 @@ impl Transcript<'_> {
     }
 }
 
-/// How long ago something was, as seconds and milliseconds of the same width every time.
-fn clock(start: Instant) -> String {
-    let ms = millis(start.elapsed());
+/// A time since the start, as seconds and milliseconds of the same width every time.
+fn clock(after: Duration) -> String {
+    let ms = millis(after);
     format!("{:3}.{:03}", ms / 1000, ms % 1000)
 }
 

@@ -1,18 +1,20 @@
 //! Blocking commands: they run on sender threads, and everything else goes on.
 
+mod endings;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use test_support::{DEADLINE, Gate, SECRET, Scratch, Torrap, unix_secs};
+use test_support::{Gate, SECRET, Torrap, unix_secs};
 use torrap::commands::{
     Acknowledgement, Chosen, Command, Commands, Failure, Field, Messages, REVERSE, Reply, Request,
 };
 use torrap::config::Config;
 use torrap::slack::message::Visibility;
 use torrap::slack::request;
-use torrap::tools::trial::stand_in::{Answer, Post, SlackStandIn};
+use torrap::tools::trial::stand_in::{Answer, Post};
 
 use crate::draft::Draft;
 use crate::metrics::{wait_for, watched};
@@ -311,83 +313,4 @@ fn a_whole_message_is_posted_as_it_was_made() {
     assert!(posts[0].content.starts_with(begin));
     assert_eq!(posts[1].content, blocks.as_bytes());
     torrap.settle();
-}
-
-/// A run that hangs is left behind, with a line that says so; what it does later goes nowhere.
-#[test]
-fn a_stop_does_not_wait_longer_for_a_run_than_for_anything_else() {
-    let gate = Gate::default();
-    let (waits, ended) = (gate.clone(), Gate::default());
-    let ends = ended.clone();
-    let command = work(move |_, messages| {
-        waits.wait();
-        let _ = messages.send("too late");
-        ends.open();
-        Ok("too late as well".into())
-    });
-    let torrap = Torrap::with(
-        |_| Answer::ok(),
-        |config| {
-            choose(config, command);
-            watched(config);
-            config.drain_ms = 100;
-        },
-    );
-    call(&torrap, "abc");
-    wait_for(&torrap, "torrap_runs_outstanding", 1.0);
-    torrap.begin_stop();
-    let line = "not answered, its command is running; 0 of 5";
-    torrap.log.wait_for(line, 1);
-    gate.open();
-    ended.wait();
-    assert_eq!(torrap.slack.posts().len(), 0);
-    assert_eq!(torrap.stop(), 1);
-}
-
-/// With a journal, a stop leaves what runs to the next process, which runs it again: at least once.
-#[test]
-fn a_run_that_a_stop_has_interrupted_is_run_again_by_the_next_process() {
-    let scratch = Scratch::new("interrupted-run");
-    let (begun, gate) = (Gate::default(), Gate::default());
-    let ids = Arc::new(Mutex::new(Vec::new()));
-    let command = |is_first: bool| {
-        let (begins, waits, ids) = (begun.clone(), gate.clone(), ids.clone());
-        let command = work(move |request, _| {
-            ids.lock().unwrap().push(request.id());
-            if is_first {
-                begins.open();
-                waits.wait();
-            }
-            Ok(format!("{} for {}", request.text(), request.user_id()).into())
-        });
-        command.keeps(&[Field::UserId])
-    };
-    let change = |config: &mut Config, is_first| {
-        choose(config, command(is_first));
-        config.journal = Some(scratch.path().into());
-    };
-    let slack = SlackStandIn::start(|_| Answer::ok()).unwrap();
-    let origin = slack.origin();
-    let start = |is_first| {
-        let unused = SlackStandIn::start(|_| Answer::ok()).unwrap();
-        Torrap::posting_to(unused, &origin, |config| change(config, is_first))
-    };
-    let first = start(true);
-    let url = format!("{origin}/commands/T0001/1/secret-path");
-    let request = Draft::signed(request::form("/work", "abc", &url));
-    assert_acknowledged(&first.connect().exchange(request.bytes()));
-    begun.wait();
-    assert_eq!(first.stop(), 0, "the journal has it");
-    let second = start(false);
-    let posts = slack.wait_for(1, DEADLINE);
-    assert_eq!(content(&posts[0]), json!({"text": "abc for U2147483697"}));
-    gate.open();
-    assert_eq!(second.stop(), 0);
-    assert_eq!(
-        slack.posts().len(),
-        1,
-        "what the first has made went nowhere"
-    );
-    let ids = ids.lock().unwrap();
-    assert_eq!((ids.len(), ids[0]), (2, ids[1]));
 }

@@ -1,0 +1,126 @@
+//! Blocking commands at the end of a process, in the next one, and in a trial.
+
+use std::sync::{Arc, Mutex};
+
+use serde_json::json;
+use test_support::{DEADLINE, Gate, SECRET, Scratch, Torrap};
+use torrap::commands::{Acknowledgement, Chosen, Commands, Field};
+use torrap::config::{Config, Settings, SigningSecret};
+use torrap::slack::request;
+use torrap::telemetry::terminal::Terminal;
+use torrap::tools::trial;
+use torrap::tools::trial::stand_in::{Answer, SlackStandIn};
+
+use super::{call, choose, content, work};
+use crate::draft::Draft;
+use crate::metrics::{wait_for, watched};
+use crate::slash_command::assert_acknowledged;
+
+/// A run that hangs is left behind, with a line that says so; what it does later goes nowhere.
+#[test]
+fn a_stop_does_not_wait_longer_for_a_run_than_for_anything_else() {
+    let gate = Gate::default();
+    let (waits, ended) = (gate.clone(), Gate::default());
+    let ends = ended.clone();
+    let command = work(move |_, messages| {
+        waits.wait();
+        let _ = messages.send("too late");
+        ends.open();
+        Ok("too late as well".into())
+    });
+    let torrap = Torrap::with(
+        |_| Answer::ok(),
+        |config| {
+            choose(config, command);
+            watched(config);
+            config.drain_ms = 100;
+        },
+    );
+    call(&torrap, "abc");
+    wait_for(&torrap, "torrap_runs_outstanding", 1.0);
+    torrap.begin_stop();
+    let line = "not answered, its command is running; 0 of 5";
+    torrap.log.wait_for(line, 1);
+    gate.open();
+    ended.wait();
+    assert_eq!(torrap.slack.posts().len(), 0);
+    assert_eq!(torrap.stop(), 1);
+}
+
+/// With a journal, a stop leaves what runs to the next process, which runs it again: at least once.
+#[test]
+fn a_run_that_a_stop_has_interrupted_is_run_again_by_the_next_process() {
+    let scratch = Scratch::new("interrupted-run");
+    let (begun, gate) = (Gate::default(), Gate::default());
+    let ids = Arc::new(Mutex::new(Vec::new()));
+    let command = |is_first: bool| {
+        let (begins, waits, ids) = (begun.clone(), gate.clone(), ids.clone());
+        let command = work(move |request, _| {
+            ids.lock().unwrap().push(request.id());
+            if is_first {
+                begins.open();
+                waits.wait();
+            }
+            Ok(format!("{} for {}", request.text(), request.user_id()).into())
+        });
+        command.keeps(&[Field::UserId])
+    };
+    let change = |config: &mut Config, is_first| {
+        choose(config, command(is_first));
+        config.journal = Some(scratch.path().into());
+    };
+    let slack = SlackStandIn::start(|_| Answer::ok()).unwrap();
+    let origin = slack.origin();
+    let start = |is_first| {
+        let unused = SlackStandIn::start(|_| Answer::ok()).unwrap();
+        Torrap::posting_to(unused, &origin, |config| change(config, is_first))
+    };
+    let first = start(true);
+    let url = format!("{origin}/commands/T0001/1/secret-path");
+    let request = Draft::signed(request::form("/work", "abc", &url));
+    assert_acknowledged(&first.connect().exchange(request.bytes()));
+    begun.wait();
+    assert_eq!(first.stop(), 0, "the journal has it");
+    let second = start(false);
+    let posts = slack.wait_for(1, DEADLINE);
+    assert_eq!(content(&posts[0]), json!({"text": "abc for U2147483697"}));
+    gate.open();
+    assert_eq!(second.stop(), 0);
+    assert_eq!(
+        slack.posts().len(),
+        1,
+        "what the first has made went nowhere"
+    );
+    let ids = ids.lock().unwrap();
+    assert_eq!((ids.len(), ids[0]), (2, ids[1]));
+}
+
+/// `torrap try` shows all that a blocking command posts.
+#[test]
+fn a_trial_shows_the_messages_and_the_reply() {
+    for acknowledgement in [Acknowledgement::Default, Acknowledgement::Text("On it.")] {
+        let command = work(|request, messages| {
+            messages.send("first")?;
+            Ok(format!("done with {}", request.text()).into())
+        });
+        let secret = SigningSecret::new(SECRET).unwrap();
+        let mut config = Config::from_settings(&Settings::default(), vec![secret]).unwrap();
+        config.listen = vec!["127.0.0.1:0".to_owned()];
+        config.delay_ms = 0;
+        let all = Commands::new(&[command.acknowledgement(acknowledgement)]).unwrap();
+        config.commands = Chosen::of(all);
+        config.commands.add("/work").unwrap();
+        let mut told = Vec::new();
+        let terminal = Terminal::judge(false, &|_| None);
+        let is_right = trial::run(Some("abc"), config, &mut told, terminal).unwrap();
+        let told = String::from_utf8(told).unwrap();
+        assert!(is_right, "{told}");
+        let shown = [
+            r#"posts {"text": "first"}"#,
+            r#"posts {"text": "done with abc"}"#,
+            "ok ",
+        ];
+        let places = shown.map(|part| told.find(part).expect(part));
+        assert!(places.is_sorted(), "{told}");
+    }
+}
