@@ -265,9 +265,7 @@ mod tests {
     #[test]
     fn torraps_own_are_what_slack_takes() {
         let commands = Commands::default();
-        let checked = Commands::new(&[REVERSE, SHOUT]).unwrap();
-        let names = |commands: &Commands| commands.names().to_string();
-        assert_eq!(names(&commands), names(&checked));
+        assert!(Commands::new(&commands.0).is_ok());
     }
 
     #[test]

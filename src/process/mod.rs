@@ -107,7 +107,7 @@ fn carry_out(commands: &[Command], program: &Program) -> Result<u8, Failure> {
         } => {
             let url =
                 tunnel::resolve(&url).map_err(|error| misuse(format!("manifest: {error}")))?;
-            print(&manifest::render(&url, &commands, options).map_err(misuse)?)
+            print(&manifest::render(program.name(), &url, &commands, options).map_err(misuse)?)
         }
         Invocation::Journal { directory, jobs } => show_journal(&directory, jobs),
         Invocation::Help(text) => print(&program.named(&text)),

@@ -37,27 +37,27 @@ impl Options {
     }
 }
 
-/// Renders the manifest for the bot whose public base URL is `url` and which answers these commands.
+/// Renders the manifest for the bot of this name whose public base URL is `url` and which answers these commands.
 ///
 /// # Errors
 /// As [`public_url::for_slack`].
-pub fn render(url: &str, chosen: &Chosen, options: Options) -> Result<String, public_url::Error> {
+pub fn render(
+    name: &str,
+    url: &str,
+    chosen: &Chosen,
+    options: Options,
+) -> Result<String, public_url::Error> {
     let request_url = public_url::for_slack(url)?;
     let page = options.page();
     Ok(match options.form {
         Form::Yaml => {
-            let entries: String = chosen
-                .iter()
-                .map(|choice| entry(choice, &request_url))
-                .collect();
-            let first = chosen.iter().next().map_or("", |choice| &choice.name);
-            let head = YAML.replace("{page}", page).replace("{first}", first);
-            head.replace("{slash_commands}\n", &entries)
+            let entries = chosen.iter().map(|choice| entry(choice, &request_url));
+            filled(YAML, page, name, chosen, &entries.collect::<String>())
         }
-        Form::Json => json(&request_url, chosen),
+        Form::Json => json(name, &request_url, chosen),
         Form::Link => {
             // A line break and what follows it are only for people to read: no string holds one.
-            let json: String = json(&request_url, chosen)
+            let json: String = json(name, &request_url, chosen)
                 .lines()
                 .map(str::trim_start)
                 .collect();
@@ -69,38 +69,58 @@ pub fn render(url: &str, chosen: &Chosen, options: Options) -> Result<String, pu
     })
 }
 
+/// A template with what it leaves open. Nothing is looked for in a text that was put in.
+fn filled(template: &str, page: &str, name: &str, chosen: &Chosen, entries: &str) -> String {
+    let first = chosen.iter().next();
+    let first_name = first.map_or("", |choice| &choice.name);
+    let description = first.map_or("", |choice| choice.command().description);
+    let description: String = description.chars().take(DESCRIPTION_CHARS_MAX).collect();
+    let (head, tail) = template.split_once(ENTRIES).unwrap_or((template, ""));
+    let head = head.replace("{page}", page).replace("{name}", name);
+    let head = head.replace("{first}", first_name);
+    let head = head.replace("{description}", &quoted(&description));
+    [&head, entries, tail].concat()
+}
+
 /// A command as an entry of the YAML's list. What JSON calls a string is a double-quoted scalar of YAML.
 fn entry(choice: &Choice, request_url: &str) -> String {
     let command = choice.command();
     let (name, url) = (&choice.name, quoted(request_url));
-    let (description, hint) = (quoted(command.description), quoted(command.hint));
+    let description = quoted(command.description);
+    // The schema takes no empty one.
+    let hint = match command.hint {
+        "" => String::new(),
+        hint => format!("      usage_hint: {}\n", quoted(hint)),
+    };
     format!(
         "    - command: {name}
       url: {url}
       description: {description}
-      usage_hint: {hint}
-      should_escape: true
+{hint}      should_escape: true
 "
     )
 }
 
-fn json(request_url: &str, chosen: &Chosen) -> String {
+fn json(name: &str, request_url: &str, chosen: &Chosen) -> String {
     let entry = |choice: &Choice| {
         let command = choice.command();
         let (name, url) = (quoted(&choice.name), quoted(request_url));
-        let (description, hint) = (quoted(command.description), quoted(command.hint));
+        let description = quoted(command.description);
+        let hint = match command.hint {
+            "" => String::new(),
+            hint => format!("        \"usage_hint\": {},\n", quoted(hint)),
+        };
         format!(
             "      {{
         \"command\": {name},
         \"url\": {url},
         \"description\": {description},
-        \"usage_hint\": {hint},
-        \"should_escape\": true
+{hint}        \"should_escape\": true
       }}"
         )
     };
     let entries: Vec<String> = chosen.iter().map(entry).collect();
-    JSON.replace("{slash_commands}", &entries.join(",\n"))
+    filled(JSON, "", name, chosen, &(entries.join(",\n") + "\n"))
 }
 
 /// A JSON string.
@@ -110,27 +130,33 @@ fn quoted(text: &str) -> String {
     String::from_utf8_lossy(&json).into_owned()
 }
 
+/// Longest description of an app, in characters.
+const DESCRIPTION_CHARS_MAX: usize = 140;
+
+/// Where the commands stand in a template.
+const ENTRIES: &str = "{slash_commands}\n";
+
 /// `should_escape` is on, other than by Slack's default: only then does what Slack means as a
 /// mention or a link differ from what a person typed, so that it can be kept whole.
-const YAML: &str = r#"# The Slack app of torrap. To use it:
+const YAML: &str = r#"# The Slack app of {name}. To use it:
 #   1. Open {page}, choose "Create New App", then "From a manifest".
 #   2. Choose a workspace, the YAML tab, and put this text in; then "Create".
 #   3. Choose "Install to Workspace".
 #   4. Copy the signing secret from "Basic Information", "App Credentials" into
-#      SLACK_SIGNING_SECRET and start torrap.
+#      SLACK_SIGNING_SECRET and start {name}.
 #   5. Type in any channel: {first} sdrawkcab si siht
 _metadata:
   major_version: 1
   minor_version: 1
 display_information:
-  name: torrap
-  description: Replies with your text reversed
+  name: "{name}"
+  description: {description}
 features:
   bot_user:
-    display_name: torrap
+    display_name: "{name}"
     always_online: false
-  # With should_escape on, mentions and links come as tokens, which torrap keeps whole: the reply
-  # still links to them.
+  # With should_escape on, mentions and links come as tokens, which a reply can keep whole: it still
+  # links to them.
   slash_commands:
 {slash_commands}
 oauth_config:
@@ -152,12 +178,12 @@ const JSON: &str = r#"{
     "minor_version": 1
   },
   "display_information": {
-    "name": "torrap",
-    "description": "Replies with your text reversed"
+    "name": "{name}",
+    "description": {description}
   },
   "features": {
     "bot_user": {
-      "display_name": "torrap",
+      "display_name": "{name}",
       "always_online": false
     },
     "slash_commands": [
@@ -182,6 +208,7 @@ const JSON: &str = r#"{
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::{Command, Commands, SHOUT};
     use serde_json::Value;
 
     const URL: &str = "https://torrap.ngrok-free.dev";
@@ -197,7 +224,7 @@ mod tests {
             form,
             is_gov: false,
         };
-        render(URL, &chosen(list), options).unwrap()
+        render("torrap", URL, &chosen(list), options).unwrap()
     }
 
     fn parsed(json: &str) -> Value {
@@ -223,7 +250,7 @@ mod tests {
                 is_gov: false,
             };
             let other = "https://other.example/bot";
-            let rendered_there = render(other, &chosen(&["/torrap"]), options).unwrap();
+            let rendered_there = render("torrap", other, &chosen(&["/torrap"]), options).unwrap();
             let request_url = format!("\"{other}/slack\"");
             assert_eq!(rendered_there.matches(&request_url).count(), 1);
             assert_eq!(
@@ -233,7 +260,15 @@ mod tests {
             assert!(rendered_there.is_ascii());
             assert!(rendered_there.lines().all(|line| line.len() <= 100));
         }
-        assert!(render("http://a.example", &Chosen::default(), Options::default()).is_err());
+        assert!(
+            render(
+                "torrap",
+                "http://a.example",
+                &Chosen::default(),
+                Options::default()
+            )
+            .is_err()
+        );
     }
 
     #[test]
@@ -261,6 +296,39 @@ mod tests {
             let found: Vec<_> = commands.iter().map(|command| &command["command"]).collect();
             assert_eq!(found, names);
         }
+    }
+
+    #[test]
+    fn a_bot_of_ones_own_has_its_own_name_and_words() {
+        let hello = Command {
+            name: "/hello",
+            hint: "",
+            description: "Say \"hello\": {name} {slash_commands}",
+            usage: "`/hello`",
+            ..SHOUT
+        };
+        let mut chosen = Chosen::of(Commands::new(&[hello]).unwrap());
+        chosen.add("/hello").unwrap();
+        let of = |form| {
+            let is_gov = false;
+            render("mybot", URL, &chosen, Options { form, is_gov }).unwrap()
+        };
+        let yaml = of(Form::Yaml);
+        assert!(!yaml.contains("torrap.\n") && !yaml.contains("usage_hint"));
+        let json = parsed(&of(Form::Json));
+        assert_eq!(json, linked(&of(Form::Link)));
+        let app = &json["display_information"];
+        assert_eq!(
+            (&app["name"], &app["description"]),
+            (&"mybot".into(), &hello.description.into())
+        );
+        let expected = serde_json::json!([{
+            "command": "/hello",
+            "url": format!("{URL}/slack"),
+            "description": hello.description,
+            "should_escape": true,
+        }]);
+        assert_eq!(json["features"]["slash_commands"], expected);
     }
 
     #[test]
@@ -330,7 +398,15 @@ mod tests {
     #[test]
     fn govslack_has_pages_of_its_own() {
         for form in [Form::Yaml, Form::Json, Form::Link] {
-            let of = |is_gov| render(URL, &chosen(&["/torrap"]), Options { form, is_gov }).unwrap();
+            let of = |is_gov| {
+                render(
+                    "torrap",
+                    URL,
+                    &chosen(&["/torrap"]),
+                    Options { form, is_gov },
+                )
+                .unwrap()
+            };
             let page = "https://api.slack-gov.com/apps";
             assert_eq!(
                 of(true).matches(page).count(),
