@@ -26,7 +26,8 @@ impl SimulatedSenders {
         let generator = &mut self.generator;
         let is_missed = generator.percent(self.runs.missed_percent);
         let is_hung = !is_missed && generator.percent(self.runs.hung_percent);
-        let took_ms = generator.pick(&[0, 1, 900, 2_000, 60_000, 400_000, 1_900_000]);
+        let took_ms =
+            generator.pick(&[0, 1, 900, 60_000, 400_000, 1_750_000, 1_780_000, 1_900_000]);
         let posts_at_once = !is_missed && generator.percent(50);
         let over_at = now.after(run.time_left_ms);
         let report = posts_at_once.then(|| self.perform(&run, over_at, now));
