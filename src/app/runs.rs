@@ -2,6 +2,8 @@
 
 use super::{Bot, CommandRun, Done, RunReport};
 use crate::commands::{Run, RunEnd, run};
+use crate::jobs::State;
+use crate::slab::Key;
 use crate::time::Now;
 
 impl Bot {
@@ -38,9 +40,19 @@ impl Bot {
     /// Takes in what a sender has done.
     pub fn handle_done(&mut self, done: Done, now: Now) {
         match done {
-            Done::Posted(report) | Done::NotRun(report) => self.handle_outcome(&report, now),
+            Done::Posted(report) => self.handle_outcome(&report, now),
+            // One that was given up meanwhile may be with a sender again, with the message that says so.
+            Done::NotRun(report) if self.is_running(report.job) => {
+                self.handle_outcome(&report, now);
+            }
+            Done::NotRun(_) => {}
             Done::Ran(report) => self.handle_run(report, now),
         }
+    }
+
+    fn is_running(&self, job: Key) -> bool {
+        let job = self.pending.jobs().get(job);
+        job.is_some_and(|job| job.state == State::Running)
     }
 
     /// Makes the reply of a run that is over ready to be posted.
@@ -211,5 +223,18 @@ mod tests {
         assert!(!bot.has_run() && bot.sending() == 0);
         bot.handle_timeout(at(2_000), &mut 100);
         assert_eq!(bot.poll_run(at(2_000)).unwrap().job, run.job);
+    }
+
+    #[test]
+    fn a_run_that_found_no_thread_says_nothing_of_the_message_that_gives_it_up() {
+        let mut bot = bot();
+        let run = bot.poll_run(at(7)).unwrap();
+        let deadline = LIFETIME_MS - RUN_MARGIN_MS;
+        bot.handle_timeout(at(deadline), &mut 100);
+        let delivery = bot.poll_delivery(at(deadline)).unwrap();
+        assert_eq!(delivery.job, run.job);
+        let report = deliver(&delivery, Outcome::Unsent);
+        bot.handle_done(Done::NotRun(report), at(deadline));
+        assert_eq!(bot.sending(), 1, "its outcome is to come");
     }
 }
