@@ -77,6 +77,7 @@ fn filled(template: &str, page: &str, name: &str, chosen: &Chosen, entries: &str
     let description: String = description.chars().take(DESCRIPTION_CHARS_MAX).collect();
     let (head, tail) = template.split_once(ENTRIES).unwrap_or((template, ""));
     let head = head.replace("{page}", page).replace("{name}", name);
+    let head = head.replace("{scalar}", &scalar(name));
     let head = head.replace("{first}", first_name);
     let head = head.replace("{description}", &quoted(&description));
     [&head, entries, tail].concat()
@@ -123,6 +124,20 @@ fn json(name: &str, request_url: &str, chosen: &Chosen) -> String {
     filled(JSON, "", name, chosen, &(entries.join(",\n") + "\n"))
 }
 
+/// A scalar of YAML, plain where it can be: YAML's own words (`true`, `null`, …) have at most five letters.
+fn scalar(name: &str) -> String {
+    let is_plain = name.len() > 5
+        && name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
+    if is_plain {
+        name.to_owned()
+    } else {
+        quoted(name)
+    }
+}
+
 /// A JSON string.
 fn quoted(text: &str) -> String {
     let mut json = Vec::new();
@@ -149,11 +164,11 @@ _metadata:
   major_version: 1
   minor_version: 1
 display_information:
-  name: "{name}"
+  name: {scalar}
   description: {description}
 features:
   bot_user:
-    display_name: "{name}"
+    display_name: {scalar}
     always_online: false
   # With should_escape on, mentions and links come as tokens, which a reply can keep whole: it still
   # links to them.
