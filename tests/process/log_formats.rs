@@ -8,6 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::process::Command;
 
+#[cfg(target_os = "linux")]
 use serde_json::Value;
 use test_support::{Bot, Process, SECRET, Scratch, finish, finish_on_terminal};
 use torrap::tools::trial::stand_in::{Answer, SlackStandIn};
@@ -22,6 +23,7 @@ fn named(stream: &impl AsFd) -> String {
 }
 
 /// All that a bot logs to a file, from its start to its stop.
+#[cfg(target_os = "linux")] // which tells where a process listens whose log is not read
 fn log_of(test: &str, change: impl FnOnce(&mut Command, &File)) -> Vec<String> {
     let directory = Scratch::new(&format!("log-format-{test}"));
     fs::create_dir_all(directory.path()).unwrap();
