@@ -21,6 +21,8 @@ mod idle;
 mod journal;
 mod kills;
 mod listening;
+#[cfg(target_os = "linux")] // which tells where a process listens whose log is not read
+mod log_files;
 mod log_formats;
 mod log_levels;
 mod metrics;
