@@ -1,9 +1,14 @@
 //! Commands that are not torrap's own, as a bot of one's own gives them to `run`.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use test_support::{DEADLINE, SECRET, Scratch, Torrap, unix_secs};
-use torrap::commands::{Chosen, Command, Commands, Request, SHOUT, Visibility};
+use torrap::commands::{Chosen, Command, Commands, Field, Request, SHOUT, Visibility};
+use torrap::config::{Config, Settings};
 use torrap::slack::request;
 use torrap::slack::response_url::Origin;
+use torrap::telemetry::terminal::Terminal;
+use torrap::tools::trial;
 use torrap::tools::trial::stand_in::{Answer, SlackStandIn};
 
 use crate::slash_command::assert_acknowledged;
@@ -95,6 +100,37 @@ fn a_panic_of_an_inline_command_is_told_to_the_person_and_ends_nothing() {
     assert_eq!(torrap.settle().len(), 2);
 }
 
+#[test]
+#[allow(clippy::panic)] // that is what it is about
+fn a_trial_judges_replies_that_name_a_person_vary_or_tell_of_a_panic() {
+    static RUNS: AtomicU32 = AtomicU32::new(0);
+    let me = Command::inline("/me", |request, reply| reply.push_str(request.user_id()))
+        .usage("/me")
+        .keeps(&[Field::UserId]);
+    let count = Command::inline("/count", |_, reply| {
+        reply.push_str(&RUNS.fetch_add(1, Ordering::Relaxed).to_string());
+    })
+    .usage("/count");
+    let faulty = Command::inline("/faulty", |_, _| panic!("a mistake")).usage("/faulty");
+    for (command, reply) in [
+        (me, "U2147483697"),
+        (count, "0"),
+        (faulty, "Sorry, that did not work. My log says why."),
+    ] {
+        let mut config = Config::from_settings(&Settings::default(), Vec::new()).unwrap();
+        config.commands = chosen(&[command], &[command.name]);
+        config.delay_ms = 0;
+        config.listen = vec!["127.0.0.1:0".to_owned()];
+        let mut out = Vec::new();
+        let right = trial::run(Some("x"), config, &mut out, Terminal::default()).unwrap();
+        let out = String::from_utf8(out).unwrap();
+        assert!(
+            right && out.contains(&format!("\"text\": \"{reply}\"")),
+            "{out}"
+        );
+    }
+}
+
 /// The names in the journal are those that the program gives its commands, not those of the settings.
 #[test]
 fn what_a_journal_holds_is_answered_by_its_command_chosen_or_not_and_told_if_that_is_gone() {
@@ -103,7 +139,7 @@ fn what_a_journal_holds_is_answered_by_its_command_chosen_or_not_and_told_if_tha
     let origin = slack.origin();
     let start = |commands: Chosen, delay_ms| {
         let origin = Origin::parse(&origin).unwrap();
-        let change = |config: &mut torrap::Config| {
+        let change = |config: &mut Config| {
             config.journal = Some(directory.path().into());
             config.delay_ms = delay_ms;
             config.commands = commands;
