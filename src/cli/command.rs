@@ -204,20 +204,21 @@ const COMPLETIONS: About = About {
         "completions SHELL",
         "print completions for bash, zsh or fish",
     )],
-    details: "Put what it prints where the shell looks for completions, under the name that the shell expects.",
+    details: "The examples are for one session. For all of them, put what it prints where the shell looks for completions, \
+              under the name that the shell expects.",
     examples: &[
-        "torrap completions bash > /usr/share/bash-completion/completions/torrap",
-        "torrap completions zsh > /usr/share/zsh/vendor-completions/_torrap",
-        "torrap completions fish > /usr/share/fish/vendor_completions.d/torrap.fish",
+        "source <(torrap completions bash)",
+        "source <(torrap completions zsh)",
+        "torrap completions fish | source",
     ],
 };
 
 const MAN: About = About {
     word: "man",
     summary: "print the manual page",
-    forms: &[("man", "print the manual page, for man -l")],
+    forms: &[("man", "print the manual page")],
     details: "The page is in the man(7) language of roff.",
-    examples: &["torrap man > /usr/local/share/man/man1/torrap.1"],
+    examples: &["torrap man > page.1; man ./page.1"],
 };
 
 #[cfg(test)]

@@ -80,7 +80,8 @@ fn is_plain(c: char) -> bool {
 /// Whether what stands between the two is a word of its own: no part of a path, of a URL, of a command in Slack or of an
 /// item of this library.
 fn is_apart(before: &str, behind: &str) -> bool {
-    let begins = before.is_empty() || before.ends_with(|c: char| c.is_whitespace() || c == '`');
+    let begins = before.is_empty()
+        || before.ends_with(|c: char| c.is_whitespace() || matches!(c, '`' | '('));
     let behind = behind.strip_prefix('.').unwrap_or(behind);
     let ends = |c: char| c.is_whitespace() || matches!(c, '`' | ';' | ',' | '\'');
     begins && (behind.is_empty() || behind.starts_with(ends))
