@@ -66,13 +66,9 @@ impl CommandRun {
         let request = Request::new(&self.name, &self.text)
             .with_fields(&self.fields)
             .with_path(&self.url[self.path_start..])
-            .with_time_left(Duration::from_millis(self.time_left_ms));
-        let request = if self.is_late {
-            request.late()
-        } else {
-            request
-        };
-        let mut outlet = Uses {
+            .with_time_left(Duration::from_millis(self.time_left_ms))
+            .with_lateness(self.is_late);
+        let mut outlet = MessagePoster {
             run: self,
             post,
             uses: 0,
@@ -106,7 +102,7 @@ impl std::fmt::Debug for CommandRun {
 }
 
 /// Posts the messages of a run, and counts those that Slack may have taken.
-struct Uses<'a> {
+struct MessagePoster<'a> {
     run: &'a CommandRun,
     post: &'a mut dyn FnMut(&Delivery) -> Option<Report>,
     uses: u8,
@@ -114,7 +110,7 @@ struct Uses<'a> {
     limited: Option<Outcome>,
 }
 
-impl Outlet for Uses<'_> {
+impl Outlet for MessagePoster<'_> {
     fn left(&self) -> u8 {
         self.run.messages_max.saturating_sub(self.uses)
     }
@@ -132,11 +128,11 @@ impl Outlet for Uses<'_> {
             return Err(SendError::Over);
         };
         match report.outcome {
-            Outcome::Unsent => {}
             Outcome::Limited { .. } => {
                 self.limited = Some(report.outcome);
                 return Err(SendError::Limited);
             }
+            Outcome::Unsent => {}
             _ => self.uses += 1,
         }
         match report.outcome {

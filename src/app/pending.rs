@@ -7,7 +7,7 @@ use log::{debug, warn};
 use super::command::Command as Asked;
 use super::commit_queue::{CommitQueue, Unkept};
 use super::refusals::{Refusal, Withdrawal};
-use crate::commands::{Command, Commands};
+use crate::commands::{Command, Commands, run};
 use crate::config::Config;
 use crate::http::Hold;
 use crate::jobs::{
@@ -278,10 +278,10 @@ impl PendingReplies {
         is_running
     }
 
-    /// A run that is not over in time, or has not begun, is given up; this is posted in place of its reply.
-    pub(super) fn give_up_overdue(&mut self, now: Tick, message: fn() -> Vec<u8>) -> Option<Key> {
+    /// A run that is not over in time, or has not begun, is given up: the person is told so in place of its reply.
+    pub(super) fn give_up_overdue(&mut self, now: Tick) -> Option<Key> {
         let key = self.jobs.poll_overdue(now)?;
-        self.jobs.give_up_run(key, message());
+        self.jobs.give_up_run(key, run::overdue());
         Some(key)
     }
 

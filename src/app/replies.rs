@@ -97,8 +97,8 @@ impl Composer {
                 let request = Request::new(name(&self.commands, job.command), job.text())
                     .with_fields(job.fields())
                     .with_path(job.path())
-                    .with_time_left(time_left);
-                let request = if job.is_late { request.late() } else { request };
+                    .with_time_left(time_left)
+                    .with_lateness(job.is_late);
                 match run_inline(run, &request, &mut self.text) {
                     Ok(()) => self.visibility(job.command),
                     Err(cause) => {

@@ -1,7 +1,7 @@
 //! Blocking commands: handed out to be run, and what comes of it taken in.
 
 use super::{Bot, CommandRun, Done, RunReport};
-use crate::commands::{Run, RunEnd, run};
+use crate::commands::{Run, RunEnd};
 use crate::jobs::State;
 use crate::slab::Key;
 use crate::time::Now;
@@ -73,7 +73,7 @@ impl Bot {
     /// Gives up the runs that are not over in time, and tells the people.
     pub(super) fn give_up_overdue(&mut self, now: Now, budget: &mut usize) {
         while let Some(left) = budget.checked_sub(1)
-            && let Some(job) = self.pending.give_up_overdue(now.tick, run::overdue)
+            && let Some(job) = self.pending.give_up_overdue(now.tick)
         {
             *budget = left;
             self.counters.runs[RunEnd::Overdue as usize] += 1;

@@ -48,8 +48,12 @@ impl<'a> Request<'a> {
 
     /// The same as one that came late.
     #[must_use]
-    pub const fn late(mut self) -> Self {
-        self.is_late = true;
+    pub const fn late(self) -> Self {
+        self.with_lateness(true)
+    }
+
+    pub(crate) const fn with_lateness(mut self, is_late: bool) -> Self {
+        self.is_late = is_late;
         self
     }
 

@@ -72,7 +72,11 @@ pub(crate) fn run(
             let told = ephemeral(failure.told().unwrap_or(FAILED));
             (told, RunEnd::Failed, failure.cause().to_owned())
         }
-        Err(payload) => (ephemeral(FAILED), RunEnd::Panicked, said(&*payload)),
+        Err(payload) => (
+            ephemeral(FAILED),
+            RunEnd::Panicked,
+            panic_message(&*payload),
+        ),
     };
     Ran {
         message: told,
@@ -92,7 +96,7 @@ pub(crate) fn run_inline(
     result.map_err(|payload| {
         text.clear();
         text.push_str(FAILED);
-        shortened(said(&*payload))
+        shortened(panic_message(&*payload))
     })
 }
 
@@ -105,8 +109,7 @@ fn ephemeral(text: &str) -> Vec<u8> {
     message::ephemeral(&cut(text))
 }
 
-/// What a panic says.
-fn said(payload: &(dyn Any + Send)) -> String {
+fn panic_message(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().copied();
     let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("it does not say why").to_owned()
