@@ -17,11 +17,9 @@ const MEANING_COLUMN: usize = 6;
 const HEAD: &str = "A Slack slash command: acknowledged at once, answered a little later.
 ";
 
-const LEGEND: &str = "
-Options, their variables, and the [defaults]. An option overrides its variable; if it is
-repeated, the last one wins. Durations are in seconds, with decimals if needed. Lists are
-separated by commas.
-";
+/// What there is to know of all options.
+pub(super) const LEGEND: &str = "Options, their variables, and the [defaults]. An option overrides its variable; if it is \
+    repeated, the last one wins. Durations are in seconds, with decimals if needed. Lists are separated by commas.";
 
 const EXAMPLES: [&str; 3] = [
     "torrap try --delay 0.5 olleh",
@@ -59,7 +57,7 @@ fn overview(slash: &Commands) -> String {
         "torrap --help, --version",
         "print this, or the version",
     );
-    out.push_str(LEGEND);
+    push_legend(&mut out);
     OPTIONS.iter().for_each(|opt| push_option(&mut out, opt));
     push_slash_commands(&mut out, slash);
     push_examples(&mut out, &EXAMPLES);
@@ -105,7 +103,7 @@ fn long(command: Command, slash: &Commands) -> String {
     }
     let settings: Vec<_> = OPTIONS.iter().filter(|opt| command.takes(opt)).collect();
     if !settings.is_empty() {
-        out.push_str(LEGEND);
+        push_legend(&mut out);
     }
     settings.iter().for_each(|opt| push_option(&mut out, opt));
     if settings.iter().any(|opt| opt.setting == Setting::Commands) {
@@ -113,6 +111,11 @@ fn long(command: Command, slash: &Commands) -> String {
     }
     push_examples(&mut out, about.examples);
     out
+}
+
+fn push_legend(out: &mut String) {
+    out.push('\n');
+    fill(out, 0, 0, LEGEND);
 }
 
 fn push_slash_commands(out: &mut String, slash: &Commands) {

@@ -1,6 +1,7 @@
 //! The manual page, in the man(7) language of roff, made from the tables that the command line is read with.
 
 use super::command::{About, Command};
+use super::help;
 use super::options::{OPTIONS, Opt};
 use super::own;
 use crate::commands::Commands;
@@ -33,7 +34,7 @@ pub fn page(name: &str, version: &str, commands: &Commands) -> String {
         push_item(&mut out, tag.trim_end(), command.description);
     }
     out.push_str(".SH OPTIONS\n");
-    out.push_str(&lines(LEGEND));
+    out.push_str(&lines(help::LEGEND));
     for opt in OPTIONS.iter().filter(|opt| opt.flag.is_some()) {
         push_option(&mut out, opt);
     }
@@ -69,9 +70,6 @@ const SUMMARY: &str = "Slack slash commands, acknowledged at once and answered a
 
 const DESCRIPTION: &str = "torrap answers slash commands of Slack. It acknowledges each one at once and posts the reply a \
     few seconds later. It takes Slack's requests at /slack by plain HTTP: a tunnel or a proxy in front of it terminates TLS.";
-
-const LEGEND: &str = "An option overrides its variable; if it is repeated, the last one wins. Durations are in seconds, with \
-    decimals if needed. Lists are separated by commas.";
 
 /// Variables that other programs have as well, and which are no settings of the bot's own.
 const VARIABLES: [(&str, &str); 3] = [

@@ -70,11 +70,12 @@ impl Message<'_> {
     }
 }
 
-/// Appends a JSON string, quotes included.
-pub(crate) fn append_json_string(text: &str, out: &mut Vec<u8>) {
-    out.push(b'"');
-    append_escaped(text.as_bytes(), out);
-    out.push(b'"');
+/// A JSON string, quotes included.
+pub(crate) fn json_string(text: &str) -> String {
+    let mut json = vec![b'"'];
+    append_escaped(text.as_bytes(), &mut json);
+    json.push(b'"');
+    String::from_utf8_lossy(&json).into_owned()
 }
 
 /// Appends the inside of a JSON string, by RFC 8259, section 7.

@@ -3,7 +3,7 @@
 //! Fields and limits: github.com/slackapi/manifest-schema, `manifest.schema.1.0.0.json`.
 
 use crate::commands::{Choice, Chosen};
-use crate::slack::message::append_json_string;
+use crate::slack::message::json_string as quoted;
 use crate::tools::public_url;
 
 /// How the manifest is printed.
@@ -136,13 +136,6 @@ fn scalar(name: &str) -> String {
     } else {
         quoted(name)
     }
-}
-
-/// A JSON string.
-fn quoted(text: &str) -> String {
-    let mut json = Vec::new();
-    append_json_string(text, &mut json);
-    String::from_utf8_lossy(&json).into_owned()
 }
 
 /// Longest description of an app, in characters.

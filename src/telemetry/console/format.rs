@@ -8,6 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use log::{Level, Record};
 
 use crate::config::LogFormat;
+use crate::slack::message::json_string;
 use crate::telemetry::terminal::{Colour, Terminal};
 use crate::time::UnixTime;
 
@@ -91,37 +92,21 @@ const fn colour(level: Level) -> Colour {
 fn append_json(record: &Record<'_>, now: UnixTime, out: &mut String) {
     let level = record.level().as_str().to_ascii_lowercase();
     let message = record.args().to_string();
+    let (time, target) = (Millis(now), json_string(record.target()));
     let _ = write!(
         out,
-        "{{\"time\":\"{}\",\"level\":\"{level}\",\"target\":",
-        Millis(now)
+        "{{\"time\":\"{time}\",\"level\":\"{level}\",\"target\":{target}"
     );
-    append_json_string(record.target(), out);
     if let Some(number) = command_number(&message) {
         let _ = write!(out, ",\"command\":{number}");
     }
-    out.push_str(",\"message\":");
-    append_json_string(&message, out);
-    out.push_str("}\n");
+    let _ = writeln!(out, ",\"message\":{}}}", json_string(&message));
 }
 
 /// Of a line that begins with `command 12: `.
 fn command_number(message: &str) -> Option<u64> {
     let (number, _) = message.strip_prefix("command ")?.split_once(": ")?;
     number.parse().ok()
-}
-
-fn append_json_string(text: &str, out: &mut String) {
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            // The log's queue has escaped them in a message already (RFC 8259, section 7).
-            '\0'..='\u{1f}' => drop(write!(out, "\\u{:04x}", u32::from(c))),
-            c => out.push(c),
-        }
-    }
-    out.push('"');
 }
 
 /// A time with its milliseconds, as `simple_logger` writes it.
