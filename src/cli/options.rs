@@ -128,7 +128,8 @@ pub const OPTIONS: &[Opt] = &[
         value: "COUNT",
         default: default::SENDERS,
         variable_in_trial: true,
-        help: "most sender threads; they start when needed and end when idle. Blocking commands never have the last 8 of them, or of fewer than 16 the last half",
+        help: "most sender threads; they start when needed and end when idle; blocking commands never take the last 8 \
+               (of fewer than 16, the last half)",
     },
     Opt {
         setting: Setting::MaxPending,
@@ -219,7 +220,7 @@ pub const OPTIONS: &[Opt] = &[
         value: "",
         default: default::NO,
         variable_in_trial: true,
-        help: "carry out a request again that is pending already; for load tests, which send one \
+        help: "carry out a request again while its reply is pending; for load tests, which send one \
                signed request many times",
     },
     Opt {
