@@ -103,8 +103,8 @@ impl<T> Slab<T> {
     }
 
     /// How many slots there is memory for.
-    #[must_use]
-    pub const fn capacity_slots(&self) -> usize {
+    #[cfg(test)]
+    pub(crate) const fn capacity_slots(&self) -> usize {
         self.slots.capacity()
     }
 
