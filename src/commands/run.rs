@@ -1,6 +1,7 @@
 //! One run of a blocking command, whatever comes of it.
 
 use std::any::Any;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::command::{BlockingFn, InlineFn};
@@ -72,11 +73,7 @@ pub(crate) fn run(
             let told = ephemeral(failure.told().unwrap_or(FAILED));
             (told, RunEnd::Failed, failure.cause().to_owned())
         }
-        Err(payload) => (
-            ephemeral(FAILED),
-            RunEnd::Panicked,
-            panic_message(&*payload),
-        ),
+        Err(payload) => (ephemeral(FAILED), RunEnd::Panicked, panic_message(payload)),
     };
     Ran {
         message: told,
@@ -96,7 +93,7 @@ pub(crate) fn run_inline(
     result.map_err(|payload| {
         text.clear();
         text.push_str(FAILED);
-        shortened(panic_message(&*payload))
+        shortened(panic_message(payload))
     })
 }
 
@@ -109,10 +106,16 @@ fn ephemeral(text: &str) -> Vec<u8> {
     message::ephemeral(&cut(text))
 }
 
-fn panic_message(payload: &(dyn Any + Send)) -> String {
+/// What a panic says, and the end of what it carries. That is a value of the command's, which may panic once more when it is
+/// dropped: here it ends neither the thread nor the loop.
+fn panic_message(payload: Box<dyn Any + Send>) -> String {
     let text = payload.downcast_ref::<&str>().copied();
     let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("it does not say why").to_owned()
+    let text = text.unwrap_or("it does not say why").to_owned();
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        mem::forget(again);
+    }
+    text
 }
 
 fn shortened(mut cause: String) -> String {
@@ -203,6 +206,27 @@ mod tests {
         assert_eq!(said.failure, None);
         assert_eq!(said.messages.len(), 5);
         assert!(said.messages[4].contains("abc"), "{said:?}");
+    }
+
+    /// It panics when it is dropped, and so does what that panic carries.
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            std::panic::resume_unwind(Box::new(Self));
+        }
+    }
+
+    #[test]
+    fn a_panic_may_carry_a_value_that_panics_once_more() {
+        let inline = Command::inline("/work", |_, _| std::panic::resume_unwind(Box::new(Bomb)));
+        for said in [
+            rehearse(&|_, _| std::panic::resume_unwind(Box::new(Bomb))),
+            inline.rehearse(&Request::new("/work", "abc")),
+        ] {
+            assert_eq!(said.messages, [TOLD]);
+            assert_eq!(said.failure.as_deref(), Some("it does not say why"));
+        }
     }
 
     #[test]
