@@ -7,6 +7,7 @@ mod signals;
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::process::{ExitCode, exit};
 use std::sync::mpsc;
@@ -21,7 +22,7 @@ use crate::cli::{self, Env, Invocation};
 use crate::commands::{Command, Commands};
 use crate::config::{Config, PublicUrl};
 use crate::platform::{self, ListenEnv, ListenFds, NotifyEnv, SdNotify, Server};
-use crate::telemetry::console::{Blocking, Console, Format, is_journal, prefix, quiet_panics};
+use crate::telemetry::console::{Blocking, Console, Format, is_journal, log_panics, prefix};
 use crate::telemetry::terminal::Terminal;
 use crate::tools::{self, check, manifest, public_url, trial, tunnel};
 
@@ -140,14 +141,15 @@ fn logged(
     config: Config,
     run: impl FnOnce(Config, &'static Console) -> Result<u8, Failure>,
 ) -> Result<u8, Failure> {
-    quiet_panics();
     let terminal = terminal(&io::stderr());
     let format = Format::choose(config.log_format, logs_to_journal(), terminal);
     let console = Console::stderr(config.log_level, format).map_err(failure)?;
     let console = console.install().map_err(failure)?;
-    let result = run(config, console);
+    log_panics(console);
+    // A panic that ends the process is told in the log: that is written first.
+    let result = catch_unwind(AssertUnwindSafe(|| run(config, console)));
     console.flush(LOG_FLUSH_TIMEOUT);
-    result
+    result.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// What this stream leads to, and whether it shows colours.

@@ -9,9 +9,10 @@ mod escape;
 mod format;
 mod queue;
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt::{Arguments, Write};
 use std::io;
-use std::panic::{self, AssertUnwindSafe, catch_unwind};
+use std::panic::{self, AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -33,7 +34,7 @@ const MESSAGE_BYTES_MAX: usize = 3900;
 /// How long a flush through the `log` crate, which cannot say how long, waits at most.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Name of the thread, which [`quiet_panics`] knows it by.
+/// Name of the thread, which [`log_panics`] knows it by.
 const THREAD_NAME: &str = "torrap-log";
 
 /// The target of the log's own lines.
@@ -183,15 +184,46 @@ impl Drop for Console {
     }
 }
 
-/// Keeps the panics of the log's thread from being reported on standard error: that is where the
-/// write has just failed. Other threads' panics are reported as before.
-pub fn quiet_panics() {
-    let report = panic::take_hook();
-    panic::set_hook(Box::new(move |panic| {
-        if thread::current().name() != Some(THREAD_NAME) {
-            report(panic);
+/// Has panics told in this log, like all else: on a line each, escaped, cut, and without waiting for its reader. A command may
+/// panic in the event loop, and with what people have typed. Those of the log's own thread are not told: a write has just failed.
+/// While there is no log, they are reported as before.
+pub fn log_panics(log: &'static Console) {
+    panic::set_hook(Box::new(told_in(log, panic::take_hook())));
+}
+
+fn told_in(
+    log: &'static Console,
+    report: impl Fn(&PanicHookInfo<'_>),
+) -> impl Fn(&PanicHookInfo<'_>) {
+    move |panic| {
+        if thread::current().name() == Some(THREAD_NAME) {
+            return;
         }
-    }));
+        if log.level < Level::Error {
+            return report(panic);
+        }
+        let payload = panic.payload();
+        let text = payload.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        let text = text.unwrap_or("it does not say why");
+        match panic.location() {
+            Some(location) => tell_error(log, format_args!("panic at {location}: {text}")),
+            None => tell_error(log, format_args!("panic: {text}")),
+        }
+        let backtrace = Backtrace::capture(); // if RUST_BACKTRACE asks for it
+        if backtrace.status() == BacktraceStatus::Captured {
+            let lines = backtrace.to_string();
+            lines
+                .lines()
+                .for_each(|line| tell_error(log, format_args!("{line}")));
+        }
+    }
+}
+
+fn tell_error(log: &Console, message: Arguments<'_>) {
+    let mut record = Record::builder();
+    record.level(Level::Error).target(TARGET);
+    log.log(&record.args(message).build());
 }
 
 /// The thread.

@@ -144,41 +144,53 @@ fn flushing_waits_for_the_line_that_is_being_written() {
 }
 
 #[test]
-fn a_write_that_fails_costs_its_line_and_reports_no_panic() {
-    let original = Arc::new(panic::take_hook());
-    let reported = Arc::new(AtomicUsize::new(0));
-    let (count, report) = (Arc::clone(&reported), Arc::clone(&original));
-    panic::set_hook(Box::new(move |panic| {
-        let name = thread::current().name().map(str::to_owned);
-        match name.as_deref() {
-            Some(THREAD_NAME | "other") => drop(count.fetch_add(1, Ordering::SeqCst)),
-            _ => report(panic),
-        }
-    }));
-    quiet_panics();
-
+fn a_write_that_fails_costs_its_line_and_other_panics_have_one() {
     let (sender, lines) = channel();
     let console = Console::start(LevelFilter::Info, move |record| {
         let line = record.args().to_string();
         assert_ne!(line, "bad", "failed printing to stderr");
         let _ = sender.send(line);
-    })
-    .unwrap();
+    });
+    let console: &Console = Box::leak(Box::new(console.unwrap()));
+    let off = Console::start(LevelFilter::Off, |_| ()).unwrap();
+    let reported = Arc::new(AtomicUsize::new(0));
+    let reports = [Arc::clone(&reported), Arc::clone(&reported)];
+    let [report, report_off] = reports
+        .map(|count| move |_: &PanicHookInfo<'_>| drop(count.fetch_add(1, Ordering::SeqCst)));
+    let told = told_in(console, report);
+    let untold = told_in(Box::leak(Box::new(off)), report_off);
+    // Other tests panic meanwhile.
+    let original = Arc::new(panic::take_hook());
+    let other = Arc::clone(&original);
+    panic::set_hook(Box::new(move |panic| match thread::current().name() {
+        Some(THREAD_NAME | "logged") => told(panic),
+        Some("without a log") => untold(panic),
+        _ => other(panic),
+    }));
+
     for line in ["good", "bad", "good again"] {
-        info(&console, line);
+        info(console, line);
     }
     assert!(console.flush(DEADLINE));
     let expected = ["good", "1 line could not be written", "good again"];
     assert_eq!(lines.try_iter().collect::<Vec<_>>(), expected);
+    panic_in("logged");
+    assert!(console.flush(DEADLINE));
+    // A backtrace follows, if the environment asks for one.
+    let line = lines.try_iter().next().unwrap();
+    assert!(line.starts_with("panic at src/telemetry/console/tests.rs:"));
+    assert!(line.ends_with(r": typed\n\u{1b}[31m by a person"), "{line}");
     assert_eq!(reported.load(Ordering::SeqCst), 0);
-
-    let other = thread::Builder::new()
-        .name("other".into())
-        .spawn(|| panic!("reported"))
-        .unwrap();
-    assert!(other.join().is_err());
+    panic_in("without a log");
     assert_eq!(reported.load(Ordering::SeqCst), 1);
     panic::set_hook(Box::new(move |panic| original(panic)));
+}
+
+/// Panics with what a person has typed, on a thread of this name.
+fn panic_in(name: &str) {
+    let thread = thread::Builder::new().name(name.into());
+    let thread = thread.spawn(|| panic!("typed\n\u{1b}[31m{}", " by a person".to_owned()));
+    assert!(thread.unwrap().join().is_err());
 }
 
 #[test]
