@@ -156,7 +156,7 @@ fn a_write_that_fails_costs_its_line_and_other_panics_have_one() {
     let reported = Arc::new(AtomicUsize::new(0));
     let reports = [Arc::clone(&reported), Arc::clone(&reported)];
     let [report, report_off] = reports
-        .map(|count| move |_: &PanicHookInfo<'_>| drop(count.fetch_add(1, Ordering::SeqCst)));
+        .map(|count| move |_: &PanicHookInfo<'_>| _ = count.fetch_add(1, Ordering::SeqCst));
     let told = told_in(console, report);
     let untold = told_in(Box::leak(Box::new(off)), report_off);
     // Other tests panic meanwhile.
