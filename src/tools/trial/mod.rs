@@ -139,10 +139,6 @@ struct Transcript<'a> {
 }
 
 impl Transcript<'_> {
-    fn visibility(&self) -> Visibility {
-        self.choice.command().visibility_of_replies(self.in_channel)
-    }
-
     /// The content that the acknowledgement must have.
     fn acknowledgement(&self) -> String {
         let command = self.choice.command();
@@ -340,9 +336,8 @@ impl Transcript<'_> {
         let request = Request::new(name, &delivered)
             .with_fields(&fields)
             .with_path(PATH);
-        let visibility = self.visibility();
         let command = Command {
-            visibility,
+            visibility: command.visibility_of_replies(self.in_channel),
             ..*command
         };
         let rehearse = || command.rehearse(&request).messages.concat().into_bytes();
