@@ -52,6 +52,8 @@ pub struct RunReport {
 pub enum Done {
     /// An attempt at posting a reply.
     Posted(Report),
+    /// Messages of a run that goes on: so many in all that may have been taken.
+    Used(Key, u8),
     /// A run.
     Ran(RunReport),
     /// A run that could not begin, as an attempt that was not sent.
@@ -60,9 +62,13 @@ pub enum Done {
 
 impl CommandRun {
     /// Runs the command, on the thread that calls this; it may panic or hang. `post` makes one attempt at posting a message;
-    /// `None`: none may be made any more.
+    /// `None`: none may be made any more. `used` is told how many may have been taken, as soon as there is one more.
     #[must_use]
-    pub fn perform(&self, post: &mut dyn FnMut(&Delivery) -> Option<Report>) -> RunReport {
+    pub fn perform(
+        &self,
+        post: &mut dyn FnMut(&Delivery) -> Option<Report>,
+        used: &mut dyn FnMut(u8),
+    ) -> RunReport {
         let request = Request::new(&self.name, &self.text)
             .with_fields(&self.fields)
             .with_path(&self.url[self.path_start..])
@@ -71,6 +77,7 @@ impl CommandRun {
         let mut outlet = MessagePoster {
             run: self,
             post,
+            used,
             uses: 0,
             limited: None,
         };
@@ -105,6 +112,7 @@ impl std::fmt::Debug for CommandRun {
 struct MessagePoster<'a> {
     run: &'a CommandRun,
     post: &'a mut dyn FnMut(&Delivery) -> Option<Report>,
+    used: &'a mut dyn FnMut(u8),
     uses: u8,
     /// The 429 that one of them was answered with: no further one is posted.
     limited: Option<Outcome>,
@@ -133,7 +141,10 @@ impl Outlet for MessagePoster<'_> {
                 return Err(SendError::Limited);
             }
             Outcome::Unsent => {}
-            _ => self.uses += 1,
+            _ => {
+                self.uses += 1;
+                (self.used)(self.uses);
+            }
         }
         match report.outcome {
             Outcome::Delivered => Ok(()),
@@ -170,7 +181,8 @@ pub(crate) mod tests {
     /// Performs a run whose messages have these outcomes, and gives what was posted as well.
     fn perform(run: &CommandRun, outcomes: &[Outcome]) -> (RunReport, Vec<String>) {
         let (mut outcomes, mut posted) = (outcomes.iter().cloned(), Vec::new());
-        let report = run.perform(&mut |delivery| {
+        let mut used_in_all = 0;
+        let mut post = |delivery: &Delivery| {
             assert_eq!((delivery.job, &delivery.url), (run.job, &run.url));
             posted.push(String::from_utf8(delivery.body.clone()).unwrap());
             Some(Report {
@@ -179,7 +191,9 @@ pub(crate) mod tests {
                 detail: "detail".to_owned(),
                 took_ms: 0,
             })
-        });
+        };
+        let report = run.perform(&mut post, &mut |uses| used_in_all = uses);
+        assert_eq!(used_in_all, report.made.uses, "told while it runs");
         (report, posted)
     }
 
@@ -232,7 +246,7 @@ pub(crate) mod tests {
             Err(SendError::Over) => Ok("b".into()),
             other => Err(Failure::new(format!("{other:?}"))),
         });
-        let report = run.perform(&mut |_| None);
+        let report = run.perform(&mut |_| None, &mut |_| {});
         assert_eq!((report.end, report.made.uses), (RunEnd::Replied, 0));
     }
 }

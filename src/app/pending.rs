@@ -278,6 +278,17 @@ impl PendingReplies {
         is_running
     }
 
+    /// A run has posted so many messages that may have been taken, and goes on. The store is told at once: if the process dies
+    /// now, the next one may post what is left of Slack's five.
+    pub(super) fn note_uses(&mut self, key: Key, uses: u8, now: Tick) {
+        if let (Some(queue), Some(job)) = (&mut self.queue, self.jobs.get(key))
+            && job.state == State::Running
+        {
+            let uses = uses.min(job.messages_max());
+            queue.note_uses(key, job.tries.attempts + uses, now);
+        }
+    }
+
     /// A run that is not over in time, or has not begun, is given up: the person is told so in place of its reply.
     pub(super) fn give_up_overdue(&mut self, now: Tick) -> Option<Key> {
         let key = self.jobs.poll_overdue(now)?;

@@ -46,6 +46,7 @@ impl Bot {
                 self.handle_outcome(&report, now);
             }
             Done::NotRun(_) => {}
+            Done::Used(job, uses) => self.pending.note_uses(job, uses, now.tick),
             Done::Ran(report) => self.handle_run(report, now),
         }
     }
@@ -154,23 +155,32 @@ mod tests {
         let run = bot.poll_run(at(7)).unwrap();
         assert!(bot.poll_run(at(7)).is_none());
         let mut posted = Vec::new();
-        let report = run.perform(&mut |delivery| {
+        let mut used = Vec::new();
+        let mut post = |delivery: &crate::app::Delivery| {
             posted.push((delivery.url.clone(), delivery.body.clone()));
             Some(deliver(delivery, Outcome::Delivered))
-        });
+        };
+        let report = run.perform(&mut post, &mut |uses| used.push(uses));
         let url = "https://hooks.slack.com/commands/T1/1/x".to_owned();
         assert_eq!(
             posted,
             vec![(url.clone(), br#"{"text": "wait"}"#.to_vec()); 2]
         );
         let job = report.job;
-        bot.handle_done(Done::Ran(report), at(900));
-        let attempted = store::Outcome::Attempted {
+        // While it runs: a process that dies meanwhile leaves the rest of Slack's five posts to the next one.
+        for uses in used {
+            bot.handle_done(Done::Used(job, uses), at(800));
+        }
+        let attempted = |attempts, due_ms| store::Outcome::Attempted {
             job,
-            attempts: 3,
-            due: Tick(900),
+            attempts,
+            due: Tick(due_ms),
         };
-        assert_eq!(bot.take_batch().1.outcomes(), [attempted]);
+        let mut noted = vec![attempted(2, 800), attempted(3, 800)];
+        assert_eq!(bot.take_batch().1.outcomes(), noted);
+        bot.handle_done(Done::Ran(report), at(900));
+        noted.push(attempted(3, 900));
+        assert_eq!(bot.take_batch().1.outcomes(), noted);
         let delivery = bot.poll_delivery(at(900)).unwrap();
         assert_eq!((&delivery.url, bot.counters.runs), (&url, [1, 0, 0, 0]));
         let left_s = (LIFETIME_MS - RUN_MARGIN_MS - 7) as f64 / 1000.0;
@@ -201,7 +211,7 @@ mod tests {
                 "{body}"
             );
             if let Some(run) = run {
-                let report = run.perform(&mut |_| None);
+                let report = run.perform(&mut |_| None, &mut |_| {});
                 bot.handle_done(Done::Ran(report), at(deadline + 1));
             }
             assert!(!bot.has_delivery() && bot.poll_run(at(deadline)).is_none());

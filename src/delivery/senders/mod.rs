@@ -176,6 +176,7 @@ impl Senders for Pool {
         let done = self.reports.pop_front()?;
         match done {
             Done::Posted(_) => self.outstanding -= 1,
+            Done::Used(..) => {}
             Done::Ran(_) | Done::NotRun(_) => self.runs -= 1,
         }
         Some(done)
@@ -257,7 +258,13 @@ impl Shared {
             let may_post = Instant::now() < over_at && !self.lock().closed;
             may_post.then(|| attempt(poster, delivery))
         };
-        let report = run.perform(&mut post);
+        // Not when it is over: the process may die before.
+        let mut used = |uses| {
+            if self.lock().report(Done::Used(run.job, uses)) {
+                self.wake_loop();
+            }
+        };
+        let report = run.perform(&mut post, &mut used);
         Done::Ran(RunReport {
             took_ms: millis(begun.elapsed()),
             ..report

@@ -155,8 +155,8 @@ fn a_write_that_fails_costs_its_line_and_other_panics_have_one() {
     let off = Console::start(LevelFilter::Off, |_| ()).unwrap();
     let reported = Arc::new(AtomicUsize::new(0));
     let reports = [Arc::clone(&reported), Arc::clone(&reported)];
-    let [report, report_off] = reports
-        .map(|count| move |_: &PanicHookInfo<'_>| _ = count.fetch_add(1, Ordering::SeqCst));
+    let [report, report_off] =
+        reports.map(|count| move |_: &PanicHookInfo<'_>| _ = count.fetch_add(1, Ordering::SeqCst));
     let told = told_in(console, report);
     let untold = told_in(Box::leak(Box::new(off)), report_off);
     // Other tests panic meanwhile.
