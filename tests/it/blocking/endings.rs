@@ -95,6 +95,43 @@ fn a_run_that_a_stop_has_interrupted_is_run_again_by_the_next_process() {
     assert_eq!((ids.len(), ids[0]), (2, ids[1]));
 }
 
+/// Slack takes five posts: the messages of a run that a stop has interrupted count in the next process, which has room for its reply.
+#[test]
+fn messages_count_though_a_stop_has_interrupted_their_run() {
+    let scratch = Scratch::new("messages-of-an-interrupted-run");
+    let (begun, gate) = (Gate::default(), Gate::default());
+    let slack = SlackStandIn::start(|_| Answer::ok()).unwrap();
+    let origin = slack.origin();
+    let start = |is_first: bool| {
+        let (begins, waits) = (begun.clone(), gate.clone());
+        let command = work(move |_, messages| {
+            let sent = (0..3).filter(|_| messages.send("wait").is_ok()).count();
+            if is_first {
+                begins.open();
+                waits.wait();
+            }
+            Ok(format!("after {sent}").into())
+        });
+        let unused = SlackStandIn::start(|_| Answer::ok()).unwrap();
+        Torrap::posting_to(unused, &origin, |config| {
+            choose(config, command);
+            config.journal = Some(scratch.path().into());
+        })
+    };
+    let first = start(true);
+    let url = format!("{origin}/commands/T0001/1/secret-path");
+    let request = Draft::signed(request::form("/work", "abc", &url));
+    assert_acknowledged(&first.connect().exchange(request.bytes()));
+    begun.wait();
+    assert_eq!(first.stop(), 0, "the journal has it");
+    let second = start(false);
+    let posts = slack.wait_for(5, DEADLINE);
+    assert_eq!(content(&posts[4]), json!({"text": "after 1"}));
+    gate.open();
+    assert_eq!(second.stop(), 0);
+    assert_eq!(slack.posts().len(), 5);
+}
+
 /// `torrap try` shows all that a blocking command posts.
 #[test]
 fn a_trial_shows_the_messages_and_the_reply() {
