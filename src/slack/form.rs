@@ -77,17 +77,18 @@ impl<'a> Pair<'a> {
     ///
     /// Nearly always the first or the second byte differs, so that of most pairs nothing else is looked at.
     #[must_use]
+    #[inline]
     pub fn value_of(self, name: &str) -> Option<&'a [u8]> {
         let mut raw = self.0;
         for &expected in name.as_bytes() {
-            if raw.first() == Some(&b'=') {
-                return None;
-            }
-            let (byte, rest) = decode_first(raw)?;
-            if byte != expected {
-                return None;
-            }
-            raw = rest;
+            raw = match raw {
+                [b'%' | b'+', ..] => match decode_first(raw)? {
+                    (byte, rest) if byte == expected => rest,
+                    _ => return None,
+                },
+                [byte, rest @ ..] if *byte == expected && *byte != b'=' => rest,
+                _ => return None,
+            };
         }
         match raw {
             [b'=', value @ ..] => Some(value),
