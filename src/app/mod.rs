@@ -198,17 +198,11 @@ impl Bot {
                     self.counters.replies_abandoned[reason.kind()] += 1;
                     warn!("command {}: not answered, {reason}", key.generation());
                 }
-                Due::Post {
-                    key,
-                    job,
-                    made,
-                    url,
-                } => {
-                    let body = self.composer.compose(key, job, made, now.tick);
+                Due::Post(post) => {
                     return Some(Delivery {
-                        job: key,
-                        url,
-                        body,
+                        job: post.key,
+                        body: self.composer.compose(&post, now.tick),
+                        url: post.url,
                     });
                 }
             }

@@ -28,15 +28,28 @@ pub(super) enum Taken {
 
 /// A job that is due.
 pub(super) enum Due<'a> {
-    /// Its attempt begins: its reply is posted to this URL, which is a secret. It may have been made by a run.
-    Post {
-        key: Key,
-        job: &'a Job,
-        made: Option<&'a [u8]>,
-        url: String,
-    },
+    /// Its attempt begins.
+    Post(Post<'a>),
     /// It is too late for it.
     Abandoned { key: Key, reason: Abandoned },
+}
+
+/// A job whose reply is to be posted.
+pub(super) struct Post<'a> {
+    pub(super) key: Key,
+    pub(super) job: &'a Job,
+    /// Its reply, if a run has made it.
+    pub(super) made: Option<&'a [u8]>,
+    /// Its `response_url`, which is a secret, and where in that the path begins.
+    pub(super) url: String,
+    path_start: usize,
+}
+
+impl Post<'_> {
+    /// Path and query of the `response_url`.
+    pub(super) fn path(&self) -> &str {
+        &self.url[self.path_start..]
+    }
 }
 
 /// A job whose command is to be run.
@@ -233,13 +246,13 @@ impl PendingReplies {
             Ok(()) => {
                 let (job, made) = (self.jobs.get(key)?, self.jobs.made(key));
                 let origin = &*self.origins[usize::from(job.origin)];
-                let url = [origin, job.path()].concat();
-                Due::Post {
+                Due::Post(Post {
                     key,
                     job,
                     made,
-                    url,
-                }
+                    url: [origin, job.path()].concat(),
+                    path_start: origin.len(),
+                })
             }
             Err(reason) => {
                 if let Some(queue) = &mut self.queue {

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use log::{debug, error};
 
+use super::pending::Post;
 use crate::commands::run::run_inline;
-use crate::commands::{Chosen, Command, Request, Run};
+use crate::commands::{Command, Request, Run};
 use crate::config::Config;
-use crate::http::{Response, Status};
-use crate::jobs::{Job, Outcome};
+use crate::http::{Content, Response, Status};
+use crate::jobs::Outcome;
 use crate::slab::Key;
 use crate::slack::message::{self, Message, Visibility};
 use crate::time::Tick;
@@ -45,62 +46,84 @@ pub struct Report {
     pub took_ms: u64,
 }
 
+/// A command as the settings have it.
+pub(super) struct Configured {
+    pub(super) command: Command,
+    /// Its name in the settings; its own if it is not chosen any more.
+    pub(super) name: String,
+    /// Who sees what it replies, if that does not say otherwise.
+    pub(super) visibility: Visibility,
+    /// The content of its acknowledgement; a copy takes no memory.
+    acknowledgement: Content,
+}
+
+impl Configured {
+    fn new(command: &Command, position: usize, config: &Config) -> Self {
+        let mut choices = config.commands.iter();
+        let choice = choices.find(|choice| usize::from(choice.position) == position);
+        let content = command.acknowledgement_content(config.in_channel);
+        Self {
+            command: *command,
+            name: choice
+                .map_or(command.name, |choice| &choice.name)
+                .to_owned(),
+            visibility: command.visibility_of_replies(config.in_channel),
+            acknowledgement: match content {
+                Cow::Borrowed([]) => Content::Empty,
+                Cow::Borrowed(json) => Content::Json(json.into()),
+                Cow::Owned(json) => Content::SharedJson(json.into()),
+            },
+        }
+    }
+}
+
 /// Makes replies.
 pub(super) struct Composer {
-    /// Whether the replies of all commands are for the whole channel.
-    in_channel: bool,
-    /// The commands, and their names in the settings.
-    commands: Chosen,
-    /// The acknowledgements of all commands, by their positions; a copy takes no memory.
-    acknowledgements: Vec<Response>,
+    /// By position.
+    commands: Vec<Configured>,
     /// A buffer for the text of a reply.
     text: String,
 }
 
 impl Composer {
     pub(super) fn new(config: &Config) -> Self {
-        let acknowledgement = |command: &Command| {
-            let content = command.acknowledgement_content(config.in_channel);
-            match content {
-                Cow::Borrowed([]) => Response::empty(Status::Ok),
-                Cow::Borrowed(json) => Response::json(json),
-                Cow::Owned(json) => Response::shared_json(json.into()),
-            }
-        };
+        let all = config.commands.all().iter().enumerate();
+        let commands = all.map(|(position, command)| Configured::new(command, position, config));
         Self {
-            in_channel: config.in_channel,
-            commands: config.commands.clone(),
-            acknowledgements: config.commands.all().iter().map(acknowledgement).collect(),
+            commands: commands.collect(),
             text: String::new(),
         }
     }
 
-    /// The JSON message that answers a job; `made` is the reply that a run has made.
-    pub(super) fn compose(
-        &mut self,
-        key: Key,
-        job: &Job,
-        made: Option<&[u8]>,
-        now: Tick,
-    ) -> Vec<u8> {
-        self.text.clear();
-        if let (Some(made), false) = (made, job.is_apology) {
+    /// The command at a position.
+    pub(super) fn command(&self, position: u8) -> Option<&Configured> {
+        self.commands.get(usize::from(position))
+    }
+
+    /// The JSON message that answers a job.
+    pub(super) fn compose(&mut self, post: &Post<'_>, now: Tick) -> Vec<u8> {
+        let Post { key, job, .. } = *post;
+        if let (Some(made), false) = (post.made, job.is_apology) {
             debug!("sending reply: {}", String::from_utf8_lossy(made));
             return made.to_vec();
         }
-        let command = self.commands.all().get(job.command).copied();
-        let visibility = match command.map(|command| command.run) {
-            None => self.say(GONE),
-            Some(_) if job.is_apology => self.say(APOLOGY),
-            Some(Run::Inline(run)) => {
+        let Self { commands, text } = self;
+        text.clear();
+        let visibility = match commands.get(usize::from(job.command)) {
+            None => say(GONE, text),
+            Some(_) if job.is_apology => say(APOLOGY, text),
+            Some(configured) => {
+                let Run::Inline(run) = configured.command.run else {
+                    unreachable!("its run has made its reply");
+                };
                 let time_left = Duration::from_millis(job.expires_at.millis_since(now));
-                let request = Request::new(name(&self.commands, job.command), job.text())
+                let request = Request::new(&configured.name, job.text())
                     .with_fields(job.fields())
-                    .with_path(job.path())
+                    .with_path(post.path())
                     .with_time_left(time_left)
                     .with_lateness(job.is_late);
-                match run_inline(run, &request, &mut self.text) {
-                    Ok(()) => self.visibility(job.command),
+                match run_inline(run, &request, text) {
+                    Ok(()) => configured.visibility,
                     Err(cause) => {
                         let number = key.generation();
                         error!("command {number}: its command panicked: {cause}");
@@ -108,51 +131,29 @@ impl Composer {
                     }
                 }
             }
-            Some(Run::Blocking(_)) => unreachable!("its run has made its reply"),
         };
-        debug!("sending reply: {}", self.text);
-        let mut body = Vec::with_capacity(self.text.len() + 16);
-        let text = &self.text;
+        debug!("sending reply: {text}");
+        let mut body = Vec::with_capacity(text.len() + 16);
         Message { visibility, text }.append_json(&mut body);
         body
     }
 
-    /// Says something in place of a reply, to the person who typed the command.
-    fn say(&mut self, text: &str) -> Visibility {
-        self.text.push_str(text);
-        Visibility::Ephemeral
-    }
-
-    /// What is at a position.
-    pub(super) fn command(&self, position: u8) -> Option<&Command> {
-        self.commands.all().get(position)
-    }
-
-    /// Who sees what a command replies, if that does not say otherwise.
-    pub(super) fn visibility(&self, position: u8) -> Visibility {
-        let command = self.command(position);
-        let visibility = command.map(|command| command.visibility_of_replies(self.in_channel));
-        visibility.unwrap_or_default()
-    }
-
-    /// The name of a command in the settings; its own if it is not chosen any more.
-    pub(super) fn name(&self, position: u8) -> &str {
-        name(&self.commands, position)
-    }
-
     /// The acknowledgement of a command.
     pub(super) fn acknowledgement(&self, position: u8) -> Response {
-        let acknowledgement = self.acknowledgements.get(usize::from(position));
-        acknowledgement.map_or(Response::empty(Status::Ok), Response::clone)
+        let configured = self.command(position);
+        Response {
+            content: configured.map_or(Content::Empty, |configured| {
+                configured.acknowledgement.clone()
+            }),
+            ..Response::empty(Status::Ok)
+        }
     }
 }
 
-fn name(commands: &Chosen, position: u8) -> &str {
-    if let Some(choice) = commands.iter().find(|choice| choice.position == position) {
-        return &choice.name;
-    }
-    let command = commands.all().get(position);
-    command.map_or("", |command| command.name)
+/// Says something in place of a reply, to the person who typed the command.
+fn say(said: &str, text: &mut String) -> Visibility {
+    text.push_str(said);
+    Visibility::Ephemeral
 }
 
 /// The response to a command that cannot be accepted now.

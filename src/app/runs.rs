@@ -17,19 +17,20 @@ impl Bot {
     pub fn poll_run(&mut self, now: Now) -> Option<CommandRun> {
         let due = self.pending.poll_run()?;
         let job = due.job;
-        let command = self.composer.command(job.command);
-        let Some(Run::Blocking(function)) = command.map(|command| command.run) else {
+        let configured = self.composer.command(job.command);
+        let run = configured.map(|configured| (configured, configured.command.run));
+        let Some((configured, Run::Blocking(function))) = run else {
             unreachable!("only the job of a blocking command needs a run");
         };
         Some(CommandRun {
             job: due.key,
             time_left_ms: job.run_deadline().millis_since(now.tick),
             function,
-            name: self.composer.name(job.command).to_owned(),
+            name: configured.name.clone(),
             text: job.text().to_owned(),
             fields: job.fields().to_owned(),
             is_late: job.is_late,
-            visibility: self.composer.visibility(job.command),
+            visibility: configured.visibility,
             messages_max: job.messages_max(),
             is_limited: due.is_limited,
             url: due.url,
