@@ -11,7 +11,8 @@ use crate::commands::{Command, Commands, run};
 use crate::config::Config;
 use crate::http::Hold;
 use crate::jobs::{
-    ATTEMPTS_MAX, Abandoned, Job, Jobs, LIFETIME_MS, Made, NewJob, Outcome, State, Tries, Verdict,
+    ATTEMPTS_MAX, Abandoned, Job, Jobs, LIFETIME_MS, Made, NewJob, Outcome, State, Texts, Tries,
+    Verdict,
 };
 use crate::slab::Key;
 use crate::slack::response_url::{Origin, is_path};
@@ -40,22 +41,16 @@ pub(super) struct Post<'a> {
     pub(super) job: &'a Job,
     /// Its reply, if a run has made it.
     pub(super) made: Option<&'a [u8]>,
-    /// Its `response_url`, which is a secret, and where in that the path begins.
+    pub(super) texts: Texts<'a>,
+    /// Its `response_url`, which is a secret.
     pub(super) url: String,
-    path_start: usize,
-}
-
-impl Post<'_> {
-    /// Path and query of the `response_url`.
-    pub(super) fn path(&self) -> &str {
-        &self.url[self.path_start..]
-    }
 }
 
 /// A job whose command is to be run.
 pub(super) struct DueRun<'a> {
     pub(super) key: Key,
     pub(super) job: &'a Job,
+    pub(super) texts: Texts<'a>,
     /// Whether Slack limits its workspace.
     pub(super) is_limited: bool,
     /// Its `response_url`, which is a secret, and where in that the path begins.
@@ -245,13 +240,14 @@ impl PendingReplies {
         Some(match job.map(|_| ()) {
             Ok(()) => {
                 let (job, made) = (self.jobs.get(key)?, self.jobs.made(key));
+                let texts = job.texts();
                 let origin = &*self.origins[usize::from(job.origin)];
                 Due::Post(Post {
                     key,
                     job,
                     made,
-                    url: [origin, job.path()].concat(),
-                    path_start: origin.len(),
+                    texts,
+                    url: [origin, texts.path].concat(),
                 })
             }
             Err(reason) => {
@@ -267,12 +263,14 @@ impl PendingReplies {
     pub(super) fn poll_run(&mut self) -> Option<DueRun<'_>> {
         let (key, _) = self.jobs.poll_run()?;
         let job = self.jobs.get(key)?;
+        let texts = job.texts();
         let origin = &*self.origins[usize::from(job.origin)];
         Some(DueRun {
             key,
             job,
+            texts,
             is_limited: self.jobs.is_limited(job),
-            url: [origin, job.path()].concat(),
+            url: [origin, texts.path].concat(),
             path_start: origin.len(),
         })
     }

@@ -102,7 +102,9 @@ impl Composer {
 
     /// The JSON message that answers a job.
     pub(super) fn compose(&mut self, post: &Post<'_>, now: Tick) -> Vec<u8> {
-        let Post { key, job, .. } = *post;
+        let Post {
+            key, job, texts, ..
+        } = *post;
         if let (Some(made), false) = (post.made, job.is_apology) {
             debug!("sending reply: {}", String::from_utf8_lossy(made));
             return made.to_vec();
@@ -117,9 +119,9 @@ impl Composer {
                     unreachable!("its run has made its reply");
                 };
                 let time_left = Duration::from_millis(job.expires_at.millis_since(now));
-                let request = Request::new(&configured.name, job.text())
-                    .with_fields(job.fields())
-                    .with_path(post.path())
+                let request = Request::new(&configured.name, texts.text)
+                    .with_fields(texts.fields)
+                    .with_path(texts.path)
                     .with_time_left(time_left)
                     .with_lateness(job.is_late);
                 match run_inline(run, &request, text) {

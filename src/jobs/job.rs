@@ -1,7 +1,7 @@
 //! A pending reply: what is kept of a command until its reply is settled.
 
 use super::pacing::Workspace;
-use super::payload::Payload;
+use super::payload::{Payload, Texts};
 use super::{LIFETIME_MS, Tries};
 use crate::request_id::RequestId;
 use crate::time::Tick;
@@ -85,13 +85,13 @@ impl Job {
     /// The text as Slack delivered it.
     #[must_use]
     pub fn text(&self) -> &str {
-        self.payload.text()
+        self.texts().text
     }
 
-    /// The fields that its command wants kept.
+    /// All that it carries.
     #[must_use]
-    pub fn fields(&self) -> &str {
-        self.payload.fields()
+    pub fn texts(&self) -> Texts<'_> {
+        self.payload.texts()
     }
 
     /// Whether its command has yet to run, or is running.

@@ -34,6 +34,7 @@ use self::ages::Ages;
 pub use self::job::{Job, NewJob, State};
 use self::pacing::{Next, Pacing};
 use self::payload::Payload;
+pub use self::payload::Texts;
 use self::request_index::RequestIndex;
 pub use self::retry::{ATTEMPTS_MAX, Abandoned, LIFETIME_MS, Outcome, Tries, Verdict};
 use self::runs::Runs;

@@ -22,6 +22,17 @@ pub(super) enum Payload {
 
 const _: () = assert!(size_of::<Payload>() == 112, "no byte is wasted");
 
+/// What a job carries.
+#[derive(Clone, Copy)]
+pub struct Texts<'a> {
+    /// Path and query of the `response_url`: a secret.
+    pub path: &'a str,
+    /// The text as Slack delivered it.
+    pub text: &'a str,
+    /// The fields that its command wants kept.
+    pub fields: &'a str,
+}
+
 impl Payload {
     /// `None` if the path or the text is longer than any.
     pub(super) fn new(path: &str, text: &str, fields: &str) -> Option<Self> {
@@ -50,30 +61,26 @@ impl Payload {
 
     /// Path and query of the `response_url`.
     pub(super) fn path(&self) -> &str {
-        utf8(self.split().0)
+        let (bytes, path_len, _) = self.parts();
+        utf8(&bytes[..path_len])
     }
 
-    /// The text as Slack delivered it.
-    pub(super) fn text(&self) -> &str {
-        let (_, rest, text_len) = self.split();
-        utf8(&rest[..text_len])
-    }
-
-    /// The fields that are kept.
-    pub(super) fn fields(&self) -> &str {
-        let (_, rest, text_len) = self.split();
-        utf8(&rest[text_len..])
+    /// All of them; that they are UTF-8 is checked once.
+    pub(super) fn texts(&self) -> Texts<'_> {
+        let (bytes, path_len, text_len) = self.parts();
+        let (path, rest) = utf8(bytes).split_at(path_len);
+        let (text, fields) = rest.split_at(text_len);
+        Texts { path, text, fields }
     }
 
     /// How many bytes all have.
     pub(super) fn len(&self) -> usize {
-        let (path, rest, _) = self.split();
-        path.len() + rest.len()
+        self.parts().0.len()
     }
 
-    /// The path, what stands behind it, and how much of that is the text.
-    fn split(&self) -> (&[u8], &[u8], usize) {
-        let (bytes, path_len, text_len) = match self {
+    /// All bytes, and how many of them are the path's and the text's.
+    fn parts(&self) -> (&[u8], usize, usize) {
+        match self {
             Self::Inline {
                 path_len,
                 text_len,
@@ -88,10 +95,8 @@ impl Payload {
                 path_len,
                 text_len,
                 bytes,
-            } => (&**bytes, usize::from(*path_len), *text_len as usize),
-        };
-        let (path, rest) = bytes.split_at(path_len);
-        (path, rest, text_len)
+            } => (bytes, usize::from(*path_len), *text_len as usize),
+        }
     }
 }
 
@@ -110,15 +115,16 @@ mod tests {
             for fields in ["", "\u{2}\u{2}U1"] {
                 let text = "x".repeat(text_len);
                 let payload = Payload::new(path, &text, fields).unwrap();
-                assert_eq!((payload.path(), payload.text()), (path, &*text));
-                assert_eq!(payload.fields(), fields);
+                let texts = payload.texts();
+                let found = (texts.path, texts.text, texts.fields, payload.path());
+                assert_eq!(found, (path, &*text, fields, path));
                 assert_eq!(payload.len(), path.len() + text_len + fields.len());
                 let is_inline = matches!(payload, Payload::Inline { .. });
                 assert_eq!(is_inline, payload.len() <= INLINE_BYTES_MAX, "{text_len}");
             }
         }
         let empty = Payload::new("", "", "").unwrap();
-        assert_eq!((empty.path(), empty.text(), empty.len()), ("", "", 0));
+        assert_eq!((empty.path(), empty.texts().text, empty.len()), ("", "", 0));
     }
 
     #[test]

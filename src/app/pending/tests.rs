@@ -31,7 +31,7 @@ impl Bot {
                 origin: &self.pending.origins[usize::from(job.origin)],
                 path: job.path(),
                 text: job.text(),
-                fields: job.fields(),
+                fields: job.texts().fields,
                 is_late: job.is_late,
                 attempts: job.tries.attempts,
                 due: PENDING.due,
