@@ -3,6 +3,7 @@
 use std::mem::MaybeUninit;
 
 use httparse::{Header, Status as Parsed};
+use memchr::memchr;
 
 use super::foreign::{self, Identity};
 use super::host::is_host;
@@ -181,8 +182,9 @@ fn split_target<'a>(method: &str, target: &'a str) -> Result<(&'a str, Option<&'
     if !origin_form.bytes().all(is_in_path) {
         return Err(Error::Malformed);
     }
-    Ok(match origin_form.split_once('?') {
-        Some((path, query)) => (if path.is_empty() { "/" } else { path }, Some(query)),
+    Ok(match memchr(b'?', origin_form.as_bytes()) {
+        Some(0) => ("/", Some(&origin_form[1..])),
+        Some(end) => (&origin_form[..end], Some(&origin_form[end + 1..])),
         None => (origin_form, None),
     })
 }

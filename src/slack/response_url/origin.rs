@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use memchr::memchr;
+
 use crate::host::is_name_or_ipv4;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,7 +192,7 @@ impl<'a> Parts<'a> {
         let host_end = if authority.starts_with('[') {
             authority.find(']').ok_or(OriginError::Host)? + 1
         } else {
-            authority.find(':').unwrap_or(authority.len())
+            memchr(b':', authority.as_bytes()).unwrap_or(authority.len())
         };
         let (host, port) = authority.split_at(host_end);
         if host.is_empty() {
