@@ -133,12 +133,14 @@ def many_requests(front: FrontEnd) -> str:
 def requests(front: FrontEnd, number: int) -> list[str]:
     """One client's share: what was wrong with each answer, if anything."""
     helps = signed("help", front.slack.origin)
-    kinds = [(signed("ynam", front.slack.origin), 200), (helps.replace(b"v0=", b"v0=0"), 401)]
+    kinds = [(b"", 200), (helps.replace(b"v0=", b"v0=0"), 401)]
     kinds += [(b"GET /healthz HTTP/1.1\r\nHost: torrap.example\r\n\r\n", 200)] + [(helps, 200)] * 7
     results = []
     client = Client(front.address)
     for turn in range(REQUESTS // CLIENTS):
         request, wanted = kinds[turn % len(kinds)]
+        # Each a command of its own: the same one again has no second reply while its first is pending.
+        request = request or signed("ynam", front.slack.origin)
         try:
             status = client.exchange(request)
             results.append("" if status == wanted else f"{status} instead of {wanted}")
