@@ -50,7 +50,11 @@ impl SimulatedSenders {
             let now = self.clock.now();
             let (outcome, asked_ms) = answer.outcome(now);
             match answer {
-                Answer::Limited(RetryAfter::Date(_)) => asked = Asked::Until(now.unix.0 + asked_ms),
+                // Also one that is past: the wall clock may be set before the run is over.
+                Answer::Limited(RetryAfter::Date(offset)) => {
+                    let secs = now.unix.secs().saturating_add_signed(offset);
+                    asked = Asked::Until(secs * 1000);
+                }
                 Answer::Limited(_) => asked = Asked::Ms(asked_ms),
                 _ => {}
             }
