@@ -289,7 +289,8 @@ impl Commands {
 impl Command {
     /// Something was posted to its `response_url`.
     pub(super) fn post(&mut self, answer: Option<Answer>) {
-        let is_post = u32::from(answer.is_none_or(|answer| !answer.is_unsent()));
+        // A sender that has died before it could ask has posted nothing.
+        let is_post = u32::from(answer.is_some_and(|answer| !answer.is_unsent()));
         self.posts += is_post;
         self.posts_now += is_post;
         assert!(self.posts_now <= 5, "Slack takes five posts: {self:?}");
