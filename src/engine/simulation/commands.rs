@@ -298,7 +298,7 @@ impl Command {
 
     /// What its job needs when it is accepted or found.
     pub(super) const fn run_to_do(&self) -> Run {
-        if self.is_work { Run::ToDo } else { Run::None }
+        if self.is_work { Run::Wanted } else { Run::None }
     }
 
     pub(super) fn begin_run(&mut self) {

@@ -20,7 +20,7 @@ const MESSAGES_MAX: u8 = 4;
 impl Pending {
     /// Whether its command has yet to run, or is running.
     pub(super) const fn needs_run(&self) -> bool {
-        matches!(self.run, Run::ToDo | Run::Running { .. })
+        matches!(self.run, Run::Wanted | Run::Running { .. })
     }
 
     pub(super) const fn is_running(&self) -> bool {
@@ -42,7 +42,7 @@ impl Pending {
             Run::Made(made) => Some(made == body),
             Run::GivenUp => Some(String::from_utf8_lossy(body).contains("took too long")),
             Run::None => None,
-            Run::ToDo | Run::Running { .. } => Some(false),
+            Run::Wanted | Run::Running { .. } => Some(false),
         }
     }
 }
@@ -68,7 +68,7 @@ impl Model {
         let Some(pending) = self.pending.get_mut(&number) else {
             panic!("command {number} is run, and not pending");
         };
-        assert_eq!(pending.run, Run::ToDo, "command {number} is run again");
+        assert_eq!(pending.run, Run::Wanted, "command {number} is run again");
         assert!(pending.is_kept, "command {number} is not kept yet");
         let due = pending.due.take().expect("no sender has it");
         assert!(due.least <= now, "command {number} is run early: {due:?}");
@@ -102,7 +102,7 @@ impl Model {
         let Some(pending) = pending.filter(|pending| pending.is_running()) else {
             return;
         };
-        pending.run = Run::ToDo;
+        pending.run = Run::Wanted;
         pending.unsent += 1;
         let doublings = (pending.unsent - 1).min(10);
         commands.of_mut(pending.id, number).runs -= 1;

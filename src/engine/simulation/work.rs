@@ -72,7 +72,7 @@ pub(super) enum Run {
     /// It needs none.
     #[default]
     None,
-    ToDo,
+    Wanted,
     /// So many messages that may have been taken were posted.
     Running {
         used: u8,
