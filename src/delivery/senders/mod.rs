@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use log::warn;
 use mio::Waker;
 
-use self::queue::{Errand, Next, Queue};
+use self::queue::{Errand, Next, Queue, unsent};
 use super::agent::{Agents, Poster};
 use crate::app::{CommandRun, Delivery, Done, Report, RunReport};
 use crate::engine::platform::Senders;
@@ -253,6 +253,11 @@ impl Shared {
     /// Runs a blocking command. Its messages are posted from here.
     fn run(&self, mut run: CommandRun, over_at: Instant, poster: &Poster) -> Done {
         let begun = Instant::now();
+        // It has waited for too long: the loop gives it up, and tells the person so.
+        if begun >= over_at {
+            let detail = "its time was over before a thread was free";
+            return Done::NotRun(unsent(run.job, detail));
+        }
         run.time_left_ms = millis(over_at.saturating_duration_since(begun));
         let mut post = |delivery: &Delivery| {
             let may_post = Instant::now() < over_at && !self.lock().closed;
@@ -313,7 +318,28 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
+    use mio::{Poll, Token};
+
     use super::*;
+    use crate::app::command_run::tests::command_run;
+    use crate::config::{Config, Settings};
+
+    #[test]
+    fn a_command_whose_time_is_over_does_not_begin() {
+        let poll = Poll::new().unwrap();
+        let config = Config::from_settings(&Settings::default(), Vec::new()).unwrap();
+        let shared = Shared {
+            agents: Agents::new(&config).unwrap(),
+            queue: Mutex::default(),
+            waker: Arc::new(Waker::new(poll.registry(), Token(0)).unwrap()),
+        };
+        let run = command_run(&|_, _| panic!("it has begun"));
+        let done = shared.run(run, Instant::now(), &shared.agents.make());
+        assert!(matches!(done, Done::NotRun(_)), "{done:?}");
+        shared.lock().running = 1;
+        shared.lock().report(done);
+        assert_eq!(shared.lock().running, 0);
+    }
 
     #[test]
     fn commands_never_have_the_last_threads() {

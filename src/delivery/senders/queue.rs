@@ -9,6 +9,7 @@ use ureq::Agent;
 
 use crate::app::{CommandRun, Delivery, Done, Report};
 use crate::jobs::Outcome;
+use crate::slab::Key;
 use crate::time::Tick;
 
 /// Threads that take deliveries as long as none is late: enough to keep a processor busy with a receiver that answers at
@@ -108,12 +109,7 @@ impl Queue {
         if self.threads > 0 {
             return false;
         }
-        let unsent = |job| Report {
-            job,
-            outcome: Outcome::Unsent,
-            detail: "no sender thread".to_owned(),
-            took_ms: 0,
-        };
+        let unsent = |job| unsent(job, "no sender thread");
         let stranded = self.deliveries.drain(..);
         let stranded = stranded.map(|(_, delivery)| Done::Posted(unsent(delivery.job)));
         self.reports.extend(stranded);
@@ -125,7 +121,7 @@ impl Queue {
 
     /// A thread has done something. `true`: the loop has to be woken for it.
     pub(crate) fn report(&mut self, done: Done) -> bool {
-        self.running -= usize::from(matches!(done, Done::Ran(_)));
+        self.running -= usize::from(matches!(done, Done::Ran(_) | Done::NotRun(_)));
         self.reports.push_back(done);
         self.reports.len() == 1
     }
@@ -167,6 +163,16 @@ impl Queue {
             Some(index) => _ = self.idle.remove(index),
             None => self.starting = self.starting.saturating_sub(1),
         }
+    }
+}
+
+/// The report of something that was not begun.
+pub(crate) fn unsent(job: Key, detail: &str) -> Report {
+    Report {
+        job,
+        outcome: Outcome::Unsent,
+        detail: detail.to_owned(),
+        took_ms: 0,
     }
 }
 
