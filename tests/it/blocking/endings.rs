@@ -75,13 +75,7 @@ fn a_run_that_a_stop_has_interrupted_is_run_again_by_the_next_process() {
         let unused = SlackStandIn::start(|_| Answer::ok()).unwrap();
         Torrap::posting_to(unused, &origin, |config| change(config, is_first))
     };
-    let first = start(true);
-    let url = format!("{origin}/commands/T0001/1/secret-path");
-    let request = Draft::signed(request::form("/work", "abc", &url));
-    assert_acknowledged(&first.connect().exchange(request.bytes()));
-    begun.wait();
-    assert_eq!(first.stop(), 0, "the journal has it");
-    let second = start(false);
+    let second = interrupted(&origin, &begun, start);
     let posts = slack.wait_for(1, DEADLINE);
     assert_eq!(content(&posts[0]), json!({"text": "abc for U2147483697"}));
     gate.open();
@@ -93,6 +87,17 @@ fn a_run_that_a_stop_has_interrupted_is_run_again_by_the_next_process() {
     );
     let ids = ids.lock().unwrap();
     assert_eq!((ids.len(), ids[0]), (2, ids[1]));
+}
+
+/// Has a bot accept a command and stops it while the command runs; gives the bot that is started next.
+fn interrupted(origin: &str, begun: &Gate, start: impl Fn(bool) -> Torrap) -> Torrap {
+    let first = start(true);
+    let url = format!("{origin}/commands/T0001/1/secret-path");
+    let request = Draft::signed(request::form("/work", "abc", &url));
+    assert_acknowledged(&first.connect().exchange(request.bytes()));
+    begun.wait();
+    assert_eq!(first.stop(), 0, "the journal has it");
+    start(false)
 }
 
 /// Slack takes five posts: the messages of a run that a stop has interrupted count in the next process, which has room for its reply.
@@ -118,13 +123,7 @@ fn messages_count_though_a_stop_has_interrupted_their_run() {
             config.journal = Some(scratch.path().into());
         })
     };
-    let first = start(true);
-    let url = format!("{origin}/commands/T0001/1/secret-path");
-    let request = Draft::signed(request::form("/work", "abc", &url));
-    assert_acknowledged(&first.connect().exchange(request.bytes()));
-    begun.wait();
-    assert_eq!(first.stop(), 0, "the journal has it");
-    let second = start(false);
+    let second = interrupted(&origin, &begun, start);
     let posts = slack.wait_for(5, DEADLINE);
     assert_eq!(content(&posts[4]), json!({"text": "after 1"}));
     gate.open();
