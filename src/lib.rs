@@ -109,6 +109,9 @@ pub mod jobs;
 pub mod journal;
 #[cfg_attr(not(inside), doc(hidden))]
 pub mod platform;
+#[cfg(feature = "redis")]
+#[cfg_attr(not(inside), doc(hidden))]
+pub mod redis;
 #[cfg_attr(not(inside), doc(hidden))]
 pub mod request_id;
 #[cfg_attr(not(inside), doc(hidden))]
