@@ -21,6 +21,9 @@ const FAILURES_PERIOD_MS: u64 = 10_000;
 /// A repeat has a line at `debug` alone, since one who has a signed request can send it very often; their sum has one.
 const REPEATS_PERIOD_MS: u64 = 10_000;
 
+/// Replies of other processes that are not allowed here have one line a period, with their sum.
+const DECLINED_PERIOD_MS: u64 = 10_000;
+
 /// The kinds of traffic.
 const COMMANDS_ACCEPTED: usize = 0;
 const REPLIES_DELIVERED: usize = 1;
@@ -31,6 +34,7 @@ pub(super) struct ActivityLog {
     traffic: LogLimiter<2>,
     failures: LogLimiter<1>,
     repeats: LogLimiter<1>,
+    declined: LogLimiter<1>,
 }
 
 impl Default for ActivityLog {
@@ -40,6 +44,7 @@ impl Default for ActivityLog {
             traffic: LogLimiter::new(TRAFFIC_PERIOD_MS, TRAFFIC_LINES_PER_PERIOD),
             failures: LogLimiter::new(FAILURES_PERIOD_MS, FAILURE_LINES_PER_PERIOD),
             repeats: LogLimiter::new(REPEATS_PERIOD_MS, 0),
+            declined: LogLimiter::new(DECLINED_PERIOD_MS, 0),
         }
     }
 }
@@ -72,6 +77,11 @@ impl ActivityLog {
     pub(super) fn repeated(&mut self, number: u32, now: Now) {
         self.repeats.note(0, now.tick);
         debug!("command {number}: came once more, its reply is pending already");
+    }
+
+    /// A reply of another process is not allowed here.
+    pub(super) fn declined(&mut self, now: Tick) {
+        self.declined.note(0, now);
     }
 
     /// An attempt at a reply has this outcome.
@@ -154,6 +164,7 @@ impl ActivityLog {
         sum_up(self.refusals.poll_sums(now), self.traffic.poll_sums(now));
         sum_up_failures(self.failures.poll_sums(now));
         sum_up_repeats(self.repeats.poll_sums(now));
+        sum_up_declined(self.declined.poll_sums(now));
     }
 
     /// Logs the sums before the end of their periods.
@@ -161,6 +172,7 @@ impl ActivityLog {
         sum_up(self.refusals.take_sums(), self.traffic.take_sums());
         sum_up_failures(self.failures.take_sums());
         sum_up_repeats(self.repeats.take_sums());
+        sum_up_declined(self.declined.take_sums());
     }
 
     /// When [`Self::handle_timeout`] must be called next.
@@ -170,6 +182,7 @@ impl ActivityLog {
             self.traffic.poll_timeout(),
             self.failures.poll_timeout(),
             self.repeats.poll_timeout(),
+            self.declined.poll_timeout(),
         ];
         timeouts.into_iter().flatten().min()
     }
@@ -221,6 +234,14 @@ fn sum_up_repeats(repeats: Option<[u64; 1]>) {
         let period = REPEATS_PERIOD_MS / 1000;
         info!(
             "{count} requests within {period} s came once more while their replies were pending: acknowledged again, carried out once"
+        );
+    }
+}
+
+fn sum_up_declined(declined: Option<[u64; 1]>) {
+    if let Some([count]) = declined {
+        warn!(
+            "journal: {count} replies that the fleet has pending are left to others: the origins of their response_urls are not allowed here"
         );
     }
 }

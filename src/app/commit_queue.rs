@@ -1,12 +1,13 @@
 //! Between a command that is accepted and its acknowledgement: the batch that collects for the store, and the jobs that
 //! wait to be kept.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
+use std::mem;
 
 use crate::http::Hold;
 use crate::jobs::{Tries, Verdict};
 use crate::slab::Key;
-use crate::store::{Batch, COLLECTED_BYTES_MAX, Outcome, PendingJob, Ticket};
+use crate::store::{Batch, COLLECTED_BYTES_MAX, ForeignId, Outcome, PendingJob, Ticket};
 use crate::time::Tick;
 
 /// The batch that collects for the store, and the jobs of earlier batches that are not kept yet.
@@ -17,6 +18,8 @@ pub(super) struct CommitQueue {
     ticket: Ticket,
     /// The accepted jobs that are not kept yet.
     unkept: VecDeque<Unkept>,
+    /// Those of them that are pending with another process.
+    duplicates: BTreeSet<u64>,
     /// Whether the store takes jobs at the moment.
     is_accepting: bool,
 }
@@ -39,6 +42,7 @@ impl Default for CommitQueue {
             batch: Batch::default(),
             ticket: 1,
             unkept: VecDeque::new(),
+            duplicates: BTreeSet::new(),
             is_accepting: true,
         }
     }
@@ -104,6 +108,30 @@ impl CommitQueue {
             self.unkept.shrink_to(UNKEPT_KEPT);
         }
         None
+    }
+
+    /// A job that is not kept yet is pending with another process: it is to be forgotten when its command is acknowledged.
+    pub(super) fn note_duplicate(&mut self, job: Key) {
+        self.duplicates.insert(job.to_u64());
+    }
+
+    /// Whether a job is pending with another process.
+    pub(super) fn is_duplicate(&self, job: Key) -> bool {
+        !self.duplicates.is_empty() && self.duplicates.contains(&job.to_u64())
+    }
+
+    /// The jobs that are to be forgotten, since their commands are acknowledged.
+    pub(super) fn take_duplicates(&mut self) -> impl Iterator<Item = Key> + use<> {
+        let duplicates = mem::take(&mut self.duplicates);
+        duplicates.into_iter().map(Key::from_u64)
+    }
+
+    /// An adopted job is pending under this key, or is declined.
+    pub(super) fn note_adopted(&mut self, foreign: ForeignId, job: Option<Key>) {
+        self.batch.add(match job {
+            Some(job) => Outcome::Adopted { foreign, job },
+            None => Outcome::Declined { foreign },
+        });
     }
 
     /// Withdraws an accepted job: out of the batch that collects, or with an outcome for the store.

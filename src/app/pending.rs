@@ -206,18 +206,41 @@ impl PendingReplies {
         pending: &PendingJob<'_>,
         now: Tick,
     ) -> Option<Key> {
-        let mut origins = self.origins.iter();
-        let origin = origins.position(|origin| origin == pending.origin);
-        let Some(origin) = origin.filter(|_| is_path(pending.path)) else {
+        let Some(job) = self.allowed(pending, now) else {
             warn!(
                 "command {number}: not answered, its response_url is of an origin that is not allowed"
             );
             return None;
         };
+        let key = self.jobs.restore(job, pending.attempts, number as u32)?;
+        debug!("command {number}: pending since before the start");
+        Some(key)
+    }
+
+    /// Adds a job that another process has acknowledged, whatever the capacity. `None` if the settings allow no reply to it
+    /// here. A job that is kept here already, for the same request, is the same job.
+    pub(super) fn adopt(&mut self, pending: &PendingJob<'_>, now: Tick) -> Option<Key> {
+        let same = pending.request.and_then(|request| self.jobs.find(request));
+        let is_kept = |job: &Job| job.state != State::Unkept;
+        if let Some(key) = same
+            && self.jobs.get(key).is_some_and(is_kept)
+        {
+            return Some(key);
+        }
+        let job = self.allowed(pending, now)?;
+        let due = job.due.max(now);
+        self.jobs.adopt(NewJob { due, ..job }, pending.attempts)
+    }
+
+    /// A job of a store as the table has it; `None` if the settings do not allow its reply.
+    fn allowed<'a>(&self, pending: &PendingJob<'a>, now: Tick) -> Option<NewJob<'a>> {
+        let mut origins = self.origins.iter();
+        let origin = origins.position(|origin| origin == pending.origin);
+        let origin = origin.filter(|_| is_path(pending.path))?;
         // Whatever a store has read, no job waits for longer than its lifetime.
         let latest = now.after(LIFETIME_MS);
         let command = self.commands.position(pending.command);
-        let job = NewJob {
+        Some(NewJob {
             command,
             origin: index(origin),
             path: pending.path,
@@ -228,10 +251,21 @@ impl PendingReplies {
             due: pending.due.min(latest),
             expires_at: pending.expires_at.min(latest),
             request: pending.request,
-        };
-        let key = self.jobs.restore(job, pending.attempts, number as u32)?;
-        debug!("command {number}: pending since before the start");
-        Some(key)
+        })
+    }
+
+    /// Forgets the jobs that a store has kept, and gives how many they were.
+    pub(super) fn forget_kept(&mut self) -> usize {
+        self.jobs.forget_kept()
+    }
+
+    /// Forgets the jobs that are pending with another process, since their commands are acknowledged.
+    pub(super) fn forget_duplicates(&mut self) {
+        if let Some(queue) = &mut self.queue {
+            for job in queue.take_duplicates() {
+                self.jobs.withdraw(job);
+            }
+        }
     }
 
     /// The next job that is due.

@@ -1,12 +1,12 @@
 //! The bot's side of a store: what it is told, and what becomes of commands that wait for it.
 
-use log::log;
+use log::{debug, log, warn};
 
 use super::refusals::{Refusal, Withdrawal};
 use super::{Bot, busy};
 use crate::http::{Hold, Response};
 use crate::slab::Key;
-use crate::store::{Batch, PendingJob, Ticket};
+use crate::store::{ADOPTED_AT_ONCE_MAX, Adopted, Batch, PendingJob, Ticket};
 use crate::telemetry::health::Condition;
 use crate::time::{Now, Tick};
 
@@ -48,10 +48,66 @@ impl Bot {
         while let Some(unkept) = self.pending.queue_mut().and_then(|queue| queue.pop(ticket)) {
             if !is_kept {
                 self.withdraw(unkept.job, Withdrawal::NotKept, now);
+            } else if self.is_duplicate(unkept.job) {
+                self.counters.commands_repeated += 1;
+                self.log.repeated(unkept.job.generation(), now);
             } else if let Some(waited_ms) = self.pending.keep(&unkept, now.tick) {
                 self.counters.note_kept(waited_ms);
             }
         }
+    }
+
+    fn is_duplicate(&mut self, job: Key) -> bool {
+        let is_pending = self.pending.jobs().get(job).is_some();
+        let queue = self.pending.queue_mut();
+        is_pending && queue.is_some_and(|queue| queue.is_duplicate(job))
+    }
+
+    /// The answers to the commands of a batch are on their way: the jobs of those that are pending with another process are
+    /// forgotten. Until now they said how their commands are acknowledged.
+    pub fn end_release(&mut self) {
+        self.pending.forget_duplicates();
+    }
+
+    /// A job of the batch that is with the store is pending with another process.
+    pub fn note_duplicate(&mut self, job: Key) {
+        if let Some(queue) = self.pending.queue_mut() {
+            queue.note_duplicate(job);
+        }
+    }
+
+    /// Adds a job that another process has acknowledged, whatever the capacity, and tells the store what became of it. It is
+    /// due now if it was due before.
+    pub fn adopt(&mut self, adopted: &Adopted, now: Tick) {
+        let job = self.pending.adopt(&adopted.job(), now);
+        match job {
+            Some(job) => {
+                self.counters.replies_adopted += 1;
+                debug!("command {}: adopted from the fleet", job.generation());
+            }
+            None => {
+                self.counters.replies_declined += 1;
+                self.log.declined(now);
+            }
+        }
+        if let Some(queue) = self.pending.queue_mut() {
+            queue.note_adopted(adopted.foreign, job);
+        }
+    }
+
+    /// Other processes answer all that the store has kept for this one: those jobs are forgotten.
+    pub fn forget_kept(&mut self) {
+        let forgotten = self.pending.forget_kept();
+        self.counters.replies_forgotten += forgotten as u64;
+        warn!(
+            "journal: the fleet took this process for dead and answers what it had pending: {forgotten} replies are left to it"
+        );
+    }
+
+    /// How many jobs may be adopted at once.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.pending.jobs().room().min(ADOPTED_AT_ONCE_MAX)
     }
 
     /// The response to a command that was held: that it is accepted, or, if it could not be kept, that it is not.

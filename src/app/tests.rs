@@ -1,5 +1,7 @@
 //! Requests through a connection to the bot and its answers back, without a socket.
 
+mod fleet;
+
 use super::*;
 use crate::app::refusals::Refusal;
 use crate::config::{Settings, SigningSecret};

@@ -52,6 +52,9 @@ pub(crate) struct Engine<P: Platform> {
     watermark: Watermark,
     drain: Drain,
     started_at: UnixTime,
+    /// Whether the store lets replies be posted in this turn, and how many jobs it was told to adopt.
+    may_post: bool,
+    room: usize,
 }
 
 /// What an engine is made of.
@@ -95,6 +98,8 @@ where
             senders: parts.senders,
             watermark: Watermark::new(now),
             started_at: unix,
+            may_post: true,
+            room: 0,
         }
     }
 }
@@ -164,8 +169,14 @@ impl<P: Platform> Engine<P> {
         let is_dispatching = self.bot.has_delivery() && self.senders.room() > 0
             || self.bot.has_run() && self.senders.run_room() > 0;
         self.public.has_work()
-            || (is_dispatching && !self.drain.leaves_pending())
+            || (is_dispatching && self.may_dispatch())
             || self.admin.as_ref().is_some_and(Endpoint::has_work)
+    }
+
+    /// Whether replies and blocking commands may be handed to the senders. When a shared store does not let them, it has a
+    /// deadline or wakes the loop.
+    const fn may_dispatch(&self) -> bool {
+        self.may_post && !self.drain.leaves_pending()
     }
 
     /// How long to sleep: until the next deadline, if there is one.
@@ -228,8 +239,13 @@ impl<P: Platform> Engine<P> {
                 Event::NotKept(ticket) => self.release(ticket, false, now),
                 Event::Recoverable => self.drain.set_recoverable(),
                 Event::GivenUp => return self.give_up_store(),
+                Event::Adopted(adopted) => self.bot.adopt(&adopted, now.tick),
+                Event::Duplicate(job) => self.bot.note_duplicate(job),
+                Event::Fenced => self.bot.forget_kept(),
             }
         }
+        self.may_post = self.store.may_post(now.tick);
+        self.tell_room();
         let is_accepting = self.store.is_accepting(now.tick);
         self.bot.set_accepting(is_accepting);
         if !self.drain.has_begun() {
@@ -240,12 +256,25 @@ impl<P: Platform> Engine<P> {
         }
     }
 
+    /// Tells the store how many jobs may be adopted, if that has changed. During a stop, none.
+    fn tell_room(&mut self) {
+        let room = match self.drain.has_begun() {
+            true => 0,
+            false => self.bot.room(),
+        };
+        if room != self.room {
+            self.room = room;
+            self.store.set_room(room);
+        }
+    }
+
     /// Answers the commands that wait for this ticket or for one before it.
     fn release(&mut self, ticket: Ticket, is_kept: bool, now: Now) {
         self.bot.handle_stored(ticket, is_kept, now);
         let service = &mut self.bot;
         self.public
             .release(ticket, is_kept, &mut Turn { now, service });
+        self.bot.end_release();
     }
 
     /// Reads once from each connection that is ready, and answers its complete requests.
@@ -288,9 +317,9 @@ impl<P: Platform> Engine<P> {
     }
 
     /// Hands due replies and blocking commands to the senders, as many as they have room for; during a stop with a store,
-    /// none.
+    /// or while that does not let them be posted, none.
     fn dispatch(&mut self, now: Now) {
-        if !self.drain.leaves_pending() {
+        if self.may_dispatch() {
             let room = self.senders.room().min(DISPATCHES_PER_TURN);
             for delivery in iter::from_fn(|| self.bot.poll_delivery(now)).take(room) {
                 self.senders.enqueue(delivery);
@@ -343,6 +372,7 @@ impl<P: Platform> Engine<P> {
         warn!(
             "journal: its directory is gone and the next start would find nothing; pending replies are posted before the end"
         );
+        self.may_post = true;
         let now = self.platform.now();
         let drain_ms = self.drain.give_up_store();
         self.bot.end_store(now.tick);

@@ -4,12 +4,14 @@
 use std::fs;
 use std::io::Write;
 use std::net::TcpStream;
+use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::Server;
 use crate::config::{Settings, SigningSecret};
 use crate::slack::request;
 use crate::slack::response_url::Origin;
+use crate::store::{Adopted, Batch, ForeignId, PendingJob, StoreState};
 use crate::tools::trial::stand_in::{Answer, SlackStandIn};
 
 const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
@@ -91,4 +93,109 @@ fn a_stop_at_once_is_over_with_the_turn_that_takes_note_of_it() {
     engine.begin(now);
     assert!(engine.is_drained());
     drop(client);
+}
+
+/// A shared store that is not sure of its lease until a moment, and what it was told.
+struct Unsure {
+    until: Tick,
+    rooms: Arc<Mutex<Vec<usize>>>,
+}
+
+impl Store for Unsure {
+    fn submit(&mut self, batch: &mut Batch, ticket: Ticket, _: Tick) {
+        assert_eq!(batch.accepted().len(), 0, "{ticket}");
+        batch.clear();
+    }
+
+    fn poll(&mut self, _: Tick) -> Option<Event> {
+        None
+    }
+
+    fn poll_timeout(&self) -> Option<Tick> {
+        (self.until.0 > 0).then_some(self.until)
+    }
+
+    fn is_accepting(&self, _: Tick) -> bool {
+        true
+    }
+
+    fn may_post(&mut self, now: Tick) -> bool {
+        if now >= self.until {
+            self.until = Tick(0);
+        }
+        self.until.0 == 0
+    }
+
+    fn set_room(&mut self, jobs: usize) {
+        self.rooms.lock().unwrap().push(jobs);
+    }
+
+    fn begin_stop(&mut self) {}
+
+    fn finish(&mut self, _: &mut Batch, _: Ticket) -> bool {
+        true
+    }
+
+    fn state(&self, _: Tick) -> Option<StoreState> {
+        None
+    }
+}
+
+/// And the loop sleeps until it may.
+#[test]
+fn nothing_is_posted_before_a_shared_store_is_sure_that_this_process_may() {
+    const REPLIES: usize = 3;
+    let slack = SlackStandIn::start(|_| Answer::ok()).unwrap();
+    let mut config = config(&slack.origin());
+    config.max_pending = 10;
+    let mut server = Server::bind(&config).unwrap();
+    let stopper = server.stopper();
+    let engine = server.engine();
+    let now = engine.platform.now().tick;
+    let rooms = Arc::new(Mutex::new(Vec::new()));
+    let until = now.after(200);
+    let shared = rooms.clone();
+    engine.store = Box::new(Unsure {
+        until,
+        rooms: shared,
+    });
+    engine.drain = Drain::new(0, true);
+    engine.bot.begin_store(1);
+    for number in 0..REPLIES {
+        let path = format!("/commands/T1/{number}");
+        let job = PendingJob {
+            command: "/torrap",
+            origin: &slack.origin(),
+            path: &path,
+            text: "abc",
+            fields: "",
+            is_late: false,
+            attempts: 0,
+            due: now,
+            expires_at: now.after(60_000),
+            request: None,
+        };
+        let foreign = ForeignId(number as u64);
+        engine.bot.adopt(&Adopted::new(foreign, &job), now);
+    }
+    let mut turns = 0;
+    while engine.platform.now().tick < until {
+        assert_eq!(engine.senders.outstanding(), 0);
+        engine.turn().unwrap();
+        turns += 1;
+    }
+    assert!(turns < 20, "{turns} turns: it spins");
+    while engine.bot.pending() > 0 {
+        engine.turn().unwrap();
+    }
+    stopper.stop();
+    while !engine.drain.has_begun() {
+        engine.turn().unwrap();
+    }
+    assert_eq!(rooms.lock().unwrap()[0], 10 - REPLIES);
+    assert_eq!(
+        rooms.lock().unwrap().last(),
+        Some(&0),
+        "none while it stops"
+    );
 }

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use super::{Jobs, NewJob};
+use super::{Jobs, NewJob, PAYLOAD_BYTES_MEAN_MAX, State};
 use crate::slab::Key;
 
 impl Jobs {
@@ -25,10 +25,37 @@ impl Jobs {
         generation: u32,
     ) -> Option<Key> {
         self.number_from(generation);
+        self.adopt(new, attempts)
+    }
+
+    /// Takes on a job that another process has accepted: whatever the capacity, and with the attempts that were made.
+    pub(crate) fn adopt(&mut self, new: NewJob<'_>, attempts: u8) -> Option<Key> {
         let key = self.insert(new)?;
         self.table.get_mut(key)?.tries.attempts = attempts;
         self.keep(key, new.due);
         Some(key)
+    }
+
+    /// Forgets all jobs that a store has kept, and gives how many they were. Those that are with a sender go as well: what
+    /// comes of them counts no more.
+    pub(crate) fn forget_kept(&mut self) -> usize {
+        let kept = self.iter().filter(|(_, job)| job.state != State::Unkept);
+        let kept: Vec<_> = kept.map(|(key, job)| (key, job.state)).collect();
+        for (key, state) in &kept {
+            self.sending -= usize::from(matches!(state, State::Sending | State::Running));
+            self.remove(*key);
+        }
+        kept.len()
+    }
+
+    /// How many more jobs there is room for.
+    pub(crate) fn room(&self) -> usize {
+        let bytes_max = self.capacity.saturating_mul(PAYLOAD_BYTES_MEAN_MAX);
+        if self.payload_bytes >= bytes_max {
+            return 0;
+        }
+        let taken = self.table.len().max(self.wheel.len());
+        self.capacity.saturating_sub(taken)
     }
 
     /// The next job has this generation.

@@ -224,6 +224,8 @@ impl<D: Disk> Journal<D> {
                     self.ledger.remove(job.index());
                     self.withdrawn.add(self.number(job));
                 }
+                // What this store restores has its key from the start.
+                Outcome::Adopted { .. } | Outcome::Declined { .. } => {}
             }
         }
         self.outgoing.begin(self.clock.at(now.tick), now.unix);

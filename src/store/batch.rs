@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::mem;
 
+use super::ForeignId;
 use crate::request_id::RequestId;
 use crate::slab::Key;
 use crate::time::Tick;
@@ -54,6 +55,18 @@ pub enum Outcome {
     Withdrawn {
         /// Which one.
         job: Key,
+    },
+    /// An adopted job is pending here, and has this key from now on: the outcomes that follow name it.
+    Adopted {
+        /// The store's name for it.
+        foreign: ForeignId,
+        /// Which one.
+        job: Key,
+    },
+    /// The settings allow no reply to an adopted job here. Another process may be allowed to post it.
+    Declined {
+        /// The store's name for it.
+        foreign: ForeignId,
     },
 }
 

@@ -10,11 +10,17 @@
 //!
 //! A batch says everything in the loop's own terms: keys, ticks and texts. The store alone knows how that is encoded,
 //! and never asks the bot for more.
+//!
+//! A store may be shared by the processes of a fleet. Then a process adopts the jobs of one that is dead, and forgets its
+//! own when the others have taken it for dead.
 
+mod adopted;
 mod batch;
 
+pub use adopted::{Adopted, ForeignId};
 pub use batch::{Batch, Outcome, PendingJob};
 
+use crate::slab::Key;
 use crate::telemetry::metrics::JournalCounters;
 use crate::time::Tick;
 
@@ -28,8 +34,11 @@ pub const COLLECTED_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The number of a batch. Later ones have greater numbers.
 pub type Ticket = u64;
 
+/// The most jobs that a process adopts at once.
+pub const ADOPTED_AT_ONCE_MAX: usize = 256;
+
 /// What a store tells the loop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// The jobs accepted in this batch and in those before it are kept.
     Kept(Ticket),
@@ -40,6 +49,15 @@ pub enum Event {
     Recoverable,
     /// Nothing is kept any more: this process has to post all pending replies.
     GivenUp,
+    /// A job of another process, or of one before this, which this process has to answer from now on. The next batch says
+    /// with [`Outcome::Adopted`] or [`Outcome::Declined`] what became of it.
+    Adopted(Box<Adopted>),
+    /// A job that a batch accepts is pending with another process of the fleet: its command is acknowledged, and this
+    /// process forgets it. It comes before the event that its batch is kept, and the store keeps nothing of it.
+    Duplicate(Key),
+    /// Other processes have taken this one for dead and answer all that it kept: it forgets the kept jobs, of which the store
+    /// wants to hear no outcome. Those that are not kept yet stay.
+    Fenced,
 }
 
 /// The state of a store, for metrics.
@@ -73,6 +91,15 @@ pub trait Store {
 
     /// Whether what is accepted now would be kept in time, as far as can be known.
     fn is_accepting(&self, now: Tick) -> bool;
+
+    /// Whether a reply may be posted, or a blocking command be run: whether the fleet has surely not taken this process for
+    /// dead. While it may not, [`Self::poll_timeout`] or a wake-up says when to ask again. Asked once a turn.
+    fn may_post(&mut self, _now: Tick) -> bool {
+        true
+    }
+
+    /// Says how many jobs may be adopted at once from now on.
+    fn set_room(&mut self, _jobs: usize) {}
 
     /// The process is about to stop: [`Event::Recoverable`] or [`Event::GivenUp`] is to come.
     fn begin_stop(&mut self);
@@ -136,6 +163,14 @@ impl<T: Store + ?Sized> Store for Box<T> {
 
     fn is_accepting(&self, now: Tick) -> bool {
         (**self).is_accepting(now)
+    }
+
+    fn may_post(&mut self, now: Tick) -> bool {
+        (**self).may_post(now)
+    }
+
+    fn set_room(&mut self, jobs: usize) {
+        (**self).set_room(jobs);
     }
 
     fn begin_stop(&mut self) {

@@ -166,6 +166,9 @@ impl Kept {
                     told.settled.get_or_insert_default();
                 }
                 Outcome::Withdrawn { .. } => {}
+                Outcome::Adopted { .. } | Outcome::Declined { .. } => {
+                    unreachable!("a journal has no jobs of others")
+                }
             }
         }
     }
@@ -240,7 +243,7 @@ impl Store for Kept {
     fn poll(&mut self, now: Tick) -> Option<Event> {
         if self.stop_answer.is_some() && std::mem::take(&mut self.is_asked) {
             self.done += 1;
-            return self.stop_answer;
+            return self.stop_answer.clone();
         }
         let flight = self.flight.take_if(|flight| now >= flight.at);
         self.done += u64::from(flight.is_some());

@@ -173,7 +173,7 @@ fn an_answer_says_whether_the_disk_works_with_an_event_and_without() {
     writer.shared = thread.shared.clone();
     for (event, is_failing) in [(Some(Event::NotKept(1)), true), (None, false)] {
         writer.is_failing = is_failing;
-        writer.put(event);
+        writer.put(event.clone());
         assert_eq!(thread.poll(Tick(0)), event);
         assert_eq!(thread.is_accepting(Tick(0)), !is_failing);
     }

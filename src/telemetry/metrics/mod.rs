@@ -49,6 +49,12 @@ pub struct Counters {
     pub attempts_retried: u64,
     /// Replies given up, by [`Abandoned::kind`].
     pub replies_abandoned: [u64; Abandoned::KINDS],
+    /// Replies to commands that other processes of a fleet have accepted, pending here since.
+    pub replies_adopted: u64,
+    /// Those that the settings do not allow here.
+    pub replies_declined: u64,
+    /// Pending replies that were forgotten, since other processes of a fleet make them.
+    pub replies_forgotten: u64,
     /// From the turn that read a command to its 200 being handed to the system.
     pub acknowledgement: Histogram<{ ACKNOWLEDGEMENT_MS.len() }>,
     /// One attempt at a reply, whatever came of it.
@@ -75,6 +81,9 @@ impl Default for Counters {
             replies_delivered: 0,
             attempts_retried: 0,
             replies_abandoned: [0; Abandoned::KINDS],
+            replies_adopted: 0,
+            replies_declined: 0,
+            replies_forgotten: 0,
             acknowledgement: Histogram::new(ACKNOWLEDGEMENT_MS),
             attempt: Histogram::new(ATTEMPT_MS),
             reply: Histogram::new(REPLY_MS),
