@@ -185,10 +185,15 @@ impl<'a> Entry<'a> {
     }
 
     fn append(&self, out: &mut Vec<u8>) {
-        let short = |text: &str| u16::try_from(text.len()).expect("names and URLs are short");
         out.extend_from_slice(&self.due.0.to_le_bytes());
         out.extend_from_slice(&self.expires.0.to_le_bytes());
         out.push(self.attempts);
+        self.append_texts(out);
+    }
+
+    /// Appends all but the times and the attempts, which a shared journal keeps elsewhere.
+    pub(crate) fn append_texts(&self, out: &mut Vec<u8>) {
+        let short = |text: &str| u16::try_from(text.len()).expect("names and URLs are short");
         for text in [self.origin, self.path] {
             out.extend_from_slice(&short(text).to_le_bytes());
         }
@@ -216,6 +221,14 @@ impl<'a> Entry<'a> {
 
     fn read(mut reader: Reader<'a>) -> Option<Self> {
         let mut entry = Self::read_times(&mut reader)?;
+        entry.read_texts(reader.0)?;
+        Some(entry)
+    }
+
+    /// Reads what [`Self::append_texts`] has appended.
+    pub(crate) fn read_texts(&mut self, bytes: &'a [u8]) -> Option<()> {
+        let mut reader = Reader(bytes);
+        let entry = self;
         let [origin, path] = [reader.short()?, reader.short()?];
         let text = reader.length()?;
         entry.origin = reader.text(origin)?;
@@ -236,7 +249,7 @@ impl<'a> Entry<'a> {
                 _ => {}
             }
         }
-        Some(entry)
+        Some(())
     }
 
     fn read_1(mut reader: Reader<'a>) -> Option<Self> {
