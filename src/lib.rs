@@ -114,6 +114,9 @@ pub mod platform;
 pub mod redis;
 #[cfg_attr(not(inside), doc(hidden))]
 pub mod request_id;
+#[cfg(feature = "redis")]
+#[cfg_attr(not(inside), doc(hidden))]
+pub mod shared_journal;
 #[cfg_attr(not(inside), doc(hidden))]
 pub mod slab;
 #[cfg_attr(not(inside), doc(hidden))]

@@ -10,7 +10,7 @@ mod invariants;
 pub(crate) mod platform;
 mod service;
 #[cfg(test)]
-mod simulation;
+pub(crate) mod simulation;
 mod watermark;
 
 use std::{io, iter};

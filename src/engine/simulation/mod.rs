@@ -11,7 +11,7 @@ mod disk;
 mod faults;
 #[path = "../../../tests/support/generator.rs"]
 #[allow(unreachable_pub)]
-mod generator;
+pub(crate) mod generator;
 mod habits;
 mod held;
 mod holding;
@@ -29,7 +29,7 @@ mod runs;
 #[allow(clippy::disallowed_methods)] // it reads the seeds from the environment
 #[path = "../../../tests/support/seeds.rs"]
 #[allow(unreachable_pub)]
-mod seeds;
+pub(crate) mod seeds;
 mod senders;
 mod standing;
 mod stopping;

@@ -1,0 +1,46 @@
+//! The shared journal: a fleet keeps its pending replies in Redis, and posts those of a replica that has died.
+//!
+//! ```text
+//!   batches ──▶ Replica ──▶ renew, put, WAIT, take, … ──▶ Redis
+//!   events  ◀──         ◀──        replies            ◀──
+//! ```
+//!
+//! Each process is a replica with an id of its own, which it chooses anew at each start. It has a hash with the jobs it
+//! has to post, and a lease that it renews. When its lease is over, the others move its jobs into their hashes, a part at
+//! a time. A hash mirrors the memory of its replica: after each new connection the two are compared, and what Redis has
+//! lost is put again. So an emptied Redis, a lost answer and a failover that forgot the last second are one case.
+//!
+//! # Keys
+//!
+//! All have the hash tag `{FLEET}`, so that they lie in one slot of a cluster. None has a time to live.
+//!
+//! | key | type | |
+//! | --- | --- | --- |
+//! | `{FLEET}:replicas` | sorted set | replica → end of its lease, ms by Redis's clock; 0: its jobs are being taken over; 1: it has left |
+//! | `{FLEET}:jobs:REPLICA` | hash | name of a job → its value (`value.rs`) |
+//! | `{FLEET}:fleet` | hash | `beat`: when a lease was last renewed; `grace`: until then no jobs are taken over |
+//! | `{FLEET}:dead` | sorted set | replica → when it was emptied: it has to learn that others have its jobs; kept for 2 h |
+//! | `{FLEET}:aside` | hash | `REPLICA:name` → a value that no replica can read, or that came from too many dead ones; at most 1,000 |
+//!
+//! # Time
+//!
+//! All of it is Redis's: scripts ask for it, and a replica keeps the distance between it and its own steady clock. No
+//! replica's clock is compared with another one's.
+//!
+//! Nothing here opens a socket or reads a clock.
+
+#[cfg(test)]
+pub(crate) mod model;
+mod name;
+mod scripts;
+mod seal;
+mod value;
+
+pub use name::Name;
+pub use scripts::Script;
+pub use seal::{Opened, Random, Sealer};
+pub use value::{Head, Value};
+
+/// Milliseconds since 1970 by Redis's clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RedisTime(pub u64);
