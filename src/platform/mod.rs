@@ -9,6 +9,7 @@ pub(crate) mod error;
 pub(crate) mod journal_thread;
 pub(crate) mod listen_fds;
 pub(crate) mod listeners;
+mod mailbox;
 pub(crate) mod sd_notify;
 mod server;
 mod sockets;

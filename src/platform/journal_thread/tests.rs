@@ -14,14 +14,7 @@ fn stuck() -> JournalThread {
     let poll = Poll::new().unwrap();
     let waker = Waker::new(poll.registry(), Token(0)).unwrap();
     JournalThread {
-        shared: Arc::new(Shared {
-            mailbox: Mutex::default(),
-            changed: Condvar::new(),
-            waker: Arc::new(waker),
-        }),
-        waits_since: None,
-        last: 0,
-        collected_bytes: 0,
+        side: LoopSide::new(Arc::new(waker)),
         is_failing: false,
     }
 }
@@ -62,70 +55,7 @@ fn open(path: &Path, clock: &Clock) -> (Journal<Directory>, Place, usize) {
 fn writer(path: &Path) -> Writer {
     let clock = Clock::start();
     let (journal, place, _) = open(path, &clock);
-    Writer::new(journal, place, clock, stuck().shared.clone())
-}
-
-fn answer(thread: &JournalThread, event: Event, is_failing: bool) {
-    let mut mailbox = thread.shared.lock();
-    mailbox.events.push_back(event);
-    mailbox.is_failing = is_failing;
-}
-
-#[test]
-fn nothing_is_accepted_while_a_batch_is_overdue_or_after_one_that_failed() {
-    let mut thread = stuck();
-    assert!(thread.is_accepting(Tick(9_000)));
-    thread.submit(&mut Batch::default(), 1, Tick(9_000));
-    thread.submit(&mut Batch::default(), 2, Tick(9_500));
-    assert!(thread.is_accepting(Tick(9_999)));
-    assert!(!thread.is_accepting(Tick(10_000)));
-    assert_eq!(thread.poll(Tick(10_000)), None);
-    answer(&thread, Event::NotKept(1), true);
-    assert_eq!(thread.poll(Tick(10_007)), Some(Event::NotKept(1)));
-    assert!(!thread.is_accepting(Tick(10_007)));
-    answer(&thread, Event::Kept(2), false);
-    assert_eq!(thread.poll(Tick(10_008)), Some(Event::Kept(2)));
-    assert!(thread.is_accepting(Tick(99_999)), "nothing is with it");
-}
-
-#[test]
-fn what_is_behind_an_answer_waits_since_then() {
-    let mut thread = stuck();
-    thread.submit(&mut Batch::default(), 1, Tick(0));
-    thread.submit(&mut Batch::default(), 2, Tick(5));
-    answer(&thread, Event::Kept(1), false);
-    assert_eq!(thread.poll(Tick(900)), Some(Event::Kept(1)));
-    assert!(thread.is_accepting(Tick(1_899)));
-    assert!(!thread.is_accepting(Tick(1_900)));
-}
-
-#[test]
-fn batches_collect_while_one_is_written_up_to_a_limit() {
-    let mut thread = stuck();
-    let mut batch = Batch::default();
-    let text = "x".repeat(COLLECTED_BYTES_MAX / 2);
-    for (number, is_accepting) in [(1, true), (2, false)] {
-        batch.accept(Key::from_parts(number, 1), &job(&text));
-        thread.submit(&mut batch, number.into(), Tick(0));
-        assert!(batch.is_empty());
-        assert_eq!(thread.is_accepting(Tick(0)), is_accepting);
-    }
-    let mut mailbox = thread.shared.lock();
-    assert_eq!(mailbox.ticket, Some(2), "one commit answers both");
-    assert_eq!(mailbox.batch.accepted().len(), 2);
-    mailbox.batch.clear();
-    drop(mailbox);
-    assert_eq!(thread.poll(Tick(0)), None);
-    assert!(thread.is_accepting(Tick(0)));
-}
-
-#[test]
-fn an_end_does_not_wait_for_a_disk_that_hangs() {
-    let mut thread = stuck();
-    let timeout = Duration::from_millis(1);
-    assert!(!thread.finish_within(&mut Batch::default(), 1, timeout));
-    thread.submit(&mut Batch::default(), 2, Tick(0));
-    assert!(!thread.finish_within(&mut Batch::default(), 3, timeout));
+    Writer::new(journal, place, clock, stuck().side.shared.clone())
 }
 
 /// The end is told when another bot can have the directory, be it in the same process.
@@ -135,16 +65,18 @@ fn the_directory_is_free_before_the_end_of_the_thread_is_told() {
     let writer = writer(&path);
     let take = || Directory::take(&path, Duration::ZERO, |_| {});
     assert!(matches!(take(), Err(Refused::Taken(_))));
-    let shared = writer.shared.clone();
+    let side = stuck().side;
+    let shared = side.shared.clone();
     // It cannot be told while the mailbox is taken.
     let mailbox = shared.lock();
-    let ending = thread::spawn(move || writer.end());
+    side.spawn("journal", move || drop(writer)).unwrap();
     let is_free = (0..10).any(|_| take().is_ok());
     assert!(is_free, "its files are open");
     assert!(!mailbox.has_ended);
     drop(mailbox);
-    ending.join().unwrap();
-    assert!(shared.lock().has_ended);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let ended = shared.wait_until(deadline, |mailbox| mailbox.has_ended);
+    assert!(ended.is_some());
     std::fs::remove_dir_all(path).unwrap();
 }
 
@@ -170,7 +102,7 @@ fn a_batch_that_has_its_answer_is_not_written_with_what_the_journal_does_by_itse
 fn an_answer_says_whether_the_disk_works_with_an_event_and_without() {
     let path = path("failing");
     let (mut thread, mut writer) = (stuck(), writer(&path));
-    writer.shared = thread.shared.clone();
+    writer.shared = thread.side.shared.clone();
     for (event, is_failing) in [(Some(Event::NotKept(1)), true), (None, false)] {
         writer.is_failing = is_failing;
         writer.put(event.clone());
@@ -205,7 +137,7 @@ fn the_last_batch_is_durable_and_the_thread_is_over() {
     };
     assert_eq!(event, Event::Kept(7));
     batch.add(Outcome::Settled { job: keys[0] });
-    assert!(thread.finish_within(&mut batch, 8, timeout));
+    assert!(thread.side.finish_within(&mut batch, 8, timeout));
     assert_eq!(open(&path, &clock).2, 1);
     std::fs::remove_dir_all(path).unwrap();
 }
