@@ -89,6 +89,8 @@ impl<P: Platform> AdminState<'_, P> {
             commit_age_ms: store.map_or(0, |store| store.commit_age_ms),
             collected_bytes: store.map_or(0, |store| store.collected_bytes),
             answers_held: self.public.sessions.answers_held(),
+            #[cfg(feature = "redis")]
+            fleet: store.and_then(|store| store.fleet.as_ref()),
             ..Standing::default()
         }
     }

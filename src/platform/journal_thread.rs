@@ -83,6 +83,8 @@ impl Store for JournalThread {
             counters: mailbox.state.counters.clone(),
             commit_age_ms: self.side.age_ms(now),
             collected_bytes: mailbox.batch.bytes(),
+            #[cfg(feature = "redis")]
+            fleet: None,
         })
     }
 }

@@ -21,6 +21,8 @@ pub use adopted::{Adopted, ForeignId};
 pub use batch::{Batch, Outcome, PendingJob};
 
 use crate::slab::Key;
+#[cfg(feature = "redis")]
+use crate::telemetry::metrics::FleetCounters;
 use crate::telemetry::metrics::JournalCounters;
 use crate::time::Tick;
 
@@ -69,6 +71,9 @@ pub struct StoreState {
     pub commit_age_ms: u64,
     /// Bytes of the batch that collects.
     pub collected_bytes: usize,
+    /// What it knows of the fleet that shares it.
+    #[cfg(feature = "redis")]
+    pub fleet: Option<FleetCounters>,
 }
 
 /// Keeps pending replies, so that they outlive the process. None of its calls waits but [`Self::finish`].

@@ -120,9 +120,13 @@ fn the_metrics_are_those_of_the_code() {
     let (section, _) = section.split_once("\n### Alerts\n").unwrap();
     let is_metric = |name: &&str| name.starts_with("torrap_") || name.starts_with("process_");
     let documented: BTreeSet<&str> = code_spans(section).filter(is_metric).collect();
-    let source = read("src/telemetry/metrics/page.rs");
-    let (code, _) = source.split_once("#[cfg(test)]").unwrap();
-    let written: BTreeSet<&str> = code.split('"').filter(is_metric).collect();
+    let sources = ["page.rs", "fleet.rs"].map(|file| read(format!("src/telemetry/metrics/{file}")));
+    let codes = sources
+        .iter()
+        .map(|source| source.split_once("#[cfg(test)]").unwrap().0);
+    let written: BTreeSet<&str> = codes
+        .flat_map(|code| code.split('"').filter(is_metric))
+        .collect();
     assert_eq!(documented, written);
     let labels = Abandoned::LABELS.into_iter().chain(Withdrawal::LABELS);
     for reason in Refusal::labels().chain(labels.map(str::to_owned)) {

@@ -4,9 +4,13 @@
 //! is requested. Latencies come from the clock readings that a turn of the loop makes anyway.
 
 mod exposition;
+#[cfg(feature = "redis")]
+mod fleet;
 mod histogram;
 mod page;
 
+#[cfg(feature = "redis")]
+pub use fleet::FleetCounters;
 pub use histogram::Histogram;
 pub use page::{Standing, render};
 

@@ -50,6 +50,9 @@ pub struct Standing<'a> {
     pub answers_held: usize,
     /// Bytes of the batch that is to follow.
     pub collected_bytes: usize,
+    /// What is known of the fleet, if the journal is shared.
+    #[cfg(feature = "redis")]
+    pub fleet: Option<&'a super::FleetCounters>,
 }
 
 /// The page that Prometheus reads.
@@ -61,6 +64,10 @@ pub fn render(counters: &Counters, standing: &Standing<'_>) -> String {
     if let Some(journal) = standing.journal {
         render_waits(standing, counters, &mut page);
         render_journal(journal, &mut page);
+    }
+    #[cfg(feature = "redis")]
+    if let Some(fleet) = standing.fleet {
+        super::fleet::render(fleet, counters, &mut page);
     }
     page.into_text()
 }
