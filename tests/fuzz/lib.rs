@@ -4,13 +4,18 @@ pub mod bodies;
 pub mod differential;
 
 use bodies::{BODIES, Body};
-use differential::whatwg;
+use differential::{resp, whatwg};
 
-const DIFFERENTIAL: [Body; 2] = [
+const DIFFERENTIAL: [Body; 3] = [
     Body {
         name: "differential",
         check: differential::check,
         seeds: differential::seeds,
+    },
+    Body {
+        name: "resp",
+        check: resp::check,
+        seeds: resp::seeds,
     },
     Body {
         name: "whatwg",

@@ -12,6 +12,10 @@ pub mod form;
 mod input;
 pub mod journal;
 pub mod near;
+#[cfg(feature = "redis")]
+pub mod redis_replies;
+#[cfg(feature = "redis")]
+pub mod redis_url;
 pub mod response_url;
 pub mod reversal;
 mod segments;
@@ -30,9 +34,9 @@ pub struct Body {
 }
 
 macro_rules! bodies {
-    ($($name:ident)*) => {
+    ($($(#[$condition:meta])? $name:ident)*) => {
         /// All of them.
-        pub const BODIES: &[Body] = &[$(Body {
+        pub const BODIES: &[Body] = &[$($(#[$condition])? Body {
             name: stringify!($name),
             check: $name::check,
             seeds: $name::seeds,
@@ -40,4 +44,9 @@ macro_rules! bodies {
     };
 }
 
-bodies! { answers chunked composed connection form journal response_url reversal signature timing_wheel }
+bodies! {
+    answers chunked composed connection form journal
+    #[cfg(feature = "redis")] redis_replies
+    #[cfg(feature = "redis")] redis_url
+    response_url reversal signature timing_wheel
+}

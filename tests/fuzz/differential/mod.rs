@@ -7,6 +7,7 @@
 
 mod differences;
 mod peer;
+pub mod resp;
 pub mod whatwg;
 mod wires;
 
@@ -134,7 +135,7 @@ fn shortest(most: usize, holds: impl Fn(usize) -> bool) -> usize {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::{difference, seeds, whatwg};
+    use super::{difference, resp, seeds, whatwg};
     use crate::bodies::near::near;
 
     #[test]
@@ -146,13 +147,21 @@ mod tests {
 
     #[test]
     fn a_browser_reads_urls_as_we_do() {
-        let seeds = whatwg::seeds();
-        let near = near(&seeds, 10_000);
+        check_near(&whatwg::seeds(), whatwg::check);
+    }
+
+    #[test]
+    fn another_codec_reads_replies_as_we_do() {
+        check_near(&resp::seeds(), resp::check);
+    }
+
+    fn check_near(seeds: &[Vec<u8>], check: fn(&[u8])) {
+        let near = near(seeds, 10_000);
         seeds
             .iter()
             .cloned()
             .chain(near)
-            .for_each(|url| whatwg::check(&url));
+            .for_each(|bytes| check(&bytes));
     }
 
     #[test]
