@@ -15,6 +15,8 @@ use super::options::{OPTIONS, Opt};
 use super::own::{Name, Own};
 use crate::commands::{Chosen, is_blank};
 use crate::config::{self, Config, Expected, Proxy, PublicUrl, Setting, Settings, clean};
+#[cfg(feature = "redis")]
+use crate::config::{JournalPlace, LEASE_VARIABLE};
 use crate::tools::manifest;
 
 /// What `torrap try` logs unless `LOG_LEVEL` says otherwise: it prints its own transcript.
@@ -122,6 +124,14 @@ impl Line {
         let secrets = settings.signing_secrets(env.read_file);
         let secrets = secrets.map_err(|error| misspelt::explain(error, env))?;
         let mut config = Config::from_settings(&settings, secrets)?;
+        #[cfg(feature = "redis")]
+        if let Some(JournalPlace::Shared(journal)) = &mut config.journal {
+            journal.password = settings.redis_password(env.read_file)?;
+            if let Some(lease) = (env.variable)(LEASE_VARIABLE) {
+                journal.set_lease(&lease)?;
+            }
+            config.notices.extend(journal.notices());
+        }
         config.proxy = Proxy::from_variables(env.variable);
         let proxy = config.proxy.iter().flat_map(Proxy::notices);
         config.notices.extend(proxy);

@@ -165,8 +165,12 @@ pub const OPTIONS: &[Opt] = &[
         value: "DIR",
         default: "off, or systemd's $STATE_DIRECTORY",
         variable_in_trial: false,
-        help: "directory of the journal: what was acknowledged is answered even after a crash",
+        help: JOURNAL_HELP,
     },
+    #[cfg(feature = "redis")]
+    REDIS_PASSWORD,
+    #[cfg(feature = "redis")]
+    REDIS_PASSWORD_FILE,
     Opt {
         setting: Setting::CaFile,
         flag: Some("--ca-file"),
@@ -234,6 +238,37 @@ pub const OPTIONS: &[Opt] = &[
     },
 ];
 
+const JOURNAL_HELP: &str = if cfg!(feature = "redis") {
+    "directory of the journal: what was acknowledged is answered even after a crash; or the Redis that a fleet shares, where \
+     it is answered even after the loss of a machine: \
+     redis://[USER@]HOST[:PORT][,...]/DATABASE?fleet=NAME&wait=N&sentinel=NAME, or rediss:// with TLS"
+} else {
+    "directory of the journal: what was acknowledged is answered even after a crash"
+};
+
+const REDIS_PASSWORD: Opt = Opt {
+    setting: Setting::RedisPassword,
+    flag: None,
+    variable: "TORRAP_REDIS_PASSWORD",
+    value: "PASSWORD",
+    default: "none",
+    variable_in_trial: false,
+    help: "password for a journal in Redis",
+};
+
+const REDIS_PASSWORD_FILE: Opt = Opt {
+    setting: Setting::RedisPasswordFile,
+    flag: None,
+    variable: "TORRAP_REDIS_PASSWORD_FILE",
+    value: "PATH",
+    default: "none",
+    variable_in_trial: false,
+    help: "file that holds the password, instead of the variable",
+};
+
+/// What a build has only with a feature.
+const OF_FEATURES: [&Opt; 2] = [&REDIS_PASSWORD, &REDIS_PASSWORD_FILE];
+
 /// The option with a flag, given without its dashes.
 pub(super) fn with_flag(name: &str) -> Option<&'static Opt> {
     OPTIONS
@@ -269,10 +304,13 @@ pub(super) fn nearest<'a>(
         .map(|(_, candidate)| candidate)
 }
 
-/// The table as the README shows it: flag, variable, default, meaning.
+/// The table as the documents show it: flag, variable, default, meaning. They are about all builds.
 pub fn rows() -> impl Iterator<Item = [&'static str; 4]> {
+    let is_left_out = |opt: &&Opt| OPTIONS.iter().all(|other| other.setting != opt.setting);
+    let left_out = OF_FEATURES.into_iter().filter(is_left_out);
     OPTIONS
         .iter()
+        .chain(left_out)
         .map(|opt| [opt.flag.unwrap_or("–"), opt.variable, opt.default, opt.help])
 }
 
@@ -327,7 +365,7 @@ mod tests {
 
     #[test]
     fn rows_fit_a_markdown_table() {
-        assert_eq!(rows().count(), OPTIONS.len());
+        assert!(rows().count() >= OPTIONS.len());
         for cell in rows().flatten() {
             assert!(!cell.is_empty() && !cell.contains(['|', '\n']), "{cell}");
         }

@@ -34,6 +34,22 @@ pub enum Error {
         /// What the system says.
         error: String,
     },
+    /// The password of Redis is given both directly and as a file.
+    PasswordTwice,
+    /// The password of Redis is none.
+    Password {
+        /// Flag or variable.
+        name: &'static str,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Where a journal is to be is wrong. It is not shown, since it may hold a password.
+    JournalUrl {
+        /// Flag or variable.
+        name: &'static str,
+        /// What is wrong with it, and what to do.
+        reason: String,
+    },
     /// The value is not UTF-8.
     NotUtf8 {
         /// Flag or variable.
@@ -114,6 +130,16 @@ impl fmt::Display for Error {
                     "{name}: cannot read {path}: {error}; give the path of a readable file"
                 )
             }
+            Self::PasswordTwice => f.write_str(
+                "TORRAP_REDIS_PASSWORD and TORRAP_REDIS_PASSWORD_FILE are both set; unset one",
+            ),
+            Self::Password { name, reason } => {
+                write!(
+                    f,
+                    "{name}: {reason}; give the password of the Redis user, or unset it"
+                )
+            }
+            Self::JournalUrl { name, reason } => write!(f, "{name}: {reason}"),
             Self::NotUtf8 { name } => {
                 write!(f, "{name}: the value is not valid UTF-8; give plain text")
             }

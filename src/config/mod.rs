@@ -7,12 +7,15 @@ mod address;
 mod bounds;
 pub mod default;
 mod error;
+mod journal_place;
 mod likeness;
 mod log_format;
 mod no_proxy;
 mod notice;
 mod pasted;
 mod proxy;
+#[cfg(feature = "redis")]
+mod redis_password;
 mod settings;
 mod signing_secret;
 mod tunnels;
@@ -22,11 +25,18 @@ pub use address::AddressError;
 pub use bounds::{DELAY_MS_MAX, ENTRIES_MAX};
 pub(crate) use error::Shown;
 pub use error::{Error, Expected};
+pub use journal_place::JournalPlace;
+#[cfg(feature = "redis")]
+pub(crate) use journal_place::LEASE_VARIABLE;
+#[cfg(feature = "redis")]
+pub use journal_place::SharedJournal;
 pub use log_format::LogFormat;
 pub use no_proxy::NoProxy;
 pub use notice::Notice;
 pub(crate) use pasted::clean;
 pub use proxy::Proxy;
+#[cfg(feature = "redis")]
+pub use redis_password::RedisPassword;
 pub use settings::{Setting, Settings};
 pub use signing_secret::{SecretError, SigningSecret};
 pub use tunnels::{PublicUrl, TunnelQuery};
@@ -80,8 +90,8 @@ pub struct Config {
     pub max_connections: usize,
     /// How long a graceful stop waits for pending jobs, in milliseconds.
     pub drain_ms: u64,
-    /// Directory of the journal; without one, what is pending is lost with the process.
-    pub journal: Option<PathBuf>,
+    /// Where the journal is; without one, what is pending is lost with the process.
+    pub journal: Option<JournalPlace>,
     /// PEM file of the authorities to trust for replies, instead of the built-in ones.
     pub ca_file: Option<PathBuf>,
     /// The proxy that replies go through.
@@ -134,7 +144,7 @@ impl Config {
                 Some(drain) => drain.millis(0..=DRAIN_MS_MAX)?,
                 None => delay_ms + DRAIN_BEYOND_DELAY_MS,
             },
-            journal: settings.path(S::Journal, Expected::Directory)?,
+            journal: settings.journal_place()?,
             ca_file: settings.path(S::CaFile, Expected::PemFile)?,
             proxy: None,
             limits: Limits::default(),

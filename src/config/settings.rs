@@ -9,6 +9,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::default;
 use super::error::{Error, Expected};
+use super::journal_place::{JournalPlace, is_url};
 use super::pasted::clean;
 use super::signing_secret::SigningSecret;
 use super::tunnels::{TunnelQuery, port};
@@ -46,6 +47,10 @@ pub enum Setting {
     Drain,
     /// Where the journal is.
     Journal,
+    /// The password for a journal in Redis.
+    RedisPassword,
+    /// A file that holds it.
+    RedisPasswordFile,
     /// Authorities to trust.
     CaFile,
     /// Addresses of the admin endpoint: metrics and health checks.
@@ -204,6 +209,21 @@ impl Settings {
             });
         }
         Ok(Some(path.into()))
+    }
+
+    /// Where the journal is, if there is to be one.
+    pub(super) fn journal_place(&self) -> Result<Option<JournalPlace>, Error> {
+        if let Some((name, text)) = self.given.get(&Setting::Journal)
+            && let Some(text) = text.to_str().map(clean)
+            && is_url(text)
+        {
+            let place = JournalPlace::of_url(text);
+            return place
+                .map(Some)
+                .map_err(|reason| Error::JournalUrl { name, reason });
+        }
+        let path = self.path(Setting::Journal, Expected::Directory)?;
+        Ok(path.map(JournalPlace::Directory))
     }
 
     pub(super) fn name(&self, setting: Setting) -> Option<&'static str> {

@@ -45,7 +45,7 @@ fn a_stop_with_a_journal_sleeps_between_its_turns() {
     let slack = SlackStandIn::start(|_| Answer::Hang).unwrap();
     let directory = std::env::temp_dir().join(format!("torrap-turns-{}", std::process::id()));
     let mut config = config(&slack.origin());
-    config.journal = Some(directory.clone());
+    config.journal = Some(directory.as_path().into());
     let mut server = Server::bind(&config).unwrap();
     let client = client_with(&mut server, &slack.origin(), COMMANDS);
     let stopper = server.stopper();

@@ -60,6 +60,16 @@ pub enum Error {
         /// Why not.
         error: JournalError,
     },
+    /// The journal that a fleet shares cannot be used.
+    #[cfg(feature = "redis")]
+    SharedJournal {
+        /// Its URL, which holds no password.
+        url: String,
+        /// Why not, and what to do.
+        reason: String,
+        /// Whether it is the settings that are wrong.
+        is_usage: bool,
+    },
     /// The loop itself cannot be set up.
     Loop(io::Error),
 }
@@ -111,6 +121,8 @@ impl Error {
                 }
                 JournalError::Unusable(_) | JournalError::Unreadable(_) => true,
             },
+            #[cfg(feature = "redis")]
+            Self::SharedJournal { is_usage, .. } => *is_usage,
             Self::Listen { .. } | Self::Loop(_) => false,
         }
     }
@@ -176,6 +188,8 @@ impl fmt::Display for Error {
             Self::Journal { path, error } => {
                 write!(f, "--journal {}: {error}", Shown(&path.to_string_lossy()))
             }
+            #[cfg(feature = "redis")]
+            Self::SharedJournal { url, reason, .. } => write!(f, "--journal {url}: {reason}"),
             Self::Loop(source) => write!(f, "cannot start the event loop: {source}"),
         }
     }

@@ -13,7 +13,7 @@ use super::sd_notify::SdNotify;
 use super::stopper::Stopper;
 use super::system::System;
 use crate::app::Bot;
-use crate::config::Config;
+use crate::config::{Config, JournalPlace};
 use crate::delivery::agent::Agents;
 use crate::delivery::senders::Pool;
 use crate::endpoint::{Endpoint, SESSIONS_PER_TURN};
@@ -47,7 +47,17 @@ impl Server {
         let (connections_max, senders_max) = listeners.admissible(config, &mut notices);
         notices.iter().for_each(|notice| warn!("{notice}"));
         let take_lock = |path| DirectoryLock::take(path, has_passed_sockets);
-        let lock = config.journal.as_deref().map(take_lock).transpose()?;
+        #[cfg(feature = "redis")]
+        if let Some(JournalPlace::Shared(journal)) = &config.journal {
+            return Err(Error::SharedJournal {
+                url: journal.url.to_string(),
+                reason: "this version does not keep a journal there yet; give a directory"
+                    .to_owned(),
+                is_usage: true,
+            });
+        }
+        let directory = config.journal.as_ref().and_then(JournalPlace::directory);
+        let lock = directory.map(|path| take_lock(path)).transpose()?;
         // Only now, with the journal's lock held: no connection is accepted by the kernel that this process could not serve.
         let registry = platform.registry().map_err(Error::Loop)?;
         let listeners = listeners.open(&registry)?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::super::*;
 use super::rows::ROWS;
 use super::{SECRET, parse_in};
-use crate::config::{Config, Setting};
+use crate::config::{Config, JournalPlace, Setting};
 
 fn serve_in(variables: &[(&str, &str)], args: &[&str]) -> Result<Config, String> {
     let variables = [variables, &[SECRET]].concat();
@@ -41,7 +41,8 @@ fn shown(config: &Config, setting: Setting) -> String {
         Setting::MaxPending => config.max_pending.to_string(),
         Setting::MaxConnections => config.max_connections.to_string(),
         Setting::Drain => config.drain_ms.to_string(),
-        Setting::Journal => shown_path(config.journal.as_ref()),
+        Setting::Journal => shown_path(config.journal.as_ref().and_then(JournalPlace::directory)),
+        Setting::RedisPassword | Setting::RedisPasswordFile => "of a journal in Redis".to_owned(),
         Setting::CaFile => shown_path(config.ca_file.as_ref()),
         Setting::MetricsListen => config.metrics_listen.join(","),
         Setting::ReusePort => config.reuse_port.to_string(),
@@ -275,10 +276,87 @@ fn the_secret_comes_from_its_variable_or_a_file() {
     }
 }
 
+/// Whatever is wrong with the URL of a journal, no part of it is shown: it may hold a password.
+#[test]
+fn a_journals_url_is_read_or_refused_without_being_shown() {
+    for url in ["redis://:hunter2@a", "valkey://hunter2", "redis:hunter2"] {
+        let by_flag = serve_in(&[], &["--journal", url]).unwrap_err();
+        assert!(by_flag.starts_with("--journal: "), "{by_flag}");
+        assert!(!by_flag.contains("hunter2"), "{by_flag}");
+        let by_variable = serve_in(&[("TORRAP_JOURNAL", url)], &[]).unwrap_err();
+        assert_eq!(
+            by_variable,
+            by_flag.replacen("--journal", "TORRAP_JOURNAL", 1)
+        );
+    }
+    let of = |url| serve_in(&[], &["--journal", url]);
+    match cfg!(feature = "redis") {
+        true => assert!(of("redis://a").is_ok()),
+        false => assert!(of("redis://a").unwrap_err().contains("--features redis")),
+    }
+}
+
+#[cfg(feature = "redis")]
+#[test]
+fn the_password_of_redis_stands_beside_its_url() {
+    use crate::config::{RedisPassword, SharedJournal};
+    let journal = |variables: &[_], url| -> Result<(SharedJournal, Vec<String>), String> {
+        let config = serve_in(variables, &["--journal", url])?;
+        let lines = config.notices.into_iter().map(|notice| notice.line);
+        let lines = lines.filter(|line| !line.starts_with("SLACK_SIGNING_SECRET"));
+        match config.journal {
+            Some(JournalPlace::Shared(journal)) => Ok((*journal, lines.collect())),
+            place => panic!("{place:?}"),
+        }
+    };
+    let word = [("TORRAP_REDIS_PASSWORD", "hunter2")];
+    let (shared, lines) = journal(&word, "rediss://bot@a?fleet=b").unwrap();
+    assert_eq!(shared.url.to_string(), "rediss://bot@a:6379/0?fleet=b");
+    let password = shared.password.as_ref().map(RedisPassword::as_bytes);
+    assert_eq!(password, Some(&b"hunter2"[..]));
+    assert!(lines.is_empty() && !format!("{shared:?}").contains("hunter2"));
+
+    let (shared, lines) = journal(&[], "redis://a").unwrap();
+    assert!(shared.password.is_none() && lines.is_empty());
+    let (_, lines) = journal(&word, "redis://localhost,127.0.0.1,[::1]").unwrap();
+    assert!(lines.is_empty(), "{lines:?}");
+    let (_, lines) = journal(&word, "redis://localhost,10.0.0.1:7000").unwrap();
+    assert_eq!(
+        lines,
+        [
+            "--journal: the password of Redis crosses the network to 10.0.0.1:7000 without encryption; give \
+          rediss:// and have Redis listen with TLS"
+        ]
+    );
+
+    let lease = |text| journal(&[("TORRAP_REDIS_LEASE_MS", text)], "redis://a");
+    assert_eq!(journal(&[], "redis://a").unwrap().0.lease_ms, 5000);
+    let (shared, lines) = lease("500").unwrap();
+    assert!(shared.lease_ms == 500 && lines.is_empty(), "{lines:?}");
+    for text in ["199", "60001", "1s", ""] {
+        assert!(
+            lease(text)
+                .unwrap_err()
+                .starts_with("TORRAP_REDIS_LEASE_MS: not a number")
+        );
+    }
+
+    let file = ("TORRAP_REDIS_PASSWORD_FILE", "/run/none");
+    let error = journal(&[file], "redis://a").unwrap_err();
+    assert!(
+        error.starts_with("TORRAP_REDIS_PASSWORD_FILE: cannot read"),
+        "{error}"
+    );
+    let error = journal(&[word[0], file], "redis://a").unwrap_err();
+    assert!(error.contains("are both set"), "{error}");
+    // Without a journal in Redis the file is not read.
+    assert!(serve_in(&[file], &["--journal", "/j"]).is_ok());
+}
+
 #[test]
 fn the_journal_is_where_systemd_keeps_state_unless_told_otherwise() {
     let of = |variables: &[_], args: &[_]| serve_in(variables, args).unwrap().journal;
-    let path = |path: &str| Some(PathBuf::from(path));
+    let path = |path: &str| Some(JournalPlace::Directory(path.into()));
     let systemd = |value| [("STATE_DIRECTORY", value)];
     assert_eq!(
         of(&systemd("/var/lib/torrap"), &[]),

@@ -13,7 +13,7 @@ use std::path::Path;
 pub use finding::{Finding, table};
 use receivers::check_origins;
 
-use crate::config::{Config, Proxy};
+use crate::config::{Config, JournalPlace, Proxy};
 use crate::delivery;
 use crate::journal::LOG_BYTES_MIN;
 use crate::platform::{self, ListenFds, Probed};
@@ -54,8 +54,11 @@ pub fn run(config: Result<Config, Vec<String>>, passed: Passed) -> Vec<Finding> 
     let warnings = config.notices.iter().filter(|notice| notice.is_warning());
     findings.extend(warnings.map(|notice| Finding::doubtful("settings", notice.line.clone())));
     findings.push(signature);
-    if let Some(directory) = &config.journal {
-        check_journal(directory, &mut findings);
+    match &config.journal {
+        Some(JournalPlace::Directory(directory)) => check_journal(directory, &mut findings),
+        #[cfg(feature = "redis")]
+        Some(JournalPlace::Shared(_)) => {}
+        None => {}
     }
     check_listening(&config, passed.sockets, &mut findings);
     let notices = passed.notices.into_iter();

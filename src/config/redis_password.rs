@@ -1,0 +1,140 @@
+//! The password of a Redis user, which no output ever shows.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use super::error::{Error, Expected};
+use super::pasted::clean;
+use super::settings::{Setting, Settings};
+
+/// A password. Its memory is overwritten when it is dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RedisPassword(Zeroizing<String>);
+
+impl RedisPassword {
+    /// Takes a password without the white space and the quotes around it.
+    fn new(name: &'static str, text: &str) -> Result<Self, Error> {
+        let text = clean(text);
+        let reason = if text.is_empty() {
+            "the password is empty or blank"
+        } else if text.contains(char::is_control) {
+            "the password has a line break or another control character"
+        } else {
+            return Ok(Self(Zeroizing::new(text.to_owned())));
+        };
+        Err(Error::Password { name, reason })
+    }
+
+    /// What is sent to the server.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+/// By hand, so that the password never reaches a log.
+impl fmt::Debug for RedisPassword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RedisPassword(hidden)")
+    }
+}
+
+impl Settings {
+    /// The password that `TORRAP_REDIS_PASSWORD` holds, or else the file that `TORRAP_REDIS_PASSWORD_FILE` names, which
+    /// `read_file` reads.
+    ///
+    /// # Errors
+    /// If both are set, if the file cannot be read, or if what it holds is no password.
+    pub fn redis_password(
+        &self,
+        read_file: &dyn Fn(&Path) -> io::Result<Vec<u8>>,
+    ) -> Result<Option<RedisPassword>, Error> {
+        let text = self.given(Setting::RedisPassword)?;
+        let path = self.path(Setting::RedisPasswordFile, Expected::File)?;
+        match (text, path) {
+            (None, None) => Ok(None),
+            (Some(_), Some(_)) => Err(Error::PasswordTwice),
+            (Some(text), None) => RedisPassword::new(text.name, text.text).map(Some),
+            (None, Some(path)) => {
+                let name = self.name(Setting::RedisPasswordFile).unwrap_or_default();
+                let content = read_file(&path).map_err(|error| Error::SecretFile {
+                    name,
+                    path: path.display().to_string(),
+                    error: error.to_string(),
+                })?;
+                let content = Zeroizing::new(content);
+                let text = str::from_utf8(&content).map_err(|_| Error::NotUtf8 { name })?;
+                RedisPassword::new(name, text).map(Some)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(settings: &[(Setting, &'static str, &str)], file: &[u8]) -> Result<String, String> {
+        let mut all = Settings::default();
+        for (setting, name, value) in settings {
+            all.give(*setting, name, value.into());
+        }
+        let read_file = |path: &Path| match path.to_str() {
+            Some("/run/password") => Ok(file.to_vec()),
+            _ => Err(io::Error::new(io::ErrorKind::NotFound, "no such file")),
+        };
+        let password = all.redis_password(&read_file);
+        let password = password.map_err(|error| error.to_string())?;
+        Ok(password.map_or_else(String::new, |it| {
+            String::from_utf8_lossy(it.as_bytes()).into()
+        }))
+    }
+
+    const DIRECT: (Setting, &str) = (Setting::RedisPassword, "TORRAP_REDIS_PASSWORD");
+    const FILE: (Setting, &str) = (Setting::RedisPasswordFile, "TORRAP_REDIS_PASSWORD_FILE");
+
+    #[test]
+    fn one_source_is_enough_and_two_are_refused() {
+        assert_eq!(read(&[], b"").unwrap(), "");
+        assert_eq!(
+            read(&[(DIRECT.0, DIRECT.1, " \"hun ter\"\n")], b"").unwrap(),
+            "hun ter"
+        );
+        let file = (FILE.0, FILE.1, "/run/password");
+        assert_eq!(
+            read(&[file], b"\xef\xbb\xbfhunter2\r\n").unwrap(),
+            "hunter2"
+        );
+        assert_eq!(
+            read(&[(DIRECT.0, DIRECT.1, "a"), file], b"a").unwrap_err(),
+            "TORRAP_REDIS_PASSWORD and TORRAP_REDIS_PASSWORD_FILE are both set; unset one"
+        );
+    }
+
+    #[test]
+    fn what_is_no_password_is_refused_without_being_shown() {
+        for (content, reason) in [
+            (&b"\n"[..], "the password is empty or blank"),
+            (b"hunter2\nhunter3\n", "a line break"),
+            (b"hunter2\xff", "not valid UTF-8"),
+        ] {
+            let line = read(&[(FILE.0, FILE.1, "/run/password")], content).unwrap_err();
+            assert!(line.starts_with("TORRAP_REDIS_PASSWORD_FILE: "), "{line}");
+            assert!(line.contains(reason) && !line.contains("hunter"), "{line}");
+        }
+        let line = read(&[(FILE.0, FILE.1, "/run/none")], b"").unwrap_err();
+        assert_eq!(
+            line,
+            r#"TORRAP_REDIS_PASSWORD_FILE: cannot read "/run/none": no such file; give the path of a readable file"#
+        );
+    }
+
+    #[test]
+    fn debug_hides_the_password() {
+        let password = RedisPassword::new("X", "hunter2").unwrap();
+        assert_eq!(format!("{password:?}"), "RedisPassword(hidden)");
+    }
+}
