@@ -35,7 +35,7 @@ pub(super) struct Command {
     pub(super) is_withdrawn: bool,
     /// Its client was told so by this process or by an earlier one.
     pub(super) is_turned_down: bool,
-    /// Attempts and messages that may have reached the receiver; of all processes, and of the one that lives.
+    /// Attempts and messages that may have reached the receiver; of all processes, and those that the one that lives knows of.
     posts: u32,
     posts_now: u32,
     /// Whether it runs on a sender.
@@ -336,6 +336,8 @@ impl Command {
         assert!(!is_settled, "pending, and known to be answered: {self:?}");
         let known = u32::from(least)..=self.posts;
         assert!(known.contains(&attempts), "{attempts} attempts: {self:?}");
+        // The process that has found it may post what is left of Slack's five.
+        self.posts_now = attempts;
         self.is_found = true;
         (self.remembered.may_be_settled, self.durable.may_be_settled) = (false, false);
         (self.is_answered, self.is_given_up, self.is_excused) = (false, false, false);

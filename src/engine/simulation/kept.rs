@@ -9,6 +9,7 @@ use super::clock::SimulatedClock;
 use super::disk::SimulatedDisk;
 use crate::app::Bot;
 use crate::journal::{Counts, Journal, Recovery};
+use crate::slab::Key;
 use crate::store::{Batch, Event, OVERDUE_MS, Outcome, PendingJob, Store, StoreState, Ticket};
 use crate::time::{Now, Tick};
 
@@ -171,6 +172,17 @@ impl Kept {
                 }
             }
         }
+    }
+
+    /// Whether it was told of so many attempts of a job, or will be with what collects.
+    pub(super) fn was_told(&self, job: Key, attempts: u8) -> bool {
+        let collected = self.waiting.outcomes().iter().any(|outcome| {
+            matches!(outcome, Outcome::Attempted { job: other, attempts: count, .. }
+                if *other == job && *count == attempts)
+        });
+        let told = self.told.get(&job.generation());
+        let mut told = told.iter().flat_map(|told| &told.attempts);
+        collected || told.any(|(count, _)| *count == attempts)
     }
 
     fn note_done(&mut self, (before, given_up): (Counts, u64)) {

@@ -112,6 +112,7 @@ const MET: &[&str] = &[
     "resets",
     "messages",
     "messages that met a limit",
+    "messages that the store was told of",
     "retries",
     "runs",
     "runs given up",

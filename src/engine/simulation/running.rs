@@ -57,8 +57,14 @@ impl Model {
             Step::Ran(job, made, end, asked_ms) => {
                 self.end_run(*job, made, *end, *asked_ms, seen, commands);
             }
-            Step::Reported(..) | Step::Taken(..) => {}
+            Step::Reported(..) | Step::Taken(..) | Step::MessagesUsed(..) => {}
         }
+    }
+
+    /// How many posts of a job the store has to know of, now that so many messages of its run were used.
+    pub(super) fn uses(&self, job: Key, uses: u8) -> Option<u8> {
+        let pending = self.pending.get(&job.generation())?;
+        (pending.is_of(job) && pending.is_running()).then(|| pending.attempts + uses)
     }
 
     fn begin_run(&mut self, job: Key, seen: &Seen<'_>, commands: &mut Commands) {

@@ -1,7 +1,9 @@
 //! The commands that senders run in one process.
 
+use std::collections::VecDeque;
+
 use super::Generator;
-use crate::app::{CommandRun, RunReport};
+use crate::app::{CommandRun, Done, RunReport};
 use crate::time::{Tick, UnixTime};
 
 /// A command that runs.
@@ -47,6 +49,8 @@ pub(super) struct SimulatedRuns {
     /// Of this turn.
     pub(super) batch: Vec<CommandRun>,
     pub(super) running: Vec<Running>,
+    /// What they have reported, and the loop has not taken.
+    pub(super) reports: VecDeque<Done>,
 }
 
 impl SimulatedRuns {
@@ -57,6 +61,7 @@ impl SimulatedRuns {
             missed_percent: generator.pick(&[0, 0, 10]),
             batch: Vec::new(),
             running: Vec::new(),
+            reports: VecDeque::new(),
         }
     }
 
@@ -73,12 +78,15 @@ impl SimulatedRuns {
         self.batch.push(run);
     }
 
-    /// When the next one ends.
-    pub(super) fn report_at(&self) -> Option<Tick> {
-        self.running.iter().filter_map(|run| run.ends_at).min()
+    /// When there is a report.
+    pub(super) fn report_at(&self, now: Tick) -> Option<Tick> {
+        let reported_at = (!self.reports.is_empty()).then_some(now);
+        let ends = self.running.iter().filter_map(|run| run.ends_at);
+        ends.chain(reported_at).min()
     }
 
     pub(super) fn stop(&mut self) {
         self.running.clear();
+        self.reports.clear();
     }
 }

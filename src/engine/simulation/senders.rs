@@ -35,6 +35,8 @@ pub(super) enum Step {
     RunTaken(Key),
     /// A command has posted a message, which has got this answer.
     Message(Delivery, Answer),
+    /// The bot was told that so many messages of a command may have been taken.
+    MessagesUsed(Key, u8),
     /// The bot was told that a command found no thread.
     NotRun(Key),
     /// The bot was told what a command has made, how it ended, and which wait in ms a 429 has asked for.
@@ -148,7 +150,9 @@ impl SimulatedSenders {
     /// When the next report comes.
     pub(crate) fn report_at(&self) -> Option<Tick> {
         let attempts = self.attempts.iter().map(|attempt| attempt.ends_at);
-        attempts.chain(self.runs.report_at()).min()
+        attempts
+            .chain(self.runs.report_at(self.clock.now().tick))
+            .min()
     }
 
     /// A report that no one has asked for: with a key of the past, of the future, or of another slot.

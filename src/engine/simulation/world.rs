@@ -28,6 +28,7 @@ use crate::endpoint::source::Role;
 use crate::engine::Engine;
 use crate::engine::platform::{Senders, Stop};
 use crate::http::Limits;
+use crate::slab::Key;
 use crate::slack::request;
 use crate::telemetry::health::Condition;
 use crate::time::{Now, Tick};
@@ -322,14 +323,28 @@ impl World {
             return assert!(!waits, "it waits for a store that is gone");
         }
         for step in steps {
-            if let Step::Taken(delivery, _) = step {
-                let id = number_in(&delivery.url);
-                // One that a start has found may have been written alone.
-                if !self.commands.of(id, delivery.job.generation()).is_found {
-                    self.assert_kept(id);
+            match step {
+                Step::Taken(delivery, _) => {
+                    let id = number_in(&delivery.url);
+                    // One that a start has found may have been written alone.
+                    if !self.commands.of(id, delivery.job.generation()).is_found {
+                        self.assert_kept(id);
+                    }
                 }
+                Step::MessagesUsed(job, uses) => self.assert_told(job, uses),
+                _ => {}
             }
         }
+    }
+
+    /// The store hears of a message while its run goes on, which may outlive the process.
+    fn assert_told(&mut self, job: Key, uses: u8) {
+        let Some(attempts) = self.model.uses(job, uses) else {
+            return;
+        };
+        let is_told = self.store.with(|kept| kept.was_told(job, attempts));
+        assert_ne!(is_told, Some(false), "{job:?}: {attempts} posts");
+        self.tally.note("messages that the store was told of");
     }
 
     /// A command that is acknowledged or answered would survive a power cut.

@@ -66,12 +66,28 @@ impl SimulatedSenders {
             self.steps.push(Step::Message(posted, answer));
             Some(report(delivery.job, outcome))
         };
-        let report = run.perform(&mut post, &mut |_| {});
+        let reports = &mut self.runs.reports;
+        let mut used = |uses| reports.push_back(Done::Used(run.job, uses));
+        let report = run.perform(&mut post, &mut used);
         Ran { report, asked }
     }
 
-    /// What came of one of the commands that have ended.
+    /// What the commands that run have reported, and what came of one that has ended.
     pub(super) fn poll_run(&mut self, now: Tick) -> Option<Done> {
+        if self.runs.reports.is_empty() {
+            let done = self.end_run(now)?;
+            // Behind what it reports of its last messages.
+            self.runs.reports.push_back(done);
+        }
+        self.done += 1;
+        let done = self.runs.reports.pop_front()?;
+        if let Done::Used(job, uses) = done {
+            self.steps.push(Step::MessagesUsed(job, uses));
+        }
+        Some(done)
+    }
+
+    fn end_run(&mut self, now: Tick) -> Option<Done> {
         let has_ended = |run: &Running| run.ends_at.is_some_and(|at| at <= now);
         let index = self.runs.running.iter().position(has_ended)?;
         let Running {
@@ -81,7 +97,6 @@ impl SimulatedSenders {
             is_missed,
             ..
         } = self.runs.running.swap_remove(index);
-        self.done += 1;
         if is_missed {
             self.steps.push(Step::NotRun(run.job));
             return Some(Done::NotRun(report(run.job, Outcome::Unsent)));
