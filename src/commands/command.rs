@@ -61,6 +61,8 @@ pub struct Command {
     pub fields: &'static [Field],
     /// What it does.
     pub run: Run,
+    /// Whether its reply depends on its text alone, so that a trial can tell a right one.
+    pub(crate) is_deterministic: bool,
 }
 
 /// Appends the reply, in Slack's markup.
@@ -134,7 +136,14 @@ impl Command {
             acknowledgement: Acknowledgement::Default,
             fields: &[],
             run,
+            is_deterministic: false,
         }
+    }
+
+    /// The same, said to make its reply of its text alone.
+    pub(super) const fn deterministic(mut self) -> Self {
+        self.is_deterministic = true;
+        self
     }
 
     /// The same with what Slack shows while a person types: at most 2,000 characters.

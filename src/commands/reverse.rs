@@ -12,7 +12,8 @@ pub const REVERSE: Command = Command::inline("/torrap", run)
     .usage(
         "Give me some text and I'll say it backwards. Try `/torrap sdrawkcab si siht`: \
          a moment later I answer `this is backwards`.",
-    );
+    )
+    .deterministic();
 
 fn run(request: &Request<'_>, out: &mut String) {
     reverse(request.text(), out);

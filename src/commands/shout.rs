@@ -12,7 +12,8 @@ pub const SHOUT: Command = Command::inline("/shout", shout)
         "Give me some text and I'll say it in capitals, for all to see. Try `/shout hello`: \
          a moment later I answer `HELLO`.",
     )
-    .visibility(Visibility::InChannel);
+    .visibility(Visibility::InChannel)
+    .deterministic();
 
 /// Appends the text in capitals. Names of emoji and Slack's own tokens stay whole; mentions and pings become
 /// plain text, since all see the reply and it does not say who asked for it.

@@ -129,6 +129,7 @@ fn a_trial_judges_replies_that_name_a_person_vary_or_tell_of_a_panic() {
             "{out}"
         );
     }
+    assert_eq!(RUNS.load(Ordering::Relaxed), 1, "by the bot alone");
 }
 
 /// The names in the journal are those that the program gives its commands, not those of the settings.

@@ -19,7 +19,6 @@ use self::stand_in::{Answer, Post, SlackStandIn};
 use crate::commands::{self, Choice, Command, Request};
 use crate::config::{Config, SigningSecret};
 use crate::platform;
-use crate::slack::fields;
 use crate::slack::markup;
 use crate::slack::message::{Message, Visibility};
 use crate::slack::request;
@@ -32,9 +31,6 @@ pub const TEXT: &str = "sdrawkcab si siht";
 
 /// The path of the stand-in's `response_url`, in the form of Slack's own.
 const PATH: &str = "/commands/T0001/1234567890/trial";
-
-/// How often an inline command is run to tell whether its replies to one text vary.
-const REHEARSALS: usize = 12;
 
 /// How often the "thinking…" of a terminal moves.
 const FRAME: Duration = Duration::from_millis(100);
@@ -96,6 +92,7 @@ pub fn run(
         terminal,
         choice: choice(&config),
         in_channel: config.in_channel,
+        reply_timeout: reply_timeout(&config),
     };
     transcript.tell(
         "torrap",
@@ -108,8 +105,8 @@ pub fn run(
         {
             transcript.wait_for_run(delay)?;
             // It waits for what is pending, so that all messages are known then.
-            running.stop()?;
-            return Ok(transcript.made(&stand_in, config.drain_ms)?);
+            let is_answered = running.stop()? == 0;
+            return Ok(transcript.made(&stand_in, is_answered, config.drain_ms)?);
         }
         200 if response.content == transcript.acknowledgement().as_bytes() => {
             transcript.reply(text, &stand_in, sent, delay, true)?
@@ -127,6 +124,14 @@ fn choice(config: &Config) -> &Choice {
     first.expect("settings choose one command at least")
 }
 
+/// How long a reply may take after the thinking: at once, or as long as a blocking command has before a stop leaves it.
+fn reply_timeout(config: &Config) -> Duration {
+    match choice(config).command().is_blocking() {
+        true => Duration::from_millis(config.drain_ms),
+        false => ACKNOWLEDGEMENT_TIMEOUT,
+    }
+}
+
 /// What is told, line by line, each with its time since the start.
 struct Transcript<'a> {
     start: Instant,
@@ -136,6 +141,8 @@ struct Transcript<'a> {
     choice: &'a Choice,
     /// Whether the bot shows replies to everyone in the conversation.
     in_channel: bool,
+    /// How long a reply may take after the thinking.
+    reply_timeout: Duration,
 }
 
 impl Transcript<'_> {
@@ -157,7 +164,9 @@ impl Transcript<'_> {
             "failed" => self.terminal.paint(Colour::Red, "failed "),
             who => format!("{who:<7}"),
         };
-        writeln!(self.out, "{at} s  {who} {what}")?;
+        // In one piece: the log may be written to the same terminal.
+        let line = format!("{at} s  {who} {what}\n");
+        self.out.write_all(line.as_bytes())?;
         self.out.flush()
     }
 
@@ -206,9 +215,10 @@ impl Transcript<'_> {
         is_sure: bool,
     ) -> io::Result<bool> {
         let Some(post) = self.think(stand_in, sent, delay)? else {
-            let timeout = ACKNOWLEDGEMENT_TIMEOUT.as_secs();
+            let ms = millis(self.reply_timeout);
             return self.verdict(Err(format!(
-                "no reply within {timeout} s after the thinking"
+                "no reply within {} s after the thinking",
+                Seconds { ms }
             )));
         };
         let content = String::from_utf8_lossy(&post.content).into_owned();
@@ -216,15 +226,12 @@ impl Transcript<'_> {
         if is_sure && post.at.duration_since(sent) < delay {
             return self.verdict(Err("the reply came too early".to_owned()));
         }
-        let expected = self.expected(text, &post.content);
-        if post.content != expected || post.path != PATH || post.content_type != "application/json"
-        {
-            let expected = String::from_utf8_lossy(&expected).into_owned();
-            return self.verdict(Err(format!(
-                "expected {expected} as application/json at {PATH}"
-            )));
-        }
-        self.verdict(Ok(()))
+        let expected = self.expected(text).unwrap_or_else(|| content.clone());
+        let is_right = content == expected && is_message(&post);
+        self.verdict(match is_right {
+            true => Ok(()),
+            false => Err(format!("expected {expected} as application/json at {PATH}")),
+        })
     }
 
     /// Says what a blocking command does while nothing is seen of it.
@@ -235,7 +242,12 @@ impl Transcript<'_> {
     }
 
     /// What a blocking command has made. It is not run a second time to know what is right: that is what was posted.
-    fn made(&mut self, stand_in: &SlackStandIn, drain_ms: u64) -> io::Result<bool> {
+    fn made(
+        &mut self,
+        stand_in: &SlackStandIn,
+        is_answered: bool,
+        drain_ms: u64,
+    ) -> io::Result<bool> {
         let posts = stand_in.posts();
         for post in &posts {
             let content = String::from_utf8_lossy(&post.content);
@@ -246,14 +258,14 @@ impl Transcript<'_> {
                 &format!("posts {content} to the response_url"),
             )?;
         }
-        let is_right = |post: &Post| post.path == PATH && post.content_type == "application/json";
         let limit = Seconds { ms: drain_ms };
-        self.verdict(match posts.len() {
-            0 => Err(format!(
+        self.verdict(match is_answered {
+            // What was posted are messages before the reply.
+            false => Err(format!(
                 "no reply within {limit} s; a command that takes longer needs a longer --drain"
             )),
-            _ if posts.iter().all(is_right) => Ok(()),
-            _ => Err(format!("expected all of it as application/json at {PATH}")),
+            true if posts.iter().all(is_message) => Ok(()),
+            true => Err(format!("expected all of it as application/json at {PATH}")),
         })
     }
 
@@ -270,11 +282,11 @@ impl Transcript<'_> {
                 &format!("thinking… ({} s)", Seconds { ms: millis(delay) }),
             )?;
             return Ok(stand_in
-                .wait_for(1, delay + ACKNOWLEDGEMENT_TIMEOUT)
+                .wait_for(1, delay + self.reply_timeout)
                 .into_iter()
                 .next());
         }
-        let deadline = sent + delay + ACKNOWLEDGEMENT_TIMEOUT;
+        let deadline = sent + delay + self.reply_timeout;
         let frames = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
         for frame in frames.iter().cycle() {
             if let Some(post) = stand_in.wait_for(1, FRAME).into_iter().next() {
@@ -325,31 +337,20 @@ impl Transcript<'_> {
         commands::is_help(text) && content == usage
     }
 
-    /// The reply that a text must get. It is the one that was posted where that cannot be known: a blocking command is not
-    /// run again, and an inline one may roll dice.
-    fn expected(&self, text: &str, posted: &[u8]) -> Vec<u8> {
-        let (name, command) = (&self.choice.name, self.choice.command());
-        let (mut delivered, mut fields) = (String::new(), String::new());
+    /// The reply that a text must get, where it is known. Others than torrap's own commands may roll dice, count, or ask
+    /// another system: they are not run a second time.
+    fn expected(&self, text: &str) -> Option<String> {
+        let command = self.choice.command();
+        let mut delivered = String::new();
         markup::encode_into(text, &mut delivered);
-        let content = request::form(name, text, PATH);
-        fields::keep(content.as_bytes(), command.fields, &mut fields);
-        let request = Request::new(name, &delivered)
-            .with_fields(&fields)
-            .with_path(PATH);
         let command = Command {
             visibility: command.visibility_of_replies(self.in_channel),
             ..*command
         };
-        let rehearse = || command.rehearse(&request).messages.concat().into_bytes();
-        let varies = |expected: &[u8]| (1..REHEARSALS).any(|_| rehearse() != expected);
-        if command.is_blocking() {
-            return posted.to_owned();
-        }
-        let expected = rehearse();
-        match expected != posted && varies(&expected) {
-            true => posted.to_owned(),
-            false => expected,
-        }
+        let rehearse = || command.rehearse(&Request::new(&self.choice.name, &delivered));
+        command
+            .is_deterministic
+            .then(|| rehearse().messages.concat())
     }
 
     fn verdict(&mut self, verdict: Result<(), String>) -> io::Result<bool> {
@@ -364,6 +365,11 @@ impl Transcript<'_> {
         self.tell("ok", what)?;
         Ok(true)
     }
+}
+
+/// Whether it is one as Slack takes them.
+fn is_message(post: &Post) -> bool {
+    post.path == PATH && post.content_type == "application/json"
 }
 
 /// A time since the start, as seconds and milliseconds of the same width every time.

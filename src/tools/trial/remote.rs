@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::command::ACKNOWLEDGEMENT_TIMEOUT;
 use super::stand_in::{Answer, SlackStandIn};
-use super::{Error, PATH, TEXT, Transcript, choice};
+use super::{Error, PATH, TEXT, Transcript, choice, reply_timeout};
 use crate::config::{Config, DELAY_MS_MAX};
 use crate::delivery;
 use crate::slack::request;
@@ -48,6 +48,7 @@ pub fn run(
             terminal,
             choice: choice(config),
             in_channel: config.in_channel,
+            reply_timeout: reply_timeout(config),
         },
     };
     let verdict = match local_stand_in(&config.reply_origins)? {

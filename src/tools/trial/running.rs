@@ -37,10 +37,11 @@ impl Running {
         self.address
     }
 
-    pub(super) fn stop(self) -> io::Result<()> {
+    /// Stops it, and gives how many replies it has left.
+    pub(super) fn stop(self) -> io::Result<usize> {
         self.stopper.stop();
         match self.thread.join() {
-            Ok(result) => result.map(|_| ()),
+            Ok(result) => result,
             Err(_) => Err(io::Error::other("the server panicked")),
         }
     }

@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 use test_support::{DEADLINE, Gate, SECRET, Scratch, Torrap};
-use torrap::commands::{Acknowledgement, Chosen, Commands, Field};
+use torrap::commands::{Acknowledgement, Chosen, Command, Commands, Field};
 use torrap::config::{Config, Settings, SigningSecret};
 use torrap::slack::request;
+use torrap::slack::response_url::Origin;
 use torrap::telemetry::terminal::Terminal;
 use torrap::tools::trial;
 use torrap::tools::trial::stand_in::{Answer, SlackStandIn};
@@ -131,6 +132,78 @@ fn messages_count_though_a_stop_has_interrupted_their_run() {
     assert_eq!(slack.posts().len(), 5);
 }
 
+/// Settings for the trial of a command.
+fn tried(command: Command) -> Config {
+    let secret = SigningSecret::new(SECRET).unwrap();
+    let mut config = Config::from_settings(&Settings::default(), vec![secret]).unwrap();
+    config.listen = vec!["127.0.0.1:0".to_owned()];
+    config.delay_ms = 0;
+    config.commands = Chosen::of(Commands::new(&[command]).unwrap());
+    config.commands.add("/work").unwrap();
+    config
+}
+
+/// A command that says something and then waits at this gate.
+fn waiting_at(gate: &Gate) -> Command {
+    let gate = gate.clone();
+    work(move |_, messages| {
+        messages.send("first")?;
+        gate.wait();
+        Ok("done".into())
+    })
+}
+
+#[test]
+fn a_trial_takes_no_message_for_the_reply() {
+    let gate = Gate::default();
+    let mut config = tried(waiting_at(&gate));
+    config.drain_ms = 300;
+    let mut told = Vec::new();
+    let is_right = trial::run(Some("abc"), config, &mut told, Terminal::default()).unwrap();
+    gate.open();
+    let told = String::from_utf8(told).unwrap();
+    assert!(!is_right, "{told}");
+    for part in [
+        r#"posts {"text": "first"}"#,
+        "failed  no reply within 0.3 s",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+}
+
+/// `torrap try --to` waits for a command as long as the bot's stop would, and not as long as for one that replies at once.
+#[test]
+fn a_trial_of_a_running_bot_gives_a_command_its_time() {
+    let gate = Gate::default();
+    let waits = gate.clone();
+    let command = work(move |_, _| {
+        waits.wait();
+        Ok("done".into())
+    });
+    let slack = SlackStandIn::start(|_| Answer::ok()).unwrap();
+    let origin = slack.origin();
+    drop(slack);
+    let torrap = Torrap::with(
+        |_| Answer::ok(),
+        |config| {
+            config.commands = tried(command).commands;
+            config.reply_origins.push(Origin::parse(&origin).unwrap());
+            config.drain_ms = 100;
+        },
+    );
+    let mut config = tried(command);
+    config.reply_origins = vec![Origin::parse(&origin).unwrap()];
+    config.drain_ms = 300;
+    let url = format!("http://{}/slack", torrap.address);
+    let mut told = Vec::new();
+    let result = trial::remote::run(&url, Some("abc"), &config, &mut told, Terminal::default());
+    gate.open();
+    let told = String::from_utf8(told).unwrap();
+    assert!(!result.unwrap(), "{told}");
+    let failed = "failed  no reply within 0.3 s after the thinking";
+    assert!(told.contains(failed), "{told}");
+}
+
 /// `torrap try` shows all that a blocking command posts.
 #[test]
 fn a_trial_shows_the_messages_and_the_reply() {
@@ -139,16 +212,9 @@ fn a_trial_shows_the_messages_and_the_reply() {
             messages.send("first")?;
             Ok(format!("done with {}", request.text()).into())
         });
-        let secret = SigningSecret::new(SECRET).unwrap();
-        let mut config = Config::from_settings(&Settings::default(), vec![secret]).unwrap();
-        config.listen = vec!["127.0.0.1:0".to_owned()];
-        config.delay_ms = 0;
-        let all = Commands::new(&[command.acknowledgement(acknowledgement)]).unwrap();
-        config.commands = Chosen::of(all);
-        config.commands.add("/work").unwrap();
+        let config = tried(command.acknowledgement(acknowledgement));
         let mut told = Vec::new();
-        let terminal = Terminal::judge(false, &|_| None);
-        let is_right = trial::run(Some("abc"), config, &mut told, terminal).unwrap();
+        let is_right = trial::run(Some("abc"), config, &mut told, Terminal::default()).unwrap();
         let told = String::from_utf8(told).unwrap();
         assert!(is_right, "{told}");
         let shown = [
