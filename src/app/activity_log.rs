@@ -4,6 +4,7 @@ use log::{Level, debug, error, info, log, log_enabled, warn};
 
 use super::refusals::{Refusal, Refusals};
 use crate::commands::RunEnd;
+use crate::commands::run::InlineFailure;
 use crate::jobs::{Abandoned, Verdict};
 use crate::slack::invocation::Sender;
 use crate::telemetry::log_limiter::LogLimiter;
@@ -125,6 +126,15 @@ impl ActivityLog {
             Verdict::Abandon(reason) => {
                 warn!("command {number}: not answered, {reason}; last attempt: {detail}");
             }
+        }
+    }
+
+    /// An inline command has made no reply.
+    pub(super) fn inline_failed(&self, number: u32, failure: &InlineFailure) {
+        let cause = &failure.cause;
+        match failure.end {
+            RunEnd::Panicked => error!("command {number}: its command panicked: {cause}"),
+            _ => warn!("command {number}: its command failed: {cause}"),
         }
     }
 

@@ -199,9 +199,14 @@ impl Bot {
                     warn!("command {}: not answered, {reason}", key.generation());
                 }
                 Due::Post(post) => {
+                    let (body, failure) = self.composer.compose(&post, now.tick);
+                    if let Some(failure) = failure {
+                        self.counters.runs[failure.end as usize] += 1;
+                        self.log.inline_failed(post.key.generation(), &failure);
+                    }
                     return Some(Delivery {
                         job: post.key,
-                        body: self.composer.compose(&post, now.tick),
+                        body,
                         url: post.url,
                     });
                 }

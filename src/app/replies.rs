@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use log::{debug, error};
+use log::debug;
 
 use super::pending::Post;
-use crate::commands::run::run_inline;
+use crate::commands::run::{InlineFailure, run_inline};
 use crate::commands::{Command, Request, Run};
 use crate::config::Config;
 use crate::http::{Content, Response, Status};
@@ -100,16 +100,19 @@ impl Composer {
         self.commands.get(usize::from(position))
     }
 
-    /// The JSON message that answers a job.
-    pub(super) fn compose(&mut self, post: &Post<'_>, now: Tick) -> Vec<u8> {
-        let Post {
-            key, job, texts, ..
-        } = *post;
+    /// The JSON message that answers a job, and why it is no reply if its command has failed now.
+    pub(super) fn compose(
+        &mut self,
+        post: &Post<'_>,
+        now: Tick,
+    ) -> (Vec<u8>, Option<InlineFailure>) {
+        let Post { job, texts, .. } = *post;
         if let (Some(made), false) = (post.made, job.is_apology) {
             debug!("sending reply: {}", String::from_utf8_lossy(made));
-            return made.to_vec();
+            return (made.to_vec(), None);
         }
         let Self { commands, text } = self;
+        let mut failure = None;
         text.clear();
         let visibility = match commands.get(usize::from(job.command)) {
             None => say(GONE, text),
@@ -126,9 +129,8 @@ impl Composer {
                     .with_lateness(job.is_late);
                 match run_inline(run, &request, text) {
                     Ok(()) => configured.visibility,
-                    Err(cause) => {
-                        let number = key.generation();
-                        error!("command {number}: its command panicked: {cause}");
+                    Err(failed) => {
+                        failure = Some(failed);
                         Visibility::Ephemeral
                     }
                 }
@@ -137,7 +139,7 @@ impl Composer {
         debug!("sending reply: {text}");
         let mut body = Vec::with_capacity(text.len() + 16);
         Message { visibility, text }.append_json(&mut body);
-        body
+        (body, failure)
     }
 
     /// The acknowledgement of a command.

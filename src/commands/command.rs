@@ -78,6 +78,10 @@ pub type BlockingFn =
 pub enum Run {
     /// Makes the reply on the loop's thread, when the thinking time is over. The loop does nothing else meanwhile: it is for
     /// what takes microseconds, and waits for nothing.
+    ///
+    /// It is called again for each further attempt at posting its reply, so it must change nothing elsewhere; what is random
+    /// in a reply may differ then. A panic, or a text of which nothing is seen, becomes a message to the person and a line in
+    /// the log.
     Inline(InlineFn),
     /// Makes the reply on a thread of the pool that posts replies, and may take its time: it may call other systems. The loop
     /// and other replies go on.

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::command::{BlockingFn, InlineFn};
 use super::messages::Outlet;
-use super::{Command, Messages, Request, Run, SendError};
+use super::{Command, Messages, Request, Run, SendError, Unusable, is_blank};
 use crate::slack::cut::cut;
 use crate::slack::message::{self, Message, Visibility};
 
@@ -82,19 +82,29 @@ pub(crate) fn run(
     }
 }
 
-/// Runs an inline command. After a panic the text is what the person reads instead, and the error says why: a mistake in one
-/// command must not end the bot, which with a journal would meet the same job at each start.
+/// Why an inline command has made no reply.
+#[derive(Debug)]
+pub(crate) struct InlineFailure {
+    pub(crate) end: RunEnd,
+    pub(crate) cause: String,
+}
+
+/// Runs an inline command. If it fails, the text is what the person reads instead: a mistake in one command must not end the
+/// bot, which with a journal would meet the same job at each start, and a text that shows nothing would be refused by Slack.
 pub(crate) fn run_inline(
     run: InlineFn,
     request: &Request<'_>,
     text: &mut String,
-) -> Result<(), String> {
+) -> Result<(), InlineFailure> {
     let result = catch_unwind(AssertUnwindSafe(|| run(request, text)));
-    result.map_err(|payload| {
-        text.clear();
-        text.push_str(FAILED);
-        shortened(panic_message(payload))
-    })
+    let (end, cause) = match result {
+        Ok(()) if !is_blank(text) => return Ok(()),
+        Ok(()) => (RunEnd::Failed, Unusable::Blank.to_string()),
+        Err(payload) => (RunEnd::Panicked, shortened(panic_message(payload))),
+    };
+    text.clear();
+    text.push_str(FAILED);
+    Err(InlineFailure { end, cause })
 }
 
 /// What is posted in place of the reply of a run that did not end in time.
@@ -147,7 +157,7 @@ impl Rehearsal {
                 let result = run_inline(function, request, &mut text);
                 let (visibility, end, cause) = match result {
                     Ok(()) => (command.visibility, RunEnd::Replied, String::new()),
-                    Err(cause) => (Visibility::Ephemeral, RunEnd::Panicked, cause),
+                    Err(failure) => (Visibility::Ephemeral, failure.end, failure.cause),
                 };
                 let (mut message, text) = (Vec::new(), &*text);
                 Message { visibility, text }.append_json(&mut message);
@@ -251,10 +261,12 @@ mod tests {
             &|_, _| Err(Failure::from(SendError::Over)),
             &SendError::Over.to_string(),
         );
-        failed(
-            &|_, _| Ok(Reply::text("")),
-            "nothing would be seen of the message's text",
-        );
+        let blank = "nothing would be seen of the message's text";
+        failed(&|_, _| Ok(Reply::text("")), blank);
+        let inline = Command::inline("/work", |_, reply| reply.push_str(" \u{200b}"));
+        let said = inline.rehearse(&Request::new("/work", "abc"));
+        assert_eq!(said.messages, [TOLD]);
+        assert_eq!(said.failure.as_deref(), Some(blank));
         let said =
             rehearse(
                 &|_, _| Err(Failure::new("No &lt;such&gt; build.").because("x".repeat(9_000))),

@@ -11,6 +11,7 @@ use torrap::telemetry::terminal::Terminal;
 use torrap::tools::trial;
 use torrap::tools::trial::stand_in::{Answer, SlackStandIn};
 
+use crate::metrics::{wait_for, watched};
 use crate::slash_command::assert_acknowledged;
 
 const TWICE: Command = Command::inline("/twice", twice)
@@ -77,27 +78,47 @@ fn a_command_that_needs_no_text_runs_without_and_shows_its_usage_when_asked() {
 
 #[test]
 #[allow(clippy::panic)] // that is what it is about
-fn a_panic_of_an_inline_command_is_told_to_the_person_and_ends_nothing() {
-    const FAULTY: Command = Command::inline("/faulty", |_, _| panic!("a mistake\nof mine"))
-        .description("Fail")
-        .usage("Try `/faulty a`.")
-        .visibility(Visibility::InChannel);
+fn a_failure_of_an_inline_command_is_told_to_the_person_and_counted_and_ends_nothing() {
+    const FAULTY: Command = Command::inline("/faulty", |request, _| match request.text() {
+        "nothing" => {}
+        _ => panic!("a mistake\nof mine"),
+    })
+    .description("Fail")
+    .usage("Try `/faulty a`.")
+    .visibility(Visibility::InChannel);
     let commands = chosen(&[FAULTY, TWICE], &["/faulty", "/twice"]);
-    let torrap = Torrap::with(|_| Answer::ok(), |config| config.commands = commands);
+    let torrap = Torrap::with(
+        |_| Answer::ok(),
+        |config| {
+            config.commands = commands;
+            watched(config);
+        },
+    );
     let origin = torrap.slack.origin();
     let mut client = torrap.connect();
-    client.exchange(signed("/faulty", "a", &origin));
-    let post = &torrap.posts(1)[0];
-    assert_eq!(
-        post.content,
-        br#"{"response_type": "ephemeral", "text": "Sorry, that did not work. My log says why."}"#
-    );
-    torrap
-        .log
-        .wait_for("command 1: its command panicked: a mistake", 1);
+    for (count, (text, line)) in [
+        ("a", "command 1: its command panicked: a mistake"),
+        (
+            "nothing",
+            "command 2: its command failed: nothing would be seen",
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        client.exchange(signed("/faulty", text, &origin));
+        let post = &torrap.posts(count + 1)[count];
+        assert_eq!(
+            post.content,
+            br#"{"response_type": "ephemeral", "text": "Sorry, that did not work. My log says why."}"#
+        );
+        torrap.log.wait_for(line, 1);
+    }
     client.exchange(signed("/twice", "ab", &origin));
-    assert_eq!(torrap.replies(2)[1], "abab");
-    assert_eq!(torrap.settle().len(), 2);
+    assert_eq!(torrap.replies(3)[2], "abab");
+    let page = wait_for(&torrap, "torrap_runs_total{outcome=\"failed\"}", 1.0);
+    assert_eq!(page.get("torrap_runs_total{outcome=\"panicked\"}"), 1.0);
+    assert_eq!(torrap.settle().len(), 3);
 }
 
 #[test]

@@ -222,7 +222,7 @@ fn render_counters(counters: &Counters, page: &mut Exposition) {
     );
     page.counters(
         "torrap_runs_total",
-        "Runs of blocking commands.",
+        "Runs of blocking commands, and of inline ones that made no reply.",
         "outcome",
         RunEnd::LABELS.into_iter().zip(c.runs),
     );
