@@ -16,6 +16,7 @@ mod pasted;
 mod proxy;
 #[cfg(feature = "redis")]
 mod redis_password;
+mod senders;
 mod settings;
 mod signing_secret;
 mod tunnels;
@@ -37,6 +38,7 @@ pub(crate) use pasted::clean;
 pub use proxy::Proxy;
 #[cfg(feature = "redis")]
 pub use redis_password::RedisPassword;
+pub(crate) use senders::runs_max;
 pub use settings::{Setting, Settings};
 pub use signing_secret::{SecretError, SigningSecret};
 pub use tunnels::{PublicUrl, TunnelQuery};
@@ -118,8 +120,15 @@ impl Config {
         let value = |setting, default| settings.value(setting, default);
         let delay_ms = value(S::Delay, default::DELAY)?.millis(0..=DELAY_MS_MAX)?;
         let reply_origins = value(S::ReplyOrigins, default::REPLY_ORIGINS)?.origins()?;
+        let (commands, senders) = (
+            settings.commands()?,
+            value(S::Senders, default::SENDERS)?.count(SENDERS_MAX)?,
+        );
+        let mut notices = notices(settings, &signing_secrets, &reply_origins);
+        let name = settings.name(S::Senders).unwrap_or("--senders");
+        notices.extend(senders::notice(name, senders, &commands));
         Ok(Self {
-            notices: notices(settings, &signing_secrets, &reply_origins),
+            notices,
             signing_secrets,
             log_level: value(S::LogLevel, default::LOG_LEVEL)?.level()?,
             log_format: value(S::LogFormat, default::LOG_FORMAT)?.log_format()?,
@@ -128,7 +137,7 @@ impl Config {
                 Some(addresses) => addresses.addresses()?,
                 None => Vec::new(),
             },
-            commands: settings.commands()?,
+            commands,
             in_channel: value(S::InChannel, default::NO)?.switch()?,
             allow_replays: value(S::AllowReplays, default::NO)?.switch()?,
             reuse_port: value(S::ReusePort, default::NO)?.switch()?,
@@ -136,7 +145,7 @@ impl Config {
             tolerance_ms: value(S::Tolerance, default::TOLERANCE)?
                 .millis(TOLERANCE_MS_MIN..=TOLERANCE_MS_MAX)?,
             reply_origins,
-            senders: value(S::Senders, default::SENDERS)?.count(SENDERS_MAX)?,
+            senders,
             max_pending: value(S::MaxPending, default::MAX_PENDING)?.count(PENDING_MAX)?,
             max_connections: value(S::MaxConnections, default::MAX_CONNECTIONS)?
                 .count(CONNECTIONS_MAX)?,

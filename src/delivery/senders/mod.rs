@@ -19,6 +19,7 @@ use mio::Waker;
 use self::queue::{Errand, Next, Queue, unsent};
 use super::agent::{Agents, Poster};
 use crate::app::{CommandRun, Delivery, Done, Report, RunReport};
+use crate::config::runs_max;
 use crate::engine::platform::Senders;
 use crate::time::{Tick, millis};
 
@@ -27,9 +28,6 @@ const IDLE_MAX: Duration = Duration::from_secs(10);
 
 /// Deliveries taken from the bot for each thread, the one under way included.
 const DELIVERIES_PER_THREAD: usize = 4;
-
-/// Threads that run no command, so that replies are posted whatever the commands do; of few threads, half.
-const POSTING_THREADS_MIN: usize = 8;
 
 /// When a thread could not be started, the next try is made so much later.
 const START_RETRY_MS: u64 = 1_000;
@@ -205,17 +203,6 @@ impl Drop for Pool {
     }
 }
 
-/// How many commands may run at the same time on so many threads.
-const fn runs_max(threads_max: usize) -> usize {
-    let half = threads_max / 2;
-    let posting = if half < POSTING_THREADS_MIN {
-        half
-    } else {
-        POSTING_THREADS_MIN
-    };
-    threads_max - posting
-}
-
 /// One attempt, whatever the client does.
 fn attempt(poster: &Poster, delivery: &Delivery) -> Report {
     let attempt = catch_unwind(AssertUnwindSafe(|| poster.attempt(delivery)));
@@ -339,12 +326,5 @@ mod tests {
         shared.lock().running = 1;
         shared.lock().report(done);
         assert_eq!(shared.lock().running, 0);
-    }
-
-    #[test]
-    fn commands_never_have_the_last_threads() {
-        for (threads, runs) in [(1, 1), (2, 1), (3, 2), (8, 4), (15, 8), (16, 8), (64, 56)] {
-            assert_eq!(runs_max(threads), runs, "{threads}");
-        }
     }
 }
