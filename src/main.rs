@@ -2,8 +2,6 @@
 
 use std::process::ExitCode;
 
-use torrap::commands::{REVERSE, SHOUT};
-
 fn main() -> ExitCode {
-    torrap::run(&[REVERSE, SHOUT])
+    torrap::run(torrap::commands::BUILT_IN)
 }

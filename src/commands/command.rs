@@ -6,39 +6,23 @@ use std::fmt;
 use super::{Failure, Field, Messages, Rehearsal, Reply, Request};
 use crate::slack::message::{self, Visibility};
 
-/// A slash command.
+/// A slash command. [The first page](crate) has a whole bot with two; this one shows to everyone who has asked:
 ///
 /// ```
-/// use torrap::commands::{Command, Failure, Field, Messages, Reply, Request, Visibility};
-/// use torrap::markup;
+/// use torrap::commands::{Command, Field, Request, Visibility};
 ///
-/// const GREET: Command = Command::inline("/greet", greet)
-///     .description("Greet a person")
-///     .hint("[name]")
-///     .usage("Try `/greet Ada`.")
-///     .visibility(Visibility::InChannel);
+/// const HAND: Command = Command::inline("/hand", |request, reply| {
+///     reply.push_str(&format!("<@{}> raises a hand.", request.user_id()));
+/// })
+/// .description("Raise a hand")
+/// .hint("")
+/// .usage("Type `/hand`.")
+/// .runs_without_text()
+/// .keeps(&[Field::UserId])
+/// .visibility(Visibility::InChannel);
 ///
-/// fn greet(request: &Request<'_>, reply: &mut String) {
-///     reply.push_str("Hello ");
-///     markup::encode_into(&markup::decode(request.text()), reply);
-/// }
-///
-/// const COUNT: Command = Command::blocking("/count", &count)
-///     .description("Count the lines of a page")
-///     .hint("[address]")
-///     .usage("Try `/count https://example.com`.")
-///     .keeps(&[Field::UserId]);
-///
-/// fn count(request: &Request<'_>, messages: &mut Messages<'_>) -> Result<Reply, Failure> {
-///     messages.send("I am looking at it.")?;
-///     let lines = std::fs::read_to_string("/etc/hosts")?.lines().count();
-///     Ok(format!("<@{}>: {lines} lines", request.user_id()).into())
-/// }
-///
-/// let said = GREET.rehearse(&Request::new("/greet", "Ada"));
-/// assert_eq!(said.messages, [r#"{"response_type": "in_channel", "text": "Hello Ada"}"#]);
-/// let said = COUNT.rehearse(&Request::new("/count", "").with(Field::UserId, "U1"));
-/// assert!(said.messages[1].starts_with(r#"{"text": "<@U1>: "#));
+/// let said = HAND.rehearse(&Request::new("/hand", "").with(Field::UserId, "U1"));
+/// assert_eq!(said.messages, [r#"{"response_type": "in_channel", "text": "<@U1> raises a hand."}"#]);
 /// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]

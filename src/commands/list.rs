@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Command, REVERSE, SHOUT};
+use super::{BUILT_IN, Command};
 
 /// Most commands that a Slack app can have (the app manifest's schema).
 const COMMANDS_MAX: usize = 50;
@@ -87,7 +87,7 @@ impl Commands {
 /// Those of torrap's own binary.
 impl Default for Commands {
     fn default() -> Self {
-        Self([REVERSE, SHOUT].into())
+        Self(BUILT_IN.into())
     }
 }
 
@@ -248,6 +248,7 @@ impl<T: fmt::Display> fmt::Display for Listed<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::{REVERSE, SHOUT};
 
     fn named(name: &'static str) -> Command {
         let usage = name;

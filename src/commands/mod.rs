@@ -29,6 +29,9 @@ pub(crate) use request::LATE_MS;
 #[cfg_attr(not(inside), doc(hidden))]
 pub use run::RunEnd;
 
+/// Those of torrap's own binary. It answers the first unless `--commands` says otherwise.
+pub const BUILT_IN: &[Command] = &[REVERSE, SHOUT];
+
 /// Whether an invocation's text asks for the usage: blank, or `help` in any case.
 #[cfg_attr(not(inside), doc(hidden))]
 #[must_use]
