@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::{Delivery, Report};
-use crate::commands::run::{Ran, run};
+use crate::commands::run::{RunResult, run};
 use crate::commands::{BlockingFn, Outlet, Request, RunEnd, SendError};
-use crate::jobs::{Made, Outcome};
+use crate::jobs::{MadeReply, Outcome};
 use crate::slab::Key;
 use crate::slack::message::Visibility;
 
@@ -38,7 +38,7 @@ pub struct RunReport {
     /// The job that it was for.
     pub job: Key,
     /// What it has made.
-    pub made: Made,
+    pub made: MadeReply,
     /// How it ended.
     pub end: RunEnd,
     /// Why it has failed, for the log.
@@ -49,11 +49,11 @@ pub struct RunReport {
 
 /// What a sender has done.
 #[derive(Debug)]
-pub enum Done {
+pub enum SenderEvent {
     /// An attempt at posting a reply.
     Posted(Report),
     /// Messages of a run that goes on: so many in all that may have been taken.
-    Used(Key, u8),
+    MessagesUsed(Key, u8),
     /// A run.
     Ran(RunReport),
     /// A run that could not begin, as an attempt that was not sent.
@@ -81,14 +81,14 @@ impl CommandRun {
             uses: 0,
             limited: None,
         };
-        let Ran {
+        let RunResult {
             message,
             end,
             cause,
         } = run(self.function, &request, &mut outlet, self.visibility);
         RunReport {
             job: self.job,
-            made: Made {
+            made: MadeReply {
                 message,
                 uses: outlet.uses,
                 limited: outlet.limited,

@@ -10,14 +10,14 @@ mod replies;
 mod runs;
 mod stored;
 
-pub use command_run::{CommandRun, Done, RunReport};
+pub use command_run::{CommandRun, RunReport, SenderEvent};
 pub use replies::{Delivery, Report, busy};
 
 use log::{Level, debug, log, warn};
 
 use self::activity_log::{Accepted, ActivityLog, Attempt};
 use self::command::{Asked, CommandReader, is_get_check};
-use self::pending::{Due, PendingReplies, Taken};
+use self::pending::{Acceptance, Due, PendingReplies};
 use self::refusals::Refusal;
 use self::replies::{Composer, too_late};
 use crate::config::Config;
@@ -102,8 +102,8 @@ impl Bot {
                 let (command, name, text_bytes) = (asked.position, asked.name, asked.text.len());
                 let (due, sender) = (now.tick.not_before(self.delay_ms), asked.sender);
                 match self.pending.accept(&asked, due, now.tick) {
-                    Ok(Taken::Repeat(job, hold)) => self.acknowledge_again(job, hold, now),
-                    Ok(Taken::New(job, hold)) => {
+                    Ok(Acceptance::Repeat(job, hold)) => self.acknowledge_again(job, hold, now),
+                    Ok(Acceptance::New(job, hold)) => {
                         let accepted = Accepted {
                             number: job.generation(),
                             command: name,

@@ -11,8 +11,8 @@ use crate::commands::{Command, Commands, run};
 use crate::config::Config;
 use crate::http::Hold;
 use crate::jobs::{
-    ATTEMPTS_MAX, Abandoned, Job, Jobs, LIFETIME_MS, Made, NewJob, Outcome, State, Texts, Tries,
-    Verdict,
+    ATTEMPTS_MAX, Abandoned, Job, Jobs, LIFETIME_MS, MadeReply, NewJob, Outcome, State, Texts,
+    Tries, Verdict,
 };
 use crate::slab::Key;
 use crate::slack::response_url::{Origin, is_path};
@@ -20,7 +20,7 @@ use crate::store::{Batch, PendingJob, Ticket};
 use crate::time::{Now, Tick};
 
 /// The job of a command, and what its acknowledgement waits for.
-pub(super) enum Taken {
+pub(super) enum Acceptance {
     /// It is pending from now on.
     New(Key, Option<Hold>),
     /// The same request came before, and its job is pending.
@@ -126,13 +126,13 @@ impl PendingReplies {
         new: &Asked<'_, '_>,
         due: Tick,
         now: Tick,
-    ) -> Result<Taken, Refusal> {
+    ) -> Result<Acceptance, Refusal> {
         let request = Some(new.request).filter(|_| !self.allows_replays);
         // First of all: a repeat needs no room, no time and no store that accepts jobs.
         if let Some(job) = request.and_then(|request| self.jobs.find(request)) {
             let queue = self.queue.as_ref();
             let hold = queue.and_then(|queue| queue.hold_of(job));
-            return Ok(Taken::Repeat(job, hold));
+            return Ok(Acceptance::Repeat(job, hold));
         }
         if due >= new.expires_at {
             return Err(Refusal::TooLate);
@@ -151,7 +151,7 @@ impl PendingReplies {
             request,
         };
         let Some(queue) = &mut self.queue else {
-            return Ok(Taken::New(self.jobs.schedule(job)?, None));
+            return Ok(Acceptance::New(self.jobs.schedule(job)?, None));
         };
         if !queue.is_accepting() {
             return Err(Refusal::NotKept);
@@ -170,7 +170,7 @@ impl PendingReplies {
             request,
         };
         let hold = queue.accept(key, &pending, now);
-        Ok(Taken::New(key, Some(hold)))
+        Ok(Acceptance::New(key, Some(hold)))
     }
 
     fn is_blocking(&self, command: u8) -> bool {
@@ -311,7 +311,7 @@ impl PendingReplies {
 
     /// A run is over. `false`: it was given up before. The store is told of the messages that it has posted, which may all
     /// have been taken.
-    pub(super) fn end_run(&mut self, key: Key, made: Made, now: Now) -> bool {
+    pub(super) fn end_run(&mut self, key: Key, made: MadeReply, now: Now) -> bool {
         let uses = made.uses;
         let is_running = self.jobs.end_run(key, made, now);
         if let (Some(queue), Some(job)) = (&mut self.queue, self.jobs.get(key))

@@ -1,6 +1,6 @@
 //! Blocking commands: handed out to be run, and what comes of it taken in.
 
-use super::{Bot, CommandRun, Done, RunReport};
+use super::{Bot, CommandRun, RunReport, SenderEvent};
 use crate::commands::{Run, RunEnd};
 use crate::jobs::State;
 use crate::slab::Key;
@@ -13,7 +13,7 @@ impl Bot {
         self.pending.jobs().has_run()
     }
 
-    /// The next blocking command that is due: its run begins, and what comes of it has to come to [`Self::handle_done`].
+    /// The next blocking command that is due: its run begins, and what comes of it has to come to [`Self::handle_sender_event`].
     pub fn poll_run(&mut self, now: Now) -> Option<CommandRun> {
         let due = self.pending.poll_run()?;
         let job = due.job;
@@ -39,16 +39,16 @@ impl Bot {
     }
 
     /// Takes in what a sender has done.
-    pub fn handle_done(&mut self, done: Done, now: Now) {
-        match done {
-            Done::Posted(report) => self.handle_outcome(&report, now),
+    pub fn handle_sender_event(&mut self, event: SenderEvent, now: Now) {
+        match event {
+            SenderEvent::Posted(report) => self.handle_outcome(&report, now),
             // One that was given up meanwhile may be with a sender again, with the message that says so.
-            Done::NotRun(report) if self.is_running(report.job) => {
+            SenderEvent::NotRun(report) if self.is_running(report.job) => {
                 self.handle_outcome(&report, now);
             }
-            Done::NotRun(_) => {}
-            Done::Used(job, uses) => self.pending.note_uses(job, uses, now.tick),
-            Done::Ran(report) => self.handle_run(report, now),
+            SenderEvent::NotRun(_) => {}
+            SenderEvent::MessagesUsed(job, uses) => self.pending.note_uses(job, uses, now.tick),
+            SenderEvent::Ran(report) => self.handle_run(report, now),
         }
     }
 
@@ -170,7 +170,7 @@ mod tests {
         let job = report.job;
         // While it runs: a process that dies meanwhile leaves the rest of Slack's five posts to the next one.
         for uses in used {
-            bot.handle_done(Done::Used(job, uses), at(800));
+            bot.handle_sender_event(SenderEvent::MessagesUsed(job, uses), at(800));
         }
         let attempted = |attempts, due_ms| store::Outcome::Attempted {
             job,
@@ -179,7 +179,7 @@ mod tests {
         };
         let mut noted = vec![attempted(2, 800), attempted(3, 800)];
         assert_eq!(bot.take_batch().1.outcomes(), noted);
-        bot.handle_done(Done::Ran(report), at(900));
+        bot.handle_sender_event(SenderEvent::Ran(report), at(900));
         noted.push(attempted(3, 900));
         assert_eq!(bot.take_batch().1.outcomes(), noted);
         let delivery = bot.poll_delivery(at(900)).unwrap();
@@ -187,8 +187,8 @@ mod tests {
         let left_s = (LIFETIME_MS - RUN_MARGIN_MS - 7) as f64 / 1000.0;
         let reply = format!(r#"{{"text": "abc U1 true {left_s:?}s"}}"#);
         assert_eq!(String::from_utf8(delivery.body.clone()).unwrap(), reply);
-        bot.handle_done(
-            Done::Posted(deliver(&delivery, Outcome::Delivered)),
+        bot.handle_sender_event(
+            SenderEvent::Posted(deliver(&delivery, Outcome::Delivered)),
             at(901),
         );
         assert_eq!((bot.pending(), bot.counters.replies_delivered), (0, 1));
@@ -213,7 +213,7 @@ mod tests {
             );
             if let Some(run) = run {
                 let report = run.perform(&mut |_| None, &mut |_| {});
-                bot.handle_done(Done::Ran(report), at(deadline + 1));
+                bot.handle_sender_event(SenderEvent::Ran(report), at(deadline + 1));
             }
             assert!(!bot.has_delivery() && bot.poll_run(at(deadline)).is_none());
             assert_eq!(bot.sending(), 1, "that message alone");
@@ -230,7 +230,7 @@ mod tests {
             detail: "no sender thread".to_owned(),
             took_ms: 0,
         };
-        bot.handle_done(Done::NotRun(report), at(8));
+        bot.handle_sender_event(SenderEvent::NotRun(report), at(8));
         assert!(!bot.has_run() && bot.sending() == 0);
         bot.handle_timeout(at(2_000), &mut 100);
         assert_eq!(bot.poll_run(at(2_000)).unwrap().job, run.job);
@@ -245,7 +245,7 @@ mod tests {
         let delivery = bot.poll_delivery(at(deadline)).unwrap();
         assert_eq!(delivery.job, run.job);
         let report = deliver(&delivery, Outcome::Unsent);
-        bot.handle_done(Done::NotRun(report), at(deadline));
+        bot.handle_sender_event(SenderEvent::NotRun(report), at(deadline));
         assert_eq!(bot.sending(), 1, "its outcome is to come");
     }
 }

@@ -40,7 +40,7 @@ impl RunEnd {
 
 /// What a run has come to.
 #[derive(Debug)]
-pub(crate) struct Ran {
+pub(crate) struct RunResult {
     /// The message that is the reply.
     pub(crate) message: Vec<u8>,
     pub(crate) end: RunEnd,
@@ -54,14 +54,14 @@ pub(crate) fn run(
     request: &Request<'_>,
     outlet: &mut dyn Outlet,
     visibility: Visibility,
-) -> Ran {
+) -> RunResult {
     let mut messages = Messages::new(outlet, visibility);
     // What it has left half done behind a panic is its own: nothing of the bot's is borrowed but the outlet.
     let result = catch_unwind(AssertUnwindSafe(|| run(request, &mut messages)));
     let (told, end, cause) = match result {
         Ok(Ok(reply)) => match reply.into_json(visibility) {
             Ok(message) => {
-                return Ran {
+                return RunResult {
                     message,
                     end: RunEnd::Replied,
                     cause: String::new(),
@@ -75,7 +75,7 @@ pub(crate) fn run(
         }
         Err(payload) => (ephemeral(FAILED), RunEnd::Panicked, panic_message(payload)),
     };
-    Ran {
+    RunResult {
         message: told,
         end,
         cause: shortened(cause),
@@ -161,7 +161,7 @@ impl Rehearsal {
                 };
                 let (mut message, text) = (Vec::new(), &*text);
                 Message { visibility, text }.append_json(&mut message);
-                Ran {
+                RunResult {
                     message,
                     end,
                     cause,

@@ -287,7 +287,7 @@ impl<P: Platform> Engine<P> {
     fn collect(&mut self, now: Now) {
         while let Some(done) = self.senders.poll_report(now.tick) {
             // A fresh clock reading: the attempt may have ended after this turn began, and a backoff counts from its end.
-            self.bot.handle_done(done, self.platform.now());
+            self.bot.handle_sender_event(done, self.platform.now());
         }
     }
 

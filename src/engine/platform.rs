@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::app::{CommandRun, Delivery, Done};
+use crate::app::{CommandRun, Delivery, SenderEvent};
 use crate::endpoint::socket::{Listener, Readiness};
 use crate::endpoint::source::Source;
 use crate::store::Store;
@@ -79,7 +79,7 @@ pub(crate) trait Senders {
     fn submit(&mut self, now: Tick);
 
     /// What came of one of them, until `None`.
-    fn poll_report(&mut self, now: Tick) -> Option<Done>;
+    fn poll_report(&mut self, now: Tick) -> Option<SenderEvent>;
 
     /// When [`Self::submit`] must be called next, with or without deliveries.
     fn poll_timeout(&self) -> Option<Tick>;

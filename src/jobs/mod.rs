@@ -38,7 +38,7 @@ pub use self::payload::Texts;
 use self::request_index::RequestIndex;
 pub use self::retry::{ATTEMPTS_MAX, Abandoned, LIFETIME_MS, Outcome, Tries, Verdict};
 use self::runs::Runs;
-pub use self::runs::{Made, RUN_MARGIN_MS};
+pub use self::runs::{MadeReply, RUN_MARGIN_MS};
 
 use crate::request_id::RequestId;
 use crate::slab::{Key, Slab};

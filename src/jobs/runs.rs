@@ -32,7 +32,7 @@ pub(super) struct Runs {
 
 /// What came of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Made {
+pub struct MadeReply {
     /// The message that is to be posted.
     pub message: Vec<u8>,
     /// How many messages were posted before it, or may have been.
@@ -116,7 +116,7 @@ impl Jobs {
 
     /// The run of a job is over and has made its reply, which is ready to be posted now. `false` if the job is not being
     /// run: a run counts once, and not after it was given up.
-    pub fn end_run(&mut self, key: Key, made: Made, now: Now) -> bool {
+    pub fn end_run(&mut self, key: Key, made: MadeReply, now: Now) -> bool {
         let job = self.table.get(key);
         let is_running = job.is_some_and(|job| job.state == State::Running);
         if is_running {
@@ -138,7 +138,7 @@ impl Jobs {
             State::Running => job.messages_max(),
             _ => 0,
         };
-        let made = Made {
+        let made = MadeReply {
             message,
             uses,
             limited: None,
@@ -146,7 +146,7 @@ impl Jobs {
         self.set_made(key, made);
     }
 
-    fn set_made(&mut self, key: Key, made: Made) {
+    fn set_made(&mut self, key: Key, made: MadeReply) {
         let Some(job) = self.table.get_mut(key) else {
             return;
         };
@@ -207,8 +207,8 @@ mod tests {
         }
     }
 
-    fn made(uses: u8, limited: Option<Outcome>) -> Made {
-        Made {
+    fn made(uses: u8, limited: Option<Outcome>) -> MadeReply {
+        MadeReply {
             message: b"{}".to_vec(),
             uses,
             limited,

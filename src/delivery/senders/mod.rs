@@ -18,7 +18,7 @@ use mio::Waker;
 
 use self::queue::{Errand, Next, Queue, unsent};
 use super::agent::{Agents, Poster};
-use crate::app::{CommandRun, Delivery, Done, Report, RunReport};
+use crate::app::{CommandRun, Delivery, Report, RunReport, SenderEvent};
 use crate::config::runs_max;
 use crate::engine::platform::Senders;
 use crate::time::{Tick, millis};
@@ -51,7 +51,7 @@ pub(crate) struct Pool {
     /// Commands of this turn, and by when each must be over.
     run_batch: Vec<(Instant, CommandRun)>,
     /// Reports of this turn.
-    reports: VecDeque<Done>,
+    reports: VecDeque<SenderEvent>,
 }
 
 /// What the threads share with the loop.
@@ -167,15 +167,15 @@ impl Senders for Pool {
         );
     }
 
-    fn poll_report(&mut self, _: Tick) -> Option<Done> {
+    fn poll_report(&mut self, _: Tick) -> Option<SenderEvent> {
         if self.reports.is_empty() && self.outstanding + self.runs > 0 {
             std::mem::swap(&mut self.reports, &mut self.shared.lock().reports);
         }
         let done = self.reports.pop_front()?;
         match done {
-            Done::Posted(_) => self.outstanding -= 1,
-            Done::Used(..) => {}
-            Done::Ran(_) | Done::NotRun(_) => self.runs -= 1,
+            SenderEvent::Posted(_) => self.outstanding -= 1,
+            SenderEvent::MessagesUsed(..) => {}
+            SenderEvent::Ran(_) | SenderEvent::NotRun(_) => self.runs -= 1,
         }
         Some(done)
     }
@@ -231,19 +231,19 @@ impl Shared {
         let mut done = None;
         while let Some(errand) = self.exchange(&thread, done) {
             done = Some(match errand {
-                Errand::Post(delivery) => Done::Posted(attempt(&poster, &delivery)),
+                Errand::Post(delivery) => SenderEvent::Posted(attempt(&poster, &delivery)),
                 Errand::Run(run, over_at) => self.run(run, over_at, &poster),
             });
         }
     }
 
     /// Runs a blocking command. Its messages are posted from here.
-    fn run(&self, mut run: CommandRun, over_at: Instant, poster: &Poster) -> Done {
+    fn run(&self, mut run: CommandRun, over_at: Instant, poster: &Poster) -> SenderEvent {
         let begun = Instant::now();
         // It has waited for too long: the loop gives it up, and tells the person so.
         if begun >= over_at {
             let detail = "its time was over before a thread was free";
-            return Done::NotRun(unsent(run.job, detail));
+            return SenderEvent::NotRun(unsent(run.job, detail));
         }
         run.time_left_ms = millis(over_at.saturating_duration_since(begun));
         let mut post = |delivery: &Delivery| {
@@ -252,12 +252,12 @@ impl Shared {
         };
         // Not when it is over: the process may die before.
         let mut used = |uses| {
-            if self.lock().report(Done::Used(run.job, uses)) {
+            if self.lock().report(SenderEvent::MessagesUsed(run.job, uses)) {
                 self.wake_loop();
             }
         };
         let report = run.perform(&mut post, &mut used);
-        Done::Ran(RunReport {
+        SenderEvent::Ran(RunReport {
             took_ms: millis(begun.elapsed()),
             ..report
         })
@@ -266,7 +266,7 @@ impl Shared {
     /// Hands in a report and takes the next delivery, after waiting for one if necessary; `None`: the thread ends. Both are
     /// one step under the lock: when the loop sees the report, the thread is either at work again or listed as idle, and
     /// never counted as busy when the loop scales the pool for the next delivery.
-    fn exchange(&self, thread: &Thread, done: Option<Done>) -> Option<Errand> {
+    fn exchange(&self, thread: &Thread, done: Option<SenderEvent>) -> Option<Errand> {
         let mut queue = self.lock();
         let is_first = done.is_some_and(|done| queue.report(done));
         let next = queue.next(thread, true);
@@ -322,7 +322,7 @@ mod tests {
         };
         let run = command_run(&|_, _| panic!("it has begun"));
         let done = shared.run(run, Instant::now(), &shared.agents.make());
-        assert!(matches!(done, Done::NotRun(_)), "{done:?}");
+        assert!(matches!(done, SenderEvent::NotRun(_)), "{done:?}");
         shared.lock().running = 1;
         shared.lock().report(done);
         assert_eq!(shared.lock().running, 0);

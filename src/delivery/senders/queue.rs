@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use ureq::Agent;
 
-use crate::app::{CommandRun, Delivery, Done, Report};
+use crate::app::{CommandRun, Delivery, Report, SenderEvent};
 use crate::jobs::Outcome;
 use crate::slab::Key;
 use crate::time::Tick;
@@ -25,7 +25,7 @@ pub(crate) struct Queue {
     /// Blocking commands that wait for a thread, since when, and by when each must be over.
     pub(crate) runs: VecDeque<(Tick, Instant, CommandRun)>,
     /// Reports that the loop has not taken yet. Only the first of them wakes it.
-    pub(crate) reports: VecDeque<Done>,
+    pub(crate) reports: VecDeque<SenderEvent>,
     /// How many threads may post now; those that run a command are not among them.
     pub(crate) wanted: usize,
     /// How many threads run a command.
@@ -111,18 +111,21 @@ impl Queue {
         }
         let unsent = |job| unsent(job, "no sender thread");
         let stranded = self.deliveries.drain(..);
-        let stranded = stranded.map(|(_, delivery)| Done::Posted(unsent(delivery.job)));
+        let stranded = stranded.map(|(_, delivery)| SenderEvent::Posted(unsent(delivery.job)));
         self.reports.extend(stranded);
         let stranded = self.runs.drain(..);
-        let stranded = stranded.map(|(.., run)| Done::NotRun(unsent(run.job)));
+        let stranded = stranded.map(|(.., run)| SenderEvent::NotRun(unsent(run.job)));
         self.reports.extend(stranded);
         true
     }
 
     /// A thread has done something. `true`: the loop has to be woken for it.
-    pub(crate) fn report(&mut self, done: Done) -> bool {
-        self.running -= usize::from(matches!(done, Done::Ran(_) | Done::NotRun(_)));
-        self.reports.push_back(done);
+    pub(crate) fn report(&mut self, event: SenderEvent) -> bool {
+        self.running -= usize::from(matches!(
+            event,
+            SenderEvent::Ran(_) | SenderEvent::NotRun(_)
+        ));
+        self.reports.push_back(event);
         self.reports.len() == 1
     }
 
@@ -305,7 +308,7 @@ mod tests {
         let kinds = queue
             .reports
             .iter()
-            .map(|done| matches!(done, Done::NotRun(_)));
+            .map(|done| matches!(done, SenderEvent::NotRun(_)));
         assert_eq!(kinds.collect::<Vec<_>>(), [false, true, true]);
         assert_eq!((queue.runs.len(), queue.running), (0, 0));
     }
@@ -339,11 +342,9 @@ mod tests {
             (queue.threads, queue.starting, queue.deliveries.len()),
             (0, 0, 0)
         );
-        assert!(
-            queue.reports.iter().all(
-                |done| matches!(done, Done::Posted(report) if report.outcome == Outcome::Unsent)
-            )
-        );
+        assert!(queue.reports.iter().all(
+            |done| matches!(done, SenderEvent::Posted(report) if report.outcome == Outcome::Unsent)
+        ));
         assert_eq!(queue.reports.len(), 3);
     }
 

@@ -8,7 +8,7 @@ use super::standing::{Seen, Standing};
 use super::work::Run;
 use crate::app::Delivery;
 use crate::commands::RunEnd;
-use crate::jobs::Made;
+use crate::jobs::MadeReply;
 use crate::slab::Key;
 use crate::time::Tick;
 
@@ -120,7 +120,7 @@ impl Model {
     fn end_run(
         &mut self,
         job: Key,
-        made: &Made,
+        made: &MadeReply,
         end: RunEnd,
         asked_ms: u64,
         seen: &Seen<'_>,

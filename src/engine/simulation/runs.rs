@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::Generator;
-use crate::app::{CommandRun, Done, RunReport};
+use crate::app::{CommandRun, RunReport, SenderEvent};
 use crate::time::{Tick, UnixTime};
 
 /// A command that runs.
@@ -13,13 +13,13 @@ pub(super) struct Running {
     /// `None`: it hangs.
     pub(super) ends_at: Option<Tick>,
     /// What it has made, if it posts its messages at once; otherwise it posts them in the end.
-    pub(super) report: Option<Ran>,
+    pub(super) report: Option<EndedRun>,
     /// It has found no thread.
     pub(super) is_missed: bool,
 }
 
 /// What came of a run, and which wait the receiver has asked for with a 429.
-pub(super) struct Ran {
+pub(super) struct EndedRun {
     pub(super) report: RunReport,
     pub(super) asked: Asked,
 }
@@ -50,7 +50,7 @@ pub(super) struct SimulatedRuns {
     pub(super) batch: Vec<CommandRun>,
     pub(super) running: Vec<Running>,
     /// What they have reported, and the loop has not taken.
-    pub(super) reports: VecDeque<Done>,
+    pub(super) reports: VecDeque<SenderEvent>,
 }
 
 impl SimulatedRuns {

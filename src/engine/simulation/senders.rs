@@ -9,10 +9,10 @@ use super::clock::SimulatedClock;
 use super::life::Life;
 use super::receiver::{Answer, Receiver};
 use super::runs::SimulatedRuns;
-use crate::app::{CommandRun, Delivery, Done, Report};
+use crate::app::{CommandRun, Delivery, Report, SenderEvent};
 use crate::commands::RunEnd;
 use crate::engine::platform::Senders;
-use crate::jobs::{Made, Outcome};
+use crate::jobs::{MadeReply, Outcome};
 use crate::slab::Key;
 use crate::time::Tick;
 
@@ -40,7 +40,7 @@ pub(super) enum Step {
     /// The bot was told that a command found no thread.
     NotRun(Key),
     /// The bot was told what a command has made, how it ended, and which wait in ms a 429 has asked for.
-    Ran(Key, Made, RunEnd, u64),
+    Ran(Key, MadeReply, RunEnd, u64),
 }
 
 /// The senders of one process.
@@ -205,7 +205,7 @@ impl Senders for SimulatedSenders {
         self.begin_runs(now);
     }
 
-    fn poll_report(&mut self, now: Tick) -> Option<Done> {
+    fn poll_report(&mut self, now: Tick) -> Option<SenderEvent> {
         if let Some(done) = self.poll_run(now) {
             return Some(done);
         }
@@ -213,7 +213,7 @@ impl Senders for SimulatedSenders {
         self.done += 1;
         let step = Step::Reported(job, outcome.clone(), asked_ms);
         self.steps.push(step);
-        Some(Done::Posted(Report {
+        Some(SenderEvent::Posted(Report {
             job,
             outcome,
             took_ms: 0,

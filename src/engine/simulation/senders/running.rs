@@ -1,9 +1,9 @@
 //! Senders that run commands, which take their time, hang, or find no thread.
 
 use super::{SimulatedSenders, Step};
-use crate::app::{CommandRun, Delivery, Done, Report};
+use crate::app::{CommandRun, Delivery, Report, SenderEvent};
 use crate::engine::simulation::receiver::{Answer, Receiver, RetryAfter};
-use crate::engine::simulation::runs::{Asked, Ran, Running};
+use crate::engine::simulation::runs::{Asked, EndedRun, Running};
 use crate::jobs::Outcome;
 use crate::slab::Key;
 use crate::time::Tick;
@@ -40,7 +40,7 @@ impl SimulatedSenders {
         });
     }
 
-    fn perform(&mut self, run: &CommandRun, over_at: Tick, now: Tick) -> Ran {
+    fn perform(&mut self, run: &CommandRun, over_at: Tick, now: Tick) -> EndedRun {
         let mut asked = Asked::Ms(0);
         let mut post = |delivery: &Delivery| {
             if now >= over_at || self.life.count_call() {
@@ -67,13 +67,13 @@ impl SimulatedSenders {
             Some(report(delivery.job, outcome))
         };
         let reports = &mut self.runs.reports;
-        let mut used = |uses| reports.push_back(Done::Used(run.job, uses));
+        let mut used = |uses| reports.push_back(SenderEvent::MessagesUsed(run.job, uses));
         let report = run.perform(&mut post, &mut used);
-        Ran { report, asked }
+        EndedRun { report, asked }
     }
 
     /// What the commands that run have reported, and what came of one that has ended.
-    pub(super) fn poll_run(&mut self, now: Tick) -> Option<Done> {
+    pub(super) fn poll_run(&mut self, now: Tick) -> Option<SenderEvent> {
         if self.runs.reports.is_empty() {
             let done = self.end_run(now)?;
             // Behind what it reports of its last messages.
@@ -81,13 +81,13 @@ impl SimulatedSenders {
         }
         self.done += 1;
         let done = self.runs.reports.pop_front()?;
-        if let Done::Used(job, uses) = done {
+        if let SenderEvent::MessagesUsed(job, uses) = done {
             self.steps.push(Step::MessagesUsed(job, uses));
         }
         Some(done)
     }
 
-    fn end_run(&mut self, now: Tick) -> Option<Done> {
+    fn end_run(&mut self, now: Tick) -> Option<SenderEvent> {
         let has_ended = |run: &Running| run.ends_at.is_some_and(|at| at <= now);
         let index = self.runs.running.iter().position(has_ended)?;
         let Running {
@@ -99,10 +99,10 @@ impl SimulatedSenders {
         } = self.runs.running.swap_remove(index);
         if is_missed {
             self.steps.push(Step::NotRun(run.job));
-            return Some(Done::NotRun(report(run.job, Outcome::Unsent)));
+            return Some(SenderEvent::NotRun(report(run.job, Outcome::Unsent)));
         }
         let ran = ran.unwrap_or_else(|| self.perform(&run, over_at, now));
-        let Ran { report, asked } = ran;
+        let EndedRun { report, asked } = ran;
         let asked_ms = asked.ms(self.clock.now().unix);
         self.steps.push(Step::Ran(
             report.job,
@@ -110,7 +110,7 @@ impl SimulatedSenders {
             report.end,
             asked_ms,
         ));
-        Some(Done::Ran(report))
+        Some(SenderEvent::Ran(report))
     }
 }
 
