@@ -1,6 +1,6 @@
 //! The same work a given number of times, for tools that count instructions: see `benches/count`.
 //!
-//! usage: counted (accept | refuse | reply) COUNT
+//! usage: counted (accept | allow | repeat | refuse | reply) COUNT
 
 use std::env::args;
 
@@ -26,37 +26,50 @@ fn main() {
     if given.iter().any(|argument| argument == "--bench") {
         return; // by `cargo bench`, which runs all of them with the same arguments
     }
-    let [work, count] = &given[..] else {
-        panic!("usage: counted (accept | refuse | reply) COUNT");
-    };
-    let count = count.parse().expect("a number");
-    match work.as_str() {
-        "accept" => accept(count, SECRET, false),
-        "refuse" => accept(count, "another secret", false),
-        "reply" => accept(count, SECRET, true),
-        _ => panic!("accept, refuse or reply"),
+    match &given[..] {
+        [work, count] if WORKS.contains(&work.as_str()) => {
+            carry_out(work, count.parse().expect("a number"));
+        }
+        _ => panic!("usage: counted (accept | allow | repeat | refuse | reply) COUNT"),
     }
 }
 
-/// Takes in so many commands that are signed with `secret`, and delivers the replies if that is asked for.
-fn accept(count: usize, secret: &str, delivers: bool) {
+/// Takes in so many commands: as usual; as with `--allow-replays`, where no repeat is looked for; each a repeat, since all are
+/// pending; each with a wrong signature; or delivers the replies as well.
+const WORKS: [&str; 5] = ["accept", "allow", "repeat", "refuse", "reply"];
+
+fn carry_out(work: &str, count: usize) {
     log::set_max_level(log::LevelFilter::Off);
     let mut now = Now {
         tick: Tick(0),
         unix: UnixTime(SENT_SECS * 1000),
     };
     let limits = Limits::default();
-    let mut bot = bot(now);
+    let mut bot = bot(now, work == "allow");
     let mut connection = Connection::new(now.tick, &limits);
     let mut staging = Staging::default();
+    let secret = if work == "refuse" {
+        "another secret"
+    } else {
+        SECRET
+    };
     let mut requests: Vec<_> = (0..REQUESTS).map(|number| signed(secret, number)).collect();
     assert!(count <= REQUESTS, "{REQUESTS} at most");
-    for (number, request) in (1..).zip(&mut requests[..count]) {
+    let mut take = |bot: &mut Bot, request: &mut Vec<u8>, now: Now| {
         staging.begin(now.unix);
         let handler = |request: &Request<'_>| bot.handle_request(request, now);
         connection.receive(request, now.tick, &limits, &mut staging, handler);
         assert!(staging.bytes().starts_with(b"HTTP/1.1 "));
-        if delivers && number % TURN == 0 {
+    };
+    if work == "repeat" {
+        // However many are repeated.
+        for request in &mut requests.clone() {
+            take(&mut bot, request, now);
+        }
+    }
+    for (number, request) in (1..).zip(&mut requests[..count]) {
+        take(&mut bot, request, now);
+        if work == "reply" && number % TURN == 0 {
             now.tick = now.tick.after(5_001);
             deliver(&mut bot, now);
         }
@@ -73,11 +86,12 @@ fn signed(secret: &str, number: usize) -> Vec<u8> {
     request::signed(secret.as_bytes(), SENT_SECS, content.as_bytes())
 }
 
-fn bot(now: Now) -> Bot {
+fn bot(now: Now, allows_replays: bool) -> Bot {
     let secret = SigningSecret::new(SECRET).expect("a good secret");
     let mut config =
         Config::from_settings(&Settings::default(), vec![secret]).expect("the defaults are good");
     config.max_pending = 10_000_000;
+    config.allow_replays = allows_replays;
     Bot::new(&config, now.tick)
 }
 
