@@ -73,6 +73,9 @@ pub enum Run {
     /// It is run **at least once**: once in a process, whatever becomes of the posting of its reply; but with a journal a
     /// process that starts after a crash or a stop runs again what was not answered. [`Request::id`] is the same then.
     ///
+    /// What it needs for as long as the process lives, such as an HTTP client, stands in a `static`
+    /// ([`LazyLock`](std::sync::LazyLock)).
+    ///
     /// A panic or an error becomes a message to the person and a line in the log. A run that is not over half a minute before
     /// Slack's thirty are is given up: the person is told so, and its thread stays taken for as long as it hangs.
     Blocking(&'static BlockingFn),
