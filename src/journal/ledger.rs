@@ -61,6 +61,8 @@ pub(super) struct Ledger {
     segments: VecDeque<Segment>,
     /// The number of the oldest.
     oldest: u32,
+    /// Files of earlier segments, which count no more, the newest first.
+    stale: Vec<u32>,
     bytes: u64,
     live: u64,
 }
@@ -72,9 +74,15 @@ impl Ledger {
             slots: Vec::new(),
             segments: VecDeque::new(),
             oldest: first,
+            stale: Vec::new(),
             bytes: 0,
             live: 0,
         }
+    }
+
+    /// There are files of these segments, all older than the first, of which nothing counts. The oldest come first.
+    pub(super) fn add_stale(&mut self, stale: &[u32]) {
+        self.stale.extend(stale.iter().rev());
     }
 
     /// This segment is the newest now. Segments behind it have no files any more, and with them the records of
@@ -194,6 +202,9 @@ impl Ledger {
 
     /// Takes out the oldest segment if nothing in it is pending and it is not the newest.
     pub(super) fn take_dead(&mut self) -> Option<u32> {
+        if let Some(stale) = self.stale.pop() {
+            return Some(stale);
+        }
         let dead = *self.segments.front()?;
         if dead.live > 0 || self.segments.len() == 1 {
             return None;
@@ -204,9 +215,9 @@ impl Ledger {
         Some(self.oldest - 1)
     }
 
-    /// The number of the oldest segment.
-    pub(super) const fn oldest(&self) -> u32 {
-        self.oldest
+    /// The number of the oldest segment of which there is a file.
+    pub(super) fn oldest(&self) -> u32 {
+        self.stale.last().map_or(self.oldest, |stale| *stale)
     }
 
     /// Bytes of all segments.
@@ -271,6 +282,15 @@ mod tests {
         assert_eq!(ledger.take_dead(), None, "the newest stays");
         assert_eq!((ledger.bytes(), ledger.live()), (1000, 0));
         assert_eq!((ledger.oldest, ledger.next_segment()), (9, 10));
+    }
+
+    #[test]
+    fn what_counts_no_more_goes_first() {
+        let mut ledger = Ledger::new(7);
+        ledger.set_newest(8);
+        ledger.add_stale(&[2, 5]);
+        let dead = std::iter::from_fn(|| Some((ledger.oldest(), ledger.take_dead()?)));
+        assert_eq!(dead.collect::<Vec<_>>(), [(2, 2), (5, 5), (7, 7)]);
     }
 
     #[test]

@@ -79,8 +79,7 @@ pub(super) struct Log<D: Disk> {
     is_linked: bool,
     /// The oldest segment that counts by the newest one's header; 0 if nothing is known of it.
     oldest: u32,
-    /// The newest segment whose header is known to be durable, or was followed by another one: it tells which job number
-    /// is the next. 0 if there is none.
+    /// The newest segment whose header is known to be durable: it tells which job number is the next. 0 if there is none.
     anchor: u32,
     /// A segment of which it is not known that it is deleted for good, as it should be.
     undeleted: Option<u32>,

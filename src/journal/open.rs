@@ -78,9 +78,15 @@ impl<D: Disk> Journal<D> {
     ) -> Result<(Self, Recovery), Error> {
         let replay = Replay::of(&mut disk)?;
         let mut recovery = Recovery::default();
-        remove_stale(&mut disk, &replay.stale);
         keep_damaged(&mut disk, &replay, &mut recovery);
         let mut ledger = Ledger::new(replay.segments.first().map_or(1, |first| first.number));
+        for number in &replay.stale {
+            let name = header::name(*number);
+            ::log::info!(
+                "journal: {name} is older than the log; it is not read, and will be deleted"
+            );
+        }
+        ledger.add_stale(&replay.stale);
         for found in &replay.segments {
             recovery.damages += found.damages;
             recovery.damaged_bytes += found.damaged_bytes;
@@ -93,9 +99,8 @@ impl<D: Disk> Journal<D> {
             .last()
             .map_or((0, 0), |last| (last.number, last.bytes));
         let clock = JournalClock::start(replay.time, now);
-        // A segment was synced as a whole before the next one was made.
-        let whole = replay.segments.iter().filter(|found| found.bytes > 0);
-        let anchor = whole.rev().nth(1).map_or(0, |found| found.number);
+        let synced = replay.segments.iter().rev().find(|found| found.is_synced);
+        let anchor = synced.map_or(0, |found| found.number);
         let log = Log::new(disk, sizes.segment, newest, end, anchor);
         let mut journal = Self::new(log, ledger, clock, replay.newest_job, sizes);
         journal.checkpoint = replay.segments.last().map(|last| last.number);
@@ -143,18 +148,6 @@ impl<D: Disk> Journal<D> {
             recovery.damages += left as u64;
         }
         Ok(())
-    }
-}
-
-/// Deletes segments that were deleted before.
-fn remove_stale<D: Disk>(disk: &mut D, stale: &[u32]) {
-    for number in stale {
-        let name = header::name(*number);
-        match disk.remove(&name) {
-            Ok(()) => ::log::info!("journal: {name} is older than the log; it is deleted"),
-            // It is so at the next start as well.
-            Err(error) => ::log::warn!("journal: cannot delete {name}: {error}"),
-        }
     }
 }
 

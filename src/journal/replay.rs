@@ -3,8 +3,9 @@
 //! It is read twice, so that no more is in memory than what becomes of it: first where the records of pending jobs
 //! stand, 20 bytes each, then these.
 //!
-//! Nothing that is read is known to be durable: it may be in the system's memory alone, even for good if a sync has
-//! failed. So the process that has read it copies what is pending before it deletes anything (see [`super::commit`]).
+//! Nothing that is read is known to be durable, unless a header says so of the segment before: it may be in the system's
+//! memory alone, even for good if a sync has failed. So the process that has read it copies what is pending before it
+//! deletes anything (see [`super::commit`]), also what the newest header no longer counts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Take};
@@ -54,6 +55,8 @@ pub(crate) struct Found {
     pub(crate) damaged_bytes: u64,
     /// Bytes of unfinished writes, which were never acknowledged.
     pub(crate) torn_bytes: u64,
+    /// Whether it is durable, and its header with it: the process that has made the next one had synced it.
+    pub(super) is_synced: bool,
 }
 
 /// All that a log says.
@@ -65,7 +68,7 @@ pub(crate) struct Replay {
     failed: BTreeMap<u64, (u8, JournalTime)>,
     /// The segments that count, the oldest first.
     pub(crate) segments: Vec<Found>,
-    /// Segments that were deleted before.
+    /// Segments that count no more.
     pub(crate) stale: Vec<u32>,
     /// The first and the last of each run of segments that count and have no file.
     pub(crate) missing: Vec<(u32, u32)>,
@@ -120,6 +123,7 @@ impl Replay {
             damages: 0,
             damaged_bytes: 0,
             torn_bytes: 0,
+            is_synced: false,
         };
         if let Some((header, _)) = header {
             self.newest_job = self.newest_job.max(header.next_job.saturating_sub(1));
@@ -150,6 +154,7 @@ impl Replay {
             }
             found.bytes = next.previous_end.min(end);
             if next.is_previous_synced {
+                found.is_synced = header.is_some() && found.bytes > 0;
                 gaps.know_synced(u64::MAX);
             }
         }

@@ -153,7 +153,9 @@ fn deleted_segments_that_come_back_revive_nothing() {
         disk.set_content_of_new(name, content.clone());
     }
     assert_eq!(pending(&disk, START + 2000), [0; 0]);
-    assert!(!disk.segments().contains(&old[2].0), "deleted again");
+    assert!(disk.segments().contains(&old[2].0), "a start only reads");
+    tend(&mut start_at(&disk, START + 2000), START + 2000);
+    assert_eq!(disk.segments().len(), 1, "deleted again");
 }
 
 /// What is settled while its old segment is still there is settled; what an earlier process has settled as well.

@@ -11,6 +11,7 @@ mod checkpoints;
 mod command;
 mod crashes;
 mod disk;
+mod durable;
 mod earlier;
 mod failures;
 mod files;
