@@ -35,6 +35,10 @@ pub(super) fn delete<D: Disk>(log: &mut Log<D>, ledger: &mut Ledger) {
 /// The segment stays whose header is known to be durable, since it alone may tell which job number is the next: of the
 /// newest ones the headers may be torn.
 pub(super) fn make_room<D: Disk>(log: &mut Log<D>, ledger: &mut Ledger) {
+    // What an earlier process has deleted may still come back.
+    if log.sync_names().is_err() {
+        return;
+    }
     let anchor = log.anchor();
     let next = |ledger: &mut Ledger| match ledger.oldest() < anchor {
         true => ledger.take_dead(),

@@ -292,7 +292,7 @@ impl<D: Disk> Log<D> {
     }
 
     /// Has a power cut change nothing any more in which segments there are.
-    fn sync_names(&mut self) -> Result<(), Failure> {
+    pub(super) fn sync_names(&mut self) -> Result<(), Failure> {
         let synced = self.disk.sync_names();
         synced.map_err(Failure::of("cannot sync the journal's directory"))
     }

@@ -95,7 +95,7 @@ fn a_crash_at_any_step_loses_nothing() {
 /// and failed at once (829); a batch that was cut off comes back (5149, 1743); a number that was in that
 /// batch is given out again, and then the first who had it comes back (6033); a segment is given up, and so is the next
 /// one, whose header would say where the first ends (5517); a full disk makes room, and the header of the newest segment
-/// is torn (100541).
+/// is torn (100541); the newest header is lost that says that nothing before it counts (19119).
 #[test]
 fn what_once_failed_holds() {
     for (seed, turns, crash_at, is_small) in [
@@ -107,6 +107,7 @@ fn what_once_failed_holds() {
         (6033, 100, 34, false),
         (5517, 100, 118, false),
         (100_541, 100, 42, false),
+        (19_119, 100, 220, true),
     ] {
         let plan = Plan {
             turns,

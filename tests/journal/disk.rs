@@ -37,6 +37,8 @@ pub struct State {
     pub write_faults: u64,
     pub sync_faults: u64,
     pub other_faults: u64,
+    /// Whether there is no room for changes of names.
+    pub are_names_full: bool,
     /// A read changes nothing, and is no step; whether it fails is a chance of its own.
     read_random: Generator,
     /// How many have failed one after the other: a file that cannot be read for long is given up.
@@ -63,6 +65,7 @@ impl FakeDisk {
             write_faults: 0,
             sync_faults: 0,
             other_faults: 0,
+            are_names_full: false,
             read_random: Generator::new(!seed),
             failed_reads: 0,
             capacity: u64::MAX,
@@ -276,6 +279,9 @@ impl State {
 
     fn sync_names(&mut self) -> io::Result<()> {
         self.fails(self.other_faults)?;
+        if self.are_names_full {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         self.unsynced_names.clear();
         self.durable_names = self.names.clone();
         Ok(())

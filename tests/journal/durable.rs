@@ -115,3 +115,27 @@ fn a_full_disk_keeps_the_newest_header_that_is_surely_synced() {
         assert!(next >= 3, "seed {seed}: {next}");
     }
 }
+
+/// What the process before has deleted may come back. On a full disk no other name is given up before that is gone.
+#[test]
+fn a_full_disk_leaves_no_gap_behind_what_an_earlier_process_has_deleted() {
+    for seed in 0..40 {
+        let disk = FakeDisk::new(seed);
+        let mut process = start_with(&disk, TWO_BATCHES, START);
+        (0..7).for_each(|number| _ = process.turn(number..number + 1, START));
+        assert_eq!(disk.segments().len(), 4);
+        disk.with(|disk| disk.are_names_full = true);
+        process.deliver(START + 1500);
+        assert_eq!(disk.segments().len(), 3, "the first one is deleted");
+        drop(process);
+        disk.kill();
+        let mut process = start_with(&disk, TWO_BATCHES, START + 2000);
+        assert!(!process.commit(process.at(START + 2000)));
+        disk.with(|disk| disk.are_names_full = false);
+        drop(process);
+        disk.cut_power();
+        let started = Process::start(&disk, &config(1000), START + 3000);
+        let (_, recovery) = started.unwrap();
+        assert_eq!(recovery.damages, 0, "seed {seed}");
+    }
+}
