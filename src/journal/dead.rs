@@ -21,11 +21,7 @@ pub(super) fn delete<D: Disk>(log: &mut Log<D>, ledger: &mut Ledger) {
     if !log.is_linked() {
         return;
     }
-    while let Some(dead) = log.undeleted().or_else(|| ledger.take_dead()) {
-        if !log.delete(dead) {
-            break;
-        }
-    }
+    delete_before(log, ledger, u32::MAX);
     ledger.shrink();
 }
 
@@ -39,8 +35,11 @@ pub(super) fn make_room<D: Disk>(log: &mut Log<D>, ledger: &mut Ledger) {
     if log.sync_names().is_err() {
         return;
     }
-    let anchor = log.anchor();
-    let next = |ledger: &mut Ledger| match ledger.oldest() < anchor {
+    delete_before(log, ledger, log.anchor());
+}
+
+fn delete_before<D: Disk>(log: &mut Log<D>, ledger: &mut Ledger, end: u32) {
+    let next = |ledger: &mut Ledger| match ledger.oldest() < end {
         true => ledger.take_dead(),
         false => None,
     };
