@@ -273,9 +273,7 @@ impl<D: Disk> Log<D> {
     }
 
     fn sync(&mut self) -> Result<(), Failure> {
-        let Some(current) = &mut self.current else {
-            return Ok(());
-        };
+        let current = self.current.as_mut().expect("a batch was written");
         if current.synced < current.end {
             self.disk
                 .sync(&mut current.file)
