@@ -13,6 +13,8 @@ mod stored;
 pub use command_run::{CommandRun, RunReport, SenderEvent};
 pub use replies::{Delivery, Report, busy};
 
+use std::sync::Arc;
+
 use log::{Level, debug, log, warn};
 
 use self::activity_log::{Accepted, ActivityLog, Attempt};
@@ -31,8 +33,11 @@ use crate::time::{Now, Tick};
 const CHALLENGE: &str = "Slack-Signature version=\"v0\"";
 
 /// What a person reads who opens the bot's address in a browser, to see whether the tunnel leads here.
-const NOTE: &str = "This is torrap, a Slack slash-command bot. It answers Slack's POST requests to /slack; \
-                    a browser sends GET.\n";
+fn note(program: &str) -> String {
+    format!(
+        "This is {program}, a Slack slash-command bot. It answers Slack's POST requests to /slack; a browser sends GET.\n"
+    )
+}
 
 /// Expired replies that one [`Bot::poll_delivery`] abandons, at most.
 const EXPIRED_PER_POLL_MAX: usize = 256;
@@ -40,6 +45,7 @@ const EXPIRED_PER_POLL_MAX: usize = 256;
 /// Verifies and acknowledges commands, keeps their pending replies, and makes each when it is due.
 pub struct Bot {
     reader: CommandReader,
+    note: Arc<str>,
     delay_ms: u64,
     pending: PendingReplies,
     composer: Composer,
@@ -54,6 +60,7 @@ impl Bot {
     pub fn new(config: &Config, now: Tick) -> Self {
         Self {
             reader: CommandReader::new(config),
+            note: note(&config.program).into(),
             delay_ms: config.delay_ms,
             pending: PendingReplies::new(config, now),
             composer: Composer::new(config),
@@ -69,9 +76,9 @@ impl Bot {
             ("POST", "/slack") => self.slack(request, now),
             ("GET", "/slack") if is_get_check(request) => Response::empty(Status::Ok),
             // HEAD as GET: the fields must be the same (RFC 9110 section 9.3.2).
-            ("GET" | "HEAD", "/slack") => self.not_allowed(request, "POST", now).noting(NOTE),
+            ("GET" | "HEAD", "/slack") => self.not_allowed(request, "POST", now).noting(&self.note),
             (_, "/slack") => self.not_allowed(request, "POST", now),
-            ("GET" | "HEAD", "/") => self.not_found(request, now).noting(NOTE),
+            ("GET" | "HEAD", "/") => self.not_found(request, now).noting(&self.note),
             ("GET" | "HEAD", "/healthz") => health::alive(now),
             ("GET" | "HEAD", "/readyz") => self.ready(),
             (_, "/healthz" | "/readyz") => self.not_allowed(request, "GET, HEAD", now),

@@ -81,8 +81,8 @@ pub const OPTIONS: &[Opt] = &[
         value: "FORMAT",
         default: default::LOG_FORMAT,
         variable_in_trial: true,
-        help: "text, or json for one object a line; text has levels as the journal of systemd reads them where \
-               it is what reads the log",
+        help: "text, or json for one object a line; where the journal of systemd reads the log, both have levels \
+               as it reads them",
     },
     Opt {
         setting: Setting::Listen,

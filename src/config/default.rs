@@ -1,5 +1,7 @@
 //! Defaults in the form in which a user would give them, so that the help cannot differ from them.
 
+/// Of the name of the program: that of the bot that comes with this library.
+pub const PROGRAM: &str = "torrap";
 /// Of `LOG_LEVEL`.
 pub const LOG_LEVEL: &str = "info";
 /// Of `LOG_FORMAT`.

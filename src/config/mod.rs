@@ -60,6 +60,8 @@ const DRAIN_BEYOND_DELAY_MS: u64 = 30_000;
 /// What the bot runs with.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// What people who meet the bot read as its name. No setting changes it.
+    pub program: String,
     /// The secrets that a request may be signed with. With none every request is refused.
     pub signing_secrets: Vec<SigningSecret>,
     /// The least important level that is logged.
@@ -128,6 +130,7 @@ impl Config {
         let name = settings.name(S::Senders).unwrap_or("--senders");
         notices.extend(senders::notice(name, senders, &commands));
         Ok(Self {
+            program: default::PROGRAM.to_owned(),
             notices,
             signing_secrets,
             log_level: value(S::LogLevel, default::LOG_LEVEL)?.level()?,

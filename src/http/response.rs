@@ -70,7 +70,7 @@ pub enum Content {
     /// Plain text in the format of Prometheus.
     Text(Vec<u8>),
     /// Plain text for a person who has opened the address in a browser.
-    Note(&'static str),
+    Note(Arc<str>),
 }
 
 /// Why a request is not answered yet. Only the application knows what the numbers mean: it gets them back when
@@ -152,9 +152,9 @@ impl Response {
 
     /// The same with a line of text for a person in place of its content.
     #[must_use]
-    pub fn noting(self, note: &'static str) -> Self {
+    pub fn noting(self, note: &Arc<str>) -> Self {
         Self {
-            content: Content::Note(note),
+            content: Content::Note(Arc::clone(note)),
             ..self
         }
     }

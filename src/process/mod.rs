@@ -91,13 +91,13 @@ fn carry_out(commands: &[Command], program: &Program) -> Result<u8, Failure> {
         read_file: &read_secret,
     };
     match cli::parse(std::env::args_os().skip(1), &env).map_err(misuse)? {
-        Invocation::Serve(config) => logged(config, |config, console| {
+        Invocation::Serve(config) => logged(config, program, |config, console| {
             serve(config, program, &signals, console)
         }),
-        Invocation::Try { text, config } => {
-            logged(config, |config, _| try_out(text.as_deref(), &config))
-        }
-        Invocation::TryAt { url, text, config } => logged(config, |config, _| {
+        Invocation::Try { text, config } => logged(config, program, |config, _| {
+            try_out(text.as_deref(), &config)
+        }),
+        Invocation::TryAt { url, text, config } => logged(config, program, |config, _| {
             try_at(&url, text.as_deref(), program, &config)
         }),
         Invocation::Check { config } => check(config, program),
@@ -136,11 +136,13 @@ fn read_secret(path: &Path) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-/// Runs something with the log installed, and waits for the log's last lines.
+/// Runs something under the program's name with the log installed, and waits for the log's last lines.
 fn logged(
-    config: Config,
+    mut config: Config,
+    program: &Program,
     run: impl FnOnce(Config, &'static Console) -> Result<u8, Failure>,
 ) -> Result<u8, Failure> {
+    program.name().clone_into(&mut config.program);
     let terminal = terminal(&io::stderr());
     let format = Format::choose(config.log_format, logs_to_journal(), terminal);
     let console = Console::stderr(config.log_level, format).map_err(failure)?;
@@ -194,7 +196,8 @@ fn serve(
     debug!("all tasks stopped");
     if undelivered > 0 {
         log_undelivered(server.undelivered(), console);
-        error!("{undelivered} replies left undelivered");
+        let noun = if undelivered == 1 { "reply" } else { "replies" };
+        error!("{undelivered} {noun} left undelivered");
     }
     info!("shutdown");
     let is_graceful = undelivered == 0 && !stopper.is_at_once();
@@ -281,6 +284,8 @@ fn trial_code(result: Result<bool, trial::Error>) -> Result<u8, Failure> {
         Ok(true) => Ok(DONE),
         Ok(false) => Ok(FAILED),
         Err(trial::Error::Server(error)) => Err(server_failure(error)),
+        // What became of the trial is not known then.
+        Err(trial::Error::Output(error)) => printed(Err(error)).map(|_| FAILED),
         Err(error) => Err(failure(error)),
     }
 }

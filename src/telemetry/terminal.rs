@@ -5,8 +5,8 @@ use std::ffi::OsString;
 /// What a stream leads to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Terminal {
-    /// Whether it is a terminal, on which a line can be written over.
-    pub is_terminal: bool,
+    /// Whether it is a terminal on which a line can be written over, which one that says it is `dumb` cannot.
+    pub can_write_over: bool,
     is_coloured: bool,
 }
 
@@ -27,14 +27,14 @@ pub enum Colour {
 
 impl Terminal {
     /// A stream that is a terminal or not, with these environment variables. A terminal has colours unless `NO_COLOR` is
-    /// not empty (<https://no-color.org>), or `TERM` says that it has none or does not say anything.
+    /// not empty (<https://no-color.org>), or `TERM` says that it is `dumb` or does not say anything.
     #[must_use]
     pub fn judge(is_terminal: bool, variable: &dyn Fn(&str) -> Option<OsString>) -> Self {
         let given = |name| variable(name).filter(|value| !value.is_empty());
-        let has_colours = given("TERM").is_some_and(|name| name != "dumb");
+        let is_able = given("TERM").is_some_and(|name| name != "dumb");
         Self {
-            is_terminal,
-            is_coloured: is_terminal && has_colours && given("NO_COLOR").is_none(),
+            can_write_over: is_terminal && is_able,
+            is_coloured: is_terminal && is_able && given("NO_COLOR").is_none(),
         }
     }
 
@@ -81,7 +81,8 @@ mod tests {
             };
             let terminal = Terminal::judge(is_terminal, &variable);
             assert_eq!(terminal.is_coloured(), expected, "{term:?} {no_color:?}");
-            assert_eq!(terminal.is_terminal, is_terminal);
+            let is_able = term.is_some_and(|name| name.starts_with("xterm"));
+            assert_eq!(terminal.can_write_over, is_terminal && is_able);
             let painted = terminal.paint(Colour::Red, "failed ");
             let coloured = "\x1b[31mfailed \x1b[0m";
             assert_eq!(painted, if expected { coloured } else { "failed " });

@@ -114,10 +114,12 @@ fn the_manifest_has_the_url_and_what_slack_wants() {
 
 #[test]
 fn a_reader_that_has_seen_enough_is_no_error() {
-    for args in [
-        &["--help"][..],
-        &["--version"],
-        &["manifest", "https://x.example"],
+    for (args, code) in [
+        (&["--help"][..], 0),
+        (&["--version"], 0),
+        (&["manifest", "https://x.example"], 0),
+        // Whether the reply comes right is not known.
+        (&["try", "--delay", "0"], 1),
     ] {
         // Closed before the first byte, which `| head` does not manage to be every time.
         let (reader, writer) = std::io::pipe().unwrap();
@@ -132,7 +134,7 @@ fn a_reader_that_has_seen_enough_is_no_error() {
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(
             (output.status.code(), stderr.as_str()),
-            (Some(0), ""),
+            (Some(code), ""),
             "{args:?}"
         );
     }
@@ -169,6 +171,7 @@ fn a_full_disk_is_an_error() {
         &["--help"][..],
         &["--version"],
         &["manifest", "https://x.example"],
+        &["try", "--delay", "0"],
     ] {
         let finished = finish_redirected(args, ">/dev/full");
         let line = "torrap: cannot write to standard output: No space left on device (os error 28); \
@@ -179,13 +182,6 @@ fn a_full_disk_is_an_error() {
             "{args:?}"
         );
     }
-    let finished = finish_redirected(&["try", "--delay", "0"], ">/dev/full");
-    assert_eq!(finished.code, Some(1));
-    assert!(
-        finished.stderr.starts_with("torrap: try: No space left"),
-        "{}",
-        finished.stderr
-    );
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! `torrap try`: works wherever it is started, and shows how.
 
+use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use test_support::{Finished, finish};
+use test_support::{Finished, finish, finish_on_terminal};
 
 use crate::TORRAP;
 
@@ -139,6 +140,7 @@ fn on_a_terminal_the_thinking_moves() {
     let mut script = Command::new("script");
     script
         .env("SHELL", "/bin/sh")
+        .env("TERM", "xterm")
         .args(["-qec", &line, "/dev/null"]);
     let finished = finish(script.stdin(std::process::Stdio::null()));
     assert_eq!(finished.code, Some(0), "{finished:?}");
@@ -157,6 +159,59 @@ fn on_a_terminal_the_thinking_moves() {
     assert!(
         finished.stdout.contains("\r\u{1b}[K"),
         "the last frame is taken away"
+    );
+}
+
+#[test]
+fn a_terminal_that_cannot_write_over_gets_lines_alone() {
+    let args = ["try", "--delay", "0.25"];
+    let (code, text) = finish_on_terminal(TORRAP.command().args(args).env("TERM", "dumb"));
+    assert_eq!((code, text.lines().count()), (Some(0), 6), "{text:?}");
+    assert!(!text.contains(['\r', '\u{1b}']), "{text:?}");
+}
+
+#[test]
+fn a_bot_with_another_name_is_called_by_it() {
+    for name in ["mybot", "a-bot-with-a-long-name"] {
+        let lines = run(TORRAP
+            .command()
+            .arg0(name)
+            .args(["try", "--delay=0", "olleh"]));
+        let columns: Vec<_> = lines
+            .iter()
+            .map(|line| {
+                line.split_once(" s  ")
+                    .unwrap()
+                    .1
+                    .split_at(name.len().max(7) + 1)
+            })
+            .collect();
+        let who: Vec<_> = columns.iter().map(|(who, _)| who.trim_end()).collect();
+        assert_eq!(who, [name, "Slack", name, name, name, "ok"], "{lines:#?}");
+        assert!(columns[0].1.starts_with("listens on "), "{lines:#?}");
+        assert!(columns[5].1.starts_with("that is "), "{lines:#?}");
+    }
+    let mut bot = TORRAP.start(|command| {
+        command.arg0("mybot");
+    });
+    let note = bot.connect().exchange("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_eq!(note.status, 404);
+    assert!(
+        note.content
+            .starts_with(b"This is mybot, a Slack slash-command bot. ")
+    );
+    assert_eq!(bot.process.stop(), Some(0));
+}
+
+#[test]
+fn a_text_cannot_drive_the_terminal() {
+    let lines = run(TORRAP
+        .command()
+        .args(["try", "--delay=0", "a\u{1b}[2J\nb\u{202e}"]));
+    assert_eq!(lines.len(), 6, "{lines:#?}");
+    assert!(
+        lines[1].contains("sends /torrap a\\u{1b}[2J\\nb\\u{202e}  ("),
+        "{lines:#?}"
     );
 }
 

@@ -37,7 +37,7 @@ fn a_running_bot_is_asked_and_its_reply_looked_at() {
     for part in [
         &format!("Slack   sends /torrap olleh to {url}/slack\n"),
         "bot     answers 200 after ",
-        "torrap  thinking… (0.3 s)\n",
+        "bot     thinking… (0.3 s)\n",
         "posts {\"text\": \"hello\"} to the response_url\n",
         "ok      that is what Slack would have shown\n",
     ] {
@@ -94,7 +94,7 @@ fn a_bot_that_does_not_say_its_delay_is_waited_for_as_the_settings_say() {
     assert_eq!(finished.code, Some(0), "{text} {}", finished.stderr);
     for part in [
         "note    the bot's delay is not known, since its /readyz does not say it here: this waits for --delay (0.25 s)\n",
-        "torrap  thinking… (0.25 s)\n",
+        "bot     thinking… (0.25 s)\n",
         "posts {\"text\": \"hello\"} to the response_url\n",
         "ok      that is what Slack would have shown\n",
     ] {
@@ -201,4 +201,46 @@ fn what_keeps_a_command_from_being_answered_is_told() {
         "{}",
         finished.stderr
     );
+}
+
+/// Another server behind the same URL, or a page of a proxy that says 200 to everything.
+#[test]
+fn what_is_no_answer_of_the_bots_is_told_and_cannot_drive_the_terminal() {
+    let usage = "failed  expected {\"response_type\": \"ephemeral\", \"text\": \"Give me some text";
+    for (content, texts, parts) in [
+        ("", &[][..], ["bot     says \n", usage]),
+        ("", &["help"], ["bot     says \n", usage]),
+        (
+            "\u{1b}]0;x\u{7}<html>\nfailed\u{1b}[2J",
+            &["olleh"],
+            [
+                "bot     says \\u{1b}]0;x\\u{7}<html>\\nfailed\\u{1b}[2J\n",
+                "failed  expected an empty acknowledgement; ",
+            ],
+        ),
+    ] {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", server.local_addr().unwrap());
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{content}",
+            content.len()
+        );
+        let answering = std::thread::spawn(move || {
+            let (mut client, _) = server.accept().unwrap();
+            client.read_exact(&mut [0; 64]).unwrap();
+            client.write_all(answer.as_bytes()).unwrap();
+            // The rest of the request, so that closing loses nothing of the answer.
+            client.shutdown(std::net::Shutdown::Write).unwrap();
+            std::io::copy(&mut client, &mut std::io::sink())
+        });
+        let mut command = TORRAP.command();
+        command.args(["try", "--to", &url]).args(texts);
+        let finished = finish(command.env("SLACK_SIGNING_SECRET", SECRET));
+        answering.join().unwrap().unwrap();
+        let text = finished.stdout;
+        assert_eq!(finished.code, Some(1), "{texts:?}: {text}");
+        for part in parts {
+            assert!(text.contains(part), "{part:?}: {text:?}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Log text that cannot forge a line nor drive a terminal.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 /// What is put behind text that was cut.
 const CUT: char = '…';
@@ -34,7 +34,7 @@ impl<'a> Escaped<'a> {
     }
 }
 
-impl fmt::Write for Escaped<'_> {
+impl Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let mut rest = text;
         while let Some((at, unsafe_char)) = rest.char_indices().find(|(_, c)| is_unsafe(*c)) {
@@ -49,6 +49,14 @@ impl fmt::Write for Escaped<'_> {
     }
 }
 
+/// The whole text, escaped.
+pub fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    // Without a limit nothing is cut, and a string takes everything.
+    let _ = Escaped::new(&mut out, usize::MAX).write_str(text);
+    out
+}
+
 /// C0, DEL and C1 control characters; line and paragraph separators; what turns the direction of
 /// the text behind it (Unicode Standard Annex 9, section 2).
 const fn is_unsafe(c: char) -> bool {
@@ -61,7 +69,6 @@ const fn is_unsafe(c: char) -> bool {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::fmt::Write;
 
     fn escape(text: &str, bytes_max: usize) -> String {
         let mut out = String::new();
@@ -88,6 +95,7 @@ mod tests {
             ("\u{2028}\u{200f}", "\\u{2028}\\u{200f}"),
         ] {
             assert_eq!(escape(text, 100), expected);
+            assert_eq!(escaped(text), expected);
         }
     }
 

@@ -23,13 +23,16 @@ pub enum Format {
     Journal,
     /// One JSON object.
     Json,
+    /// The same behind the level as the journal of systemd reads it, which takes it off: its `MESSAGE` is the object.
+    JournalJson,
 }
 
 impl Format {
-    /// The format for a stream. Where JSON was asked for, it is JSON everywhere: its reader expects nothing else.
+    /// The format for a stream. The journal keeps the level of each line whatever the line is.
     #[must_use]
     pub const fn choose(wanted: LogFormat, is_journal: bool, terminal: Terminal) -> Self {
         match wanted {
+            LogFormat::Json if is_journal => Self::JournalJson,
             LogFormat::Json => Self::Json,
             LogFormat::Text if is_journal => Self::Journal,
             LogFormat::Text if terminal.is_coloured() => Self::Coloured(terminal),
@@ -43,6 +46,10 @@ impl Format {
         // A string takes everything that is written to it.
         let _ = match self {
             Self::Json => return append_json(record, now, out),
+            Self::JournalJson => {
+                out.push_str(prefix(level));
+                return append_json(record, now, out);
+            }
             Self::Plain => writeln!(out, "{} {level:<5} [{target}] {message}", Millis(now)),
             Self::Coloured(terminal) => {
                 let level = terminal.paint(colour(level), &format!("{level:<5}"));
@@ -155,6 +162,10 @@ mod tests {
             ),
             (Format::Journal, "<4>WARN  [torrap::app] it\n"),
             (
+                Format::JournalJson,
+                "<4>{\"time\":\"2025-11-27T08:00:00.042Z\",\"level\":\"warn\",\"target\":\"torrap::app\",\"message\":\"it\"}\n",
+            ),
+            (
                 Format::Json,
                 "{\"time\":\"2025-11-27T08:00:00.042Z\",\"level\":\"warn\",\"target\":\"torrap::app\",\"message\":\"it\"}\n",
             ),
@@ -201,7 +212,8 @@ mod tests {
             (LogFormat::Text, false, coloured, Format::Coloured(coloured)),
             (LogFormat::Text, true, plain, Format::Journal),
             (LogFormat::Text, true, coloured, Format::Journal),
-            (LogFormat::Json, true, coloured, Format::Json),
+            (LogFormat::Json, false, coloured, Format::Json),
+            (LogFormat::Json, true, coloured, Format::JournalJson),
         ] {
             assert_eq!(Format::choose(wanted, is_journal, terminal), expected);
         }

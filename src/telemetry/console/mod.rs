@@ -22,6 +22,7 @@ use simple_logger::SimpleLogger;
 
 pub use blocking::Blocking;
 use escape::Escaped;
+pub use escape::escaped;
 pub use format::{Format, is_journal, prefix};
 use queue::{Entry, Line, Loss, Queue};
 

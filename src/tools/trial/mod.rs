@@ -23,6 +23,7 @@ use crate::slack::markup;
 use crate::slack::message::{Message, Visibility};
 use crate::slack::request;
 use crate::slack::response_url::Origin;
+use crate::telemetry::console::escaped;
 use crate::telemetry::terminal::{Colour, Terminal};
 use crate::time::{Seconds, millis};
 
@@ -32,6 +33,9 @@ pub const TEXT: &str = "sdrawkcab si siht";
 /// The path of the stand-in's `response_url`, in the form of Slack's own.
 const PATH: &str = "/commands/T0001/1234567890/trial";
 
+/// The least width of the column that says who does something.
+const WHO_WIDTH: usize = 7;
+
 /// How often the "thinking…" of a terminal moves.
 const FRAME: Duration = Duration::from_millis(100);
 
@@ -40,6 +44,8 @@ const FRAME: Duration = Duration::from_millis(100);
 pub enum Error {
     /// The server could not be set up.
     Server(platform::Error),
+    /// What is told could not be written.
+    Output(io::Error),
     /// The machine refused something else.
     Io(io::Error),
 }
@@ -48,7 +54,7 @@ impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Server(error) => error.fmt(f),
-            Self::Io(error) => write!(f, "try: {error}"),
+            Self::Output(error) | Self::Io(error) => write!(f, "try: {error}"),
         }
     }
 }
@@ -90,23 +96,23 @@ pub fn run(
         start: Instant::now(),
         out,
         terminal,
+        bot: &config.program,
         choice: choice(&config),
         in_channel: config.in_channel,
         reply_timeout: reply_timeout(&config),
     };
-    transcript.tell(
-        "torrap",
-        &format!("listens on http://{}/slack", running.address()),
-    )?;
+    let listens = format!("listens on http://{}/slack", running.address());
+    transcript.tell_of_bot(&listens)?;
     let (sent, response) = transcript.command(text, &secret, &running, &stand_in)?;
     let right = match response.status {
+        200 if commands::is_help(text) => transcript.usage(text, &response)?,
         200 if response.content == transcript.acknowledgement().as_bytes()
             && transcript.choice.command().is_blocking() =>
         {
             transcript.wait_for_run(delay)?;
             // It waits for what is pending, so that all messages are known then.
             let is_answered = running.stop()? == 0;
-            return Ok(transcript.made(&stand_in, is_answered, config.drain_ms)?);
+            return transcript.made(&stand_in, is_answered, config.drain_ms);
         }
         200 if response.content == transcript.acknowledgement().as_bytes() => {
             transcript.reply(text, &stand_in, sent, delay, true)?
@@ -137,6 +143,8 @@ struct Transcript<'a> {
     start: Instant,
     out: &'a mut dyn Write,
     terminal: Terminal,
+    /// What the bot is called.
+    bot: &'a str,
     /// The command that is sent.
     choice: &'a Choice,
     /// Whether the bot shows replies to everyone in the conversation.
@@ -153,21 +161,33 @@ impl Transcript<'_> {
         String::from_utf8_lossy(&content).into_owned()
     }
 
-    fn tell(&mut self, who: &str, what: &str) -> io::Result<()> {
+    fn tell_of_bot(&mut self, what: &str) -> Result<(), Error> {
+        self.tell(self.bot, what)
+    }
+
+    fn tell(&mut self, who: &str, what: &str) -> Result<(), Error> {
         self.tell_at(self.start.elapsed(), who, what)
     }
 
-    fn tell_at(&mut self, after: Duration, who: &str, what: &str) -> io::Result<()> {
-        let at = clock(after);
+    /// Tells something on a line of its own: what has come from another machine could drive the terminal.
+    fn tell_at(&mut self, after: Duration, who: &str, what: &str) -> Result<(), Error> {
+        let (at, what) = (clock(after), escaped(what));
+        let width = self.bot.len().max(WHO_WIDTH);
+        let padded = format!("{who:<width$}");
         let who = match who {
-            "ok" => self.terminal.paint(Colour::Green, "ok     "),
-            "failed" => self.terminal.paint(Colour::Red, "failed "),
-            who => format!("{who:<7}"),
+            "ok" => self.terminal.paint(Colour::Green, &padded),
+            "failed" => self.terminal.paint(Colour::Red, &padded),
+            _ => padded,
         };
         // In one piece: the log may be written to the same terminal.
-        let line = format!("{at} s  {who} {what}\n");
-        self.out.write_all(line.as_bytes())?;
-        self.out.flush()
+        self.write(&format!("{at} s  {who} {what}\n"))
+    }
+
+    fn write(&mut self, text: &str) -> Result<(), Error> {
+        let written = self.out.write_all(text.as_bytes());
+        written
+            .and_then(|()| self.out.flush())
+            .map_err(Error::Output)
     }
 
     /// Slack's part: sends the command and looks at the acknowledgement.
@@ -177,7 +197,7 @@ impl Transcript<'_> {
         secret: &str,
         running: &Running,
         stand_in: &SlackStandIn,
-    ) -> io::Result<(Instant, Response)> {
+    ) -> Result<(Instant, Response), Error> {
         let url = format!("{}{PATH}", stand_in.origin());
         let name = &self.choice.name;
         let content = request::form(name, text, &url);
@@ -200,7 +220,7 @@ impl Transcript<'_> {
             took_us / 1000,
             took_us % 1000 / 10
         );
-        self.tell("torrap", &what)?;
+        self.tell_of_bot(&what)?;
         Ok((sent, response))
     }
 
@@ -213,7 +233,7 @@ impl Transcript<'_> {
         sent: Instant,
         delay: Duration,
         is_sure: bool,
-    ) -> io::Result<bool> {
+    ) -> Result<bool, Error> {
         let Some(post) = self.think(stand_in, sent, delay)? else {
             let ms = millis(self.reply_timeout);
             return self.verdict(Err(format!(
@@ -222,7 +242,7 @@ impl Transcript<'_> {
             )));
         };
         let content = String::from_utf8_lossy(&post.content).into_owned();
-        self.tell("torrap", &format!("posts {content} to the response_url"))?;
+        self.tell_of_bot(&format!("posts {content} to the response_url"))?;
         if is_sure && post.at.duration_since(sent) < delay {
             return self.verdict(Err("the reply came too early".to_owned()));
         }
@@ -235,10 +255,10 @@ impl Transcript<'_> {
     }
 
     /// Says what a blocking command does while nothing is seen of it.
-    fn wait_for_run(&mut self, delay: Duration) -> io::Result<()> {
+    fn wait_for_run(&mut self, delay: Duration) -> Result<(), Error> {
         let delay = Seconds { ms: millis(delay) };
         let what = format!("thinking… ({delay} s), then the command runs");
-        self.tell("torrap", &what)
+        self.tell_of_bot(&what)
     }
 
     /// What a blocking command has made. It is not run a second time to know what is right: that is what was posted.
@@ -247,16 +267,13 @@ impl Transcript<'_> {
         stand_in: &SlackStandIn,
         is_answered: bool,
         drain_ms: u64,
-    ) -> io::Result<bool> {
+    ) -> Result<bool, Error> {
         let posts = stand_in.posts();
         for post in &posts {
             let content = String::from_utf8_lossy(&post.content);
             let after = post.at.duration_since(self.start);
-            self.tell_at(
-                after,
-                "torrap",
-                &format!("posts {content} to the response_url"),
-            )?;
+            let what = format!("posts {content} to the response_url");
+            self.tell_at(after, self.bot, &what)?;
         }
         let limit = Seconds { ms: drain_ms };
         self.verdict(match is_answered {
@@ -275,12 +292,10 @@ impl Transcript<'_> {
         stand_in: &SlackStandIn,
         sent: Instant,
         delay: Duration,
-    ) -> io::Result<Option<Post>> {
-        if !self.terminal.is_terminal {
-            self.tell(
-                "torrap",
-                &format!("thinking… ({} s)", Seconds { ms: millis(delay) }),
-            )?;
+    ) -> Result<Option<Post>, Error> {
+        let told = format!("thinking… ({} s)", Seconds { ms: millis(delay) });
+        if !self.terminal.can_write_over {
+            self.tell_of_bot(&told)?;
             return Ok(stand_in
                 .wait_for(1, delay + self.reply_timeout)
                 .into_iter()
@@ -290,37 +305,34 @@ impl Transcript<'_> {
         let frames = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
         for frame in frames.iter().cycle() {
             if let Some(post) = stand_in.wait_for(1, FRAME).into_iter().next() {
-                write!(self.out, "\r\x1b[K")?;
-                self.tell(
-                    "torrap",
-                    &format!("thinking… ({} s)", Seconds { ms: millis(delay) }),
-                )?;
+                self.write("\r\x1b[K")?;
+                self.tell_of_bot(&told)?;
                 return Ok(Some(post));
             }
             if Instant::now() >= deadline {
                 break;
             }
-            let at = clock(self.start.elapsed());
-            write!(self.out, "\r{at} s  torrap  {frame} thinking…")?;
-            self.out.flush()?;
+            let (at, width) = (clock(self.start.elapsed()), self.bot.len().max(WHO_WIDTH));
+            self.write(&format!("\r{at} s  {:<width$} {frame} thinking…", self.bot))?;
         }
-        writeln!(self.out)?;
+        self.write("\n")?;
         Ok(None)
     }
 
     /// The text asked for the usage: the acknowledgement itself is the answer.
-    fn usage(&mut self, text: &str, response: &Response) -> io::Result<bool> {
+    fn usage(&mut self, text: &str, response: &Response) -> Result<bool, Error> {
         let content = String::from_utf8_lossy(&response.content).into_owned();
-        self.tell("torrap", &format!("says {content}"))?;
+        self.tell_of_bot(&format!("says {content}"))?;
         if self.is_usage(text, &response.content) {
             return self.verdict(Ok(()));
         }
-        self.verdict(Err(self.expected_acknowledgement()))
+        self.verdict(Err(self.expected_acknowledgement(text)))
     }
 
     /// What is said of another acknowledgement.
-    fn expected_acknowledgement(&self) -> String {
+    fn expected_acknowledgement(&self, text: &str) -> String {
         match &*self.acknowledgement() {
+            _ if commands::is_help(text) => format!("expected {}", self.usage_json()),
             "" => "expected an empty acknowledgement".to_owned(),
             json => format!("expected {json}"),
         }
@@ -328,13 +340,14 @@ impl Transcript<'_> {
 
     /// Whether the text asks for the usage and this is it.
     fn is_usage(&self, text: &str, content: &[u8]) -> bool {
+        commands::is_help(text) && content == self.usage_json().as_bytes()
+    }
+
+    fn usage_json(&self) -> String {
         let mut usage = Vec::new();
-        Message {
-            visibility: Visibility::Ephemeral,
-            text: &self.choice.usage,
-        }
-        .append_json(&mut usage);
-        commands::is_help(text) && content == usage
+        let (visibility, text) = (Visibility::Ephemeral, &*self.choice.usage);
+        Message { visibility, text }.append_json(&mut usage);
+        String::from_utf8_lossy(&usage).into_owned()
     }
 
     /// The reply that a text must get, where it is known. Others than torrap's own commands may roll dice, count, or ask
@@ -353,7 +366,7 @@ impl Transcript<'_> {
             .then(|| rehearse().messages.concat())
     }
 
-    fn verdict(&mut self, verdict: Result<(), String>) -> io::Result<bool> {
+    fn verdict(&mut self, verdict: Result<(), String>) -> Result<bool, Error> {
         match &verdict {
             Ok(()) => return self.succeed("that is what Slack would have shown"),
             Err(why) => self.tell("failed", why)?,
@@ -361,7 +374,7 @@ impl Transcript<'_> {
         Ok(false)
     }
 
-    fn succeed(&mut self, what: &str) -> io::Result<bool> {
+    fn succeed(&mut self, what: &str) -> Result<bool, Error> {
         self.tell("ok", what)?;
         Ok(true)
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::command::ACKNOWLEDGEMENT_TIMEOUT;
 use super::stand_in::{Answer, SlackStandIn};
 use super::{Error, PATH, TEXT, Transcript, choice, reply_timeout};
+use crate::commands;
 use crate::config::{Config, DELAY_MS_MAX};
 use crate::delivery;
 use crate::slack::request;
@@ -46,6 +47,7 @@ pub fn run(
             start: Instant::now(),
             out,
             terminal,
+            bot: "bot",
             choice: choice(config),
             in_channel: config.in_channel,
             reply_timeout: reply_timeout(config),
@@ -55,7 +57,7 @@ pub fn run(
         Some((origin, stand_in)) => trial.with_reply(text.unwrap_or(TEXT), &origin, &stand_in),
         None => trial.without_reply(text),
     };
-    Ok(verdict?)
+    verdict
 }
 
 /// One command to a bot that runs already.
@@ -73,7 +75,7 @@ impl Trial<'_> {
         text: &str,
         origin: &str,
         stand_in: &SlackStandIn,
-    ) -> io::Result<bool> {
+    ) -> Result<bool, Error> {
         let delay = self.delay();
         if delay.is_none() {
             let ms = self.config.delay_ms;
@@ -87,7 +89,7 @@ impl Trial<'_> {
         let Some(content) = self.send(text, origin)? else {
             return Ok(false);
         };
-        if content != self.transcript.acknowledgement() {
+        if !self.is_awaited(text, &content) {
             return self.said(text, &content);
         }
         let waited = delay.unwrap_or_else(|| Duration::from_millis(self.config.delay_ms));
@@ -99,7 +101,7 @@ impl Trial<'_> {
     }
 
     /// Only the acknowledgement can be looked at.
-    fn without_reply(&mut self, text: Option<&str>) -> io::Result<bool> {
+    fn without_reply(&mut self, text: Option<&str>) -> Result<bool, Error> {
         let origin = self.config.reply_origins.first().map(Origin::to_string);
         let origin = origin.unwrap_or_default();
         let what = match text {
@@ -117,7 +119,7 @@ impl Trial<'_> {
         let Some(content) = self.send(sent, &origin)? else {
             return Ok(false);
         };
-        if content != self.transcript.acknowledgement() {
+        if !self.is_awaited(sent, &content) {
             return self.said(sent, &content);
         }
         self.transcript.succeed(
@@ -126,7 +128,7 @@ impl Trial<'_> {
     }
 
     /// Sends the command and tells what comes back; `None` if that is not what Slack expects, which is told, too.
-    fn send(&mut self, text: &str, origin: &str) -> io::Result<Option<String>> {
+    fn send(&mut self, text: &str, origin: &str) -> Result<Option<String>, Error> {
         let (url, transcript) = (self.url, &mut self.transcript);
         let name = &transcript.choice.name;
         transcript.tell("Slack", &format!("sends {name} {text} to {url}"))?;
@@ -145,21 +147,25 @@ impl Trial<'_> {
             }
         };
         let (status, took_ms) = (reached.status, reached.took_ms);
-        transcript.tell("bot", &format!("answers {status} after {took_ms} ms"))?;
+        transcript.tell_of_bot(&format!("answers {status} after {took_ms} ms"))?;
         match fault(&reached, origin) {
             None => Ok(Some(reached.content)),
             Some(fault) => transcript.verdict(Err(fault)).map(|_| None),
         }
     }
 
-    /// The acknowledgement holds something that Slack shows: right only where that is the usage.
-    fn said(&mut self, text: &str, content: &str) -> io::Result<bool> {
-        self.transcript.tell("bot", &format!("says {content}"))?;
-        let is_usage = self.transcript.is_usage(text, content.as_bytes());
-        if is_usage {
+    /// Whether this is the acknowledgement of a command that gets a reply. One that asks for the usage gets none.
+    fn is_awaited(&self, text: &str, content: &str) -> bool {
+        !commands::is_help(text) && content == self.transcript.acknowledgement()
+    }
+
+    /// The acknowledgement is the answer: right only where that is the usage.
+    fn said(&mut self, text: &str, content: &str) -> Result<bool, Error> {
+        self.transcript.tell_of_bot(&format!("says {content}"))?;
+        if self.transcript.is_usage(text, content.as_bytes()) {
             return self.transcript.verdict(Ok(()));
         }
-        let expected = self.transcript.expected_acknowledgement();
+        let expected = self.transcript.expected_acknowledgement(text);
         let same = "has the bot the same --commands and --in-channel?";
         self.transcript.verdict(Err(format!("{expected}; {same}")))
     }
