@@ -53,11 +53,10 @@ pub fn run(
             reply_timeout: reply_timeout(config),
         },
     };
-    let verdict = match local_stand_in(&config.reply_origins)? {
+    match local_stand_in(&config.reply_origins)? {
         Some((origin, stand_in)) => trial.with_reply(text.unwrap_or(TEXT), &origin, &stand_in),
         None => trial.without_reply(text),
-    };
-    verdict
+    }
 }
 
 /// One command to a bot that runs already.

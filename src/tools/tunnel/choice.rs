@@ -58,7 +58,7 @@ enum Why {
         silent: Vec<SocketAddr>,
     },
     NoTunnel(Program, SocketAddr),
-    OtherPort(Tunnel),
+    OtherPort(Program, Tunnel),
     NotPublic(public_url::Error),
     Several(Vec<String>),
 }
@@ -74,15 +74,19 @@ pub(super) fn choose(looks: &[Look], ports: &[u16]) -> Result<String, NotFound> 
     if ports.is_empty() {
         return not_found(Why::NoPort);
     }
-    let tunnels = looks.iter().flat_map(|look| match &look.found {
-        Found::Tunnels(_, tunnels) => &tunnels[..],
-        _ => &[],
+    let tunnels = looks.iter().flat_map(|look| {
+        let (program, tunnels) = match &look.found {
+            Found::Tunnels(program, tunnels) => (*program, &tunnels[..]),
+            _ => (Program::Ngrok, &[][..]),
+        };
+        tunnels.iter().map(move |tunnel| (program, tunnel))
     });
-    let is_ours =
-        |tunnel: &&Tunnel| port(&tunnel.upstream).is_some_and(|port| ports.contains(&port));
-    let (ours, others): (Vec<&Tunnel>, Vec<&Tunnel>) = tunnels.partition(is_ours);
+    let is_ours = |tunnel: &(Program, &Tunnel)| {
+        port(&tunnel.1.upstream).is_some_and(|port| ports.contains(&port))
+    };
+    let (ours, others): (Vec<_>, Vec<_>) = tunnels.partition(is_ours);
     let (mut urls, mut called, mut unusable) = (Vec::new(), Vec::new(), None);
-    for tunnel in ours {
+    for (_, tunnel) in ours {
         match public_url::for_slack(&tunnel.url) {
             // Endpoints of a pool share their URL, perhaps in another spelling.
             Ok(request_url) if called.contains(&request_url) => {}
@@ -97,7 +101,7 @@ pub(super) fn choose(looks: &[Look], ports: &[u16]) -> Result<String, NotFound> 
         ([url], ..) => Ok(std::mem::take(url)),
         ([_, _, ..], ..) => not_found(Why::Several(urls)),
         ([], Some(error), _) => not_found(Why::NotPublic(error)),
-        ([], None, Some(other)) => not_found(Why::OtherPort((*other).clone())),
+        ([], None, Some((program, other))) => not_found(Why::OtherPort(*program, (*other).clone())),
         ([], None, None) => not_found(no_tunnel(looks)),
     }
 }
@@ -121,7 +125,7 @@ impl fmt::Display for NotFound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the URL is missing; give the https URL")?;
         let port = self.port.unwrap_or_default();
-        let start = Start(port);
+        let start = |program| Start { program, port };
         match &self.why {
             Why::NoPort => f.write_str(
                 ", or the port in --listen: with port 0 no tunnel can be told from others",
@@ -129,8 +133,9 @@ impl fmt::Display for NotFound {
             Why::NoProgram { foreign, silent } => {
                 write!(
                     f,
-                    ", or {start}, or without an account `cloudflared tunnel --url http://127.0.0.1:{port}`; \
-                     neither of them answers on this machine"
+                    ", or start a tunnel with {}, or without an account {}; neither of them answers on this machine",
+                    start(Program::Ngrok),
+                    start(Program::Cloudflared)
                 )?;
                 if !foreign.is_empty() {
                     write!(f, "; another program does at {}", List(foreign))?;
@@ -141,16 +146,18 @@ impl fmt::Display for NotFound {
                 Ok(())
             }
             Why::NoTunnel(program, address) => {
+                let start = start(*program);
                 write!(
                     f,
-                    ", or {start}: {program} at {address} has no tunnel for HTTP"
+                    ", or start a tunnel with {start}: {program} at {address} has no tunnel for HTTP"
                 )
             }
-            Why::OtherPort(tunnel) => {
+            Why::OtherPort(program, tunnel) => {
+                let start = start(*program);
                 let (url, upstream) = (Shown(&tunnel.url), Shown(&tunnel.upstream));
                 write!(
                     f,
-                    ", or {start}, or give --listen as to the bot: {url} leads to {upstream}, not to port {port}"
+                    ", or start a tunnel with {start}, or give --listen as to the bot: {url} leads to {upstream}, not to port {port}"
                 )
             }
             Why::NotPublic(error) => {
@@ -179,12 +186,21 @@ impl fmt::Display for NotFound {
 
 impl std::error::Error for NotFound {}
 
-/// How to start a tunnel to a port.
-struct Start(u16);
+/// The command that starts a tunnel to a port.
+struct Start {
+    program: Program,
+    port: u16,
+}
 
 impl fmt::Display for Start {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "start a tunnel with `ngrok http 127.0.0.1:{}`", self.0)
+        let port = self.port;
+        match self.program {
+            Program::Ngrok => write!(f, "`ngrok http 127.0.0.1:{port}`"),
+            Program::Cloudflared => {
+                write!(f, "`cloudflared tunnel --url http://127.0.0.1:{port}`")
+            }
+        }
     }
 }
 
@@ -280,6 +296,14 @@ mod tests {
                 vec![look(OTHER, Found::Foreign), ngrok(&[])],
                 &[8000],
                 format!(", or {start}: ngrok at {NGROK} has no tunnel for HTTP"),
+            ),
+            (
+                vec![look(OTHER, Found::Tunnels(Program::Cloudflared, Vec::new()))],
+                &[8000],
+                format!(
+                    ", or start a tunnel with `cloudflared tunnel --url http://127.0.0.1:8000`: cloudflared at {OTHER} \
+                     has no tunnel for HTTP"
+                ),
             ),
             (
                 vec![ngrok(&[("https://a.ngrok.app", "http://localhost:3000")])],
