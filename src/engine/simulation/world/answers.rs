@@ -59,7 +59,7 @@ impl World {
                 is_empty && self.was(asked, |now, world| !world.is_stale(*signed_at, now))
             }
             What::Help { signed_at } | What::Unusable { signed_at } => {
-                is_empty && status == 401 && self.was_stale(asked, *signed_at)
+                is_empty && status == 401 && self.was_stale(asked.turn, *signed_at)
             }
             What::Forged => is_empty && status == 401,
             What::CertificateCheck => is_empty && status == 200,
@@ -91,9 +91,11 @@ impl World {
         signed_at.abs_diff(now.unix.secs()) > self.model.tolerance_secs
     }
 
-    fn was_stale(&mut self, asked: &Asked, signed_at: u64) -> bool {
+    /// Whether the signature was stale in one of the turns from this one on.
+    fn was_stale(&mut self, turn: usize, signed_at: u64) -> bool {
         self.tally.note("stale timestamps");
-        self.was(asked, |now, world| world.is_stale(signed_at, now))
+        let mut turns = self.turns[turn..].iter();
+        turns.any(|turn| self.is_stale(signed_at, turn.now))
     }
 
     fn is_right_for_command(
@@ -107,13 +109,12 @@ impl World {
         if self.commands.get(id).copies > 1 {
             return self.is_right_for_repeated(id, signed_at, turn, response, is_last);
         }
-        let turns = &self.turns[turn..];
         let command = self.commands.get(id);
         if response.status == 401 {
-            let was_stale = turns.iter().any(|turn| self.is_stale(signed_at, turn.now));
-            self.tally.note("stale timestamps");
-            return was_stale && response.length == 0 && !command.is_accepted();
+            let is_untaken = !command.is_accepted();
+            return is_untaken && response.length == 0 && self.was_stale(turn, signed_at);
         }
+        let turns = &self.turns[turn..];
         if response.length == 0 {
             let is_taken = is_last || command.is_accepted() && !command.is_withdrawn;
             self.tally.note("accepted commands");
@@ -152,12 +153,8 @@ impl World {
         response: &Response,
         is_last: bool,
     ) -> bool {
-        let turns = (turn..).zip(&self.turns[turn..]);
         if response.status == 401 {
-            self.tally.note("stale timestamps");
-            let mut turns = turns;
-            return response.length == 0
-                && turns.any(|(_, turn)| self.is_stale(signed_at, turn.now));
+            return response.length == 0 && self.was_stale(turn, signed_at);
         }
         if response.length == 0 {
             self.tally.note("accepted commands");
@@ -167,6 +164,7 @@ impl World {
             }
             return response.status == 200 && (is_taken || is_last);
         }
+        let turns = (turn..).zip(&self.turns[turn..]);
         let mut free = turns.filter(|(number, _)| !self.commands.was_pending(id, *number));
         if response.content.contains("too long") {
             self.tally.note("too late");
