@@ -33,23 +33,25 @@ ExecStart=/usr/bin/sleep infinity
 
 
 def the_journal_knows_levels(scene: Scene) -> str:
-    cursor = scene.cursor()
-    scene.settings("TORRAP_DELYA=5")
-    scene.restart()
-    scene.works("a warning")
-    warnings = scene.log_since(cursor, "-u torrap -p warning").splitlines()
-    everything = scene.log_since(cursor, "-u torrap")
-    scene.settings("LOG_FORMAT=json")
-    scene.restart()
-    scene.works("as JSON")
-    lines = scene.do(f"journalctl --sync && journalctl -o cat _PID={scene.show('MainPID')}")
-    objects = [json.loads(line) for line in lines.splitlines()]
-    scene.settings()
-    scene.restart()
+    misspelt = "TORRAP_DELYA=5"
+    with scene.changed(misspelt):
+        scene.works("a warning")
+        warnings, everything = logged(scene)
     assert len(warnings) == 1 and "TORRAP_DELYA" in warnings[0], warnings
-    assert "listening on" in everything and "<4>" not in everything, everything
-    assert any("answered" in line["message"] for line in objects), objects
-    return "journalctl -p warning shows the one warning, and LOG_FORMAT=json objects"
+    assert any("listening on" in line for line in everything) and "<4>" not in "".join(everything), everything
+    with scene.changed(misspelt, "LOG_FORMAT=json"):
+        scene.works("as JSON")
+        warnings, everything = ([json.loads(line) for line in lines] for lines in logged(scene))
+    assert [line["level"] for line in warnings] == ["warn"] and "TORRAP_DELYA" in warnings[0]["message"], warnings
+    assert any("answered" in line["message"] for line in everything), everything
+    return "journalctl -p warning shows the one warning, also with LOG_FORMAT=json, whose lines are objects"
+
+
+def logged(scene: Scene) -> tuple[list[str], list[str]]:
+    """The lines of the bot that runs: its warnings and errors, and all of them."""
+    lines = f"journalctl -o cat _PID={scene.show('MainPID')}"
+    scene.do("journalctl --sync")
+    return scene.do(f"{lines} -p warning").splitlines(), scene.do(lines).splitlines()
 
 
 def runs_as_a_user_of_its_own_without_privileges(scene: Scene) -> str:
@@ -131,38 +133,30 @@ def a_stop_leaves_replies_to_the_journal(scene: Scene) -> str:
 
 def a_stop_without_a_journal_takes_the_time_that_it_needs(scene: Scene) -> str:
     # Less time than the stop needs: what the bot announces (EXTEND_TIMEOUT_USEC) is what counts.
-    scene.drop_in("[Service]\nStateDirectory=\nTimeoutStopSec=1\n")
-    scene.settings("TORRAP_DELAY=4")
-    scene.restart()
-    texts = [f"drained-{n}" for n in range(50)]
-    send(scene.slack, texts)
-    began = time.monotonic()
-    scene.do("systemctl stop --no-block torrap.service")
-    wait_for("the status of the stop", lambda: scene.show("StatusText") == "stopping; replies pending: 50")
-    wait_for("the end of the stop", lambda: scene.show("ActiveState") in ("inactive", "failed"))
-    took = time.monotonic() - began
-    assert scene.show("Result") == "success", scene.show("Result")
-    replies(scene.slack, texts, deadline=0)
-    scene.settings()
-    scene.drop_in()
-    scene.restart()
+    with scene.changed("TORRAP_DELAY=4", drop_in="[Service]\nStateDirectory=\nTimeoutStopSec=1\n"):
+        texts = [f"drained-{n}" for n in range(50)]
+        send(scene.slack, texts)
+        began = time.monotonic()
+        scene.do("systemctl stop --no-block torrap.service")
+        wait_for("the status of the stop", lambda: scene.show("StatusText") == "stopping; replies pending: 50")
+        wait_for("the end of the stop", lambda: scene.show("ActiveState") in ("inactive", "failed"))
+        took = time.monotonic() - began
+        assert scene.show("Result") == "success", scene.show("Result")
+        replies(scene.slack, texts, deadline=0)
     assert took > 2, f"{took} s is less than the delay"
     return f"50 replies were posted before the end, after {took:.1f} s with TimeoutStopSec=1"
 
 
 def killed_it_comes_back_with_its_replies(scene: Scene) -> str:
-    scene.settings("TORRAP_DELAY=3")
-    scene.restart()
-    texts = [f"killed-{n}" for n in range(50)]
-    send(scene.slack, texts)
-    began = time.monotonic()
-    scene.signal("KILL")
-    scene.works("waits while none runs")
-    scene.is_up_again(1)
-    replies(scene.slack, texts)
-    took = time.monotonic() - began
-    scene.settings()
-    scene.restart()
+    with scene.changed("TORRAP_DELAY=3"):
+        texts = [f"killed-{n}" for n in range(50)]
+        send(scene.slack, texts)
+        began = time.monotonic()
+        scene.signal("KILL")
+        scene.works("waits while none runs")
+        scene.is_up_again(1)
+        replies(scene.slack, texts)
+        took = time.monotonic() - began
     return f"50 replies posted once each by the next process, {took:.1f} s after the kill, the delay of 3 s included"
 
 
@@ -189,25 +183,22 @@ def stopped_by_hand_it_comes_back(scene: Scene) -> str:
 
 
 def frozen_it_is_killed_and_started_again(scene: Scene) -> str:
-    scene.drop_in("[Service]\nWatchdogSec=2\n")
-    scene.restart()
-    cursor = scene.cursor()
-    send(scene.slack, ["before the freeze"])
-    began = time.monotonic()
-    scene.signal("STOP")
-    scene.works("while it is frozen")
-    scene.is_up_again(1)
-    took = time.monotonic() - began
-    replies(scene.slack, ["before the freeze"])
-    said = scene.log_since(cursor)
-    assert "Watchdog timeout (limit 2s)" in said and "Failed with result 'watchdog'" in said, said
-    # A loop with nothing to do answers the watchdog all the same.
-    scene.restart()
-    first = answered(scene)
-    wait_for("answers to the watchdog for longer than its limit", lambda: answered(scene) > first + 3_000_000)
-    assert scene.show("NRestarts") == "0"
-    scene.drop_in()
-    scene.restart()
+    with scene.changed(drop_in="[Service]\nWatchdogSec=2\n"):
+        cursor = scene.cursor()
+        send(scene.slack, ["before the freeze"])
+        began = time.monotonic()
+        scene.signal("STOP")
+        scene.works("while it is frozen")
+        scene.is_up_again(1)
+        took = time.monotonic() - began
+        replies(scene.slack, ["before the freeze"])
+        said = scene.log_since(cursor)
+        assert "Watchdog timeout (limit 2s)" in said and "Failed with result 'watchdog'" in said, said
+        # A loop with nothing to do answers the watchdog all the same.
+        scene.restart()
+        first = answered(scene)
+        wait_for("answers to the watchdog for longer than its limit", lambda: answered(scene) > first + 3_000_000)
+        assert scene.show("NRestarts") == "0"
     return f"WatchdogSec=2: back after {took:.1f} s, both commands answered; at rest it is not killed"
 
 
@@ -219,15 +210,11 @@ def answered(scene: Scene) -> int:
 def out_of_memory_it_comes_back_with_its_replies(scene: Scene) -> str:
     if not scene.show("ControlGroup") or scene.show("MemoryCurrent") == "[not set]":
         return "left out: no memory controller here"
-    scene.drop_in("[Service]\nMemoryMax=6M\nMemorySwapMax=0\n")
-    scene.settings("TORRAP_DELAY=8")
-    scene.restart()
-    texts = acknowledge_until_it_dies(scene.slack, "memory")
-    scene.drop_in()  # with the same limit it would find the same replies, and die again
-    scene.is_up_again(1)
-    scene.settings()
-    replies(scene.slack, texts)
-    scene.restart()
+    with scene.changed("TORRAP_DELAY=8", drop_in="[Service]\nMemoryMax=6M\nMemorySwapMax=0\n"):
+        texts = acknowledge_until_it_dies(scene.slack, "memory")
+        scene.drop_in()  # with the same limit it would find the same replies, and die again
+        scene.is_up_again(1)
+        replies(scene.slack, texts)
     return f"killed at 6 MB with {len(texts)} replies of 3 kB pending, each posted after the restart"
 
 
@@ -245,8 +232,7 @@ def a_wrong_setting_is_not_tried_for_ever(scene: Scene) -> str:
     tries = scene.log_since(cursor).count(line)
     assert 1 < tries < 30, tries
     assert scene.log_since(cursor, "-u torrap -p err").count(line) == tries, "the reason is no error in the journal"
-    scene.settings()
-    scene.restart()
+    scene.reset()
     scene.works("right again")
     return f"{tries} starts, then connections are refused; with the right setting one restart is enough"
 

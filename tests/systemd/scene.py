@@ -1,5 +1,7 @@
 """The bot on the machine, what it is asked for there, and what systemd says of it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from load import replies, send
@@ -64,8 +66,17 @@ class Scene:
         send(self.slack, [text])
         replies(self.slack, [text])
 
+    @contextmanager
+    def changed(self, *settings: str, drop_in: str = "") -> Iterator[None]:
+        """It runs with further settings, or with what `systemctl edit` adds, and then again as the guide has installed it."""
+        self.settings(*settings)
+        self.drop_in(drop_in)
+        self.restart()
+        yield
+        self.reset()
+
     def reset(self) -> None:
-        """As the guide has installed it, after an act that failed."""
+        """As the guide has installed it."""
         self.settings()
         self.drop_in()
         self.restart()
