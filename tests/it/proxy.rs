@@ -5,11 +5,11 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use test_support::Torrap;
+use test_support::{Authority, Torrap};
 use torrap::Server;
 use torrap::config::{Config, NoProxy, Proxy, Settings};
 
-use crate::certificates::Authority;
+use crate::certificates;
 use crate::delivery::assert_nothing_was_sent;
 use crate::slash_command::assert_acknowledged;
 use crate::tls::origin;
@@ -80,7 +80,7 @@ fn serve(
 #[test]
 fn replies_go_through_the_proxy_which_sees_a_name_and_no_path() {
     let authority = Authority::create();
-    let (slack, _) = authority.stand_in("hooks.slack.invalid");
+    let (slack, _) = certificates::stand_in(&authority, "hooks.slack.invalid");
     let proxy = ConnectProxy::start(slack.address(), "200 OK");
     // A name that only the proxy could look up.
     let torrap = Torrap::posting_to(slack, "https://hooks.slack.invalid", |config| {
@@ -106,7 +106,7 @@ fn replies_go_through_the_proxy_which_sees_a_name_and_no_path() {
 #[test]
 fn no_proxy_is_a_way_past_it() {
     let authority = Authority::create();
-    let (slack, _) = authority.stand_in("localhost");
+    let (slack, _) = certificates::stand_in(&authority, "localhost");
     let proxy = ConnectProxy::start(slack.address(), "200 OK");
     let origin = origin(&slack);
     let torrap = Torrap::posting_to(slack, &origin, |config| {
@@ -129,7 +129,7 @@ fn a_domain_a_port_and_everything_are_ways_past_it_as_well() {
         ("localhost:1", false),
     ] {
         let authority = Authority::create();
-        let (slack, _) = authority.stand_in("localhost");
+        let (slack, _) = certificates::stand_in(&authority, "localhost");
         let proxy = ConnectProxy::start(slack.address(), "200 OK");
         let (origin, port) = (origin(&slack), slack.address().port().to_string());
         let torrap = Torrap::posting_to(slack, &origin, |config| {
@@ -156,7 +156,7 @@ fn any_success_with_many_fields_behind_an_interim_answer_opens_the_tunnel() {
         &many,
     ] {
         let authority = Authority::create();
-        let (slack, _) = authority.stand_in("hooks.slack.invalid");
+        let (slack, _) = certificates::stand_in(&authority, "hooks.slack.invalid");
         let proxy = ConnectProxy::start(slack.address(), status);
         let torrap = Torrap::posting_to(slack, "https://hooks.slack.invalid", |config| {
             config.ca_file = Some(authority.file.clone());
@@ -179,7 +179,7 @@ fn what_is_no_answer_to_connect_is_told() {
         ("503 x", "the proxy answers 503"),
     ] {
         let authority = Authority::create();
-        let (slack, _) = authority.stand_in("localhost");
+        let (slack, _) = certificates::stand_in(&authority, "localhost");
         let proxy = ConnectProxy::start(slack.address(), status);
         let origin = origin(&slack);
         let torrap = Torrap::posting_to(slack, &origin, |config| {
@@ -198,7 +198,7 @@ fn what_is_no_answer_to_connect_is_told() {
 #[test]
 fn a_proxy_that_says_no_is_asked_again() {
     let authority = Authority::create();
-    let (slack, handshakes) = authority.stand_in("localhost");
+    let (slack, handshakes) = certificates::stand_in(&authority, "localhost");
     let proxy = ConnectProxy::start(slack.address(), "407 Proxy Authentication Required");
     let origin = origin(&slack);
     let torrap = Torrap::posting_to(slack, &origin, |config| {

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use rustls::HandshakeKind;
-use test_support::{Gate, Torrap};
+use test_support::{Authority, Gate, Torrap};
 use torrap::Server;
 use torrap::config::{Config, Settings};
 use torrap::tools::trial::stand_in::{Answer, SlackStandIn};
 
-use crate::certificates::Authority;
+use crate::certificates;
 use crate::delivery::assert_nothing_was_sent;
 use crate::slash_command::assert_acknowledged;
 
@@ -21,7 +21,7 @@ pub fn origin(slack: &SlackStandIn) -> String {
 #[test]
 fn replies_go_over_tls_to_whom_the_file_trusts_on_one_connection() {
     let authority = Authority::create();
-    let (slack, handshakes) = authority.stand_in("localhost");
+    let (slack, handshakes) = certificates::stand_in(&authority, "localhost");
     let origin = origin(&slack);
     let file = authority.file.clone();
     let torrap = Torrap::posting_to(slack, &origin, |config| config.ca_file = Some(file));
@@ -43,12 +43,13 @@ fn a_further_connection_resumes_the_session_of_the_first() {
     let authority = Authority::create();
     let gate = Gate::default();
     let answers = gate.clone();
-    let (slack, handshakes) = authority.stand_in_answering("localhost", move |post| {
-        if post.path != "/first" {
-            answers.wait();
-        }
-        Answer::ok()
-    });
+    let (slack, handshakes) =
+        certificates::stand_in_answering(&authority, "localhost", move |post| {
+            if post.path != "/first" {
+                answers.wait();
+            }
+            Answer::ok()
+        });
     let origin = origin(&slack);
     let file = authority.file.clone();
     let torrap = Torrap::posting_to(slack, &origin, |config| config.ca_file = Some(file));
@@ -68,7 +69,7 @@ fn a_further_connection_resumes_the_session_of_the_first() {
 /// Nothing is posted to a receiver without a certificate that is trusted, and the reply stays pending.
 #[track_caller]
 fn assert_distrusted(name: &str, authority: &Authority, trusted: Option<&Authority>, reason: &str) {
-    let (slack, handshakes) = authority.stand_in(name);
+    let (slack, handshakes) = certificates::stand_in(authority, name);
     let origin = origin(&slack);
     let torrap = Torrap::posting_to(slack, &origin, |config| {
         config.ca_file = trusted.map(|authority| authority.file.clone());
@@ -96,7 +97,7 @@ fn what_is_no_certificate_beside_a_good_one_does_no_harm() {
     let good = fs::read_to_string(&authority.file).unwrap();
     let hollow = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     fs::write(&authority.file, format!("{hollow}{good}")).unwrap();
-    let (slack, _) = authority.stand_in("localhost");
+    let (slack, _) = certificates::stand_in(&authority, "localhost");
     let origin = origin(&slack);
     let file = authority.file.clone();
     let torrap = Torrap::posting_to(slack, &origin, |config| config.ca_file = Some(file));

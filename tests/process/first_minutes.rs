@@ -5,41 +5,25 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::crypto::ring;
-use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use test_support::{Client, SECRET, Scratch, TunnelAgent, finish};
+use test_support::{Authority, Client, SECRET, TunnelAgent, finish};
 
 use crate::TORRAP;
+use crate::checking::free_address;
 
 const NAME: &str = "parrot.ngrok-free.dev";
 
 /// The tunnel's far end: what is sent to [`NAME`] through it as through a proxy arrives at the bot.
 struct Tunnel {
     address: SocketAddr,
-    /// The certificate of the authority that its own is from.
-    authority: String,
+    /// The one that its certificate is from.
+    authority: Authority,
 }
 
 impl Tunnel {
     fn to(bot: SocketAddr) -> Self {
-        let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
-        let authority = params.self_signed(&key).unwrap().pem();
-        let issuer = Issuer::new(params, key);
-        let params = CertificateParams::new(vec![NAME.to_owned()]).unwrap();
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &issuer).unwrap();
-        let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
-        let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
-        let config = builder
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], key);
-        let config = Arc::new(config.unwrap());
+        let authority = Authority::create();
+        let config = authority.server(NAME);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         thread::spawn(move || {
@@ -86,15 +70,12 @@ fn pass_on(mut socket: TcpStream, config: Arc<ServerConfig>, bot: SocketAddr) ->
 
 #[test]
 fn a_new_user_types_no_url() {
-    let (receiver, files) = (free_origin(), Scratch::new("first-minutes"));
+    let receiver = format!("http://{}", free_address());
     let mut bot = TORRAP.start(|command| {
         let origins = format!("https://hooks.slack.com,{receiver}");
         command.args(["--delay", "0.2", "--reply-origin", &origins]);
     });
     let tunnel = Tunnel::to(bot.address);
-    let trusted = files.join("authority.pem").display().to_string();
-    std::fs::create_dir(files.path()).unwrap();
-    std::fs::write(&trusted, &tunnel.authority).unwrap();
     let listen = bot.address.to_string();
     let url = format!("https://{NAME}");
     let ngrok = TunnelAgent::ngrok(&[(&url, &format!("http://{listen}"))]);
@@ -104,7 +85,7 @@ fn a_new_user_types_no_url() {
         command.env("TORRAP_TUNNEL_AGENTS", ngrok.address.to_string());
         // What the public network does for a real name.
         command.env("HTTPS_PROXY", format!("http://{}", tunnel.address));
-        command.env("SSL_CERT_FILE", &trusted);
+        command.env("SSL_CERT_FILE", &tunnel.authority.file);
         let finished = finish(command.env("SLACK_SIGNING_SECRET", SECRET));
         assert_eq!(
             finished.code,
@@ -134,17 +115,11 @@ fn a_new_user_types_no_url() {
     let told = run(&["try", "--to", "--reply-origin", &receiver]);
     for part in [
         &format!("Slack   sends /torrap sdrawkcab si siht to {url}/slack\n"),
-        "torrap  thinking… (0.2 s)\n",
-        "torrap  posts {\"text\": \"this is backwards\"} to the response_url\n",
+        "bot     thinking… (0.2 s)\n",
+        "bot     posts {\"text\": \"this is backwards\"} to the response_url\n",
         "ok      that is what Slack would have shown\n",
     ] {
         assert!(told.contains(part), "{part}: {told}");
     }
     assert_eq!(bot.process.stop(), Some(0));
-}
-
-/// An origin on this machine that is free, as a moment ago.
-fn free_origin() -> String {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    format!("http://{}", listener.local_addr().unwrap())
 }

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::{DirBuilderExt, chown};
 use std::process::Command;
 
-use test_support::{Finished, Process, SECRET, Scratch, finish, signed};
+use test_support::{Authority, Finished, Process, SECRET, Scratch, finish, signed};
 
 use crate::TORRAP;
 
@@ -174,18 +174,15 @@ fn what_no_proxy_does_not_understand_is_told_and_a_check_says_what_goes_past() {
 
 #[test]
 fn authorities_from_the_environment_are_told_and_a_check_names_what_is_trusted() {
-    let authority = rcgen::KeyPair::generate().unwrap();
-    let certificate = rcgen::CertificateParams::new(Vec::new()).unwrap();
-    let pem = certificate.self_signed(&authority).unwrap().pem();
-    let path = format!("{}/authority.pem", env!("CARGO_TARGET_TMPDIR"));
-    std::fs::write(&path, pem).unwrap();
+    let authority = Authority::create();
+    let path = authority.file.to_str().unwrap();
     let by_variable = |command: &mut Command| {
-        command.env("SSL_CERT_FILE", &path);
+        command.env("SSL_CERT_FILE", path);
     };
     let by_flag = |command: &mut Command| {
-        command.args(["--ca-file", &path]);
+        command.args(["--ca-file", path]);
     };
-    let mentions = |lines: Vec<String>| lines.iter().filter(|l| l.contains(&path)).count();
+    let mentions = |lines: Vec<String>| lines.iter().filter(|l| l.contains(path)).count();
     assert_eq!(mentions(told("INFO", by_variable)), 1);
     assert_eq!(mentions(told("INFO", by_flag)), 0);
     assert_eq!(told("WARN", by_variable), [""; 0]);

@@ -6,6 +6,7 @@
     clippy::disallowed_types
 )] // it is the outside world, and a test may fail
 
+mod authority;
 mod bot;
 mod client;
 pub mod garbage;
@@ -20,6 +21,7 @@ pub mod seeds;
 mod server;
 mod tunnel_agent;
 
+pub use authority::Authority;
 pub use bot::{Binary, Bot};
 pub use client::Client;
 pub use gate::Gate;
