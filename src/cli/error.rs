@@ -122,7 +122,8 @@ impl Error {
         }
         let flags = OPTIONS.iter().filter_map(|opt| opt.flag);
         let flags = flags.chain(OWN.iter().map(|own| own.flag));
-        let nearest = nearest(&option, flags.chain(["--help", "--version"]));
+        let nearest = options::called_elsewhere(name)
+            .or_else(|| nearest(&option, flags.chain(["--help", "--version"])));
         Self::UnknownOption {
             option,
             nearest,

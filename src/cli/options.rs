@@ -276,10 +276,29 @@ pub(super) fn with_flag(name: &str) -> Option<&'static Opt> {
         .find(|opt| opt.flag.and_then(|flag| flag.strip_prefix("--")) == Some(name))
 }
 
+/// What other servers call options, and what they are called here.
+const OTHER_NAMES: [(&str, &[&str]); 2] = [
+    (
+        "--listen",
+        &["address", "addr", "bind", "host", "port", "p"],
+    ),
+    ("LOG_LEVEL", &["debug", "log", "quiet", "q", "verbose"]),
+];
+
+/// What is called so by other servers, without dashes.
+pub(super) fn called_elsewhere(name: &str) -> Option<&'static str> {
+    let is_it = |(_, names): &&(_, &[&str])| names.contains(&name);
+    OTHER_NAMES.iter().find(is_it).map(|(ours, _)| *ours)
+}
+
 /// The option that has no flag, but that `name` (without dashes) was meant to be: `log-level`,
-/// `signing-secret`, `secret`.
+/// `signing-secret`, `secret`, `verbose`.
 pub(super) fn without_flag(name: &str) -> Option<&'static Opt> {
+    let meant = called_elsewhere(name);
     OPTIONS.iter().filter(|opt| opt.flag.is_none()).find(|opt| {
+        if meant == Some(opt.variable) {
+            return true;
+        }
         let likely = opt.variable.to_ascii_lowercase().replace('_', "-");
         let front = likely.strip_suffix(&name.to_ascii_lowercase());
         !name.is_empty() && front.is_some_and(|front| front.is_empty() || front.ends_with('-'))

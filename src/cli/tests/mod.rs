@@ -88,6 +88,18 @@ fn unknown_words_are_named_and_the_nearest_suggested() {
             r#"unknown option "--reply-origins"; did you mean --reply-origin?"#,
         ),
         (
+            &["--port", "8000"],
+            r#"unknown option "--port"; did you mean --listen? See"#,
+        ),
+        (
+            &["-p8000"],
+            r#"unknown option "-p"; did you mean --listen? See"#,
+        ),
+        (
+            &["--verbose"],
+            r#"unknown option "--verbose"; set the variable LOG_LEVEL instead"#,
+        ),
+        (
             &["--frobnicate"],
             r#"unknown option "--frobnicate"; see `torrap --help`"#,
         ),
