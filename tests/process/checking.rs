@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::process::Command;
 
-use test_support::{Finished, SECRET, Scratch, finish};
+use test_support::{Finished, SECRET, Scratch, finish, free_address};
 
 use crate::TORRAP;
 #[cfg(target_os = "linux")]
@@ -17,12 +17,6 @@ fn check(change: impl FnOnce(&mut Command)) -> Finished {
         .env("TORRAP_LISTEN", "127.0.0.1:0");
     change(&mut command);
     finish(&mut command)
-}
-
-/// An address where a client would be refused a moment ago, and most likely still is.
-pub fn free_address() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().to_string()
 }
 
 #[test]

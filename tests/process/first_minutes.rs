@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::thread;
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use test_support::{Authority, Client, SECRET, TunnelAgent, finish};
+use test_support::{Authority, Client, SECRET, TunnelAgent, finish, free_address};
 
 use crate::TORRAP;
-use crate::checking::free_address;
 
 const NAME: &str = "parrot.ngrok-free.dev";
 

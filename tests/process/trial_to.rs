@@ -4,10 +4,9 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 
-use test_support::{Finished, SECRET, finish};
+use test_support::{Finished, SECRET, finish, free_address};
 
 use crate::TORRAP;
-use crate::checking::free_address;
 
 fn try_to(url: &str, change: impl FnOnce(&mut Command)) -> Finished {
     let mut command = TORRAP.command();

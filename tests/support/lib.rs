@@ -31,6 +31,7 @@ pub use scratch::Scratch;
 pub use server::Torrap;
 pub use tunnel_agent::{Told, TunnelAgent};
 
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -59,4 +60,15 @@ pub fn unix_secs() -> u64 {
         .duration_since(UNIX_EPOCH)
         .unwrap()
         .as_secs()
+}
+
+/// An address of this machine at which nothing listens. On Linux all of 127.0.0.0/8 is this machine: the tests' own connections
+/// come from 127.0.0.1, and the system could give the port to one of them in the meantime.
+pub fn free_address() -> SocketAddr {
+    let host = match cfg!(target_os = "linux") {
+        true => Ipv4Addr::new(127, 0, 0, 2),
+        false => Ipv4Addr::LOCALHOST,
+    };
+    let listener = TcpListener::bind((host, 0)).unwrap();
+    listener.local_addr().unwrap()
 }
