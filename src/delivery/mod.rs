@@ -4,7 +4,7 @@
 pub(crate) mod agent;
 mod monitor;
 pub(crate) mod proxy;
-mod resolver;
+pub(crate) mod resolver;
 pub(crate) mod roots;
 pub(crate) mod senders;
 mod timeout;

@@ -149,6 +149,12 @@ impl CachingResolver {
         }
     }
 
+    /// A connection to the addresses of this name has failed.
+    #[cfg(feature = "redis")]
+    pub(crate) fn mark_stale(&self, name: &str) {
+        self.names.mark_stale(name);
+    }
+
     /// A connection to this address has failed where others may be tried: it is the last one of its names
     /// from now on.
     pub(crate) fn demote(&self, address: SocketAddr) {
@@ -170,7 +176,8 @@ impl CachingResolver {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn look_up(&self, name: &str, timeout: Duration) -> Result<Vec<SocketAddr>, Error> {
+    /// The addresses of `host:port`, which may be a minute old unless they are stale.
+    pub(crate) fn look_up(&self, name: &str, timeout: Duration) -> Result<Vec<SocketAddr>, Error> {
         // An endless time-out cannot be added to an instant.
         let begun = Instant::now();
         let names = &self.names;

@@ -19,28 +19,56 @@ pub(crate) fn from_settings(config: &Config) -> Result<(RootCerts, String), Erro
     let Some(path) = &config.ca_file else {
         return Ok((RootCerts::WebPki, "the built-in ones".to_owned()));
     };
-    let fault = |reason: String| Error::CaFile {
-        path: path.clone(),
-        reason,
-    };
-    let certificates = certificates(path).map_err(fault)?;
-    // ureq leaves out what is no authority without a word, and would then trust none at all.
-    let mut store = RootCertStore::empty();
-    let ders = certificates.iter().map(Certificate::der);
-    let (usable, unusable) = store.add_parsable_certificates(ders.map(CertificateDer::from));
-    match (usable, unusable) {
-        (0, 0) => return Err(fault("no certificate in it".to_owned())),
-        (0, _) => return Err(fault("no usable certificate in it".to_owned())),
-        _ => {}
-    }
+    let file = CaFile::read(path)?;
     let mut name = format!(
-        "{usable} of {}, instead of the built-in ones",
+        "{} of {}, instead of the built-in ones",
+        file.store.len(),
         Shown(&path.to_string_lossy())
     );
-    if unusable > 0 {
-        name.push_str(&format!("; {unusable} more in it cannot be used"));
+    if file.unusable > 0 {
+        name.push_str(&format!("; {} more in it cannot be used", file.unusable));
     }
-    Ok((RootCerts::new_with_certs(&certificates), name))
+    Ok((RootCerts::new_with_certs(&file.certificates), name))
+}
+
+/// The same roots for a TLS client of our own.
+#[cfg(feature = "redis")]
+pub(crate) fn store(ca_file: Option<&Path>) -> Result<RootCertStore, Error> {
+    match ca_file {
+        None => Ok(webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect()),
+        Some(path) => Ok(CaFile::read(path)?.store),
+    }
+}
+
+/// What a file of authorities holds: at least one.
+struct CaFile {
+    certificates: Vec<Certificate<'static>>,
+    /// Those that can be used.
+    store: RootCertStore,
+    unusable: usize,
+}
+
+impl CaFile {
+    fn read(path: &Path) -> Result<Self, Error> {
+        let fault = |reason: String| Error::CaFile {
+            path: path.to_owned(),
+            reason,
+        };
+        let certificates = certificates(path).map_err(fault)?;
+        // ureq leaves out what is no authority without a word, and would then trust none at all.
+        let mut store = RootCertStore::empty();
+        let ders = certificates.iter().map(Certificate::der);
+        let (usable, unusable) = store.add_parsable_certificates(ders.map(CertificateDer::from));
+        match (usable, unusable) {
+            (0, 0) => Err(fault("no certificate in it".to_owned())),
+            (0, _) => Err(fault("no usable certificate in it".to_owned())),
+            _ => Ok(Self {
+                certificates,
+                store,
+                unusable,
+            }),
+        }
+    }
 }
 
 /// The blocks of the file that say that they are certificates.

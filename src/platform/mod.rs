@@ -10,6 +10,8 @@ pub(crate) mod journal_thread;
 pub(crate) mod listen_fds;
 pub(crate) mod listeners;
 mod mailbox;
+#[cfg(feature = "redis")]
+pub(crate) mod redis;
 pub(crate) mod sd_notify;
 mod server;
 mod sockets;

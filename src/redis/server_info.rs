@@ -1,5 +1,8 @@
 //! What a server says of itself (<https://redis.io/docs/latest/commands/info/>).
 
+/// Scripts with flags, which may run while the memory is full, came with this one.
+const VERSION_MIN: (u32, u32) = (7, 0);
+
 /// The lines of `INFO` that decide whether a journal can be kept there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerInfo {
@@ -56,18 +59,43 @@ impl ServerInfo {
         info
     }
 
-    /// Whether it is older than a version of Redis; one that does not say is not.
+    /// Why no journal can be kept there, and what to do. What the server does not say is no reason.
     #[must_use]
-    pub fn is_older_than(&self, major: u32, minor: u32) -> bool {
-        self.compatible_with
-            .is_some_and(|version| version < (major, minor))
+    pub fn unfit(&self) -> Option<String> {
+        let (product, version) = (self.product, &self.version);
+        if self.compatible_with.is_some_and(|it| it < VERSION_MIN) {
+            let (major, minor) = VERSION_MIN;
+            return Some(format!(
+                "{product} {version} is too old; give one of Redis {major}.{minor}, of Valkey, or later"
+            ));
+        }
+        let policy = self.eviction.as_deref();
+        policy.filter(|policy| *policy != "noeviction").map(|policy| {
+            format!(
+                "maxmemory-policy is {policy}, by which {product} deletes pending replies when its memory is full; set \
+                 maxmemory-policy noeviction there"
+            )
+        })
     }
 
-    /// Whether it deletes keys when its memory is full, instead of refusing writes.
+    /// What makes a journal there less safe than it could be, and what to do, if `wait` replicas of Redis are waited for.
     #[must_use]
-    pub fn evicts(&self) -> bool {
-        let policy = self.eviction.as_deref();
-        policy.is_some_and(|policy| policy != "noeviction")
+    pub fn doubts(&self, wait: u32) -> Vec<String> {
+        let mut doubts = Vec::new();
+        if self.appends == Some(false) && wait == 0 {
+            doubts.push(
+                "pending replies do not outlive a restart of Redis, unless a bot of the fleet outlives it that holds them: \
+                 set appendonly yes there, or have a replica follow it and give wait=1 in the URL"
+                    .to_owned(),
+            );
+        }
+        if let Some(replicas) = self.replicas.filter(|replicas| *replicas < wait) {
+            doubts.push(format!(
+                "wait={wait} in the URL, and connected replicas of Redis: {replicas}; commands are answered \"busy\" until \
+                 there are as many"
+            ));
+        }
+        doubts
     }
 }
 
@@ -110,7 +138,7 @@ mod tests {
             is_cluster: false,
         };
         assert_eq!(info, expected);
-        assert!(!info.evicts() && !info.is_older_than(7, 0) && info.is_older_than(7, 2));
+        assert_eq!(info.unfit(), None);
     }
 
     #[test]
@@ -129,14 +157,30 @@ mod tests {
     fn what_is_not_said_is_unknown_and_refuses_nothing() {
         let info = ServerInfo::parse("redis_version:x\r\nmaxmemory_policy\r\n:\r\n");
         assert_eq!((info.compatible_with, &info.eviction), (None, &None));
-        assert!(!info.is_older_than(7, 0) && !info.evicts());
+        assert_eq!((info.unfit(), info.doubts(1)), (None, Vec::new()));
     }
 
     #[test]
-    fn a_server_that_evicts_is_told() {
-        assert!(ServerInfo::parse("maxmemory_policy:allkeys-lru\r\n").evicts());
-        assert!(ServerInfo::parse("redis_version:6.2.14\r\n").is_older_than(7, 0));
+    fn a_server_that_loses_replies_is_unfit() {
+        let unfit = |text| ServerInfo::parse(text).unfit().unwrap();
+        let line = unfit("maxmemory_policy:allkeys-lru\r\n");
+        assert!(
+            line.starts_with("maxmemory-policy is allkeys-lru, "),
+            "{line}"
+        );
+        let line = unfit("redis_version:6.2.14\r\n");
+        assert!(line.starts_with("Redis 6.2.14 is too old"), "{line}");
         let shown = ServerInfo::parse("redis_version:7\u{1b}[2J.0\r\n").version;
         assert_eq!(shown, "7[2J.0");
+    }
+
+    #[test]
+    fn what_makes_it_less_safe_is_told() {
+        let told = |text, wait| ServerInfo::parse(text).doubts(wait).concat();
+        assert!(told("aof_enabled:0\r\nconnected_slaves:0\r\n", 0).contains("appendonly yes"));
+        assert_eq!(told("aof_enabled:1\r\nconnected_slaves:0\r\n", 0), "");
+        assert_eq!(told("aof_enabled:0\r\nconnected_slaves:1\r\n", 1), "");
+        let line = told("aof_enabled:0\r\nconnected_slaves:1\r\n", 2);
+        assert!(line.contains("replicas of Redis: 1;"), "{line}");
     }
 }

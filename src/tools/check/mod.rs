@@ -6,6 +6,8 @@
 
 mod finding;
 mod receivers;
+#[cfg(feature = "redis")]
+mod shared_journal;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -57,7 +59,9 @@ pub fn run(config: Result<Config, Vec<String>>, passed: Passed) -> Vec<Finding> 
     match &config.journal {
         Some(JournalPlace::Directory(directory)) => check_journal(directory, &mut findings),
         #[cfg(feature = "redis")]
-        Some(JournalPlace::Shared(_)) => {}
+        Some(JournalPlace::Shared(journal)) => {
+            shared_journal::check(journal, config.ca_file.as_deref(), &mut findings);
+        }
         None => {}
     }
     check_listening(&config, passed.sockets, &mut findings);

@@ -1,0 +1,229 @@
+//! From a URL to a connection: each address in turn, Sentinels, and the nodes that a cluster names.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+
+use super::connection::Connection;
+use super::error::{Cause, ConnectError};
+use super::setup;
+use super::stream::{Stream, left};
+use crate::config::{RedisPassword, SharedJournal};
+use crate::delivery::{resolver::CachingResolver, roots};
+use crate::platform::Error;
+use crate::redis::{Address, ErrorKind, RedisUrl};
+
+/// Most nodes of a cluster that name another one.
+const REDIRECTIONS_MAX: usize = 4;
+
+/// Makes connections to one fleet's Redis.
+#[derive(Debug)]
+pub(crate) struct Connector {
+    url: RedisUrl,
+    password: Option<RedisPassword>,
+    tls: Option<Arc<ClientConfig>>,
+    resolver: CachingResolver,
+    /// The address that answered last is the first to be tried.
+    preferred: usize,
+}
+
+impl Connector {
+    /// Takes the authorities from the file of the settings, or the built-in ones.
+    ///
+    /// # Errors
+    /// The file cannot be used.
+    pub(crate) fn new(journal: &SharedJournal, ca_file: Option<&Path>) -> Result<Self, Error> {
+        let tls = match journal.url.is_tls {
+            true => Some(tls_config(ca_file)?),
+            false => None,
+        };
+        Ok(Self {
+            url: journal.url.clone(),
+            password: journal.password.clone(),
+            tls,
+            resolver: CachingResolver::system(),
+            preferred: 0,
+        })
+    }
+
+    /// A connection to the master. `moved` is the node that a `MOVED` has named on an earlier connection, and that one's address.
+    ///
+    /// # Errors
+    /// No address led to one before the deadline; the error is of the one that says most.
+    pub(crate) fn connect(
+        &mut self,
+        moved: Option<Address>,
+        deadline: Instant,
+    ) -> Result<Connection, ConnectError> {
+        let count = self.url.addresses.len();
+        let mut untried = count;
+        let mut failed = match moved {
+            None => None,
+            // A server that does not answer must leave time for the others.
+            Some(node) => match self.connect_to(node, share(deadline, untried + 1)) {
+                Ok(connection) => return Ok(connection),
+                Err(error) => Some(error),
+            },
+        };
+        loop {
+            let number = (self.preferred + count - untried) % count;
+            let error = match self.connect_by(&self.url.addresses[number], share(deadline, untried))
+            {
+                Ok(connection) => {
+                    self.preferred = number;
+                    return Ok(connection);
+                }
+                Err(error) => error,
+            };
+            let error = match failed {
+                Some(other) => ConnectError::graver(other, error),
+                None => error,
+            };
+            untried -= 1;
+            if untried == 0 {
+                return Err(error);
+            }
+            failed = Some(error);
+        }
+    }
+
+    /// A connection to the master by an address of the URL: its own, or that of a Sentinel.
+    fn connect_by(&self, address: &Address, deadline: Instant) -> Result<Connection, ConnectError> {
+        let Some(name) = &self.url.sentinel else {
+            return self.connect_to(address.clone(), deadline);
+        };
+        let at = |cause| ConnectError {
+            address: address.clone(),
+            cause,
+        };
+        let mut sentinel = self.open(address, share(deadline, 2))?;
+        let password = self.password.as_ref();
+        let master = setup::ask_sentinel(&mut sentinel, name, &self.url, password, deadline);
+        let (host, port) = master.map_err(at)?;
+        let master = Address::of_sentinel(&host, &port);
+        let master = master.ok_or_else(|| at(Cause::Unexpected(setup::Step::Master)))?;
+        self.connect_to(master, deadline)
+    }
+
+    /// A connection to a server that must be the master, or to the node that it names.
+    fn connect_to(&self, address: Address, deadline: Instant) -> Result<Connection, ConnectError> {
+        let mut address = address;
+        for _ in 0..=REDIRECTIONS_MAX {
+            let mut connection = self.open(&address, deadline)?;
+            let password = self.password.as_ref();
+            let Err(cause) = setup::set_up(&mut connection, &self.url, password, deadline) else {
+                return Ok(connection);
+            };
+            let moved = match &cause {
+                Cause::Refused(_, error) => match &error.kind {
+                    ErrorKind::Moved { address: node } => Address::moved(node, &address.host),
+                    _ => None,
+                },
+                _ => None,
+            };
+            match moved {
+                Some(node) => address = node,
+                None => return Err(ConnectError { address, cause }),
+            }
+        }
+        Err(ConnectError {
+            address,
+            cause: Cause::Redirections,
+        })
+    }
+
+    /// A connection on which nothing has been said yet.
+    fn open(&self, address: &Address, deadline: Instant) -> Result<Connection, ConnectError> {
+        let stream = self.open_stream(address, deadline);
+        match stream {
+            Ok(stream) => Ok(Connection::new(address.clone(), stream)),
+            Err(cause) => {
+                // A name may lead elsewhere by now.
+                self.resolver.mark_stale(&address.to_string());
+                Err(ConnectError {
+                    address: address.clone(),
+                    cause,
+                })
+            }
+        }
+    }
+
+    fn open_stream(&self, address: &Address, deadline: Instant) -> Result<Stream, Cause> {
+        let found = self.look_up(address, deadline)?;
+        let mut failed = None;
+        for (tried, at) in found.iter().enumerate() {
+            let share = share(deadline, found.len() - tried);
+            match Stream::connect(*at, share) {
+                Ok(mut stream) => {
+                    if let Some(config) = &self.tls {
+                        encrypt(&mut stream, config.clone(), address, deadline)?;
+                    }
+                    return Ok(stream);
+                }
+                Err(error) => failed = Some(error),
+            }
+        }
+        Err(failed.map_or(Cause::NoAddress, Cause::Unreachable))
+    }
+
+    fn look_up(&self, address: &Address, deadline: Instant) -> Result<Vec<SocketAddr>, Cause> {
+        if let Ok(ip) = address.host.parse() {
+            return Ok(vec![SocketAddr::new(ip, address.port)]);
+        }
+        let timeout = left(deadline).map_err(Cause::Unreachable)?;
+        let found = self.resolver.look_up(&address.to_string(), timeout);
+        found.map_err(|error| match error {
+            ureq::Error::Timeout(_) => Cause::LookUpTimedOut,
+            _ => Cause::NoAddress,
+        })
+    }
+}
+
+/// The deadline of the first of so many that have the same deadline together.
+fn share(deadline: Instant, count: usize) -> Instant {
+    let now = Instant::now();
+    let left = deadline.saturating_duration_since(now);
+    now + left / u32::try_from(count.max(1)).unwrap_or(u32::MAX)
+}
+
+fn tls_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, Error> {
+    let roots = roots::store(ca_file)?;
+    // By name: the process may have another provider as its default, or none.
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap_or_else(|_| unreachable!("ring has what the default versions need"))
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
+fn encrypt(
+    stream: &mut Stream,
+    config: Arc<ClientConfig>,
+    address: &Address,
+    deadline: Instant,
+) -> Result<(), Cause> {
+    let name = ServerName::try_from(address.host.clone());
+    let name = name.map_err(|error| Cause::Certificate(error.to_string()))?;
+    stream
+        .encrypt(config, name, deadline)
+        .map_err(handshake_failure)
+}
+
+/// rustls wraps its own errors into those of the system.
+fn handshake_failure(error: io::Error) -> Cause {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    match inner {
+        Some(rustls::Error::InvalidCertificate(reason)) => {
+            Cause::Certificate(format!("{reason:?}").chars().take(200).collect())
+        }
+        Some(rustls::Error::InvalidMessage(_)) => Cause::NotTls,
+        _ => Cause::Tls(error),
+    }
+}

@@ -1,0 +1,183 @@
+//! Whether a fleet's journal can be kept in a Redis: reached, fit for it, and with all rights that the bot needs.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::finding::Finding;
+use crate::config::SharedJournal;
+use crate::platform::redis::{ConnectError, Connection, Connector, ExchangeError};
+use crate::redis::{ErrorKind, MissingRight, RedisUrl, Reply, ServerError, encode};
+
+/// What the check may take in all.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Tries every command that the bot's scripts call.
+const RIGHTS: &str = include_str!("rights.lua");
+
+/// Connects as the bot would, and tries what it needs to be allowed.
+pub(super) fn check(journal: &SharedJournal, ca_file: Option<&Path>, findings: &mut Vec<Finding>) {
+    let url = &journal.url;
+    let deadline = Instant::now() + TIMEOUT;
+    let connected = Connector::new(journal, ca_file).map_err(|error| error.to_string());
+    let connected = connected.and_then(|mut connector| {
+        let connection = connector.connect(None, deadline);
+        connection.map_err(|error: ConnectError| error.to_string())
+    });
+    let found = connected.and_then(|mut connection| {
+        let info = connection.info();
+        if let Some(reason) = info.unfit() {
+            return Err(format!("{}: {reason}", connection.address()));
+        }
+        let doubts = info.doubts(url.wait).into_iter();
+        findings.extend(doubts.map(|line| Finding::doubtful("journal", line)));
+        let tried = try_rights(&mut connection, url, deadline);
+        tried.map_err(|error| format!("{}: {error}", connection.address()))?;
+        Ok(describe(&connection))
+    });
+    let found = match found {
+        Ok(server) => Ok(format!("{url} can be used; {server}; see `torrap journal`")),
+        Err(error) => Err(format!("--journal {url}: {error}")),
+    };
+    findings.push(Finding::new("journal", found));
+}
+
+fn describe(connection: &Connection) -> String {
+    let info = connection.info();
+    let appends = match info.appends {
+        Some(true) => "yes",
+        Some(false) => "no",
+        None => "unknown",
+    };
+    let replicas = info.replicas.unwrap_or_default();
+    format!(
+        "{} {} at {}, appendonly {appends}, replicas of Redis: {replicas}",
+        info.product,
+        info.version,
+        connection.address()
+    )
+}
+
+/// Tries each right that the bot needs beyond those that a connection has needed already.
+fn try_rights(
+    connection: &mut Connection,
+    url: &RedisUrl,
+    deadline: Instant,
+) -> Result<(), String> {
+    let key = |name: &str| format!("{{{}}}:{name}", url.fleet);
+    let mut exchange = |parts: &[&[u8]]| -> Result<Reply, String> {
+        let mut request = Vec::new();
+        encode(parts, &mut request);
+        let replies = connection.exchange(&request, 1, deadline);
+        let mut replies = replies.map_err(|error: ExchangeError| error.to_string())?;
+        Ok(replies.pop().unwrap_or(Reply::Null))
+    };
+    let mut missing = Missing {
+        keys: key("*"),
+        rules: Vec::new(),
+    };
+    let loaded = exchange(&[b"SCRIPT", b"LOAD", RIGHTS.as_bytes()])?;
+    if let Some(digest) = missing.take("script|load", loaded)? {
+        let (hash, set) = (key("check:hash"), key("check:set"));
+        let digest = digest.bytes().unwrap_or_default().to_vec();
+        let tried = exchange(&[b"EVALSHA", &digest, b"2", hash.as_bytes(), set.as_bytes()])?;
+        if let Some(failed) = missing.take("evalsha", tried)? {
+            for pair in failed.array().unwrap_or_default().chunks(2) {
+                let text = |at: usize| pair.get(at).and_then(Reply::text).unwrap_or_default();
+                let error = Reply::Error(ServerError::parse(text(1)));
+                missing.take(&text(0).to_ascii_lowercase(), error)?;
+            }
+        }
+    }
+    missing.take("wait", exchange(&[b"WAIT", b"0", b"1"])?)?;
+    missing.into_result(url.user.as_deref().unwrap_or("default"))
+}
+
+/// The rules of the ACL that the user lacks.
+struct Missing {
+    /// The pattern of the fleet's keys.
+    keys: String,
+    rules: Vec<String>,
+}
+
+impl Missing {
+    /// The reply to a command, or nothing if the user may not run it, which is noted.
+    fn take(&mut self, command: &str, reply: Reply) -> Result<Option<Reply>, String> {
+        let error = match reply.ok() {
+            Ok(reply) => return Ok(Some(reply)),
+            Err(error) => error,
+        };
+        let rule = match &error.kind {
+            ErrorKind::NoPerm(MissingRight::Key) => format!("~{}", self.keys),
+            ErrorKind::NoPerm(_) => format!("+{command}"),
+            _ => return Err(format!("{} fails: {error}", command.to_ascii_uppercase())),
+        };
+        if !self.rules.contains(&rule) {
+            self.rules.push(rule);
+        }
+        Ok(None)
+    }
+
+    fn into_result(self, user: &str) -> Result<(), String> {
+        let rules = self.rules.join(" ");
+        match self.rules.len() {
+            0 => Ok(()),
+            _ => Err(format!(
+                "the user {user} lacks rights; add them with ACL SETUSER {user} {rules}"
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::shared_journal::Script;
+
+    fn called<'a>(source: &'a str, call: &str) -> BTreeSet<&'a str> {
+        let calls = source.split(call).skip(1);
+        calls.filter_map(|rest| rest.split('\'').next()).collect()
+    }
+
+    #[test]
+    fn every_command_of_the_scripts_is_tried() {
+        let sources = Script::ALL.map(Script::source);
+        let needed = sources
+            .iter()
+            .flat_map(|source| called(source, "redis.call('"));
+        let needed: BTreeSet<_> = needed.collect();
+        assert!(needed.len() > 10);
+        assert_eq!(called(RIGHTS, "try('"), needed);
+    }
+
+    #[test]
+    fn what_is_missing_is_one_rule_each() {
+        let mut missing = Missing {
+            keys: "{a}:*".to_owned(),
+            rules: Vec::new(),
+        };
+        const DENIED: &str = "NOPERM this user has no permissions to run the 'script|load' command";
+        let denied = || Reply::Error(ServerError::parse(DENIED));
+        assert_eq!(missing.take("script|load", denied()), Ok(None));
+        let key = "ERR The user executing the script can't access at least one of the keys";
+        for command in ["hset", "hdel"] {
+            let error = Reply::Error(ServerError::parse(key));
+            assert_eq!(missing.take(command, error), Ok(None));
+        }
+        assert_eq!(
+            missing.take("wait", Reply::Integer(0)),
+            Ok(Some(Reply::Integer(0)))
+        );
+        let misconf = Reply::Error(ServerError::parse("MISCONF Errors writing to the AOF file"));
+        let error = missing.take("evalsha", misconf).unwrap_err();
+        assert_eq!(
+            error,
+            "EVALSHA fails: MISCONF Errors writing to the AOF file"
+        );
+        assert_eq!(
+            missing.into_result("bot").unwrap_err(),
+            "the user bot lacks rights; add them with ACL SETUSER bot +script|load ~{a}:*"
+        );
+    }
+}
