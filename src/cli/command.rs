@@ -87,7 +87,20 @@ impl Command {
                 opt.setting,
                 Setting::Commands | Setting::Listen | Setting::EnvFile | Setting::TunnelAgents
             ),
-            Self::Journal | Self::Help | Self::Completions | Self::Man => false,
+            // A directory needs none of them, a fleet's journal what leads to its server and opens what is sealed.
+            Self::Journal => {
+                cfg!(feature = "redis")
+                    && matches!(
+                        opt.setting,
+                        Setting::SigningSecrets
+                            | Setting::SigningSecretsFile
+                            | Setting::EnvFile
+                            | Setting::RedisPassword
+                            | Setting::RedisPasswordFile
+                            | Setting::CaFile
+                    )
+            }
+            Self::Help | Self::Completions | Self::Man => false,
         }
     }
 
@@ -178,13 +191,36 @@ const MANIFEST: About = About {
 const JOURNAL: About = About {
     word: "journal",
     summary: "print what a journal holds",
-    forms: &[(
-        "journal DIR [--jobs]",
-        "print what a journal holds, and each pending job",
-    )],
-    details: "It changes nothing, and may be used while a bot runs. It prints no text and no secret.",
-    examples: &["torrap journal --jobs /var/lib/torrap"],
+    forms: if cfg!(feature = "redis") {
+        &[IN_DIRECTORY, IN_REDIS]
+    } else {
+        &[IN_DIRECTORY]
+    },
+    details: if cfg!(feature = "redis") {
+        "It changes nothing, and may be used while a bot runs. It prints no text and no secret. What lies in Redis is sealed: \
+         the signing secret is needed to show the command of each pending job."
+    } else {
+        "It changes nothing, and may be used while a bot runs. It prints no text and no secret."
+    },
+    examples: if cfg!(feature = "redis") {
+        &[
+            "torrap journal --jobs /var/lib/torrap",
+            "torrap journal redis://bot@10.0.0.1:6379/0?fleet=torrap",
+        ]
+    } else {
+        &["torrap journal --jobs /var/lib/torrap"]
+    },
 };
+
+const IN_DIRECTORY: (&str, &str) = (
+    "journal DIR [--jobs]",
+    "print what a journal holds, and each pending job",
+);
+
+const IN_REDIS: (&str, &str) = (
+    "journal URL [--jobs]",
+    "print what the journal of a fleet holds, and each pending job",
+);
 
 const HELP: About = About {
     word: "help",

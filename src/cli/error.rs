@@ -142,6 +142,13 @@ impl Error {
         )
     }
 
+    pub(super) fn option_of_serve(opt: &Opt, command: Command) -> Self {
+        Self::OptionOfServe {
+            option: opt.flag.unwrap_or(opt.variable),
+            command: command.word(),
+        }
+    }
+
     pub(super) fn no_command(word: String) -> Self {
         let nearest = Command::nearest(&word);
         Self::UnknownCommand { word, nearest }

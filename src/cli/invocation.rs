@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use super::completions::Shell;
 use crate::commands::Chosen;
 use crate::config::{Config, PublicUrl};
+#[cfg(feature = "redis")]
+use crate::tools::fleet_journal;
 use crate::tools::manifest;
 
 /// What the process was started to do.
@@ -50,6 +52,9 @@ pub enum Invocation {
         /// Whether each job gets a line.
         jobs: bool,
     },
+    /// Print what a fleet's journal holds.
+    #[cfg(feature = "redis")]
+    FleetJournal(Box<fleet_journal::Query>),
     /// Print this text.
     Help(String),
     /// Print completions for a shell.

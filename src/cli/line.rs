@@ -14,9 +14,13 @@ use super::misspelt;
 use super::options::{OPTIONS, Opt};
 use super::own::{Name, Own};
 use crate::commands::{Chosen, is_blank};
-use crate::config::{self, Config, Expected, Proxy, PublicUrl, Setting, Settings, clean};
 #[cfg(feature = "redis")]
-use crate::config::{JournalPlace, LEASE_VARIABLE};
+use crate::config::LEASE_VARIABLE;
+use crate::config::{
+    self, Config, Expected, JournalPlace, Proxy, PublicUrl, Setting, Settings, clean,
+};
+#[cfg(feature = "redis")]
+use crate::tools::fleet_journal;
 use crate::tools::manifest;
 
 /// What `torrap try` logs unless `LOG_LEVEL` says otherwise: it prints its own transcript.
@@ -65,7 +69,8 @@ impl Line {
         let is_it = |opt: &Opt| opt.setting == Setting::EnvFile;
         let command = self.command.unwrap_or(Command::Serve);
         let flags = self.flags.iter().filter(|(opt, _)| is_it(opt)).cloned();
-        if !OPTIONS.iter().any(|opt| is_it(opt) && command.takes(opt)) {
+        let is_taken = OPTIONS.iter().any(|opt| is_it(opt) && command.takes(opt));
+        if !is_taken || self.is_journal_in_directory() {
             return Ok(None);
         }
         let is_trial = command == Command::Try && !self.has(Name::To);
@@ -87,15 +92,7 @@ impl Line {
             Command::Check => self.into_check(env),
             Command::Try => self.into_try(env),
             Command::Manifest => self.into_manifest(env),
-            Command::Journal => {
-                let jobs = self.has(Name::Jobs);
-                let directory = self.into_only_word(Command::Journal)?;
-                let directory = directory.ok_or(Error::NoDirectory)?;
-                Ok(Invocation::Journal {
-                    directory: directory.into(),
-                    jobs,
-                })
-            }
+            Command::Journal => self.into_journal(env),
             Command::Help => self.into_help(env),
             Command::Completions => {
                 let word = self.into_only_word(command)?.ok_or(Error::NoShell)?;
@@ -177,6 +174,45 @@ impl Line {
         })
     }
 
+    /// Whether it is about a journal that needs no setting to be read.
+    fn is_journal_in_directory(&self) -> bool {
+        let is_url = |word: &String| config::is_url(clean(word));
+        self.command == Some(Command::Journal) && !self.words.first().is_some_and(is_url)
+    }
+
+    fn into_journal(mut self, env: &Env<'_>) -> Result<Invocation, Error> {
+        let jobs = self.has(Name::Jobs);
+        match self.flags.first() {
+            Some((opt, _)) if self.is_journal_in_directory() => {
+                return Err(Error::option_of_serve(opt, Command::Journal));
+            }
+            _ => self.no_settings(Command::Journal)?,
+        }
+        let flags = std::mem::take(&mut self.flags);
+        let place = self.into_only_word(Command::Journal)?;
+        let place = place.ok_or(Error::NoDirectory)?;
+        let mut settings = gather(flags, env, |opt| Command::Journal.takes(opt));
+        settings.give(Setting::Journal, Command::Journal.word(), place.into());
+        match settings.journal_place()?.ok_or(Error::NoDirectory)? {
+            JournalPlace::Directory(directory) => Ok(Invocation::Journal { directory, jobs }),
+            #[cfg(feature = "redis")]
+            JournalPlace::Shared(mut journal) => {
+                journal.password = settings.redis_password(env.read_file)?;
+                let signing_secrets = match settings.signing_secrets(env.read_file) {
+                    // What is not sealed can be shown without one.
+                    Err(config::Error::SecretMissing) => Vec::new(),
+                    secrets => secrets?,
+                };
+                Ok(Invocation::FleetJournal(Box::new(fleet_journal::Query {
+                    journal: *journal,
+                    ca_file: settings.ca_file()?,
+                    signing_secrets,
+                    jobs,
+                })))
+            }
+        }
+    }
+
     fn into_check(self, env: &Env<'_>) -> Result<Invocation, Error> {
         let settings = gather(self.flags.clone(), env, |_| true);
         let first = match self.into_config(env) {
@@ -227,10 +263,7 @@ impl Line {
     fn no_settings(&self, command: Command) -> Result<(), Error> {
         match self.flags.iter().find(|(opt, _)| !command.takes(opt)) {
             None => Ok(()),
-            Some((opt, _)) => Err(Error::OptionOfServe {
-                option: opt.flag.unwrap_or(opt.variable),
-                command: command.word(),
-            }),
+            Some((opt, _)) => Err(Error::option_of_serve(opt, command)),
         }
     }
 

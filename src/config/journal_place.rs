@@ -127,7 +127,7 @@ impl SharedJournal {
 }
 
 /// Whether a value is meant as a URL. A directory of that name can be given as `./redis:`.
-pub(super) fn is_url(text: &str) -> bool {
+pub(crate) fn is_url(text: &str) -> bool {
     let Some((scheme, rest)) = text.split_once(':') else {
         return false;
     };

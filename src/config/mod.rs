@@ -31,6 +31,7 @@ pub use journal_place::JournalPlace;
 pub(crate) use journal_place::LEASE_VARIABLE;
 #[cfg(feature = "redis")]
 pub use journal_place::SharedJournal;
+pub(crate) use journal_place::is_url;
 pub use log_format::LogFormat;
 pub use no_proxy::NoProxy;
 pub use notice::Notice;
@@ -157,7 +158,7 @@ impl Config {
                 None => delay_ms + DRAIN_BEYOND_DELAY_MS,
             },
             journal: settings.journal_place()?,
-            ca_file: settings.path(S::CaFile, Expected::PemFile)?,
+            ca_file: settings.ca_file()?,
             proxy: None,
             limits: Limits::default(),
         })

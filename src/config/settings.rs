@@ -212,7 +212,10 @@ impl Settings {
     }
 
     /// Where the journal is, if there is to be one.
-    pub(super) fn journal_place(&self) -> Result<Option<JournalPlace>, Error> {
+    ///
+    /// # Errors
+    /// It is neither a path nor a URL that this build can use.
+    pub fn journal_place(&self) -> Result<Option<JournalPlace>, Error> {
         if let Some((name, text)) = self.given.get(&Setting::Journal)
             && let Some(text) = text.to_str().map(clean)
             && is_url(text)
@@ -224,6 +227,14 @@ impl Settings {
         }
         let path = self.path(Setting::Journal, Expected::Directory)?;
         Ok(path.map(JournalPlace::Directory))
+    }
+
+    /// The file of authorities to trust, in place of the built-in ones.
+    ///
+    /// # Errors
+    /// It is no path.
+    pub fn ca_file(&self) -> Result<Option<PathBuf>, Error> {
+        self.path(Setting::CaFile, Expected::PemFile)
     }
 
     pub(super) fn name(&self, setting: Setting) -> Option<&'static str> {

@@ -110,7 +110,13 @@ fn carry_out(commands: &[Command], program: &Program) -> Result<u8, Failure> {
                 tunnel::resolve(&url).map_err(|error| misuse(format!("manifest: {error}")))?;
             print(&manifest::render(program.name(), &url, &commands, options).map_err(misuse)?)
         }
-        Invocation::Journal { directory, jobs } => show_journal(&directory, jobs),
+        Invocation::Journal { directory, jobs } => {
+            show_journal(|print| tools::journal::inspect(&directory, jobs, print))
+        }
+        #[cfg(feature = "redis")]
+        Invocation::FleetJournal(query) => {
+            show_journal(|print| tools::fleet_journal::inspect(&query, print))
+        }
         Invocation::Help(text) => print(&program.named(&text)),
         Invocation::Version => print(&program.version()),
         Invocation::Completions(shell) => {
@@ -318,14 +324,16 @@ fn misuse(error: impl Display + 'static) -> Failure {
 }
 
 /// Prints what a journal holds, until standard output is closed.
-fn show_journal(directory: &Path, jobs: bool) -> Result<u8, Failure> {
+fn show_journal(
+    inspect: impl FnOnce(&mut dyn FnMut(&str) -> bool) -> Result<(), platform::Error>,
+) -> Result<u8, Failure> {
     let mut out = io::BufWriter::new(Blocking::new(io::stdout().lock()));
     let mut written = Ok(());
     let mut print = |text: &str| {
         written = out.write_all(text.as_bytes());
         written.is_ok()
     };
-    tools::journal::inspect(directory, jobs, &mut print).map_err(server_failure)?;
+    inspect(&mut print).map_err(server_failure)?;
     printed(written.and_then(|()| out.flush()))
 }
 

@@ -210,6 +210,81 @@ fn the_journals_directory_is_handed_on() {
     }
 }
 
+#[cfg(not(feature = "redis"))]
+#[test]
+fn a_fleets_journal_needs_another_build() {
+    let line = parse_in(&[], &["journal", "redis://a"]).unwrap_err();
+    assert!(
+        line.starts_with("journal: this torrap is built without"),
+        "{line}"
+    );
+}
+
+#[cfg(feature = "redis")]
+#[test]
+fn a_fleets_journal_is_read_with_what_leads_to_it() {
+    let query = |variables: &[_], args: &[&str]| {
+        let args = [&["journal"], args].concat();
+        match parse_in(variables, &args)? {
+            Invocation::FleetJournal(query) => Ok(*query),
+            invocation => Err(format!("{invocation:?}")),
+        }
+    };
+    let found = query(
+        &[],
+        &["--jobs", "rediss://bot@a?fleet=b", "--ca-file", "/ca.pem"],
+    )
+    .unwrap();
+    assert_eq!(
+        found.journal.url.to_string(),
+        "rediss://bot@a:6379/0?fleet=b"
+    );
+    assert_eq!(found.ca_file.as_deref(), Some(Path::new("/ca.pem")));
+    assert!(found.jobs && found.signing_secrets.is_empty() && found.journal.password.is_none());
+    let variables = [SECRET, ("TORRAP_REDIS_PASSWORD", "hunter2")];
+    let found = query(&variables, &["redis://a"]).unwrap();
+    assert_eq!(found.signing_secrets.len(), 1);
+    assert!(found.journal.password.is_some() && !format!("{found:?}").contains("hunter2"));
+    for (variables, args, start) in [
+        (
+            &[][..],
+            &["redis://:hunter2@a"][..],
+            "journal: the URL holds a password",
+        ),
+        (
+            &[("TORRAP_REDIS_PASSWORD_FILE", "/nowhere")],
+            &["redis://a"],
+            "TORRAP_REDIS_PASSWORD_FILE: cannot read",
+        ),
+        (
+            &[("SLACK_SIGNING_SECRET_FILE", "/nowhere")],
+            &["redis://a"],
+            "SLACK_SIGNING_SECRET_FILE: cannot read",
+        ),
+        (
+            &[],
+            &["redis://a", "--delay", "1"],
+            "--delay: not an option of `torrap journal`",
+        ),
+        (
+            &[],
+            &["/j", "--ca-file", "/ca.pem"],
+            "--ca-file: not an option of `torrap journal`",
+        ),
+        (
+            &[("TORRAP_ENV_FILE", "/nowhere")],
+            &["redis://a"],
+            "TORRAP_ENV_FILE: ",
+        ),
+    ] {
+        let line = query(variables, args).unwrap_err();
+        assert!(
+            line.starts_with(start) && !line.contains("hunter2"),
+            "{line}"
+        );
+    }
+}
+
 #[test]
 fn a_trial_takes_words_options_and_nothing_from_the_bots_world() {
     assert_eq!(try_in(&[], &[]).unwrap().0, None);

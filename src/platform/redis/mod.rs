@@ -16,4 +16,4 @@ pub(crate) use connector::Connector;
 pub(crate) use error::{ConnectError, ExchangeError};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

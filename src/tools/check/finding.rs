@@ -40,6 +40,11 @@ impl Finding {
         }
     }
 
+    #[cfg(all(test, feature = "redis"))]
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Whether it keeps the bot from doing its work here.
     #[must_use]
     pub fn is_bad(&self) -> bool {

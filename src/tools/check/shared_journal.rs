@@ -133,6 +133,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::platform::redis::tests::{journal, server::Server};
     use crate::shared_journal::Script;
 
     fn called<'a>(source: &'a str, call: &str) -> BTreeSet<&'a str> {
@@ -179,5 +180,80 @@ mod tests {
             missing.into_result("bot").unwrap_err(),
             "the user bot lacks rights; add them with ACL SETUSER bot +script|load ~{a}:*"
         );
+    }
+
+    /// What the journal's line says, and what else is doubted.
+    fn told(url: &str) -> (Result<String, String>, String) {
+        let mut findings = Vec::new();
+        check(&journal(url, None), None, &mut findings);
+        let last = findings.pop().unwrap();
+        let found = match last.is_bad() {
+            true => Err(last.text().to_owned()),
+            false => Ok(last.text().to_owned()),
+        };
+        let doubts = findings.iter().map(|doubt| doubt.text().to_owned());
+        (found, doubts.collect::<Vec<_>>().join("\n"))
+    }
+
+    #[test]
+    fn a_real_server_is_tried_and_left_as_it_was() {
+        let Some(server) = Server::start(&[]) else {
+            return;
+        };
+        let (found, doubts) = told(&format!("{}?fleet=a", server.url()));
+        let found = found.unwrap();
+        let start = format!("redis://{}/0?fleet=a can be used; ", server.at);
+        assert!(found.starts_with(&start), "{found}");
+        assert!(doubts.contains("set appendonly yes"), "{doubts}");
+        assert_eq!(server.run("DBSIZE"), Reply::Integer(0));
+        let (found, doubts) = told(&format!("{}?wait=1", server.url()));
+        assert!(
+            found.is_ok() && doubts.contains("replicas of Redis: 0"),
+            "{doubts}"
+        );
+
+        server.run("CONFIG SET maxmemory-policy allkeys-lru");
+        let (found, _) = told(&server.url());
+        assert!(
+            found
+                .unwrap_err()
+                .contains("set maxmemory-policy noeviction")
+        );
+        server.run("CONFIG SET maxmemory-policy noeviction");
+        server.run("CONFIG SET min-replicas-to-write 1");
+        let (found, _) = told(&server.url());
+        assert!(found.unwrap_err().contains("EVALSHA fails: NOREPLICAS"));
+    }
+
+    /// A user who may do nothing is told one right after the other, and all of those that only the scripts need at once.
+    #[test]
+    fn every_right_that_a_user_lacks_is_named_until_it_may_do_all() {
+        let Some(server) = Server::start(&[]) else {
+            return;
+        };
+        let url = format!("redis://bot@{}/1?fleet=a", server.at);
+        let mut rules = String::from("~{a}:*");
+        let mut asked = Vec::new();
+        for _ in 0..12 {
+            server.run(&format!("ACL SETUSER bot reset on nopass -@all {rules}"));
+            let Err(error) = told(&url).0 else { break };
+            let lacking: Vec<_> = error
+                .split([' ', '`', ';'])
+                .filter(|word| word.starts_with('+'))
+                .collect();
+            assert!(!lacking.is_empty(), "{error}");
+            for rule in lacking {
+                rules = format!("{rules} {rule}");
+                asked.push(rule.to_owned());
+            }
+        }
+        assert!(told(&url).0.is_ok(), "{rules}");
+        asked.sort_unstable();
+        let unique: BTreeSet<_> = asked.iter().collect();
+        assert!(
+            unique.len() == asked.len() && unique.len() > 15,
+            "{asked:?}"
+        );
+        assert_eq!(server.run("DBSIZE"), Reply::Integer(0));
     }
 }

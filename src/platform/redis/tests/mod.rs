@@ -4,6 +4,7 @@ mod encrypted;
 mod exchanges;
 mod failures;
 mod real;
+pub(crate) mod server;
 mod stand_in;
 mod ways;
 
@@ -14,7 +15,7 @@ use super::*;
 use crate::config::{JournalPlace, RedisPassword, Setting, Settings, SharedJournal};
 
 /// What nothing on one machine takes.
-const AMPLE: Duration = Duration::from_secs(20);
+pub(crate) const AMPLE: Duration = Duration::from_secs(20);
 /// What a test waits for in vain.
 const SHORT: Duration = Duration::from_millis(150);
 
@@ -23,7 +24,7 @@ fn within(time: Duration) -> Instant {
 }
 
 /// What `--journal` would come to, and a password.
-fn journal(url: &str, password: Option<&str>) -> SharedJournal {
+pub(crate) fn journal(url: &str, password: Option<&str>) -> SharedJournal {
     let mut settings = Settings::default();
     settings.give(Setting::Journal, "--journal", url.into());
     let config = crate::Config::from_settings(&settings, Vec::new()).unwrap();

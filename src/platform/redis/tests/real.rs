@@ -1,91 +1,11 @@
 //! A real `redis-server`: what its errors mean. Skipped, loudly, where there is none.
 
-use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::encrypted::Authority;
+use super::server::Server;
 use super::*;
 use crate::redis::{Reply, encode};
-
-/// A server of its own, which ends with the test.
-struct Server {
-    child: Child,
-    directory: PathBuf,
-    at: SocketAddr,
-}
-
-impl Server {
-    /// `None` where there is no `redis-server`. A configuration file stands in front of the options.
-    fn start(options: &[&str]) -> Option<Self> {
-        static STARTED: AtomicUsize = AtomicUsize::new(0);
-        let number = STARTED.fetch_add(1, Ordering::Relaxed);
-        let directory = format!("torrap-real-{}-{number}", std::process::id());
-        let directory = std::env::temp_dir().join(directory);
-        std::fs::create_dir_all(&directory).unwrap();
-        // Another program may take the port before the server does.
-        for _ in 0..10 {
-            let at = TcpListener::bind("127.0.0.1:0")
-                .unwrap()
-                .local_addr()
-                .unwrap();
-            let is_tls = options.contains(&"--tls-port");
-            let port = at.port().to_string();
-            let ports = match is_tls {
-                true => ["--port", "0", "--tls-port", &port],
-                false => ["--port", &port, "--tls-port", "0"],
-            };
-            let dir = directory.to_str().unwrap();
-            let mut command = Command::new("redis-server");
-            let (files, options): (Vec<&str>, Vec<_>) =
-                options.iter().partition(|it| it.ends_with(".conf"));
-            let options = options.into_iter().filter(|it| *it != "--tls-port");
-            command
-                .args(files)
-                .args(["--bind", "127.0.0.1", "--dir", dir]);
-            command.args(ports).args(options);
-            let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-            let Ok(mut child) = child else {
-                eprintln!("!!! NOT TESTED: there is no redis-server here; install Redis or Valkey");
-                return None;
-            };
-            while child.try_wait().unwrap().is_none() {
-                if std::net::TcpStream::connect(at).is_ok() {
-                    return Some(Self {
-                        child,
-                        directory,
-                        at,
-                    });
-                }
-                std::thread::yield_now();
-            }
-        }
-        panic!("redis-server does not start with {options:?}");
-    }
-
-    fn url(&self) -> String {
-        format!("redis://{}", self.at)
-    }
-
-    /// Runs a command, given as words.
-    fn run(&self, command: &str) -> Reply {
-        let mut connection = connect(self.at).unwrap();
-        let words: Vec<_> = command.split(' ').map(str::as_bytes).collect();
-        let mut request = Vec::new();
-        encode(&words, &mut request);
-        let replies = connection.exchange(&request, 1, within(AMPLE));
-        replies.unwrap().remove(0)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let _ = std::fs::remove_dir_all(&self.directory);
-    }
-}
 
 fn told(url: &str, password: Option<&str>) -> (String, bool) {
     let error = refusal(url, password);

@@ -1,0 +1,194 @@
+//! Reads a fleet's journal page by page, so that one with a million jobs takes little memory.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use super::report::{Job, Report};
+use crate::platform::redis::Connection;
+use crate::redis::{Reply, encode};
+use crate::shared_journal::{Head, Name, Script, Sealer, Value};
+
+/// What connecting and each exchange may take.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How many jobs are listed at once. Their names and heads are far below a reply's limit.
+const JOBS_PER_PAGE: &[u8] = b"1000";
+
+/// How many values are read at once. Each is a reply, and shorter than the limit.
+const VALUES_PER_EXCHANGE: usize = 16;
+
+/// Names of jobs, each with the head of its value.
+type Page = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// A journal that is being read.
+pub(super) struct Reader<'a> {
+    fleet: &'a str,
+    connection: Connection,
+    sealer: Option<Sealer>,
+    /// Of the script that lists jobs.
+    digest: Vec<u8>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) const fn new(
+        fleet: &'a str,
+        connection: Connection,
+        sealer: Option<Sealer>,
+    ) -> Self {
+        Self {
+            fleet,
+            connection,
+            sealer,
+            digest: Vec::new(),
+        }
+    }
+
+    /// Prints the report, and the jobs if they are asked for, until printing fails.
+    pub(super) fn show(
+        &mut self,
+        with_jobs: bool,
+        print: &mut dyn FnMut(&str) -> bool,
+    ) -> Result<(), String> {
+        let mut report = self.begin()?;
+        for number in 0..report.replicas.len() {
+            let id = report.replicas[number].id.clone();
+            self.each_page(&id, &mut |_, page| {
+                page.iter().for_each(|(_, head)| report.count(number, head));
+                Ok(true)
+            })?;
+        }
+        if !print(&report.to_string()) || !with_jobs {
+            return Ok(());
+        }
+        if self.sealer.is_none() {
+            let line = "commands are sealed: set SLACK_SIGNING_SECRET or SLACK_SIGNING_SECRET_FILE as the bots have it\n";
+            if !print(line) {
+                return Ok(());
+            }
+        }
+        for replica in &report.replicas {
+            let is_whole = self.each_page(&replica.id, &mut |reader, page| {
+                reader.show_page(&replica.id, &page, &report, print)
+            })?;
+            if !is_whole {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// What there is but for the jobs.
+    fn begin(&mut self) -> Result<Report, String> {
+        let (replicas, fleet, aside) = (self.key("replicas"), self.key("fleet"), self.key("aside"));
+        let replies = self.ask(&[
+            &[b"TIME"],
+            &[b"HGET", &fleet, b"grace"],
+            &[b"HLEN", &aside],
+            &[b"SCRIPT", b"LOAD", Script::List.source().as_bytes()],
+            &[b"ZRANGE", &replicas, b"0", b"-1", b"WITHSCORES"],
+        ])?;
+        self.digest = replies[3].bytes().unwrap_or_default().to_vec();
+        let info = self.connection.info();
+        let address = self.connection.address();
+        let server = format!("{} {} at {address}", info.product, info.version);
+        Report::begin(server, &replies[0], &replies[1], &replies[2], &replies[4])
+            .ok_or_else(|| "its replies are none of a fleet's journal".to_owned())
+    }
+
+    /// Shows all jobs of a replica to `visit`, until it says that it is enough; whether that was never.
+    fn each_page(
+        &mut self,
+        id: &str,
+        visit: &mut dyn FnMut(&mut Self, Page) -> Result<bool, String>,
+    ) -> Result<bool, String> {
+        let key = self.key(&format!("jobs:{id}"));
+        let mut cursor = b"0".to_vec();
+        // A scan may show a job twice while the hash changes its size.
+        let mut seen = HashSet::new();
+        loop {
+            let digest = self.digest.clone();
+            let parts: [&[u8]; 6] = [b"EVALSHA", &digest, b"1", &key, &cursor, JOBS_PER_PAGE];
+            let reply = self.ask(&[&parts])?.remove(0);
+            let parts = reply.array().unwrap_or_default();
+            let [next, jobs] = parts else {
+                return Err("its list of jobs is none".to_owned());
+            };
+            cursor = next.bytes().unwrap_or(b"0").to_vec();
+            let jobs = jobs.array().unwrap_or_default().chunks_exact(2);
+            let mut page: Page = jobs
+                .filter_map(|job| Some((job[0].bytes()?.to_vec(), job[1].bytes()?.to_vec())))
+                .collect();
+            page.retain(|(name, _)| seen.insert(name.clone()));
+            if !visit(self, page)? {
+                return Ok(false);
+            }
+            if cursor == b"0" {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Prints the jobs of a page; whether all were printed.
+    fn show_page(
+        &mut self,
+        id: &str,
+        page: &Page,
+        report: &Report,
+        print: &mut dyn FnMut(&str) -> bool,
+    ) -> Result<bool, String> {
+        let key = self.key(&format!("jobs:{id}"));
+        for names in page.chunks(VALUES_PER_EXCHANGE) {
+            let commands: Vec<[&[u8]; 3]> = names
+                .iter()
+                .map(|(name, _)| [&b"HGET"[..], &key, name])
+                .collect();
+            let commands: Vec<&[&[u8]]> = commands.iter().map(|command| &command[..]).collect();
+            let values = self.ask(&commands)?;
+            for ((name, _), value) in names.iter().zip(values) {
+                // A job that is not there any more was settled meanwhile.
+                if let Reply::Bulk(value) = value
+                    && !print(&format!("{}\n", self.line(id, name, value, report)))
+                {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    fn line(&mut self, id: &str, name: &[u8], value: Vec<u8>, report: &Report) -> String {
+        let Some(head) = Head::read(&value) else {
+            return report.job(id, None, Job::Sealed);
+        };
+        let Some(sealer) = &mut self.sealer else {
+            return report.job(id, Some(head), Job::Sealed);
+        };
+        let opened = Name::read(name).zip(Value::read(value));
+        let opened = opened.and_then(|(name, value)| sealer.open(&name, &value));
+        let job = match opened.as_ref().and_then(|opened| opened.entry(&head)) {
+            Some(entry) => Job::Opened(entry),
+            None => Job::Unopened,
+        };
+        report.job(id, Some(head), job)
+    }
+
+    fn key(&self, name: &str) -> Vec<u8> {
+        format!("{{{}}}:{name}", self.fleet).into_bytes()
+    }
+
+    /// Sends commands; one that is refused is an error.
+    fn ask(&mut self, commands: &[&[&[u8]]]) -> Result<Vec<Reply>, String> {
+        let mut requests = Vec::new();
+        commands
+            .iter()
+            .for_each(|parts| encode(parts, &mut requests));
+        let deadline = Instant::now() + TIMEOUT;
+        let replies = self
+            .connection
+            .exchange(&requests, commands.len(), deadline);
+        let replies = replies.map_err(|error| error.to_string())?.into_iter();
+        replies
+            .map(|reply| reply.ok().map_err(|error| error.to_string()))
+            .collect()
+    }
+}
