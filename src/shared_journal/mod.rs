@@ -29,18 +29,34 @@
 //!
 //! Nothing here opens a socket or reads a clock.
 
+mod answers;
+mod backoff;
+mod clock;
+mod deletions;
+mod gate;
 #[cfg(test)]
 pub(crate) mod model;
 mod name;
+mod pipeline;
+mod replica;
 mod scripts;
 mod seal;
+mod table;
+mod trouble;
 mod value;
 
+pub use gate::PostingGate;
 pub use name::Name;
+pub use pipeline::Exchange;
+pub use replica::{Action, Next, Replica, Settings};
 pub use scripts::Script;
 pub use seal::{Opened, Random, Sealer};
+pub use trouble::Trouble;
 pub use value::{Head, Value};
 
 /// Milliseconds since 1970 by Redis's clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RedisTime(pub u64);
+
+/// No job lives longer: Slack takes no answer later.
+const LIFETIME_MS: u64 = 30 * 60 * 1000;

@@ -50,6 +50,13 @@ pub struct Head {
 }
 
 impl Head {
+    /// Whether it says the same of the job: take-overs and marks are the scripts'.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        let of = |head: &Self| (head.expires, head.due, head.attempts);
+        of(self) == of(other)
+    }
+
     /// As bytes.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; HEAD_BYTES] {

@@ -24,7 +24,7 @@ pub(crate) struct Model {
     pub(crate) is_full: bool,
     /// All commands are answered with this error.
     pub(crate) refusal: Option<&'static str>,
-    loaded: [bool; Script::ALL.len()],
+    pub(crate) loaded: [bool; Script::ALL.len()],
 }
 
 impl Model {

@@ -1,0 +1,133 @@
+//! Jobs that the hash has and the table lacks: those that are taken over, and those that a comparison finds.
+
+use super::super::LIFETIME_MS;
+use super::super::answers::{Listed, Taken};
+use super::super::name::Name;
+use super::super::value::{Head, Value};
+use super::Replica;
+use crate::redis::Reply;
+use crate::store::{Adopted, Event, PendingJob};
+use crate::time::Tick;
+
+/// A dead replica whose jobs are all of a newer format is left alone for so long.
+const SKIPPED_MS: u64 = 30_000;
+
+impl Replica {
+    /// A command that was sent on a lost connection may have been executed after those of the next one.
+    pub(super) fn compare_if_needed(&mut self, jobs: u64, now: Tick) {
+        let is_quiet = self.tickets.is_empty()
+            && self.found.is_empty()
+            && self.unreadable.is_empty()
+            && self.table.again().is_empty()
+            && self.deletions.is_empty()
+            && self.comparison.cursor.is_none();
+        let differs = jobs != self.table.kept() as u64;
+        if is_quiet && differs && now >= self.comparison.next_at {
+            self.comparison.next_at = now.after(self.settings.lease_ms);
+            self.begin_comparison();
+        }
+    }
+
+    pub(super) fn listed(&mut self, cursor: String, jobs: Vec<Listed>) {
+        let round = self.comparison.round;
+        for (name, head) in jobs {
+            if self.deletions.is_over(&name) {
+                self.deletions.settle(name);
+            } else if let Some(job) = self.table.get_mut(&name) {
+                job.round = round;
+                let is_same = |head: Head| head.is_like(&job.value.head());
+                if !head.is_some_and(is_same) {
+                    self.table.change(&name, |_| ());
+                }
+            } else {
+                self.find(name);
+            }
+        }
+        self.comparison.cursor = Some(cursor).filter(|cursor| cursor != "0");
+        if self.comparison.cursor.is_none() {
+            self.counters.put_again += self.table.put_missing_again(round) as u64;
+        }
+    }
+
+    /// The hash has a job that the table lacks.
+    pub(super) fn find(&mut self, name: Name) {
+        let is_known = self.table.contains(&name) || self.unreadable.contains(&name);
+        if !is_known && !self.found.contains(&name) {
+            self.found.push_back(name);
+        }
+    }
+
+    pub(super) fn fetched(&mut self, name: Name, reply: Reply, now: Tick) -> Option<()> {
+        self.found.retain(|found| *found != name);
+        let bytes = match reply {
+            Reply::Bulk(bytes) => bytes,
+            Reply::Null => return Some(()),
+            _ => return None,
+        };
+        if self.table.contains(&name) {
+            return Some(());
+        }
+        if self.deletions.is_over(&name) {
+            self.deletions.settle(name);
+            return Some(());
+        }
+        if self.adopt(name, bytes, now).is_none() {
+            self.counters.unreadable += 1;
+            self.unreadable.insert(name);
+        }
+        Some(())
+    }
+
+    /// Tells the loop of a job of another replica; `None` if it cannot be opened.
+    fn adopt(&mut self, name: Name, bytes: Vec<u8>, now: Tick) -> Option<()> {
+        let value = Value::read(bytes)?;
+        let head = value.head();
+        let opened = self.sealer.open(&name, &value)?;
+        let entry = opened.entry(&head)?;
+        let clock = self.clock?;
+        let round = self.comparison.round;
+        let foreign = self.table.adopt(name, value, round);
+        let job = PendingJob {
+            command: entry.command,
+            origin: entry.origin,
+            path: entry.path,
+            text: entry.text,
+            fields: entry.fields,
+            is_late: entry.is_late,
+            attempts: head.attempts,
+            due: clock.tick(head.due),
+            // A clock that was set must not prolong its life.
+            expires_at: clock.tick(head.expires).min(now.after(LIFETIME_MS)),
+            request: entry.request,
+        };
+        let adopted = Box::new(Adopted::new(foreign, &job));
+        self.events.push_back(Event::Adopted(adopted));
+        Some(())
+    }
+
+    pub(super) fn passed(&mut self, name: &Name) {
+        self.table.remove(name);
+        self.unreadable.remove(name);
+    }
+
+    pub(super) fn taken(&mut self, them: String, taken: Option<Taken>, now: Tick) {
+        self.takeover.current = None;
+        let Some(taken) = taken else {
+            // They live again, or another replica has emptied them.
+            let until = now.after(self.settings.lease_ms / 4);
+            self.takeover.skipped.insert(them, until);
+            return;
+        };
+        self.counters.taken_over += taken.jobs.len() as u64;
+        self.counters.expired += taken.expired;
+        self.counters.poisoned += taken.poisoned;
+        self.counters.unreadable += taken.unreadable;
+        taken.jobs.into_iter().for_each(|name| self.find(name));
+        if taken.cursor != "0" {
+            self.takeover.current = Some((them, taken.cursor));
+        } else if taken.left > 0 {
+            // What is left is of a newer format, or came while the others were taken.
+            self.takeover.skipped.insert(them, now.after(SKIPPED_MS));
+        }
+    }
+}

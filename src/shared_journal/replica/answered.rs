@@ -1,0 +1,354 @@
+//! What follows from answers, and from their absence.
+
+use std::collections::BTreeSet;
+
+use super::super::RedisTime;
+use super::super::answers::{self, Renewed};
+use super::super::clock::RedisClock;
+use super::super::deletions::Sent;
+use super::super::name::Name;
+use super::super::pipeline::Step;
+use super::super::trouble::{Remedy, Trouble, remedy};
+use super::super::value::Head;
+use super::{InFlight, Life, Link, Next, Replica};
+use crate::redis::{Reply, ServerError};
+use crate::store::{Event, Ticket};
+use crate::time::Tick;
+
+/// What a server that cannot answer yet is given, and an operator.
+const WAIT_MS: u64 = 400;
+const OPERATOR_MS: u64 = 1_000;
+/// So often the scripts are loaded without a renewal in between before there is a pause.
+const LOADS_MAX: u32 = 3;
+
+/// Why the rest of the answers is not looked at.
+enum Stop {
+    /// They were for a replica that this one is no more, or were refused as well.
+    GoOn,
+    Close {
+        moved: Option<String>,
+    },
+}
+
+/// What the answers so far have said.
+struct Answered {
+    sent: Tick,
+    now: Tick,
+    /// The last batch that was put.
+    through: Option<Ticket>,
+    /// The jobs of these batches that others have; `None`: nothing was put.
+    put: Option<BTreeSet<Name>>,
+}
+
+impl Replica {
+    /// A connection is open, to a server that takes writes.
+    pub fn handle_connected(&mut self, now: Tick) {
+        self.link = Link::Up;
+        self.pause_until = now;
+        self.renewed.sent = None;
+        self.found.clear();
+        self.takeover.current = None;
+        self.takeover.over.clear();
+        if self.is_joined {
+            self.begin_comparison();
+        }
+    }
+
+    /// There is no connection, or no answer: the connection is closed. `why` is for the log.
+    pub fn handle_failure(&mut self, why: &str, now: Tick) {
+        let trouble = Trouble::NoAnswer(why.to_owned());
+        self.note(&trouble);
+        self.trouble = Some(trouble);
+        let in_flight = self.in_flight.take();
+        self.close(in_flight.and_then(|exchange| exchange.through), now);
+    }
+
+    /// The answers to the last exchange.
+    pub fn handle_replies(&mut self, replies: Vec<Reply>, now: Tick) -> Next {
+        let Some(in_flight) = self.in_flight.take() else {
+            self.be_out_of_step();
+            self.close(None, now);
+            return Next::Close { moved: None };
+        };
+        let InFlight {
+            steps,
+            sent,
+            through,
+        } = in_flight;
+        if replies.len() != steps.len() {
+            self.be_out_of_step();
+            self.close(through, now);
+            return Next::Close { moved: None };
+        }
+        if let Some(Step::Load) = steps.first() {
+            self.keys.unload();
+        }
+        let mut answered = Answered {
+            sent,
+            now,
+            through,
+            put: None,
+        };
+        for (step, reply) in steps.into_iter().zip(replies) {
+            match self.handle_step(step, reply, &mut answered) {
+                Ok(()) => {}
+                Err(Stop::GoOn) => break,
+                Err(Stop::Close { moved }) => {
+                    self.close(through, now);
+                    return Next::Close { moved };
+                }
+            }
+        }
+        Next::GoOn
+    }
+
+    fn be_out_of_step(&mut self) {
+        self.note(&Trouble::OutOfStep);
+        self.trouble = Some(Trouble::OutOfStep);
+    }
+
+    /// The connection is of no use any more.
+    fn close(&mut self, through: Option<Ticket>, now: Tick) {
+        if let Some(through) = through {
+            let spent = self.tickets.count_try(through);
+            spent.into_iter().for_each(|ticket| self.refuse(ticket));
+        }
+        if self.link == Link::Up {
+            self.counters.reconnects += 1;
+        }
+        let random = self.random_number();
+        self.link = Link::Down {
+            retry_at: self.backoff.next(now, random),
+        };
+    }
+
+    fn handle_step(
+        &mut self,
+        step: Step,
+        reply: Reply,
+        answered: &mut Answered,
+    ) -> Result<(), Stop> {
+        if let Reply::Error(error) = reply {
+            return self.handle_error(&step, error, answered.now);
+        }
+        let is_understood = match step {
+            Step::Load => reply.bytes().map(|digest| self.keys.load(digest)),
+            Step::Join => answers::count(&reply).map(|now| self.joined(RedisTime(now), answered)),
+            Step::Renew(deletions) => match answers::renewed(&reply) {
+                Some(renewed) => return self.renewed(renewed, &deletions, answered),
+                None => None,
+            },
+            Step::Put(names) => {
+                answers::put(&reply).map(|duplicates| self.put(&names, duplicates, answered))
+            }
+            Step::Wait => answers::count(&reply).map(|count| self.waited(count, answered)),
+            Step::PutAgain(jobs) => answers::put(&reply).map(|put| {
+                let jobs = jobs.iter().filter(|_| put.is_some());
+                let round = self.comparison.round;
+                jobs.for_each(|(name, head)| self.table.is_there_again(name, head, round));
+            }),
+            Step::List => answers::listed(&reply).map(|(cursor, jobs)| self.listed(cursor, jobs)),
+            Step::Fetch(name) => self.fetched(name, reply, answered.now),
+            Step::Pass(names) => answers::passed(&reply).map(|is_passed| {
+                let names = names.iter().filter(|_| is_passed);
+                names.for_each(|name| self.passed(name));
+            }),
+            Step::Take(them) => {
+                answers::taken(&reply).map(|taken| self.taken(them, taken, answered.now))
+            }
+            Step::Leave => answers::count(&reply).map(|_| self.life = Life::Left),
+        };
+        is_understood.ok_or_else(|| {
+            self.be_out_of_step();
+            Stop::Close { moved: None }
+        })
+    }
+
+    fn handle_error(&mut self, step: &Step, error: ServerError, now: Tick) -> Result<(), Stop> {
+        let remedy = remedy(&error.kind);
+        let trouble = Trouble::Refused(error);
+        self.note(&trouble);
+        if let Step::Renew(_) = step {
+            self.renewed.sent = None;
+        }
+        if remedy == Remedy::Load {
+            self.keys.unload();
+            self.loads += 1;
+            if self.loads > LOADS_MAX {
+                self.trouble = Some(trouble);
+                self.pause(now, WAIT_MS);
+            }
+            return Err(Stop::GoOn);
+        }
+        let is_put = matches!(step, Step::Put(_) | Step::PutAgain(_) | Step::Wait);
+        match remedy {
+            Remedy::Leave { moved } => {
+                self.trouble = Some(trouble);
+                return Err(Stop::Close { moved });
+            }
+            // Renewals, outcomes and take-over go on: they need no memory.
+            Remedy::Operator { is_closing: false } if is_put => {
+                self.refuse_puts(trouble, now);
+                return Ok(());
+            }
+            Remedy::Operator { .. } => self.pause(now, OPERATOR_MS),
+            _ => self.pause(now, WAIT_MS),
+        }
+        self.trouble = Some(trouble);
+        self.refuse_all();
+        match remedy {
+            Remedy::Operator { is_closing: true } => Err(Stop::Close { moved: None }),
+            _ => Err(Stop::GoOn),
+        }
+    }
+
+    /// New commands are refused until a put succeeds.
+    fn refuse_puts(&mut self, trouble: Trouble, now: Tick) {
+        if self.put_trouble.is_none() {
+            self.probe_at = now.after(super::plan::PROBE_MS);
+        }
+        self.put_trouble = Some(trouble);
+        self.refuse_all();
+    }
+
+    fn refuse_all(&mut self) {
+        let all = self.tickets.all();
+        all.into_iter().for_each(|ticket| self.refuse(ticket));
+    }
+
+    fn joined(&mut self, now: RedisTime, answered: &Answered) {
+        self.is_joined = true;
+        self.observe(now, answered.sent);
+        self.begin_comparison();
+    }
+
+    /// The lease is confirmed, and Redis's clock is known.
+    fn observe(&mut self, now: RedisTime, sent: Tick) {
+        self.renewed.ok = self.renewed.ok.max(Some(sent));
+        match &mut self.clock {
+            None => self.clock = Some(RedisClock::new(sent, now)),
+            Some(clock) => {
+                if let Some(by) = clock.observe(sent, now) {
+                    self.table.change_all(|head| shift(head, by));
+                }
+            }
+        }
+    }
+
+    pub(super) fn begin_comparison(&mut self) {
+        self.comparison.round += 1;
+        self.comparison.cursor = Some("0".to_owned());
+    }
+
+    fn renewed(
+        &mut self,
+        renewed: Renewed,
+        deletions: &Sent,
+        answered: &Answered,
+    ) -> Result<(), Stop> {
+        self.trouble = None;
+        self.loads = 0;
+        self.backoff.reset();
+        match renewed {
+            Renewed::Fenced => {
+                self.fence();
+                Err(Stop::GoOn)
+            }
+            Renewed::Unknown => {
+                // Redis was emptied, or a failover has forgotten: no other replica has the jobs.
+                self.is_joined = false;
+                self.counters.put_again += self.table.put_all_again() as u64;
+                Err(Stop::GoOn)
+            }
+            Renewed::Ok {
+                now,
+                over,
+                replicas,
+                jobs,
+                relied_on,
+            } => {
+                self.observe(now, answered.sent);
+                self.deletions.confirm(deletions);
+                for name in relied_on {
+                    self.deletions.forget(&name);
+                    self.find(name);
+                }
+                let skipped = &mut self.takeover.skipped;
+                skipped.retain(|_, until| *until > answered.now);
+                let is_wanted = |id: &String| !skipped.contains_key(id) && *id != self.id;
+                self.takeover.over = over.into_iter().filter(is_wanted).collect();
+                (self.counters.processes, self.counters.pending) = (replicas, jobs);
+                self.compare_if_needed(jobs, answered.now);
+                Ok(())
+            }
+        }
+    }
+
+    /// Others have what was kept. A new start, but for the jobs whose commands still wait.
+    fn fence(&mut self) {
+        self.counters.fenced += 1;
+        self.id = self.new_id();
+        self.is_joined = false;
+        self.table.forget_kept();
+        self.deletions.give_up();
+        self.found.clear();
+        self.unreadable.clear();
+        self.comparison.cursor = None;
+        self.takeover.current = None;
+        self.takeover.over.clear();
+        self.events.push_back(Event::Fenced);
+    }
+
+    fn put(&mut self, names: &[Name], duplicates: Option<Vec<usize>>, answered: &mut Answered) {
+        let duplicates = duplicates.map(|places| {
+            let names = places.iter().filter_map(|at| names.get(*at));
+            names.copied().collect()
+        });
+        answered.put = duplicates;
+        if self.settings.wait == 0 {
+            self.keep(answered);
+        }
+    }
+
+    fn waited(&mut self, confirmed: u64, answered: &mut Answered) {
+        let wanted = self.settings.wait;
+        if confirmed >= u64::from(wanted) {
+            return self.keep(answered);
+        }
+        let trouble = Trouble::WaitShort { confirmed, wanted };
+        self.note(&trouble);
+        self.counters.wait_short += 1;
+        self.refuse_puts(trouble, answered.now);
+    }
+
+    /// What was put is kept.
+    fn keep(&mut self, answered: &mut Answered) {
+        let Some(duplicates) = answered.put.take() else {
+            return;
+        };
+        self.put_trouble = None;
+        let Some(through) = answered.through else {
+            return;
+        };
+        let round = self.comparison.round;
+        while let Some(names) = self.tickets.pop_through(through) {
+            for name in names {
+                if duplicates.contains(&name) {
+                    let job = self.table.remove(&name);
+                    let key = job.and_then(|job| job.key());
+                    self.events.extend(key.map(Event::Duplicate));
+                } else {
+                    self.table.keep(&name, round);
+                }
+            }
+        }
+        self.events.push_back(Event::Kept(through));
+    }
+}
+
+/// Redis's clock was set by so many ms.
+fn shift(head: &mut Head, by: i64) {
+    for time in [&mut head.expires, &mut head.due] {
+        time.0 = time.0.saturating_add_signed(by);
+    }
+}

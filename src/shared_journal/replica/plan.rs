@@ -1,0 +1,251 @@
+//! What is done next, and when.
+
+use super::super::backoff::Backoff;
+use super::super::name::Name;
+use super::super::pipeline::{Exchange, Pipeline, Step};
+use super::super::table::Stage;
+use super::{Action, InFlight, Life, Link, Replica};
+use crate::store::ADOPTED_AT_ONCE_MAX;
+use crate::time::Tick;
+
+/// A batch has time for two of these.
+const EXCHANGE_MS: u64 = 500;
+/// So much of an exchange is left to the way when replicas of Redis are waited for.
+const WAIT_MARGIN_MS: u64 = 100;
+/// The shortest time that any exchange or connection gets.
+const SHORTEST_MS: u64 = 50;
+const CONNECT_MS: u64 = 1_000;
+/// What was refused is tried again after this.
+pub(super) const PROBE_MS: u64 = 500;
+/// One exchange puts so many jobs again, or bytes, lists so many and fetches so many.
+const AGAIN_MAX: usize = 512;
+const AGAIN_BYTES_MAX: usize = 1024 * 1024;
+const LISTED_MAX: usize = 1_024;
+const FETCHED_MAX: usize = 64;
+const PASSED_MAX: usize = 256;
+/// What this replica may not post, the others are given after so long: a replica with other settings may have started.
+const PARCEL_MS: u64 = 30_000;
+
+impl Replica {
+    /// What is to be done next, until `None`. It must be asked again when something was submitted, answered or told, and at
+    /// [`Self::poll_timeout`].
+    #[must_use]
+    pub fn poll_action(&mut self, now: Tick) -> Option<Action> {
+        if self.in_flight.is_some() || self.link == Link::Connecting {
+            return None;
+        }
+        for ticket in self.tickets.overdue(now) {
+            self.refuse(ticket);
+        }
+        self.events.extend(self.tickets.pop_empty());
+        if self.is_finished() || self.due().is_none_or(|due| now < due) {
+            return None;
+        }
+        match self.link {
+            Link::Up => Some(Action::Exchange(self.exchange(now))),
+            _ => {
+                self.link = Link::Connecting;
+                let deadline = self.bounded(now, CONNECT_MS);
+                Some(Action::Connect { deadline })
+            }
+        }
+    }
+
+    /// When [`Self::poll_action`] must be asked next.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Tick> {
+        if self.in_flight.is_some() || self.link == Link::Connecting || self.is_finished() {
+            return None;
+        }
+        self.due().into_iter().chain(self.tickets.deadline()).min()
+    }
+
+    /// When the next action is due.
+    fn due(&self) -> Option<Tick> {
+        match self.link {
+            Link::Connecting => None,
+            Link::Down { retry_at } => Some(retry_at),
+            Link::Up if self.has_work() => Some(self.pause_until),
+            Link::Up => {
+                let lease = self.settings.lease_ms;
+                let renewal = self.renewed.sent.map_or(Tick(0), |at| at.after(lease / 4));
+                let probe = self.put_trouble.as_ref().map(|_| self.probe_at);
+                let due = probe.map_or(renewal, |probe| probe.min(renewal));
+                Some(due.max(self.pause_until))
+            }
+        }
+    }
+
+    /// Whether there is something to send before the next renewal.
+    fn has_work(&self) -> bool {
+        let is_setting_up = !self.keys.is_loaded() || !self.is_joined;
+        let has_puts = self.tickets.names().next().is_some()
+            || self.put_trouble.is_none() && !self.table.again().is_empty();
+        is_setting_up
+            || has_puts
+            || !self.deletions.is_empty()
+            || self.life == Life::Finishing
+            || self.life == Life::Running && self.has_own_work()
+    }
+
+    /// The same of what a stop leaves to the others.
+    fn has_own_work(&self) -> bool {
+        self.comparison.cursor.is_some()
+            || self.fetchable() > 0
+            || !self.table.declined().is_empty()
+            || !self.unreadable.is_empty()
+            || self.may_take()
+    }
+
+    fn exchange(&mut self, now: Tick) -> Exchange {
+        let (steps, exchange) = match self.keys.is_loaded() {
+            false => {
+                let mut pipeline = Pipeline::new(&self.keys, &self.id, self.settings.lease_ms);
+                pipeline.load();
+                let (exchange, steps) = pipeline.into_exchange(self.bounded(now, EXCHANGE_MS));
+                (steps, exchange)
+            }
+            true => self.whole(now),
+        };
+        let is_put = steps.iter().any(|step| matches!(step, Step::Put(_)));
+        self.in_flight = Some(InFlight {
+            through: self.tickets.newest().filter(|_| is_put),
+            steps,
+            sent: now,
+        });
+        exchange
+    }
+
+    /// All that there is to do, in the order in which the answers are judged.
+    fn whole(&mut self, now: Tick) -> (Vec<Step>, Exchange) {
+        let parcel = self.new_id();
+        let deadline = self.bounded(now, EXCHANGE_MS);
+        let new = self.new_jobs();
+        let wait_ms = deadline.millis_since(now).saturating_sub(WAIT_MARGIN_MS);
+        let wait_ms = wait_ms.max(SHORTEST_MS / 2);
+        let is_probe = self.put_trouble.is_some() && now >= self.probe_at;
+        if is_probe {
+            self.probe_at = now.after(PROBE_MS);
+        }
+        let target = self.next_target();
+        let fetchable = self.fetchable();
+        let mut pipeline = Pipeline::new(&self.keys, &self.id, self.settings.lease_ms);
+        if !self.is_joined {
+            pipeline.join();
+        }
+        pipeline.renew(self.deletions.next());
+        // A batch whose jobs were all withdrawn is kept when the lease is.
+        if !self.tickets.is_empty() || is_probe {
+            let value = |name: &Name| Some((*name, &self.table.get(name)?.value));
+            let jobs: Vec<_> = new.iter().filter_map(value).collect();
+            pipeline.put(&jobs);
+            if self.settings.wait > 0 {
+                pipeline.wait(self.settings.wait, wait_ms);
+            }
+        }
+        if self.put_trouble.is_none() || is_probe {
+            self.plan_again(&mut pipeline);
+        }
+        if self.life == Life::Running && self.is_joined {
+            if let Some(cursor) = &self.comparison.cursor {
+                pipeline.list(cursor, LISTED_MAX);
+            }
+            let found = self.found.iter().take(fetchable);
+            found.for_each(|name| pipeline.fetch(*name));
+            let passed = self.table.declined().iter().chain(&self.unreadable);
+            let passed: Vec<_> = passed.copied().take(PASSED_MAX).collect();
+            if !passed.is_empty() {
+                pipeline.pass(passed, &parcel, PARCEL_MS);
+            }
+            if let Some((them, cursor)) = &target {
+                let room = self.takeover.room.min(ADOPTED_AT_ONCE_MAX);
+                pipeline.take(them, room, cursor);
+            }
+        }
+        if self.life == Life::Finishing && self.is_leaving() {
+            pipeline.leave();
+        }
+        let (exchange, steps) = pipeline.into_exchange(deadline);
+        self.renewed.sent = Some(now);
+        for name in new {
+            if let Some(job) = self.table.get_mut(&name) {
+                job.stage = Stage::New { was_sent: true };
+            }
+        }
+        (steps, exchange)
+    }
+
+    /// The jobs whose commands are not acknowledged, those of requests first.
+    fn new_jobs(&self) -> Vec<Name> {
+        let is_new = |name: &&Name| {
+            let job = self.table.get(name);
+            job.is_some_and(|job| job.stage != Stage::Kept)
+        };
+        let mut names: Vec<_> = self.tickets.names().filter(is_new).copied().collect();
+        names.sort_by_key(|name| !name.is_of_request());
+        names
+    }
+
+    fn plan_again(&self, pipeline: &mut Pipeline<'_>) {
+        let (mut jobs, mut bytes) = (Vec::new(), 0);
+        for name in self.table.again().iter().take(AGAIN_MAX) {
+            if let Some(job) = self.table.get(name) {
+                jobs.push((*name, &job.value));
+                bytes += job.value.as_bytes().len();
+            }
+            if bytes > AGAIN_BYTES_MAX {
+                break;
+            }
+        }
+        if !jobs.is_empty() {
+            pipeline.put_again(&jobs);
+        }
+    }
+
+    /// Whether this exchange does all that is left to do, or as much as can be done.
+    fn is_leaving(&self) -> bool {
+        let is_put = self.table.again().len() <= AGAIN_MAX || self.put_trouble.is_some();
+        is_put && self.deletions.fits()
+    }
+
+    /// How many of the found jobs may be fetched now: the loop is told of so many at once.
+    fn fetchable(&self) -> usize {
+        let room = ADOPTED_AT_ONCE_MAX.saturating_sub(self.table.unanswered());
+        self.found.len().min(FETCHED_MAX).min(room)
+    }
+
+    /// Whether the next jobs of a dead replica may be taken: not before the last ones are answered.
+    pub(super) fn may_take(&self) -> bool {
+        let is_free = self.found.is_empty() && self.table.unanswered() == 0;
+        let is_settled = self.comparison.cursor.is_none() && self.is_joined;
+        let has_target = self.takeover.current.is_some() || !self.takeover.over.is_empty();
+        is_free && is_settled && has_target && self.takeover.room > 0
+    }
+
+    /// Whose jobs are taken next, and from where on.
+    fn next_target(&mut self) -> Option<(String, String)> {
+        if self.life != Life::Running || !self.may_take() {
+            return None;
+        }
+        if self.takeover.current.is_none() {
+            // Not all replicas of a fleet begin with the same one.
+            let at = self.random_number() as usize % self.takeover.over.len();
+            let them = self.takeover.over.swap_remove(at);
+            self.takeover.current = Some((them, "0".to_owned()));
+        }
+        self.takeover.current.clone()
+    }
+
+    /// By when something has to be done that may take so long, if a batch waits for it.
+    fn bounded(&self, now: Tick, ms: u64) -> Tick {
+        let latest = now.after(ms);
+        let batch = self.tickets.deadline().unwrap_or(latest);
+        latest.min(batch).max(now.after(SHORTEST_MS))
+    }
+
+    /// Nothing is sent for a while: between half of this and all of it.
+    pub(super) fn pause(&mut self, now: Tick, ms: u64) {
+        let random = self.random_number();
+        self.pause_until = now.after(Backoff::jittered(ms, random));
+    }
+}
