@@ -1,6 +1,6 @@
 //! Jobs that are to be deleted from the hash, and the last ones that were.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use super::name::Name;
 
@@ -23,7 +23,7 @@ enum Why {
 #[derive(Debug, Default)]
 pub(super) struct Deletions {
     wanted: BTreeMap<Name, Why>,
-    done: BTreeSet<Name>,
+    done: BTreeMap<Name, Why>,
     /// The same, the oldest first.
     order: VecDeque<Name>,
 }
@@ -63,9 +63,13 @@ impl Deletions {
         self.wanted.len() <= SENT_MAX
     }
 
-    /// Whether a job of this name that is found in Redis must not be answered.
-    pub(super) fn is_over(&self, name: &Name) -> bool {
-        self.wanted.contains_key(name) || self.done.contains(name)
+    /// Whether a job of this name that is found in Redis must not be answered. It is deleted again; if it was withdrawn,
+    /// unless another replica relies on it.
+    pub(super) fn is_over(&mut self, name: &Name) -> bool {
+        if let Some(why) = self.done.get(name) {
+            self.wanted.entry(*name).or_insert(*why);
+        }
+        self.wanted.contains_key(name)
     }
 
     /// What the next renewal deletes.
@@ -84,21 +88,21 @@ impl Deletions {
     pub(super) fn confirm(&mut self, sent: &Sent) {
         for name in sent.settled.iter().chain(&sent.withdrawn) {
             // Meanwhile it may be pending again.
-            if self.wanted.remove(name).is_some() {
-                self.remember(*name);
+            if let Some(why) = self.wanted.remove(name) {
+                self.remember(*name, why);
             }
         }
     }
 
     /// Others have all jobs of this replica: none is to be deleted any more, and none that comes back is answered.
     pub(super) fn give_up(&mut self) {
-        for name in std::mem::take(&mut self.wanted).into_keys() {
-            self.remember(name);
+        for (name, why) in std::mem::take(&mut self.wanted) {
+            self.remember(name, why);
         }
     }
 
-    fn remember(&mut self, name: Name) {
-        if self.done.insert(name) {
+    fn remember(&mut self, name: Name, why: Why) {
+        if self.done.insert(name, why).is_none() {
             self.order.push_back(name);
         }
         if self.order.len() > DONE_MAX
@@ -131,11 +135,10 @@ mod tests {
         deletions.settle(name(3));
         deletions.confirm(&sent);
         assert_eq!(deletions.next().settled, [name(3)], "it was not sent");
-        assert!(
-            [1, 2, 3]
-                .iter()
-                .all(|number| deletions.is_over(&name(*number)))
-        );
+        assert!((1..=3).all(|number| deletions.is_over(&name(number))));
+        let again = deletions.next();
+        assert_eq!(again.settled, [name(1), name(3)]);
+        assert_eq!(again.withdrawn, [name(2)], "another replica may rely on it");
     }
 
     #[test]

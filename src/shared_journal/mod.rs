@@ -41,6 +41,8 @@ mod pipeline;
 mod replica;
 mod scripts;
 mod seal;
+#[cfg(test)]
+mod simulation;
 mod table;
 mod trouble;
 mod value;

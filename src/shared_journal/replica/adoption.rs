@@ -32,8 +32,9 @@ impl Replica {
         let round = self.comparison.round;
         for (name, head) in jobs {
             if self.deletions.is_over(&name) {
-                self.deletions.settle(name);
-            } else if let Some(job) = self.table.get_mut(&name) {
+                continue;
+            }
+            if let Some(job) = self.table.get_mut(&name) {
                 job.round = round;
                 let is_same = |head: Head| head.is_like(&job.value.head());
                 if !head.is_some_and(is_same) {
@@ -52,23 +53,19 @@ impl Replica {
     /// The hash has a job that the table lacks.
     pub(super) fn find(&mut self, name: Name) {
         let is_known = self.table.contains(&name) || self.unreadable.contains(&name);
-        if !is_known && !self.found.contains(&name) {
-            self.found.push_back(name);
+        if !is_known {
+            self.found.insert(name);
         }
     }
 
     pub(super) fn fetched(&mut self, name: Name, reply: Reply, now: Tick) -> Option<()> {
-        self.found.retain(|found| *found != name);
+        self.found.remove(&name);
         let bytes = match reply {
             Reply::Bulk(bytes) => bytes,
             Reply::Null => return Some(()),
             _ => return None,
         };
-        if self.table.contains(&name) {
-            return Some(());
-        }
-        if self.deletions.is_over(&name) {
-            self.deletions.settle(name);
+        if self.table.contains(&name) || self.deletions.is_over(&name) {
             return Some(());
         }
         if self.adopt(name, bytes, now).is_none() {

@@ -88,7 +88,7 @@ pub struct Replica {
     is_joined: bool,
     comparison: Comparison,
     /// Names that the hash has and the table lacks.
-    found: VecDeque<Name>,
+    found: BTreeSet<Name>,
     /// Jobs that cannot be opened here: others may have the secret.
     unreadable: BTreeSet<Name>,
     takeover: TakeOver,
@@ -189,7 +189,7 @@ impl Replica {
             in_flight: None,
             is_joined: false,
             comparison: Comparison::default(),
-            found: VecDeque::new(),
+            found: BTreeSet::new(),
             unreadable: BTreeSet::new(),
             takeover: TakeOver::default(),
             trouble: None,
@@ -303,6 +303,14 @@ impl Replica {
         let mut bytes = [0; 8];
         (self.random)(&mut bytes);
         u64::from_le_bytes(bytes)
+    }
+
+    /// The server closes the connection between two exchanges.
+    #[cfg(test)]
+    pub(super) fn drop_connection(&mut self, now: Tick) {
+        if self.link == Link::Up {
+            self.handle_failure("closed", now);
+        }
     }
 
     /// What holds between any two calls.

@@ -118,7 +118,9 @@ impl Replica {
 
     /// All that there is to do, in the order in which the answers are judged.
     fn whole(&mut self, now: Tick) -> (Vec<Step>, Exchange) {
-        let parcel = self.new_id();
+        let passed = self.table.declined().iter().chain(&self.unreadable);
+        let passed: Vec<_> = passed.copied().take(PASSED_MAX).collect();
+        let parcel = (!passed.is_empty()).then(|| self.new_id());
         let deadline = self.bounded(now, EXCHANGE_MS);
         let new = self.new_jobs();
         let wait_ms = deadline.millis_since(now).saturating_sub(WAIT_MARGIN_MS);
@@ -152,9 +154,7 @@ impl Replica {
             }
             let found = self.found.iter().take(fetchable);
             found.for_each(|name| pipeline.fetch(*name));
-            let passed = self.table.declined().iter().chain(&self.unreadable);
-            let passed: Vec<_> = passed.copied().take(PASSED_MAX).collect();
-            if !passed.is_empty() {
+            if let Some(parcel) = parcel {
                 pipeline.pass(passed, &parcel, PARCEL_MS);
             }
             if let Some((them, cursor)) = &target {

@@ -25,6 +25,8 @@ pub(in crate::shared_journal) enum Fate {
     Lost,
     /// Redis does as it says, and the answer is lost.
     AnswerLost,
+    /// The replica gives up, and Redis gets it afterwards.
+    Late,
 }
 
 /// A process of the fleet: a replica, what its loop would know, and what drives it.
@@ -34,6 +36,8 @@ pub(in crate::shared_journal) struct Process {
     pub(in crate::shared_journal) events: Vec<Event>,
     /// Where Redis sent the driver.
     pub(in crate::shared_journal) moved: Option<String>,
+    /// What Redis gets afterwards.
+    pub(in crate::shared_journal) late: Option<Vec<u8>>,
     next_key: u32,
     next_ticket: Ticket,
 }
@@ -67,6 +71,7 @@ impl Process {
             gate: PostingGate::new(LEASE_MS),
             events: Vec::new(),
             moved: None,
+            late: None,
             next_key: 1,
             next_ticket: 1,
         }
@@ -87,7 +92,10 @@ impl Process {
             (Action::Connect { .. }, Some(_)) => self.replica.handle_connected(now),
             (Action::Exchange(exchange), Some(model)) => {
                 assert!(exchange.deadline > now);
-                let is_sent = fate != Fate::Lost;
+                if fate == Fate::Late {
+                    self.late = Some(exchange.requests.clone());
+                }
+                let is_sent = !matches!(fate, Fate::Lost | Fate::Late);
                 let replies = is_sent.then(|| model.exchange(&exchange.requests));
                 match replies.filter(|_| fate == Fate::Answered) {
                     Some(replies) => {

@@ -16,6 +16,8 @@ pub mod near;
 pub mod redis_replies;
 #[cfg(feature = "redis")]
 pub mod redis_url;
+#[cfg(feature = "redis")]
+pub mod redis_values;
 pub mod response_url;
 pub mod reversal;
 mod segments;
@@ -48,5 +50,6 @@ bodies! {
     answers chunked composed connection form journal
     #[cfg(feature = "redis")] redis_replies
     #[cfg(feature = "redis")] redis_url
+    #[cfg(feature = "redis")] redis_values
     response_url reversal signature timing_wheel
 }
