@@ -205,10 +205,8 @@ impl State {
     }
 
     pub fn used(&self) -> u64 {
-        self.names
-            .values()
-            .map(|file| self.files[*file].seen.len() as u64)
-            .sum()
+        let files = self.names.values();
+        files.map(|file| self.files[*file].seen.len() as u64).sum()
     }
 
     fn fails(&mut self, chance: u64) -> io::Result<()> {
