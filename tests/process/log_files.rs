@@ -82,12 +82,8 @@ fn another_stream_than_the_journals_has_times() {
 
 #[test]
 fn a_program_gets_one_object_a_line() {
-    // Also where the journal reads it: the program that reads on wants nothing in front of an object.
-    let lines = log_of("json", |command, file| {
-        command
-            .env("JOURNAL_STREAM", named(file))
-            .env("LOG_LEVEL", "debug")
-            .env("LOG_FORMAT", "json");
+    let lines = log_of("json", |command, _| {
+        command.env("LOG_LEVEL", "debug").env("LOG_FORMAT", "json");
     });
     let objects = lines.iter().map(|line| serde_json::from_str(line).unwrap());
     let objects: Vec<Value> = objects.collect();
@@ -111,4 +107,26 @@ fn a_program_gets_one_object_a_line() {
         .iter()
         .find(|object| object["message"].as_str().unwrap().contains("TLS"));
     assert_eq!(refused.unwrap()["command"], Value::Null);
+}
+
+/// Which takes the level off, so that `journalctl -o cat` gives the objects alone.
+#[test]
+fn the_journal_gets_objects_with_a_level_before_each() {
+    let lines = log_of("journal-json", |command, file| {
+        command
+            .env("JOURNAL_STREAM", named(file))
+            .env("LOG_LEVEL", "debug")
+            .env("LOG_FORMAT", "json");
+    });
+    for line in &lines {
+        let (level, object) = line.split_at(3);
+        let object: Value = serde_json::from_str(object).unwrap();
+        let expected = match object["level"].as_str().unwrap() {
+            "warn" => "<4>",
+            "info" => "<6>",
+            "debug" => "<7>",
+            other => panic!("{other}"),
+        };
+        assert_eq!(level, expected, "{line}");
+    }
 }
