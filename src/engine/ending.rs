@@ -40,12 +40,17 @@ impl<P: Platform> Engine<P> {
             return pending;
         }
         let (ticket, batch) = self.bot.take_batch();
-        if !self.store.finish(batch, ticket) {
+        let is_finished = self.store.finish(batch, ticket);
+        let (keeper, heir) = match self.store.is_shared() {
+            true => ("Redis", "the fleet"),
+            false => ("the disk", "the next start"),
+        };
+        if !is_finished {
             warn!(
-                "journal: the disk does not answer; replies that were just posted may be posted again"
+                "journal: {keeper} does not answer; replies that were just posted may be posted again"
             );
         }
-        info!("replies left to the next start: {pending}");
+        info!("replies left to {heir}: {pending}");
         0
     }
 }

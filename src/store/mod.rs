@@ -83,6 +83,11 @@ pub trait Store {
         true
     }
 
+    /// Whether a fleet has it, so that others answer what this process leaves.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     /// Takes the contents of a batch.
     fn submit(&mut self, batch: &mut Batch, ticket: Ticket, now: Tick);
 
@@ -152,6 +157,10 @@ impl Store for NoStore {
 impl<T: Store + ?Sized> Store for Box<T> {
     fn is_durable(&self) -> bool {
         (**self).is_durable()
+    }
+
+    fn is_shared(&self) -> bool {
+        (**self).is_shared()
     }
 
     fn submit(&mut self, batch: &mut Batch, ticket: Ticket, now: Tick) {

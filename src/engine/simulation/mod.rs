@@ -9,6 +9,8 @@ mod commands;
 mod composer;
 mod disk;
 mod faults;
+#[cfg(feature = "redis")]
+mod fleet;
 #[path = "../../../tests/support/generator.rs"]
 #[allow(unreachable_pub)]
 pub(crate) mod generator;

@@ -1,6 +1,7 @@
 //! The system that a simulated engine runs on.
 
 use std::io;
+use std::marker::PhantomData;
 
 use super::clock::SimulatedClock;
 use super::kept::SimulatedStore;
@@ -9,12 +10,13 @@ use super::senders::SimulatedSenders;
 use crate::endpoint::socket::Readiness;
 use crate::endpoint::source::{Role, Source};
 use crate::engine::platform::{Platform, Polled, Stop};
+use crate::store::Store;
 use crate::time::Now;
 
 /// What happens once between a poll and what is made of it.
 type Interruption = Box<dyn FnOnce()>;
 
-pub(super) struct SimulatedSystem {
+pub(super) struct SimulatedSystem<S = SimulatedStore> {
     pub(super) clock: SimulatedClock,
     network: Shared,
     events: Vec<(Source, Readiness)>,
@@ -24,6 +26,7 @@ pub(super) struct SimulatedSystem {
     pub(super) stop: Option<Stop>,
     /// For how long the engine would have slept.
     pub(super) timeout_ms: Option<u64>,
+    store: PhantomData<S>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -33,7 +36,7 @@ pub(super) enum Tells {
     Nothing,
 }
 
-impl SimulatedSystem {
+impl<S> SimulatedSystem<S> {
     pub(super) const fn new(clock: SimulatedClock, network: Shared) -> Self {
         Self {
             clock,
@@ -43,13 +46,14 @@ impl SimulatedSystem {
             interruption: None,
             stop: None,
             timeout_ms: None,
+            store: PhantomData,
         }
     }
 }
 
-impl Platform for SimulatedSystem {
+impl<S: Store> Platform for SimulatedSystem<S> {
     type Listener = SimulatedListener;
-    type Store = SimulatedStore;
+    type Store = S;
     type Senders = SimulatedSenders;
 
     fn now(&self) -> Now {

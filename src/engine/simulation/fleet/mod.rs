@@ -1,0 +1,61 @@
+//! A fleet: several engines on one simulated Redis, with lost and late answers, failovers, and processes that die, stop and go
+//! on.
+//!
+//! What was acknowledged is posted by one of them; twice only if something went wrong before.
+//!
+//! A failure prints its seed; `TORRAP_SEED=7` runs that one again, `TORRAP_SEEDS=20000` so many.
+
+mod member;
+mod redis;
+mod store;
+mod world;
+
+use self::world::World;
+use super::seeds::{self, Replay};
+use super::tally::Tally;
+
+const SEEDS: u64 = 64;
+const STEPS: usize = 250;
+
+#[test]
+fn what_one_process_of_a_fleet_acknowledges_is_posted_by_one_of_them() {
+    let mut met = Tally::default();
+    let is_replayed = seeds::replayed().is_some();
+    for seed in seeds::chosen(SEEDS) {
+        let replay = Replay(seed);
+        let mut world = World::new(seed, is_replayed);
+        world.run(STEPS);
+        met.add_all(&world.finish());
+        drop(replay);
+    }
+    println!("{met}");
+    for what in MET {
+        let is_met = is_replayed || met.count(what) > 0;
+        assert!(is_met, "not once: {what}");
+    }
+}
+
+/// What must happen in some seed.
+const MET: &[&str] = &[
+    "accepted",
+    "adopted",
+    "busy",
+    "clocks set",
+    "copies",
+    "copies acknowledged by another process",
+    "cuts",
+    "declined",
+    "failovers",
+    "fenced",
+    "flushes",
+    "full",
+    "kills",
+    "late requests",
+    "lost and late answers",
+    "posted",
+    "posted twice",
+    "Redis down",
+    "seeds without a fault",
+    "stops",
+    "stops and continues",
+];
