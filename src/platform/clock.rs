@@ -17,6 +17,12 @@ impl Clock {
         }
     }
 
+    /// The moment of a tick, as the system's calls want it.
+    #[cfg(feature = "redis")]
+    pub(crate) fn instant(&self, tick: Tick) -> Instant {
+        self.start + std::time::Duration::from_millis(tick.0)
+    }
+
     /// What time it is. A wall clock before 1970 reads as 1970: every timestamp is stale then, which
     /// the log says.
     pub(crate) fn now(&self) -> Now {

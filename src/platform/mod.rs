@@ -6,6 +6,8 @@ pub(crate) mod clock;
 pub(crate) mod directory;
 mod directory_lock;
 pub(crate) mod error;
+#[cfg(feature = "redis")]
+mod fleet_start;
 pub(crate) mod journal_thread;
 pub(crate) mod listen_fds;
 pub(crate) mod listeners;
@@ -14,6 +16,8 @@ mod mailbox;
 pub(crate) mod redis;
 pub(crate) mod sd_notify;
 mod server;
+#[cfg(feature = "redis")]
+mod shared_journal_thread;
 mod sockets;
 pub(crate) mod stopper;
 mod system;

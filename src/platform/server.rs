@@ -7,6 +7,8 @@ use log::warn;
 
 use super::directory_lock::DirectoryLock;
 use super::error::Error;
+#[cfg(feature = "redis")]
+use super::fleet_start::FleetStart;
 use super::listen_fds::ListenFds;
 use super::listeners::Listeners;
 use super::sd_notify::SdNotify;
@@ -47,17 +49,13 @@ impl Server {
         let (connections_max, senders_max) = listeners.admissible(config, &mut notices);
         notices.iter().for_each(|notice| warn!("{notice}"));
         let take_lock = |path| DirectoryLock::take(path, has_passed_sockets);
-        #[cfg(feature = "redis")]
-        if let Some(JournalPlace::Shared(journal)) = &config.journal {
-            return Err(Error::SharedJournal {
-                url: journal.url.to_string(),
-                reason: "this version does not keep a journal there yet; give a directory"
-                    .to_owned(),
-                is_usage: true,
-            });
-        }
         let directory = config.journal.as_ref().and_then(JournalPlace::directory);
         let lock = directory.map(|path| take_lock(path)).transpose()?;
+        #[cfg(feature = "redis")]
+        let fleet = match &config.journal {
+            Some(JournalPlace::Shared(journal)) => Some(FleetStart::new(config, journal, clock)?),
+            Some(JournalPlace::Directory(_)) | None => None,
+        };
         // Only now, with the journal's lock held: no connection is accepted by the kernel that this process could not serve.
         let registry = platform.registry().map_err(Error::Loop)?;
         let listeners = listeners.open(&registry)?;
@@ -65,6 +63,11 @@ impl Server {
         let store: Box<dyn Store + Send> = match lock {
             Some(lock) => Box::new(lock.open(&mut bot, clock, waker.clone())?),
             None => Box::new(NoStore),
+        };
+        #[cfg(feature = "redis")]
+        let store = match fleet {
+            Some(fleet) => Box::new(fleet.open(&mut bot, waker.clone())?),
+            None => store,
         };
         let parts = Parts {
             platform,
