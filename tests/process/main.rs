@@ -33,6 +33,8 @@ mod pasted;
 mod printing;
 mod repeats;
 mod secrecy;
+#[cfg(feature = "redis")]
+mod shared_journal;
 #[cfg(all(target_os = "linux", target_env = "gnu"))] // a static binary has no library before libc's
 mod slow_disk;
 mod stopping;
