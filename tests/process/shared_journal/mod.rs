@@ -6,6 +6,7 @@
 mod fleet;
 mod redis_server;
 mod relay;
+mod starting;
 
 use std::thread;
 use std::time::Duration;

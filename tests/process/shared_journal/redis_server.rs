@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use test_support::{DEADLINE, Scratch, poll_for, signal};
@@ -52,6 +53,11 @@ impl RedisServer {
             }
         }
         panic!("{PROGRAM} does not start");
+    }
+
+    /// Where it keeps its files.
+    pub fn directory(&self) -> &Path {
+        Path::new(self.directory.path())
     }
 
     /// Kills it, as the end of its machine would.
