@@ -4,6 +4,7 @@
 //! come between a post and the note of it.
 
 mod fleet;
+mod hung;
 mod redis_server;
 mod relay;
 mod starting;
