@@ -16,7 +16,7 @@ use super::stream::{Stream, left};
 use crate::config::{RedisPassword, SharedJournal};
 use crate::delivery::{resolver::CachingResolver, roots};
 use crate::platform::Error;
-use crate::redis::{Address, ErrorKind, RedisUrl};
+use crate::redis::{Address, RedisUrl};
 
 /// Most nodes of a cluster that name another one.
 const REDIRECTIONS_MAX: usize = 4;
@@ -49,6 +49,11 @@ impl Connector {
             resolver: CachingResolver::system(),
             preferred: 0,
         })
+    }
+
+    #[cfg(test)]
+    pub(super) fn set_resolver(&mut self, resolver: CachingResolver) {
+        self.resolver = resolver;
     }
 
     /// A connection to the master. `moved` is the node that a `MOVED` has named on an earlier connection, and that one's address.
@@ -97,39 +102,28 @@ impl Connector {
         let Some(name) = &self.url.sentinel else {
             return self.connect_to(address.clone(), deadline);
         };
-        let at = |cause| ConnectError {
-            address: address.clone(),
-            cause,
-        };
-        let mut sentinel = self.open(address, share(deadline, 2))?;
-        let password = self.password.as_ref();
-        let master = setup::ask_sentinel(&mut sentinel, name, &self.url, password, deadline);
-        let (host, port) = master.map_err(at)?;
-        let master = Address::of_sentinel(&host, &port);
-        let master = master.ok_or_else(|| at(Cause::Unexpected(setup::Step::Master)))?;
+        let (url, password) = (&self.url, self.password.as_ref());
+        let (_, master) = self.talk_to(address, share(deadline, 2), |sentinel, deadline| {
+            setup::ask_sentinel(sentinel, name, url, password, deadline)
+        })?;
         self.connect_to(master, deadline)
     }
 
     /// A connection to a server that must be the master, or to the node that it names.
     fn connect_to(&self, address: Address, deadline: Instant) -> Result<Connection, ConnectError> {
+        let (url, password) = (&self.url, self.password.as_ref());
         let mut address = address;
         for _ in 0..=REDIRECTIONS_MAX {
-            let mut connection = self.open(&address, deadline)?;
-            let password = self.password.as_ref();
-            let Err(cause) = setup::set_up(&mut connection, &self.url, password, deadline) else {
-                return Ok(connection);
+            let ready = self.talk_to(&address, deadline, |connection, deadline| {
+                setup::set_up(connection, url, password, deadline)
+            });
+            let error = match ready {
+                Ok((connection, ())) => return Ok(connection),
+                Err(error) => error,
             };
-            let moved = match &cause {
-                Cause::Refused(_, error) => match &error.kind {
-                    ErrorKind::Moved { address: node } => Address::moved(node, &address.host),
-                    _ => None,
-                },
-                _ => None,
-            };
-            match moved {
-                Some(node) => address = node,
-                None => return Err(ConnectError { address, cause }),
-            }
+            let node = error.moved_to();
+            let node = node.and_then(|node| Address::moved(node, &address.host));
+            address = node.ok_or(error)?;
         }
         Err(ConnectError {
             address,
@@ -137,38 +131,54 @@ impl Connector {
         })
     }
 
-    /// A connection on which nothing has been said yet.
-    fn open(&self, address: &Address, deadline: Instant) -> Result<Connection, ConnectError> {
-        let stream = self.open_stream(address, deadline);
-        match stream {
-            Ok(stream) => Ok(Connection::new(address.clone(), stream)),
-            Err(cause) => {
-                // A name may lead elsewhere by now.
-                self.resolver.mark_stale(&address.to_string());
-                Err(ConnectError {
-                    address: address.clone(),
-                    cause,
-                })
-            }
+    /// Connects to each address of a name until one of them answers as it should. A name may be that of a whole set of servers,
+    /// of which one is the master.
+    fn talk_to<T>(
+        &self,
+        address: &Address,
+        deadline: Instant,
+        talk: impl Fn(&mut Connection, Instant) -> Result<T, Cause>,
+    ) -> Result<(Connection, T), ConnectError> {
+        let failed = |cause| ConnectError {
+            address: address.clone(),
+            cause,
+        };
+        let found = self.look_up(address, deadline).map_err(failed)?;
+        let mut gravest: Option<ConnectError> = None;
+        for (tried, at) in found.iter().enumerate() {
+            let deadline = share(deadline, found.len() - tried);
+            let talked = self
+                .open(address, *at, deadline)
+                .and_then(|mut connection| {
+                    let said = talk(&mut connection, deadline)?;
+                    Ok((connection, said))
+                });
+            let error = match talked {
+                Ok(talked) => return Ok(talked),
+                Err(cause) => failed(cause),
+            };
+            gravest = Some(match gravest {
+                Some(other) => other.graver(error),
+                None => error,
+            });
         }
+        // The name may lead elsewhere by now.
+        self.resolver.mark_stale(&address.to_string());
+        Err(gravest.unwrap_or_else(|| failed(Cause::NoAddress)))
     }
 
-    fn open_stream(&self, address: &Address, deadline: Instant) -> Result<Stream, Cause> {
-        let found = self.look_up(address, deadline)?;
-        let mut failed = None;
-        for (tried, at) in found.iter().enumerate() {
-            let share = share(deadline, found.len() - tried);
-            match Stream::connect(*at, share) {
-                Ok(mut stream) => {
-                    if let Some(config) = &self.tls {
-                        encrypt(&mut stream, config.clone(), address, deadline)?;
-                    }
-                    return Ok(stream);
-                }
-                Err(error) => failed = Some(error),
-            }
+    /// A connection on which nothing has been said yet.
+    fn open(
+        &self,
+        address: &Address,
+        at: SocketAddr,
+        deadline: Instant,
+    ) -> Result<Connection, Cause> {
+        let mut stream = Stream::connect(at, deadline).map_err(Cause::Unreachable)?;
+        if let Some(config) = &self.tls {
+            encrypt(&mut stream, config.clone(), address, deadline)?;
         }
-        Err(failed.map_or(Cause::NoAddress, Cause::Unreachable))
+        Ok(Connection::new(address.clone(), stream))
     }
 
     fn look_up(&self, address: &Address, deadline: Instant) -> Result<Vec<SocketAddr>, Cause> {

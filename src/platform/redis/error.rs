@@ -98,6 +98,17 @@ impl ConnectError {
         }
     }
 
+    /// The node that the server has named in place of itself, as it writes it.
+    pub(super) fn moved_to(&self) -> Option<&str> {
+        match &self.cause {
+            Cause::Refused(_, error) => match &error.kind {
+                ErrorKind::Moved { address } => Some(address),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// The one of two servers' errors that helps more: a mistake in settings, what a server has said, and then the rest.
     pub(super) fn graver(self, other: Self) -> Self {
         if other.rank() > self.rank() {

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::connection::Connection;
 use super::error::{Cause, ExchangeError};
 use crate::config::RedisPassword;
-use crate::redis::{ErrorKind, RedisUrl, Reply, ServerError, ServerInfo, encode};
+use crate::redis::{Address, ErrorKind, RedisUrl, Reply, ServerError, ServerInfo, encode};
 
 /// What is asked of a server, in this order, in one write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,14 +102,14 @@ pub(super) fn set_up(
         .map_err(|error| Cause::Failed(Step::Members, error))
 }
 
-/// Asks a Sentinel for the master of a name: its host and port.
+/// Asks a Sentinel for the master of a name.
 pub(super) fn ask_sentinel(
     connection: &mut Connection,
     name: &str,
     url: &RedisUrl,
     password: Option<&RedisPassword>,
     deadline: Instant,
-) -> Result<(String, String), Cause> {
+) -> Result<Address, Cause> {
     let question: &[&[u8]] = &[b"SENTINEL", b"get-master-addr-by-name", name.as_bytes()];
     let mut pipeline = Pipeline::default();
     pipeline.push(Step::Master, question);
@@ -132,8 +132,10 @@ pub(super) fn ask_sentinel(
         Reply::Null => Err(Cause::UnknownMaster(name.to_owned())),
         reply => {
             let parts = reply.array().unwrap_or_default();
-            let text = |at: usize| parts.get(at).and_then(Reply::text).map(str::to_owned);
-            text(0).zip(text(1)).ok_or(Cause::Unexpected(Step::Master))
+            let text = |at: usize| parts.get(at).and_then(Reply::text);
+            let master = text(0).zip(text(1));
+            let master = master.and_then(|(host, port)| Address::of_sentinel(host, port));
+            master.ok_or(Cause::Unexpected(Step::Master))
         }
     }
 }
@@ -160,7 +162,8 @@ fn judge_role(reply: &Reply) -> Result<(), Cause> {
 }
 
 fn refusal(step: Step, error: ServerError, password: Option<&RedisPassword>) -> Cause {
-    if error.kind == ErrorKind::NoAuth && password.is_none() {
+    // A user without a password is refused unless it has none in Redis either.
+    if matches!(error.kind, ErrorKind::NoAuth | ErrorKind::WrongPass) && password.is_none() {
         return Cause::PasswordMissing;
     }
     // Whatever is between may have repeated it.

@@ -1,5 +1,6 @@
 //! Whether a fleet's journal can be kept in a Redis: reached, fit for it, and with all rights that the bot needs.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -76,20 +77,26 @@ fn try_rights(
         rules: Vec::new(),
     };
     let loaded = exchange(&[b"SCRIPT", b"LOAD", RIGHTS.as_bytes()])?;
-    if let Some(digest) = missing.take("script|load", loaded)? {
-        let (hash, set) = (key("check:hash"), key("check:set"));
-        let digest = digest.bytes().unwrap_or_default().to_vec();
-        let tried = exchange(&[b"EVALSHA", &digest, b"2", hash.as_bytes(), set.as_bytes()])?;
-        if let Some(failed) = missing.take("evalsha", tried)? {
-            for pair in failed.array().unwrap_or_default().chunks(2) {
-                let text = |at: usize| pair.get(at).and_then(Reply::text).unwrap_or_default();
-                let error = Reply::Error(ServerError::parse(text(1)));
-                missing.take(&text(0).to_ascii_lowercase(), error)?;
-            }
+    match missing.take("script|load", loaded)? {
+        Some(digest) => {
+            let (hash, set) = (key("check:hash"), key("check:set"));
+            let digest = digest.bytes().unwrap_or_default().to_vec();
+            let tried = exchange(&[b"EVALSHA", &digest, b"2", hash.as_bytes(), set.as_bytes()])?;
+            missing.take_failures(tried)?;
         }
+        None => missing.add_untried(),
     }
     missing.take("wait", exchange(&[b"WAIT", b"0", b"1"])?)?;
     missing.into_result(url.user.as_deref().unwrap_or("default"))
+}
+
+/// The rules of the ACL for all that [`RIGHTS`] calls.
+fn called() -> impl Iterator<Item = String> {
+    let calls = RIGHTS.split("try('").skip(1);
+    let names = calls.filter_map(|rest| rest.split('\'').next());
+    let mut seen = BTreeSet::new();
+    let names = names.filter(move |name| seen.insert(*name));
+    names.map(|name| format!("+{}", name.to_ascii_lowercase()))
 }
 
 /// The rules of the ACL that the user lacks.
@@ -117,6 +124,30 @@ impl Missing {
         Ok(None)
     }
 
+    /// The reply of the script that tries commands: names and errors of those that fail.
+    fn take_failures(&mut self, tried: Reply) -> Result<(), String> {
+        let Some(failed) = self.take("evalsha", tried)? else {
+            self.add_untried();
+            return Ok(());
+        };
+        for pair in failed.array().unwrap_or_default().chunks(2) {
+            let text = |at: usize| pair.get(at).and_then(Reply::text).unwrap_or_default();
+            let error = Reply::Error(ServerError::parse(text(1)));
+            self.take(&text(0).to_ascii_lowercase(), error)?;
+        }
+        Ok(())
+    }
+
+    /// The script cannot run: all that it would have tried is needed, but for what connecting has shown.
+    fn add_untried(&mut self) {
+        for rule in ["+evalsha".to_owned()].into_iter().chain(called()) {
+            let is_known = ["+hget", "+zscore"].contains(&rule.as_str());
+            if !is_known && !self.rules.contains(&rule) {
+                self.rules.push(rule);
+            }
+        }
+    }
+
     fn into_result(self, user: &str) -> Result<(), String> {
         let rules = self.rules.join(" ");
         match self.rules.len() {
@@ -130,26 +161,22 @@ impl Missing {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
     use crate::platform::redis::tests::{journal, server::Server};
     use crate::shared_journal::Script;
 
-    fn called<'a>(source: &'a str, call: &str) -> BTreeSet<&'a str> {
-        let calls = source.split(call).skip(1);
-        calls.filter_map(|rest| rest.split('\'').next()).collect()
-    }
-
     #[test]
     fn every_command_of_the_scripts_is_tried() {
         let sources = Script::ALL.map(Script::source);
-        let needed = sources
+        let calls = sources
             .iter()
-            .flat_map(|source| called(source, "redis.call('"));
-        let needed: BTreeSet<_> = needed.collect();
+            .flat_map(|source| source.split("redis.call('").skip(1));
+        let names = calls.filter_map(|rest| rest.split('\'').next());
+        let needed: BTreeSet<_> = names
+            .map(|name| format!("+{}", name.to_ascii_lowercase()))
+            .collect();
         assert!(needed.len() > 10);
-        assert_eq!(called(RIGHTS, "try('"), needed);
+        assert_eq!(called().collect::<BTreeSet<_>>(), needed);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Servers that cannot be used: at which step, in which words, and whether it is a mistake in settings.
 
+use test_support::free_address;
+
 use super::stand_in::{Act, StandIn, hang};
 use super::*;
 
@@ -176,13 +178,17 @@ fn what_a_server_refuses_is_told_with_the_remedy() {
 fn a_password_that_is_missing_is_asked_for() {
     let noauth = "-NOAUTH Authentication required.\r\n";
     let server = StandIn::answering("ROLE", noauth);
-    let error = refusal(&server.url(), None);
-    let expected =
-        "it asks for a password; set TORRAP_REDIS_PASSWORD or TORRAP_REDIS_PASSWORD_FILE";
-    assert!(
-        error.is_definite() && error.to_string().ends_with(expected),
-        "{error}"
-    );
+    let wrong = "-WRONGPASS invalid username-password pair or user is disabled.\r\n";
+    let of_user = StandIn::answering("AUTH", wrong);
+    for url in [server.url(), format!("redis://bot@{}", of_user.at)] {
+        let error = refusal(&url, None);
+        let expected =
+            "it asks for a password; set TORRAP_REDIS_PASSWORD or TORRAP_REDIS_PASSWORD_FILE";
+        assert!(
+            error.is_definite() && error.to_string().ends_with(expected),
+            "{error}"
+        );
+    }
 }
 
 #[test]
@@ -246,10 +252,7 @@ fn a_server_must_be_a_master_of_redis() {
 
 #[test]
 fn where_nothing_listens_is_not_a_mistake_in_settings() {
-    let at = {
-        let server = StandIn::master();
-        server.at
-    };
+    let at = free_address();
     let error = refusal(&format!("redis://{at}"), None);
     let line = error.to_string();
     assert!(

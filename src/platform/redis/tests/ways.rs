@@ -1,7 +1,13 @@
 //! Which server is reached: several addresses, a cluster's nodes, Sentinels.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use test_support::free_address;
+
 use super::stand_in::{Act, StandIn, bulk, hang};
 use super::*;
+use crate::delivery::resolver::CachingResolver;
 use crate::redis::Address;
 
 const REPLICA: &str = "*5\r\n$5\r\nslave\r\n$1\r\na\r\n:1\r\n$9\r\nconnected\r\n:0\r\n";
@@ -66,7 +72,7 @@ fn the_set_up_names_user_database_and_fleet() {
 
 #[test]
 fn the_first_master_of_several_addresses_is_used_and_remembered() {
-    let (closed, replica, master) = (StandIn::master().at, replica(), StandIn::master());
+    let (closed, replica, master) = (free_address(), replica(), StandIn::master());
     let url = format!("redis://{closed},{},{}", replica.at, master.at);
     let mut connector = connector(&url, None);
     for times in 1..=3 {
@@ -84,6 +90,37 @@ fn an_address_that_hangs_leaves_time_for_the_others() {
     assert_eq!(port_of(&connection), master.at.port());
 }
 
+/// As a service of Kubernetes has them, or a provider that moves a name to another server.
+#[test]
+fn all_addresses_of_a_name_are_tried_and_looked_up_again_after_a_failure() {
+    let (closed, demoted, master) = (free_address(), replica(), StandIn::master());
+    let answers = [
+        vec![closed, demoted.at],
+        vec![closed, demoted.at, master.at],
+    ];
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counter = asked.clone();
+    let resolver = CachingResolver::asking(move |name| {
+        assert_eq!(name, "redis.example:6379");
+        let number = counter.fetch_add(1, Ordering::SeqCst);
+        Ok(answers[number.min(1)].clone())
+    });
+    let mut connector = connector("redis://redis.example", None);
+    connector.set_resolver(resolver);
+    let error = connector.connect(None, within(AMPLE)).unwrap_err();
+    let line = error.to_string();
+    assert!(
+        line.starts_with("redis.example:6379: it is a replica"),
+        "{line}"
+    );
+    for _ in 0..2 {
+        let connection = connector.connect(None, within(AMPLE)).unwrap();
+        assert_eq!(connection.address().to_string(), "redis.example:6379");
+    }
+    let asked = asked.load(Ordering::SeqCst);
+    assert_eq!((asked, demoted.accepted(), master.accepted()), (2, 3, 2));
+}
+
 /// Of several addresses that cannot be used, the one is named whose error says most.
 #[test]
 fn the_error_that_says_most_is_told() {
@@ -92,7 +129,7 @@ fn the_error_that_says_most_is_told() {
         "HGET",
         "-LOADING Redis is loading the dataset in memory\r\n",
     );
-    let (closed, replica) = (StandIn::master().at, replica());
+    let (closed, replica) = (free_address(), replica());
     let told = |addresses: &[SocketAddr]| {
         let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
         refusal(&format!("redis://{}", addresses.join(",")), None).to_string()
@@ -122,7 +159,7 @@ fn a_cluster_leads_to_the_node_that_has_the_slot() {
         (port_of(&connection), first.accepted()),
         (master.at.port(), 1)
     );
-    let closed = StandIn::master().at;
+    let closed = free_address();
     let connection = connector.connect(node(closed), within(AMPLE)).unwrap();
     assert_eq!(
         (port_of(&connection), first.accepted()),
@@ -177,15 +214,13 @@ fn a_sentinel_is_asked_for_the_master() {
 fn a_sentinel_gets_the_password_only_if_it_asks_for_one() {
     let master = StandIn::master();
     let answer = knows(&master);
-    let is_open = std::sync::atomic::AtomicBool::new(false);
+    let is_open = AtomicBool::new(false);
     let asking = StandIn::acting(move |words| match words[0].as_str() {
         "AUTH" => {
-            is_open.store(true, std::sync::atomic::Ordering::SeqCst);
+            is_open.store(true, Ordering::SeqCst);
             None
         }
-        "SENTINEL" if is_open.load(std::sync::atomic::Ordering::SeqCst) => {
-            Some(answer.clone().into())
-        }
+        "SENTINEL" if is_open.load(Ordering::SeqCst) => Some(answer.clone().into()),
         _ => Some("-NOAUTH Authentication required.\r\n".into()),
     });
     let url = format!("redis://bot@{}?sentinel=m", asking.at);
