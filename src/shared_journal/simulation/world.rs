@@ -93,7 +93,7 @@ impl World {
             bots: (1..=bots)
                 .map(|number| Bot::new(seed << 8 | number, wait))
                 .collect(),
-            next_number: seed << 8 | bots + 1,
+            next_number: (seed << 8) | (bots + 1),
             next_request: 1,
             requests: Requests::new(),
             late: Vec::new(),
