@@ -16,6 +16,7 @@ mod directories;
 mod disks;
 mod earlier;
 mod first_minutes;
+mod fleet_journal;
 #[cfg(target_os = "linux")]
 mod idle;
 mod journal;
