@@ -65,6 +65,21 @@ impl Connection {
         Ok(all)
     }
 
+    /// Sends the first commands of a connection, whose replies will be received one by one. A server that refuses a client says so
+    /// before it has heard anything, and closes the connection: that is read as the first reply.
+    pub(super) fn greet(
+        &mut self,
+        requests: &[u8],
+        deadline: Instant,
+    ) -> Result<(), ExchangeError> {
+        let stream = self.stream.as_mut().ok_or(ExchangeError::Closed)?;
+        let result = match stream.write_all(requests, deadline).map_err(failure) {
+            Err(ExchangeError::Closed) => Ok(()),
+            result => result,
+        };
+        self.keep_if_ok(result)
+    }
+
     /// Sends commands whose replies will be [received](Self::receive) one by one.
     pub(super) fn send(&mut self, requests: &[u8], deadline: Instant) -> Result<(), ExchangeError> {
         let result = self.try_send(requests, deadline);

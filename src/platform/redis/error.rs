@@ -82,6 +82,7 @@ impl ConnectError {
             | Cause::NotTls
             | Cause::PasswordMissing
             | Cause::UnknownMaster(_)
+            | Cause::Unexpected(_)
             | Cause::Failed(_, ExchangeError::Protocol(_)) => true,
             Cause::Refused(step, error) => match &error.kind {
                 ErrorKind::WrongPass
@@ -121,7 +122,7 @@ impl ConnectError {
     fn rank(&self) -> u8 {
         match &self.cause {
             _ if self.is_definite() => 3,
-            Cause::Refused(..) | Cause::Unexpected(_) | Cause::Redirections => 2,
+            Cause::Refused(..) | Cause::Redirections => 2,
             Cause::NotMaster(_) => 1,
             _ => 0,
         }

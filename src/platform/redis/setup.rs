@@ -84,7 +84,7 @@ pub(super) fn set_up(
     let (fleet, replicas) = (key("fleet"), key("replicas"));
     pipeline.push(Step::Keys, &[b"HGET", fleet.as_bytes(), b"beat"]);
     pipeline.push(Step::Members, &[b"ZSCORE", replicas.as_bytes(), b"-"]);
-    send(connection, &pipeline, deadline)?;
+    greet(connection, &pipeline, deadline)?;
     for step in pipeline.steps {
         let reply = receive(connection, step, deadline)?;
         let reply = reply.ok().map_err(|error| refusal(step, error, password))?;
@@ -113,7 +113,7 @@ pub(super) fn ask_sentinel(
     let question: &[&[u8]] = &[b"SENTINEL", b"get-master-addr-by-name", name.as_bytes()];
     let mut pipeline = Pipeline::default();
     pipeline.push(Step::Master, question);
-    send(connection, &pipeline, deadline)?;
+    greet(connection, &pipeline, deadline)?;
     let mut reply = receive(connection, Step::Master, deadline)?;
     // Sentinels mostly have no password, and one that has none refuses any.
     let asks = matches!(&reply, Reply::Error(error) if error.kind == ErrorKind::NoAuth);
@@ -121,7 +121,8 @@ pub(super) fn ask_sentinel(
         let mut pipeline = Pipeline::default();
         pipeline.push_authentication(url, password);
         pipeline.push(Step::Master, question);
-        send(connection, &pipeline, deadline)?;
+        let sent = connection.send(&pipeline.requests, deadline);
+        sent.map_err(|error| Cause::Failed(Step::Authenticate, error))?;
         let authenticated = receive(connection, Step::Authenticate, deadline)?;
         let refused = |error| refusal(Step::Authenticate, error, password);
         authenticated.ok().map_err(refused)?;
@@ -140,9 +141,10 @@ pub(super) fn ask_sentinel(
     }
 }
 
-fn send(connection: &mut Connection, pipeline: &Pipeline, deadline: Instant) -> Result<(), Cause> {
+/// Sends the first commands of a connection.
+fn greet(connection: &mut Connection, pipeline: &Pipeline, deadline: Instant) -> Result<(), Cause> {
     let first = pipeline.steps.first().copied().unwrap_or(Step::Role);
-    let sent = connection.send(&pipeline.requests, deadline);
+    let sent = connection.greet(&pipeline.requests, deadline);
     sent.map_err(|error| Cause::Failed(first, error))
 }
 

@@ -1,5 +1,7 @@
 //! Servers that cannot be used: at which step, in which words, and whether it is a mistake in settings.
 
+use std::io::{Read, Write};
+
 use test_support::free_address;
 
 use super::stand_in::{Act, StandIn, hang};
@@ -210,19 +212,19 @@ fn a_server_must_be_a_master_of_redis() {
             "ROLE",
             "*1\r\n$4\r\nking\r\n",
             "its reply to ROLE is none of Redis or Valkey",
-            false,
+            true,
         ),
         (
             "ROLE",
             ":1\r\n",
             "its reply to ROLE is none of Redis or Valkey",
-            false,
+            true,
         ),
         (
             "INFO",
             ":1\r\n",
             "its reply to INFO is none of Redis or Valkey",
-            false,
+            true,
         ),
         (
             "AUTH",
@@ -276,4 +278,34 @@ fn a_name_without_an_address_is_told() {
         "{line}"
     );
     assert!(!error.is_definite());
+}
+
+/// It closes the connection at once, and does not wait for a command.
+#[test]
+fn a_server_that_refuses_every_client_is_heard() {
+    for (answer, start, expected) in [
+        (
+            "-DENIED Redis is running in protected mode",
+            "it is in protected mode; set",
+            true,
+        ),
+        (
+            "-ERR max number of clients reached",
+            "it refuses AUTH: ERR max number",
+            false,
+        ),
+    ] {
+        for number in 0..20 {
+            let server = StandIn::serving(move |mut stream| {
+                let _ = stream.write_all(format!("{answer}\r\n").as_bytes());
+                // The client's words may come before the end, or after it.
+                if number % 2 == 0 {
+                    let _ = stream.read(&mut [0; 16]);
+                }
+            });
+            let (text, is_definite) = told(&server, Some("hunter2"));
+            assert!(text.starts_with(start), "{answer}: {text}");
+            assert_eq!(is_definite, expected, "{answer}");
+        }
+    }
 }

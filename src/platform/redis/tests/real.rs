@@ -231,3 +231,16 @@ fn a_real_server_is_reached_by_tls() {
     let error = connector.connect(None, within(SHORT)).unwrap_err();
     assert!(error.to_string().contains("TLS"), "{error}");
 }
+
+#[test]
+fn a_real_server_with_too_many_clients_is_no_mistake_in_settings() {
+    let Some(server) = Server::start(&["--maxclients", "1"]) else {
+        return;
+    };
+    let mut connector = connector(&server.url(), None);
+    // The test's own first look at the port may still be one of its clients.
+    let kept = (0..1000).find_map(|_| connector.connect(None, within(AMPLE)).ok());
+    let expected = "it refuses ROLE: ERR max number of clients";
+    assert_told(told(&server.url(), None), expected, false);
+    drop(kept.unwrap());
+}
