@@ -5,6 +5,7 @@
 
 mod fleet;
 mod hung;
+mod inspecting;
 mod redis_server;
 mod relay;
 mod starting;
