@@ -7,7 +7,7 @@
 //! | expiry | 8 | by Redis's clock, ms |
 //! | due | 8 | the same |
 //! | attempts | 1 | posts that may have reached the receiver |
-//! | marks | 1 | bit 0: a replica has acknowledged a copy of its request, and relies on this job |
+//! | marks | 1 | bit 0: an acknowledgement stands behind it besides that of the replica that has it |
 //! | sealed | | see `seal.rs`: the texts, as a record of the local journal has them |
 //!
 //! Numbers are big-endian, as the scripts unpack them.
@@ -45,7 +45,8 @@ pub struct Head {
     pub due: RedisTime,
     /// Posts that may have reached the receiver.
     pub attempts: u8,
-    /// Whether a replica has acknowledged a copy of its request.
+    /// Whether an acknowledgement stands behind it besides that of the replica that has it: it was taken over, or another
+    /// replica has acknowledged a copy of its request.
     pub is_relied_on: bool,
 }
 

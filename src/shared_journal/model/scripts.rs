@@ -107,13 +107,14 @@ impl Model {
         let others: Vec<_> = self.keyspace.by_score(replicas, i64::MAX);
         let prefix = mine.strip_suffix(me.as_slice()).unwrap();
         let mut duplicates = Vec::new();
-        for other in others.iter().take(256).filter(|other| *other != me) {
+        for other in others.iter().take(256) {
             let theirs = [prefix, other].concat();
             for (at, job) in jobs[..asked].iter().enumerate() {
                 let Some(value) = self.keyspace.hash(&theirs).get(&job[0]) else {
                     continue;
                 };
-                if value.len() > MARKS && !duplicates.contains(&at) {
+                let is_there = other != me || is_marked(value);
+                if value.len() > MARKS && is_there && !duplicates.contains(&at) {
                     duplicates.push(at);
                     let mut value = value.clone();
                     if value[0] >> 4 == 1 {
@@ -164,6 +165,7 @@ impl Model {
             if what.is_none() && !self.keyspace.hash(mine).contains_key(&name) {
                 let mut value = value.clone();
                 value[1] += u8::from(lease != 1);
+                value[MARKS] |= 1;
                 self.keyspace.hset(mine, &name, &value);
                 taken.push(bulk(&name));
             }

@@ -1,36 +1,38 @@
 #!lua
--- Puts jobs into a replica's hash, but those that another replica has.
+-- Puts jobs into a replica's hash, but those that the fleet has already.
 -- KEYS: replicas, my jobs. ARGV: me, how many jobs come first that others may have, then job, value, job, value, ...
--- Gives: 1 and which jobs others have, counted from 1; or 0: I have no lease, and nothing was put.
+-- Gives: 1 and which jobs are there already, counted from 1; or 0: I have no lease, and nothing was put.
 -- It has no flag `allow-oom`: with `maxmemory` reached it fails before its first write.
 local lease = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or 0)
 if lease <= 1 then return {0, {}} end -- fenced, or unknown: renew says which
 
+-- A mark says that an acknowledgement stands behind a job besides that of its own replica, which may have answered "busy"
+-- since its put had no answer, and is about to withdraw the job: it has to be posted nevertheless.
+local function is_markable(value) return math.floor(string.byte(value, 1) / 16) == 1 end
+local function is_marked(value) return is_markable(value) and string.byte(value, 20) % 2 == 1 end
+
 local asked = tonumber(ARGV[2])
 local names, found, duplicates = {}, {}, {}
 for i = 1, asked do names[i] = ARGV[1 + 2 * i] end
-if asked > 0 then
-  local prefix = string.sub(KEYS[2], 1, #KEYS[2] - #ARGV[1])
-  for _, other in ipairs(redis.call('ZRANGE', KEYS[1], 0, 255)) do
-    if other ~= ARGV[1] then
-      for first = 1, asked, 4000 do
-        local last = math.min(first + 3999, asked)
-        local values = redis.call('HMGET', prefix .. other, unpack(names, first, last))
-        for at = 1, last - first + 1 do
-          local value, n = values[at], first + at - 1
-          if value and #value >= 20 and not found[n] then
-            found[n] = true
-            duplicates[#duplicates + 1] = n
-            -- Its replica may have answered "busy", since its own put had no answer, and is about to withdraw the job. It is
-            -- acknowledged here, so the mark says that it has to be posted nevertheless.
-            if math.floor(string.byte(value, 1) / 16) == 1 and string.byte(value, 20) % 2 == 0 then
-              local mark = string.char(string.byte(value, 20) + 1)
-              redis.call('HSET', prefix .. other, names[n], string.sub(value, 1, 19) .. mark .. string.sub(value, 21))
-            end
-          end
-        end
+local function look(id, hash, first, last)
+  local values = redis.call('HMGET', hash, unpack(names, first, last))
+  for n = first, last do
+    local value = values[n - first + 1]
+    -- One of my own without a mark is of this very put, whose answer was lost.
+    if value and #value >= 20 and not found[n] and (id ~= ARGV[1] or is_marked(value)) then
+      found[n] = true
+      duplicates[#duplicates + 1] = n
+      if is_markable(value) and not is_marked(value) then
+        local marks = string.char(string.byte(value, 20) + 1)
+        redis.call('HSET', hash, names[n], string.sub(value, 1, 19) .. marks .. string.sub(value, 21))
       end
     end
+  end
+end
+if asked > 0 then
+  local prefix = string.sub(KEYS[2], 1, #KEYS[2] - #ARGV[1])
+  for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, 255)) do
+    for first = 1, asked, 4000 do look(id, prefix .. id, first, math.min(first + 3999, asked)) end
   end
 end
 

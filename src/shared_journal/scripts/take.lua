@@ -36,8 +36,11 @@ repeat
       poison = poison + 1
       put_aside(id, value)
     elseif redis.call('HEXISTS', KEYS[4], id) == 0 then -- mine may be newer: a failover can forget a take-over
+      -- The mark of `put`: a copy that I have answered "busy" must not withdraw it.
+      local times, marks = string.byte(value, 2) + died, string.byte(value, 20)
       kept[#kept + 1] = id
-      kept[#kept + 1] = string.sub(value, 1, 1) .. string.char(string.byte(value, 2) + died) .. string.sub(value, 3)
+      kept[#kept + 1] = string.sub(value, 1, 1) .. string.char(times) .. string.sub(value, 3, 19)
+        .. string.char(marks + 1 - marks % 2) .. string.sub(value, 21)
       out[#out + 1] = id
     end
     if is_gone then gone[#gone + 1] = id end

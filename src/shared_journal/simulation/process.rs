@@ -34,6 +34,8 @@ pub(super) struct Bot {
     jobs: BTreeMap<u64, Job>,
     unkept: BTreeMap<u64, (Ticket, u64)>,
     batch: Batch,
+    number: u64,
+    is_told: bool,
     /// The process is stopped, or cut off from Redis, until then.
     pub(super) frozen_until: Tick,
     pub(super) cut_off_until: Tick,
@@ -45,12 +47,14 @@ pub(super) struct Bot {
 }
 
 impl Bot {
-    pub(super) fn new(number: u64, wait: u32) -> Self {
+    pub(super) fn new(number: u64, wait: u32, is_told: bool) -> Self {
         Self {
             process: Process::new(number, wait),
             jobs: BTreeMap::new(),
             unkept: BTreeMap::new(),
             batch: Batch::default(),
+            number,
+            is_told,
             frozen_until: Tick(0),
             cut_off_until: Tick(0),
             forgotten: 0,
@@ -96,6 +100,9 @@ impl Bot {
             if !job.is_sending && job.due <= now && self.process.gate.may_post(now) {
                 job.is_sending = true;
                 requests.entry(job.request).or_default().posted += 1;
+                if self.is_told {
+                    eprintln!("  {} posts {}", self.number, job.request);
+                }
             }
         }
     }
@@ -127,6 +134,19 @@ impl Bot {
     }
 
     fn handle(&mut self, event: Event, requests: &mut Requests) {
+        if self.is_told {
+            match &event {
+                Event::Adopted(adopted) => {
+                    eprintln!("  {} adopts {}", self.number, adopted.job().text)
+                }
+                Event::Kept(through) | Event::NotKept(through) => {
+                    let named = self.unkept.values().filter(|(ticket, _)| ticket <= through);
+                    let named: Vec<_> = named.map(|(_, request)| request).collect();
+                    eprintln!("  {} is told {event:?}: {named:?}", self.number);
+                }
+                _ => eprintln!("  {} is told {event:?}", self.number),
+            }
+        }
         match event {
             Event::Kept(ticket) => {
                 for (key, request) in self.take_unkept(ticket) {

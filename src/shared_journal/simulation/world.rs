@@ -91,7 +91,7 @@ impl World {
             down_until: Tick(0),
             full_until: Tick(0),
             bots: (1..=bots)
-                .map(|number| Bot::new(seed << 8 | number, wait))
+                .map(|number| Bot::new(seed << 8 | number, wait, is_told))
                 .collect(),
             next_number: (seed << 8) | (bots + 1),
             next_request: 1,
@@ -242,7 +242,10 @@ impl World {
     fn replace(&mut self, at: usize) {
         let wait = self.generator.below(2) as u32;
         self.next_number += 1;
-        let bot = std::mem::replace(&mut self.bots[at], Bot::new(self.next_number, wait));
+        let bot = std::mem::replace(
+            &mut self.bots[at],
+            Bot::new(self.next_number, wait, self.is_told),
+        );
         self.count(&bot);
     }
 
