@@ -337,6 +337,8 @@ impl Replica {
                     let job = self.table.remove(&name);
                     let key = job.and_then(|job| job.key());
                     self.events.extend(key.map(Event::Duplicate));
+                    // An earlier try of this put may be executed after all, when the other replica has posted the job.
+                    self.deletions.withdraw(name);
                 } else {
                     self.table.keep(&name, round);
                 }

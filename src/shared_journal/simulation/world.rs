@@ -154,7 +154,13 @@ impl World {
                     true => 1 + self.generator.below(self.next_request),
                     false => self.next_request,
                 };
-                if !self.bots[at].knows(request) {
+                // A copy that comes after the reply is another command.
+                let is_posted = |request| {
+                    self.requests
+                        .get(request)
+                        .is_some_and(|seen| seen.posted > 0)
+                };
+                if !self.bots[at].knows(request) && !is_posted(&request) {
                     self.next_request = self.next_request.max(request + 1);
                     self.bots[at].accept(request, now);
                 }
