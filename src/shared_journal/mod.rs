@@ -12,6 +12,9 @@
 //!
 //! # Keys
 //!
+//! Jobs that a replica may not post, or cannot open, it hands to the others: to a replica that does not live, called `parcel:…`,
+//! whose lease is over soon.
+//!
 //! All have the hash tag `{FLEET}`, so that they lie in one slot of a cluster. None has a time to live.
 //!
 //! | key | type | |

@@ -65,7 +65,8 @@ impl Composer {
     }
 
     fn replica(&mut self) -> Vec<u8> {
-        format!("{:016x}", self.generator.below(4)).into_bytes()
+        let ids = ["parcel:0000000000000000", "a", "b", "c"];
+        self.generator.pick(&ids).as_bytes().to_vec()
     }
 
     fn some_names(&mut self) -> Vec<Vec<u8>> {

@@ -164,7 +164,7 @@ impl Model {
             }
             if what.is_none() && !self.keyspace.hash(mine).contains_key(&name) {
                 let mut value = value.clone();
-                value[1] += u8::from(lease != 1);
+                value[1] += u8::from(lease != 1 && !them.starts_with(b"parcel:"));
                 value[MARKS] |= 1;
                 self.keyspace.hset(mine, &name, &value);
                 taken.push(bulk(&name));

@@ -120,7 +120,7 @@ impl Replica {
     fn whole(&mut self, now: Tick) -> (Vec<Step>, Exchange) {
         let passed = self.table.declined().iter().chain(&self.unreadable);
         let passed: Vec<_> = passed.copied().take(PASSED_MAX).collect();
-        let parcel = (!passed.is_empty()).then(|| self.new_id());
+        let parcel = (!passed.is_empty()).then(|| format!("parcel:{}", self.new_id()));
         let deadline = self.bounded(now, EXCHANGE_MS);
         let new = self.new_jobs();
         let wait_ms = deadline.millis_since(now).saturating_sub(WAIT_MARGIN_MS);

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- Hands jobs to the other replicas that this one may not post or cannot open: into the hash of a replica that does not
--- live, whose lease is over soon.
+-- live, called `parcel:...`, whose lease is over soon. That is no death: `take` does not count it.
 -- KEYS: replicas, my jobs, their jobs. ARGV: me, them, their lease in ms, then job, job, ...
 -- Gives: 1, time, how many; or 0 and time: I have no lease, and nothing was passed on.
 local t = redis.call('TIME')

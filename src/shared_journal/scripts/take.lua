@@ -12,7 +12,8 @@ local grace = tonumber(redis.call('HGET', KEYS[2], 'grace') or 0)
 if mine <= now or theirs < 0 or theirs > now or (theirs > 1 and now < grace) or ARGV[1] == ARGV[2] then return {0, now} end
 if theirs > 1 then redis.call('ZADD', KEYS[1], 0, ARGV[2]) end -- from here on they are fenced
 
-local died = theirs == 1 and 0 or 1 -- to have left is no sign that a job kills its replica
+-- To have left, or to have been passed on, is no sign that a job kills its replica.
+local died = (theirs == 1 or string.sub(ARGV[2], 1, 7) == 'parcel:') and 0 or 1
 local want, limit, seen, cursor = tonumber(ARGV[3]), tonumber(ARGV[4]), 0, ARGV[5]
 local expired, poison, unreadable, newer, out = 0, 0, 0, 0, {}
 local function put_aside(id, value)

@@ -79,6 +79,47 @@ fn a_job_that_may_not_be_posted_here_is_handed_to_the_others() {
     let late = later.after(40_000);
     three.run(&mut model, later.after(29_001), late);
     assert_eq!(three.adopt_all(late), ["1"]);
+    let values = model
+        .keyspace
+        .hashes
+        .values()
+        .flat_map(|hash| hash.values());
+    let mut heads = values.filter_map(|value| Head::read(value));
+    let head = heads.next().unwrap();
+    assert_eq!(head.takeovers, 1, "only the first one has died");
+}
+
+/// A dead replica's job moves to one whose own copy was answered "busy": it must stay.
+#[test]
+fn a_taken_job_is_not_withdrawn_by_a_copy_that_was_answered_busy() {
+    let (mut model, mut one, mut two) = two();
+    one.accept(&[1], START);
+    one.settle(&mut model, START);
+    drop(one);
+    two.run(&mut model, START, START.after(4_900));
+    let mut now = START.after(4_900);
+    while model.keyspace.set(b"{bots}:replicas").len() == 2 {
+        assert!(now < START.after(20_000), "it is taken over");
+        now = two.replica.poll_timeout().unwrap().max(now.after(1));
+        model.now = EPOCH + now.0;
+        let fate = match two.replica.may_take() {
+            true => Fate::AnswerLost,
+            false => Fate::Answered,
+        };
+        two.act(Some(&mut model), fate, now);
+    }
+    // It does not know yet that it has the job.
+    let (keys, ticket) = two.accept(&[1], now);
+    two.settle(&mut model, now.after(50));
+    let texts = two.adopt_all(now.after(50));
+    let duplicate = Event::Duplicate(keys[0]);
+    let events = two.take_events();
+    assert!(
+        texts == ["1"] && events.contains(&Event::Kept(ticket)),
+        "{events:?}"
+    );
+    assert!(events.contains(&duplicate), "{events:?}");
+    assert_eq!(stored(&model), [1]);
 }
 
 #[test]
