@@ -149,7 +149,9 @@ pub use platform::{Server, Stopper};
 ///
 /// With a [`store`], a command is durable before it is acknowledged, and the replies that an earlier process has left are
 /// pending again. The [`journal`] is a store, on a thread of its own: the loop submits a batch and goes on, and holds the
-/// acknowledgements of that batch until the thread has committed it.
+/// acknowledgements of that batch until the thread has committed it. So is the journal that a fleet shares in Redis (feature
+/// `redis`): there the replies of a process that is dead are pending with the others, and one that was silent for most of its
+/// lease asks before it posts.
 ///
 /// The core neither opens a socket nor reads a clock: `handle_*` puts requests, time and outcomes in,
 /// `poll_*` takes deliveries and deadlines out, and `now` is an argument. The same engine runs on the system
@@ -254,9 +256,11 @@ pub use platform::{Server, Stopper};
 /// | `jobs/`, `timing_wheel/`, `slab.rs`, `request_id.rs` | pending replies, when they are due, where they lie, and which request made each |
 /// | `store/` | the interface to a store: batches, tickets, events |
 /// | `journal/` | a store in a directory, over a `Disk` |
+/// | `shared_journal/` | with the feature `redis`: a store that a fleet shares, as decisions without a socket |
+/// | `redis/` | the same: what Redis is told and answers, without a socket |
 /// | `endpoint/` | an address, public or admin: admission, sessions, turns, eviction |
 /// | `engine/` | the turn, its deadlines, the stop; what it needs of a platform |
-/// | `platform/` | the system: mio, files, the journal's thread, clock, service manager |
+/// | `platform/` | the system: mio, files, the journal's thread, Redis's connection and thread, clock, service manager |
 /// | `delivery/` | the sender threads: pool, client, resolver, proxy |
 /// | `telemetry/` | log, metrics, health |
 ///
@@ -281,6 +285,9 @@ pub use platform::{Server, Stopper};
 /// | store, batch, ticket | what makes jobs durable; what it commits at once; the number of a batch |
 /// | kept, withdrawn | made durable by the store; taken back before the acknowledgement, which is then "busy" |
 /// | checkpoint | the journal's copy of all that is pending into new segments |
+/// | fleet, lease | the processes that share a journal; until when the others take one for alive |
+/// | adopt, decline | take on a job that another process of the fleet has accepted; leave it to others, since the settings here do not allow it |
+/// | fenced | taken for dead by the fleet, which answers what it had kept: the process forgets that |
 /// | drain | a graceful stop: no new connections, answers to what has arrived, then the end |
 ///
 /// # Architecture invariants

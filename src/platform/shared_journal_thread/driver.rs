@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use log::debug;
+use log::{debug, warn};
 
 use crate::platform::clock::Clock;
 use crate::platform::redis::{ConnectError, Connection, Connector};
@@ -24,6 +24,8 @@ pub(crate) struct Driver {
     /// Connections that were opened.
     pub(super) opened: u64,
     pub(super) counters: JournalCounters,
+    /// What is wrong with the server, if anything is.
+    unfit: Option<String>,
 }
 
 impl Driver {
@@ -42,6 +44,7 @@ impl Driver {
             clock,
             opened: 0,
             counters: JournalCounters::default(),
+            unfit: None,
         }
     }
 
@@ -75,6 +78,7 @@ impl Driver {
             self.connector.connect(moved, deadline)
         }) {
             Ok(connection) => {
+                self.note_unfit(&connection);
                 self.opened += 1;
                 self.connection = Some(connection);
                 self.replica.handle_connected(self.clock.now().tick);
@@ -85,6 +89,16 @@ impl Driver {
                 self.replica.handle_failure(&error.to_string(), now);
             }
         }
+    }
+
+    /// Warns of a server at which no start would be possible: a failover may have led to another one. What it has is better
+    /// than nothing.
+    fn note_unfit(&mut self, connection: &Connection) {
+        let unfit = connection.info().unfit();
+        if let Some(reason) = unfit.as_ref().filter(|_| unfit != self.unfit) {
+            warn!("journal: {}: {reason}", connection.address());
+        }
+        self.unfit = unfit;
     }
 
     fn exchange(&mut self, exchange: &Exchange) {
