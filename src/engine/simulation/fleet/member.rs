@@ -51,6 +51,8 @@ pub(super) enum Seen {
     Answered { id: u64, is_busy: bool },
     /// The reply to it was posted.
     Posted(u64),
+    /// A command was run.
+    Run,
 }
 
 impl Member {
@@ -68,6 +70,15 @@ impl Member {
             SECRET.as_bytes(),
         );
         store.with(|thread| thread.fault_percent = start.fault_percent);
+        let mut senders = SimulatedSenders::new(
+            Generator::new(generator.number()),
+            clock.clone(),
+            Life::default(),
+            false,
+            true,
+        );
+        // A run that hangs is one for the simulation of one process.
+        senders.runs.hung_percent = 0;
         let parts = Parts {
             platform: SimulatedSystem::new(clock.clone(), network.clone()),
             public: vec![SimulatedListener::new(network.clone(), Role::Public)],
@@ -75,13 +86,7 @@ impl Member {
             registry: (),
             bot,
             store: store.clone(),
-            senders: SimulatedSenders::new(
-                Generator::new(generator.number()),
-                clock.clone(),
-                Life::default(),
-                false,
-                true,
-            ),
+            senders,
             connections_max: 1_000,
             turns_max: 1_000,
         };
@@ -110,7 +115,11 @@ impl Member {
         tally.add("adopted", counters.replies_adopted);
         tally.add("declined", counters.replies_declined);
         tally.add("forgotten", counters.replies_forgotten);
-        tally.add("fenced", u64::from(counters.replies_forgotten > 0));
+        let fleet = self.store.with(|thread| thread.replica.counters(Tick(0)));
+        tally.add("fenced", fleet.fenced);
+        tally.add("taken over", fleet.taken_over);
+        tally.add("put again", fleet.put_again);
+        tally.add("poisoned", fleet.poisoned);
     }
 
     pub(super) fn pending(&self) -> usize {
@@ -181,9 +190,16 @@ impl Member {
 
     /// What clients have received, and what was posted.
     fn look(&mut self, seen: &mut Vec<Seen>) {
+        let may_post = self.store.with(|thread| thread.may_post);
         for step in std::mem::take(&mut self.engine.senders.steps) {
-            if let Step::Taken(delivery, Some(_)) = step {
-                seen.push(Seen::Posted(number_in(&delivery.url)));
+            let begins = matches!(step, Step::Taken(..) | Step::RunTaken(_));
+            assert!(may_post || !begins, "posted, or run, without asking");
+            match step {
+                Step::Taken(delivery, Some(_)) => {
+                    seen.push(Seen::Posted(number_in(&delivery.url)));
+                }
+                Step::RunTaken(_) => seen.push(Seen::Run),
+                _ => {}
             }
         }
         let mut network = self.network.borrow_mut();

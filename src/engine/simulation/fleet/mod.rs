@@ -14,7 +14,7 @@ use self::world::World;
 use super::seeds::{self, Replay};
 use super::tally::Tally;
 
-const SEEDS: u64 = 64;
+const SEEDS: u64 = 48;
 const STEPS: usize = 250;
 
 #[test]
@@ -54,8 +54,11 @@ const MET: &[&str] = &[
     "lost and late answers",
     "posted",
     "posted twice",
+    "put again",
     "Redis down",
+    "runs",
     "seeds without a fault",
     "stops",
     "stops and continues",
+    "taken over",
 ];

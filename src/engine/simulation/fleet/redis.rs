@@ -102,7 +102,12 @@ impl Redis {
     /// The follower takes its place, and is followed by another one.
     pub(super) fn fail_over(&mut self) {
         self.crash();
-        self.master = self.follower.clone();
+        // What it has; not what was wrong with the other one.
+        self.master = Model {
+            is_full: false,
+            refusal: None,
+            ..self.follower.clone()
+        };
         self.is_lagging = false;
         self.restart();
     }

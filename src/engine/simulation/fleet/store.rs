@@ -23,6 +23,8 @@ pub(super) struct Thread {
     pub(super) replica: Replica,
     gate: PostingGate,
     gate_timeout: Option<Tick>,
+    /// Whether replies may be posted in this turn.
+    pub(super) may_post: bool,
     clock: SimulatedClock,
     redis: SharedRedis,
     generator: Generator,
@@ -232,6 +234,7 @@ impl FleetStore {
             replica: Replica::new(settings, sealer, Box::new(random)),
             gate: PostingGate::new(LEASE_MS),
             gate_timeout: None,
+            may_post: false,
             clock,
             redis,
             generator,
@@ -307,6 +310,7 @@ impl Store for FleetStore {
         self.with(|thread| {
             let may_post = thread.gate.may_post(now);
             thread.gate_timeout = thread.gate.poll_timeout().filter(|_| !may_post);
+            thread.may_post = may_post;
             may_post
         })
     }

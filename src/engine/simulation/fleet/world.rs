@@ -11,13 +11,14 @@ use crate::engine::simulation::Generator;
 use crate::engine::simulation::clock::SimulatedClock;
 use crate::engine::simulation::requests::SECRET;
 use crate::engine::simulation::tally::Tally;
+use crate::engine::simulation::work::{self, Plan};
 use crate::slack::request;
 use crate::slack::response_url::Origin;
 use crate::time::Tick;
 
-/// After the last fault, all that is pending is posted within this time: leases run out, and clocks that were set back hold up
-/// what a dead process had.
-const SETTLED_MS: u64 = 20 * 60_000;
+/// After the last fault, all that is pending is posted within this time: leases run out, commands take half an hour, and clocks
+/// that were set back hold up what a dead process had.
+const SETTLED_MS: u64 = 40 * 60_000;
 
 /// What a seed likes to happen.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +34,8 @@ struct Habits {
     sets_clocks: bool,
     /// Some processes may post to fewer origins.
     differs: bool,
+    /// Some commands run on a sender.
+    runs: bool,
 }
 
 /// A command, and what became of it.
@@ -71,6 +74,7 @@ fn config(generator: &mut Generator, is_narrow: bool) -> Config {
     let mut config = Config::from_settings(&Settings::default(), vec![secret]).unwrap();
     config.delay_ms = generator.pick(&[0, 200, 5_000, 30_000]);
     config.tolerance_ms = 86_400_000;
+    config.commands = work::chosen();
     config.max_pending = generator.pick(&[5, 50, 1_000]);
     let origins = ["https://hooks.slack.com", "https://hooks.slack-gov.com"];
     let origins = &origins[..if is_narrow { 1 } else { 2 }];
@@ -91,6 +95,7 @@ impl World {
             ends: generator.percent(60),
             sets_clocks: generator.percent(25),
             differs: generator.percent(25),
+            runs: generator.percent(25),
         };
         let clock = SimulatedClock::new(Tick(generator.below(1 << 40)));
         let narrow = config(&mut generator, habits.differs);
@@ -162,11 +167,15 @@ impl World {
             false => self.commands.len() as u64,
         };
         let secs = self.clock.now().unix.secs();
+        let is_work = self.habits.runs && id % 4 == 1;
         let is_wide = self.habits.differs && id % 3 == 0;
         let origin = if is_wide { "slack-gov" } else { "slack" };
         let command = self.commands.entry(id).or_insert_with(|| {
             let url = format!("https://hooks.{origin}.com/commands/T0001/{id}/x");
-            let form = request::form("/torrap", &format!("c{id}"), &url);
+            let form = match is_work {
+                true => request::form(work::NAME, &Plan::draw(id, &mut self.generator), &url),
+                false => request::form("/torrap", &format!("c{id}"), &url),
+            };
             Command {
                 request: request::signed(SECRET.as_bytes(), secs, form.as_bytes()),
                 is_wide,
@@ -235,6 +244,7 @@ impl World {
     fn follow(&mut self, seen: Vec<Seen>) {
         for seen in seen {
             match seen {
+                Seen::Run => self.tally.note("runs"),
                 Seen::Posted(id) => {
                     let command = self.commands.get_mut(&id).expect("it was sent");
                     command.posts += 1;

@@ -20,7 +20,9 @@ impl World {
     /// Something goes wrong.
     pub(super) fn trouble(&mut self) {
         self.has_fault = true;
-        let ms = self.generator.pick(&[100, 900, 3_000, 6_000, 12_000]);
+        let ms = self
+            .generator
+            .pick(&[100, 900, 3_000, 6_000, 12_000, 20_000]);
         let until = self.clock.now().tick.after(ms);
         let what = match self.generator.percent(50) {
             true => self.trouble_process(until),
