@@ -149,6 +149,9 @@ impl World {
                 self.trouble();
             } else if self.generator.percent(40) {
                 self.send();
+            } else if self.generator.percent(5) {
+                let ms = self.generator.pick(&[1_000, 3_000, 9_000]);
+                self.pass(self.clock.now().tick.after(ms));
             } else {
                 self.wait();
             }
@@ -201,6 +204,16 @@ impl World {
             false => next.min(self.generator.pick(&[1, 20, 300])),
         };
         self.clock.advance(ms.max(1));
+    }
+
+    /// Much time passes, event by event.
+    fn pass(&mut self, until: Tick) {
+        while self.clock.now().tick < until {
+            let now = self.clock.now().tick;
+            let next = self.next_at().map_or(until, |at| at.min(until));
+            self.clock.advance(next.millis_since(now).max(1));
+            self.settle();
+        }
     }
 
     fn next_at(&self) -> Option<Tick> {
