@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use test_support::{DEADLINE, Process, SECRET, poll_for, signed};
 use torrap::tools::trial::command;
@@ -43,7 +43,8 @@ struct Load {
     next: AtomicU64,
     /// How many each process has accepted.
     accepted: [AtomicU64; PROCESSES],
-    numbers: Mutex<Vec<u64>>,
+    /// What was acknowledged, and when.
+    acknowledged: Mutex<Vec<(u64, Instant)>>,
     busy: AtomicU64,
 }
 
@@ -57,6 +58,8 @@ pub struct Tally {
     pub lost: usize,
     /// Posted more than once.
     pub twice: usize,
+    /// The longest time from an acknowledgement to its reply.
+    pub slowest: Duration,
 }
 
 impl Fleet {
@@ -113,10 +116,10 @@ impl Fleet {
         for client in self.clients.drain(..) {
             client.join().unwrap();
         }
-        let accepted = self.load.numbers.lock().unwrap().clone();
+        let accepted = self.load.acknowledged.lock().unwrap().clone();
         let mut lost = usize::MAX;
         let mut waited = Duration::ZERO;
-        let mut posts = BTreeMap::new();
+        let mut posts = BTreeMap::<u64, Vec<Instant>>::new();
         while lost > 0 && waited < DEADLINE {
             let pause = Duration::from_millis(100);
             thread::park_timeout(pause);
@@ -124,18 +127,23 @@ impl Fleet {
             posts.clear();
             for post in self.slack.posts() {
                 let number: u64 = post.path.trim_start_matches('/').parse().unwrap();
-                *posts.entry(number).or_insert(0) += 1;
+                posts.entry(number).or_default().push(post.at);
             }
             lost = accepted
                 .iter()
-                .filter(|number| !posts.contains_key(number))
+                .filter(|(number, _)| !posts.contains_key(number))
                 .count();
         }
         let tally = Tally {
             accepted: accepted.len(),
             busy: self.load.busy.load(Ordering::SeqCst),
             lost,
-            twice: posts.values().filter(|count| **count > 1).count(),
+            twice: posts.values().filter(|posts| posts.len() > 1).count(),
+            slowest: accepted
+                .iter()
+                .filter_map(|(number, at)| Some(posts.get(number)?[0].duration_since(*at)))
+                .max()
+                .unwrap_or_default(),
         };
         eprintln!("{name}: {tally:?}");
         if tally.lost > 0 {
@@ -188,7 +196,9 @@ impl Load {
             };
             assert_eq!(response.status, 200);
             if response.content.is_empty() {
-                self.numbers.lock().unwrap().push(number);
+                let mut acknowledged = self.acknowledged.lock().unwrap();
+                acknowledged.push((number, Instant::now()));
+                drop(acknowledged);
                 self.accepted[at].fetch_add(1, Ordering::SeqCst);
             } else {
                 self.busy.fetch_add(1, Ordering::SeqCst);
