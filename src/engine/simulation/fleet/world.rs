@@ -94,7 +94,7 @@ impl World {
             trouble_percent: generator.pick(&[0, 3, 10]),
             ends: generator.percent(60),
             sets_clocks: generator.percent(25),
-            differs: generator.percent(25),
+            differs: generator.percent(40),
             runs: generator.percent(25),
         };
         let clock = SimulatedClock::new(Tick(generator.below(1 << 40)));
@@ -170,8 +170,8 @@ impl World {
             false => self.commands.len() as u64,
         };
         let secs = self.clock.now().unix.secs();
-        let is_work = self.habits.runs && id % 4 == 1;
-        let is_wide = self.habits.differs && id % 3 == 0;
+        let is_work = self.habits.runs && id % 3 == 1;
+        let is_wide = self.habits.differs && id.is_multiple_of(2);
         let origin = if is_wide { "slack-gov" } else { "slack" };
         let command = self.commands.entry(id).or_insert_with(|| {
             let url = format!("https://hooks.{origin}.com/commands/T0001/{id}/x");
