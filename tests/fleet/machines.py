@@ -1,4 +1,4 @@
-"""Machines as network namespaces: one in front, two behind it, and a wire between them."""
+"""Machines as network namespaces: one in front, two behind it, one for Redis, and a wire between them."""
 
 import os
 import subprocess
@@ -6,6 +6,9 @@ import subprocess
 FRONT_ADDRESS = "192.0.2.1"
 SOURCES = "198.18.0.0/15"
 ADDRESSES = {"a": "192.0.2.11", "b": "192.0.2.12"}  # those of deploy/haproxy.cfg and deploy/nginx.conf
+REDIS = "redis"
+REDIS_ADDRESS = "192.0.2.20"  # that of deploy/fleet
+BEHIND = {**ADDRESSES, REDIS: REDIS_ADDRESS}
 
 
 def inside(namespace: str, command: list[str]) -> list[str]:
@@ -33,12 +36,12 @@ class Network:
             ip("-n", self.front, "link", "add", "wire", "type", "bridge")
             ip("-n", self.front, "addr", "add", f"{FRONT_ADDRESS}/24", "dev", "wire")
             ip("-n", self.front, "link", "set", "wire", "up")
-            for replica, address in ADDRESSES.items():
-                behind = machine(self.name, replica)
+            for which, address in BEHIND.items():
+                behind = machine(self.name, which)
                 ip("netns", "add", behind)
-                ip("-n", self.front, "link", "add", f"to-{replica}", "type", "veth",
+                ip("-n", self.front, "link", "add", f"to-{which}", "type", "veth",
                    "peer", "name", "eth0", "netns", behind)
-                ip("-n", self.front, "link", "set", f"to-{replica}", "master", "wire", "up")
+                ip("-n", self.front, "link", "set", f"to-{which}", "master", "wire", "up")
                 ip("-n", behind, "addr", "add", f"{address}/24", "dev", "eth0")
                 ip("-n", behind, "link", "set", "eth0", "up")
                 ip("-n", behind, "link", "set", "lo", "up")
@@ -48,7 +51,7 @@ class Network:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for which in ("front", *ADDRESSES):
+        for which in ("front", *BEHIND):
             subprocess.run(["ip", "netns", "del", machine(self.name, which)],
                            check=False, stderr=subprocess.DEVNULL)
 
@@ -57,10 +60,10 @@ def machine(network: str, which: str) -> str:
     return f"{network}-{which}"
 
 
-def cut(replica: str) -> None:
+def cut(which: str) -> None:
     """Nothing reaches the machine any more, and nothing says so. On the machine in front."""
-    ip("link", "set", f"to-{replica}", "nomaster")
+    ip("link", "set", f"to-{which}", "nomaster")
 
 
-def mend(replica: str) -> None:
-    ip("link", "set", f"to-{replica}", "master", "wire")
+def mend(which: str) -> None:
+    ip("link", "set", f"to-{which}", "master", "wire")

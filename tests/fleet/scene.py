@@ -95,12 +95,13 @@ class Slack:
             came = self.changed.wait_for(lambda: len(self.acknowledged) >= enough, DEADLINE)
             assert came, f"only {len(self.acknowledged)} of {enough}; {self.errors[:3]}"
 
-    def finish(self) -> None:
+    def finish(self, seconds: float = 5) -> None:
+        """No more commands; waits for the replies."""
         self.is_over = True
         for client in self.clients:
             client.join()
         with self.changed:
-            self.changed.wait_for(lambda: self.acknowledged.keys() <= self.replies.keys(), 5)
+            self.changed.wait_for(lambda: self.acknowledged.keys() <= self.replies.keys(), seconds)
 
 
 def signed(text: str, origin: str) -> tuple[str, dict[str, str]]:
@@ -118,6 +119,9 @@ def signed(text: str, origin: str) -> tuple[str, dict[str, str]]:
 
 class Scene:
     """One proxy, two replicas."""
+
+    delay = DELAY
+    environment: dict[str, str] = {}
 
     def __init__(
         self, proxy: str, binary: Path, network: str, folder: Path, adapt=lambda text: text
@@ -149,17 +153,19 @@ class Scene:
         with open(self.folder / f"{name}.log", "ab") as log:
             self.processes[name] = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env={"SLACK_SIGNING_SECRET": SECRET, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+                env={"SLACK_SIGNING_SECRET": SECRET, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **self.environment},
             )
 
     def start(self, replica: str) -> None:
-        command = [str(self.binary), "--listen", f"{ADDRESSES[replica]}:8000", "--delay", str(DELAY),
+        command = [str(self.binary), "--listen", f"{ADDRESSES[replica]}:8000", "--delay", str(self.delay),
                    "--metrics-listen", f"{ADDRESSES[replica]}:9100",
-                   "--reply-origin", self.slack.origin]
-        if self.has_journal:
-            command += ["--journal", str(self.folder / f"journal-{replica}")]
+                   "--reply-origin", self.slack.origin, *self.journal(replica)]
         self.run(replica, inside(machine(self.network, replica), command))
         wait_until(lambda: reaches(ADDRESSES[replica], 8000), f"{replica} listens")
+
+    def journal(self, replica: str) -> list[str]:
+        """The setting of a replica's journal."""
+        return ["--journal", str(self.folder / f"journal-{replica}")] if self.has_journal else []
 
     def front(self) -> list[str]:
         """The proxy's command line. Its file is deploy's, but for the certificate's path."""
@@ -259,8 +265,8 @@ def reaches(address: str, port: int) -> bool:
         return False
 
 
-def accepted(replica: str) -> float:
-    """How many commands the replica has accepted since its start."""
+def metric(replica: str, name: str) -> float:
+    """One of the replica's metrics; 0 if it cannot be reached."""
     try:
         watch = http.client.HTTPConnection(ADDRESSES[replica], 9100, timeout=1)
         watch.request("GET", "/metrics")
@@ -268,8 +274,13 @@ def accepted(replica: str) -> float:
         watch.close()
     except OSError:
         return 0
-    name = "torrap_commands_accepted_total "
+    name += " "
     return next(float(line[len(name):]) for line in lines if line.startswith(name))
+
+
+def accepted(replica: str) -> float:
+    """How many commands the replica has accepted since its start."""
+    return metric(replica, "torrap_commands_accepted_total")
 
 
 def wait_until(is_so, what: str) -> None:
