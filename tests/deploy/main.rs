@@ -56,10 +56,7 @@ fn every_metric_and_label_exists() {
         ..Standing::default()
     };
     let page = metrics::render(&Counters::default(), &standing);
-    let samples: BTreeSet<&str> = page
-        .lines()
-        .filter_map(|line| line.split([' ', '{']).next())
-        .collect();
+    let samples = samples(&page);
     let alerts = folder()
         .into_iter()
         .filter(|(name, _)| name.starts_with("alerts."));
@@ -79,6 +76,35 @@ fn every_metric_and_label_exists() {
         }
     }
     assert!(watched.len() > 25, "{watched:?}");
+}
+
+fn samples(page: &str) -> BTreeSet<&str> {
+    page.lines()
+        .filter_map(|line| line.split([' ', '{']).next())
+        .collect()
+}
+
+#[cfg(feature = "redis")]
+#[test]
+fn every_metric_of_a_fleet_exists() {
+    let fleet = metrics::FleetCounters::default();
+    let standing = Standing {
+        fleet: Some(&fleet),
+        ..Standing::default()
+    };
+    let page = metrics::render(&Counters::default(), &standing);
+    let samples = samples(&page);
+    let mut watched = BTreeSet::new();
+    let rules = folder()
+        .into_iter()
+        .filter(|(name, _)| name.starts_with("fleet/alerts."));
+    for (name, text) in rules {
+        for metric in words(&text, "torrap_", |c| c.is_ascii_lowercase() || c == '_') {
+            assert!(samples.contains(metric), "{name}: {metric}");
+            watched.insert(metric.to_owned());
+        }
+    }
+    assert!(watched.len() > 5, "{watched:?}");
 }
 
 /// What proxies and probes ask for is what the bot has; `tests/it/resources.rs` says what that is.

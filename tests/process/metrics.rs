@@ -106,13 +106,20 @@ fn promtool_finds_nothing_to_say() {
 #[test]
 fn the_alert_rules_fire_when_they_should() {
     let deploy = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy");
-    let rules = format!("{deploy}/alerts.yml");
-    let tests = format!("{deploy}/alerts.test.yml");
-    let config = format!("{deploy}/prometheus.yml");
+    let [rules, tests, config, fleet_rules, fleet_tests] = [
+        "alerts.yml",
+        "alerts.test.yml",
+        "prometheus.yml",
+        "fleet/alerts.yml",
+        "fleet/alerts.test.yml",
+    ]
+    .map(|name| format!("{deploy}/{name}"));
     for args in [
         ["check", "config", &config],
         ["check", "rules", &rules],
         ["test", "rules", &tests],
+        ["check", "rules", &fleet_rules],
+        ["test", "rules", &fleet_tests],
     ] {
         match promtool(&args, b"") {
             Some((is_good, said)) => assert!(is_good, "{said}"),

@@ -13,9 +13,10 @@ use test_support::repository::read;
 const README: &str = "README.md";
 const OPERATORS: &str = "deploy/README.md";
 /// All documents that people read from beginning to end.
-const GUIDES: [&str; 7] = [
+const GUIDES: [&str; 8] = [
     README,
     OPERATORS,
+    "deploy/fleet/README.md",
     "tests/README.md",
     "benches/README.md",
     ".github/CHANGELOG.md",
