@@ -297,7 +297,7 @@ pub use platform::{Server, Stopper};
 ///   enforces it; each part of the shell opens with one `#![allow]`.
 /// * **Dependencies point one way**: `platform` → `engine` → `endpoint`, `app`, `store`; `app` → `commands` → `slack`, and
 ///   `app` → `http`, `jobs`; `jobs` → `timing_wheel` → `slab`. `http`, `slack`, `jobs` and `journal` do not
-///   use each other. Bot and journal meet in the batches of `store` alone.
+///   use each other. Bot and journal meet in the batches of `store` alone. `shared_journal` writes a job's texts as `journal` does.
 /// * **No statics and no thread-locals**, so that two servers in one process are independent.
 ///   [`run`] installs what a process has one of: its log and its signal handler.
 /// * **The loop blocks in `poll`** and nowhere else. Name look-ups, the journal and everything else that may wait
