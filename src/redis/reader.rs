@@ -82,7 +82,6 @@ impl ReplyReader {
         while let Some(item) = self.read_item()? {
             let complete = match item {
                 Item::Reply(reply) => self.close_arrays(reply),
-                Item::Array(0) => self.close_arrays(Reply::Array(Vec::new())),
                 Item::Array(missing) => self.open_array(missing)?,
             };
             if complete.is_some() {
@@ -99,6 +98,9 @@ impl ReplyReader {
         }
         if missing > REPLY_ELEMENTS_MAX - self.elements {
             return Err(ProtocolError::TooManyElements);
+        }
+        if missing == 0 {
+            return Ok(self.close_arrays(Reply::Array(Vec::new())));
         }
         self.elements += missing;
         let replies = Vec::with_capacity(missing.min(ROOM_MAX));

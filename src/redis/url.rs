@@ -56,10 +56,12 @@ impl RedisUrl {
         }
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        // A slash or a question mark in a password ends the authority before its `@`.
+        if path.contains('@') || query.contains('@') {
+            return Err(UrlError::Password);
+        }
         let (user, hosts) = match authority.rsplit_once('@') {
             Some((user, hosts)) => (Some(self::user(user)?), hosts),
-            // A slash in a password ends the authority before its `@`.
-            None if path.contains('@') => return Err(UrlError::Password),
             None => (None, authority),
         };
         let mut url = Self {

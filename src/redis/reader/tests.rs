@@ -109,6 +109,10 @@ fn a_reply_has_limits() {
     assert_eq!(error(inner.as_bytes()), ProtocolError::TooManyElements);
 
     assert!(replies("*1\r\n".repeat(REPLY_DEPTH_MAX).as_bytes()).is_ok());
+    let deepest = "*1\r\n".repeat(REPLY_DEPTH_MAX - 1) + "*0\r\n";
+    assert_eq!(replies(deepest.as_bytes()).unwrap().0.len(), 1);
+    let empty = "*1\r\n".repeat(REPLY_DEPTH_MAX) + "*0\r\n";
+    assert_eq!(error(empty.as_bytes()), ProtocolError::TooDeep);
     let deeper = "*1\r\n".repeat(250_000);
     assert_eq!(error(deeper.as_bytes()), ProtocolError::TooDeep);
 

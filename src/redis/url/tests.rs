@@ -115,6 +115,8 @@ fn a_password_is_refused_and_not_shown() {
         "redis://bot:hunter2@a:6379/0",
         "redis://bot:hun@ter2@a",
         "redis://bot:hunter2/hunter2@a",
+        "redis://bot:6379?hunter2@a",
+        "redis://bot:1?sentinel=hunter2@a",
         "redis://a?password=hunter2",
         "redis://a/0?user=hunter2",
     ] {

@@ -29,6 +29,13 @@ pub(super) struct Replica {
     jobs: u64,
 }
 
+impl Replica {
+    /// Whether it is not a bot, but jobs that one hands to the others, since it may not post them or cannot open them.
+    fn is_parcel(&self) -> bool {
+        self.id.starts_with("parcel:")
+    }
+}
+
 /// The pending jobs of all, as numbers.
 #[derive(Debug, Default)]
 struct Pending {
@@ -148,6 +155,14 @@ impl Report {
         let tenths = |ms: u64| Seconds { ms: ms / 100 * 100 };
         write!(f, "  {}: ", printable(&replica.id))?;
         match replica.lease {
+            lease if replica.is_parcel() && lease > self.now => {
+                write!(
+                    f,
+                    "passed on, to be taken in {} s",
+                    tenths(lease - self.now)
+                )?;
+            }
+            _ if replica.is_parcel() => f.write_str("passed on, to be taken now")?,
             0 => f.write_str("dead, and is being taken over")?,
             1 => f.write_str("has left")?,
             lease if lease > self.now => {
@@ -162,7 +177,8 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}, time there: {}", self.server, UnixTime(self.now))?;
-        writeln!(f, "replicas: {}", self.replicas.len())?;
+        let replicas = self.replicas.iter().filter(|replica| !replica.is_parcel());
+        writeln!(f, "replicas: {}", replicas.count())?;
         for replica in &self.replicas {
             self.write_replica(f, replica)?;
         }

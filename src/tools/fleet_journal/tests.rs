@@ -45,6 +45,8 @@ fn replicas_leases_and_pending_jobs_are_counted() {
         ("2222222222222222", "1795777483123"),
         ("3333333333333333", "0"),
         ("4444\u{1b}", "1"),
+        ("parcel:5555", "1795777491123"),
+        ("parcel:6666", "1795777490000"),
     ];
     let mut report = report(bulk("1795777493000"), &replicas).unwrap();
     let heads = [
@@ -72,6 +74,8 @@ replicas: 4
   2222222222222222: dead, lease ended 7 s ago, pending: 1
   3333333333333333: dead, and is being taken over, pending: 0
   4444\\u{1b}: has left, pending: 0
+  parcel:5555: passed on, to be taken in 1 s, pending: 0
+  parcel:6666: passed on, to be taken now, pending: 0
 after an outage nothing is taken over for 2.8 s
 pending: 2
   due now: 1

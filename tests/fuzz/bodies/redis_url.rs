@@ -31,9 +31,9 @@ fn check_url(text: &str, url: &RedisUrl) {
         assert!(!name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c.is_control()));
     }
     // What stands before an `@` is a user, without a password.
-    let authority = text.split("://").nth(1).expect("a scheme");
-    if let Some((user, _)) = authority.split_once('@') {
-        assert!(!user.contains(':'), "a password");
+    let (_, rest) = text.split_once("://").expect("a scheme");
+    if let Some((user, _)) = rest.rsplit_once('@') {
+        assert!(!user.contains([':', '/', '?']), "a password");
     }
 }
 
@@ -61,6 +61,7 @@ const URLS: &[&str] = &[
     "REDIS://redis:6379/0?",
     "redis://bot:hunter2hunter2@a/0",
     "redis://bot:hun@ter2/hunter2hunter2@a/0",
+    "redis://bot:6379?sentinel=hunter2@a",
     "redis://a?password=hunter2hunter2",
     "redis:///0",
     "redis://::1:6379",
