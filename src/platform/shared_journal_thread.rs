@@ -194,10 +194,20 @@ impl Worker {
                 self.publish();
             } else if self.driver.replica.is_finished() {
                 return self.finish();
-            } else {
+            } else if !self.tell_events() {
                 self.rest();
             }
         }
+    }
+
+    /// Tells the loop what follows from its own words, for which nothing had to be sent. `false`: nothing.
+    fn tell_events(&mut self) -> bool {
+        let Some(event) = self.driver.replica.poll_event() else {
+            return false;
+        };
+        self.shared.lock().events.push_back(event);
+        self.publish();
+        true
     }
 
     /// Tells the replica what the loop has said. `false`: the loop is gone.

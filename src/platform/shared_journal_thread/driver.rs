@@ -83,12 +83,15 @@ impl Driver {
                 self.connection = Some(connection);
                 self.replica.handle_connected(self.clock.now().tick);
             }
-            Err(error) => {
-                debug!("journal: {error}");
-                let now = self.clock.now().tick;
-                self.replica.handle_failure(&error.to_string(), now);
-            }
+            Err(error) => self.fail(&format!("Redis at {error}")),
         }
+    }
+
+    /// There is no connection any more, and this is why.
+    fn fail(&mut self, cause: &str) {
+        debug!("journal: {cause}");
+        self.connection = None;
+        self.replica.handle_failure(cause, self.clock.now().tick);
     }
 
     /// Warns of a server at which no start would be possible: a failover may have led to another one. What it has is better
@@ -103,8 +106,7 @@ impl Driver {
 
     fn exchange(&mut self, exchange: &Exchange) {
         let Some(connection) = &mut self.connection else {
-            let now = self.clock.now().tick;
-            return self.replica.handle_failure("the connection is closed", now);
+            return self.fail("Redis has closed the connection");
         };
         let deadline = self.clock.instant(exchange.deadline);
         let begun = Instant::now();
@@ -123,10 +125,9 @@ impl Driver {
                 }
             }
             Err(error) => {
-                debug!("journal: {error}");
+                let cause = format!("Redis at {}: {error}", connection.address());
                 self.counters.failures += 1;
-                self.connection = None;
-                self.replica.handle_failure(&error.to_string(), now);
+                self.fail(&cause);
             }
         }
     }

@@ -104,6 +104,11 @@ fn a_redis_that_is_away_is_trouble_and_what_the_loop_gives_waits_for_it() {
     let fleet = state.fleet.unwrap();
     assert!(!fleet.is_up && fleet.lease_remaining_ms == 0);
     assert!(fleet.errors.contains(&("no_answer", 1)), "{fleet:?}");
+    // Until it tries again there is nothing to send, and an answer nevertheless.
+    thread.submit(&mut Batch::default(), 2, Tick(0));
+    assert!(worker.take_mail());
+    assert!(worker.tell_events() && !worker.tell_events());
+    assert_eq!(thread.poll(Tick(0)), Some(Event::Kept(2)));
     drop(thread);
     assert!(!worker.take_mail(), "the loop is gone");
 }
