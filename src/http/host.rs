@@ -12,17 +12,31 @@ pub(super) fn is_host(value: &[u8]) -> bool {
             None => return false,
         },
         _ => {
-            let end = value.iter().position(|b| *b == b':');
-            let (name, port) = value.split_at(end.unwrap_or(value.len()));
-            (name.iter().all(is_in_name), port)
+            let end = value.iter().position(|b| !IN_NAME[usize::from(*b)]);
+            (true, &value[end.unwrap_or(value.len())..])
         }
     };
-    is_good && (port.is_empty() || (port[0] == b':' && port[1..].iter().all(u8::is_ascii_digit)))
+    let is_port = |port: &[u8]| port[0] == b':' && port[1..].iter().all(u8::is_ascii_digit);
+    is_good && (port.is_empty() || is_port(port))
 }
 
-fn is_in_name(b: &u8) -> bool {
-    b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(b)
-}
+/// The characters of a name. A table, since a search among the marks for each byte needs 200 instructions more
+/// for each command (`benches/count`).
+const IN_NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        table[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let marks = b"-._~!$&'()*+,;=";
+    let mut index = 0;
+    while index < marks.len() {
+        table[marks[index] as usize] = true;
+        index += 1;
+    }
+    table
+};
 
 /// A zone has a meaning to the client alone, which must leave it out (RFC 6874 section 4).
 fn is_ipv6(literal: &[u8]) -> bool {
