@@ -6,7 +6,7 @@ use super::replies::ephemeral;
 use crate::app::refusals::Refusal;
 use crate::commands::{Chosen, LATE_MS};
 use crate::config::Config;
-use crate::http::{Request, Response};
+use crate::http::{Repeated, Request, Response};
 use crate::jobs::LIFETIME_MS;
 use crate::request_id::RequestId;
 use crate::slack::fields;
@@ -89,14 +89,9 @@ impl CommandReader {
         now: Now,
     ) -> Result<Verified<'a>, signature::Error> {
         debug!("validating");
-        let field = |name| {
-            request
-                .fields
-                .unique(name)
-                .map_err(|_| signature::Error::Malformed)
-        };
-        let timestamp = field(signature::TIMESTAMP_FIELD)?;
-        let signature = field(signature::SIGNATURE_FIELD)?;
+        let once = |field: Result<_, Repeated>| field.map_err(|_| signature::Error::Malformed);
+        let timestamp = once(request.fields.unique(b"x-slack-request-timestamp"))?;
+        let signature = once(request.fields.unique(b"x-slack-signature"))?;
         if let Some(timestamp) = timestamp.filter(|_| log_enabled!(Level::Debug)) {
             debug!("timestamp: {}", String::from_utf8_lossy(timestamp));
         }
@@ -161,14 +156,12 @@ pub(super) fn is_get_check(request: &Request<'_>) -> bool {
 /// Whether Content-Type says that the content is a form, or is absent; parameters such as a charset are ignored.
 fn says_form(request: &Request<'_>) -> bool {
     const FORM: &[u8] = b"application/x-www-form-urlencoded";
-    match request.fields.unique("content-type") {
-        Ok(Some(value)) => {
-            let end = value
-                .iter()
-                .position(|b| matches!(b, b';' | b' ' | b'\t'))
-                .unwrap_or(value.len());
-            value[..end].eq_ignore_ascii_case(FORM)
-        }
+    match request.fields.unique(b"content-type") {
+        Ok(Some(value)) => value
+            .split_at_checked(FORM.len())
+            .is_some_and(|(start, rest)| {
+                start.eq_ignore_ascii_case(FORM) && matches!(rest, [] | [b';' | b' ' | b'\t', ..])
+            }),
         Ok(None) => true,
         Err(_) => false,
     }

@@ -3,6 +3,7 @@
 //! A request that a front end could read in another way than torrap does is refused: the difference is what request
 //! smuggling uses.
 
+use super::field_name::{is_named, is_named_or_poses};
 use super::host::is_host;
 use super::request::{Request, Version};
 use super::{Error, Limits};
@@ -84,33 +85,34 @@ fn gather<'a>(request: &Request<'a>) -> Result<Gathered<'a>, Error> {
     for field in request.fields.iter() {
         let name = field.name;
         match name.len() {
-            4 if name.eq_ignore_ascii_case("host") => {
+            4 if is_named(name, b"host") => {
                 gathered.bad_host |= gathered.host.is_some() || !is_host(field.value);
                 gathered.host = Some(field.value);
             }
-            6 if name.eq_ignore_ascii_case("expect") => {
+            6 if is_named(name, b"expect") => {
                 if !field.value.eq_ignore_ascii_case(b"100-continue") {
                     return Err(Error::UnknownExpectation);
                 }
                 gathered.expects_continue = true;
             }
-            10 if name.eq_ignore_ascii_case("connection") => {
+            10 if is_named(name, b"connection") => {
                 for option in list(field.value) {
                     gathered.close |= option.eq_ignore_ascii_case(b"close");
                     gathered.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
                 }
             }
-            14 if is_or_poses_as(name, "content-length") => {
-                gathered.repeated |= gathered.content_length.is_some() || name.contains('_');
+            14 if is_named_or_poses(name, b"content-length") => {
+                gathered.repeated |= gathered.content_length.is_some();
+                gathered.repeated |= !is_named(name, b"content-length");
                 gathered.content_length = Some(field.value);
             }
-            16 if name.eq_ignore_ascii_case("content-encoding")
+            16 if is_named(name, b"content-encoding")
                 && !field.value.eq_ignore_ascii_case(b"identity") =>
             {
                 return Err(Error::UnsupportedContentCoding);
             }
-            17 if is_or_poses_as(name, "transfer-encoding") => {
-                gathered.repeated |= name.contains('_');
+            17 if is_named_or_poses(name, b"transfer-encoding") => {
+                gathered.repeated |= !is_named(name, b"transfer-encoding");
                 gathered.transfer_coding =
                     Some(transfer_coding(field.value, gathered.transfer_coding));
             }
@@ -118,12 +120,6 @@ fn gather<'a>(request: &Request<'a>) -> Result<Gathered<'a>, Error> {
         }
     }
     Ok(gathered)
-}
-
-/// Whether a field is `name`, or is taken for it by software that maps `_` to `-`, as CGI does.
-fn is_or_poses_as(field: &str, name: &str) -> bool {
-    let mut bytes = field.bytes().zip(name.bytes());
-    bytes.all(|(b, n)| b.to_ascii_lowercase() == n || (b == b'_' && n == b'-'))
 }
 
 /// The members of a comma-separated list (RFC 9110 section 5.6.1), without optional white space.

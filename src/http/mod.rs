@@ -24,6 +24,7 @@
 
 mod chunked;
 mod connection;
+mod field_name;
 mod foreign;
 mod framing;
 mod host;

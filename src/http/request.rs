@@ -5,6 +5,7 @@ use std::mem::MaybeUninit;
 use httparse::{Header, Status as Parsed};
 use memchr::memchr;
 
+use super::field_name::is_named;
 use super::foreign::{self, Identity};
 use super::host::is_host;
 use super::{Error, FIELDS_MAX, Limits};
@@ -33,20 +34,18 @@ impl<'a> Fields<'a> {
         Self(fields)
     }
 
-    /// The value of the field `name`, whose case does not matter; `Repeated` if there are several.
+    /// The value of the field `name`, given in lower case; `Repeated` if there are several.
     ///
     /// # Errors
     /// [`Repeated`] when more than one field has that name.
-    pub fn unique(&self, name: &str) -> Result<Option<&'a [u8]>, Repeated> {
-        let mut values = self
-            .iter()
-            .filter(|field| field.name.eq_ignore_ascii_case(name));
-        let first = values.next();
-        if values.next().is_some() {
-            Err(Repeated)
-        } else {
-            Ok(first.map(|field| field.value))
+    pub fn unique<const N: usize>(&self, name: &[u8; N]) -> Result<Option<&'a [u8]>, Repeated> {
+        let mut found = None;
+        for field in self.0 {
+            if is_named(field.name, name) && found.replace(field.value).is_some() {
+                return Err(Repeated);
+            }
         }
+        Ok(found)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &'a Header<'a>> + use<'a> {
@@ -371,8 +370,8 @@ mod tests {
             field("B", b"3"),
         ];
         let fields = Fields::new(&fields);
-        assert_eq!(fields.unique("a"), Ok(Some(b"1".as_slice())));
-        assert_eq!(fields.unique("b"), Err(Repeated));
-        assert_eq!(fields.unique("c"), Ok(None));
+        assert_eq!(fields.unique(b"a"), Ok(Some(b"1".as_slice())));
+        assert_eq!(fields.unique(b"b"), Err(Repeated));
+        assert_eq!(fields.unique(b"c"), Ok(None));
     }
 }

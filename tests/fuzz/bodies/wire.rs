@@ -1,11 +1,11 @@
 //! A connection driven through its bytes, and what is to be seen of it from outside.
 
 use torrap::http::{
-    CloseReason, Connection, Hold, Limits, Request, Response, Staging, Status, Version,
+    CloseReason, Connection, Hold, Limits, Repeated, Request, Response, Staging, Status, Version,
 };
 use torrap::time::{Tick, UnixTime};
 
-/// The fields by which heads are compared.
+/// The fields by which heads are compared, in the order in which [`Asked::of`] asks for them.
 const NAMES: [&str; 6] = [
     "host",
     "connection",
@@ -29,16 +29,24 @@ pub struct Asked {
 
 impl Asked {
     fn of(request: &Request<'_>) -> Self {
-        let field = |name| {
-            let value = request.fields.unique(name).map_err(|_| ())?;
+        let owned = |value: Result<Option<&[u8]>, Repeated>| {
+            let value = value.map_err(|_| ())?;
             Ok(value.map(<[u8]>::to_vec))
         };
+        let fields = [
+            request.fields.unique(b"host"),
+            request.fields.unique(b"connection"),
+            request.fields.unique(b"expect"),
+            request.fields.unique(b"content-length"),
+            request.fields.unique(b"transfer-encoding"),
+            request.fields.unique(b"a"),
+        ];
         Self {
             method: request.method.to_owned(),
             path: request.path.to_owned(),
             query: request.query.map(str::to_owned),
             version: request.version,
-            fields: NAMES.into_iter().map(field).collect(),
+            fields: fields.into_iter().map(owned).collect(),
             content: request.content.to_vec(),
         }
     }
