@@ -98,28 +98,54 @@ impl<'a> Iterator for Pairs<'a> {
 pub struct Pair<'a>(&'a [u8]);
 
 impl<'a> Pair<'a> {
+    /// The first byte of the name, decoded.
+    pub(super) fn initial(self) -> Option<u8> {
+        decode_first(self.0).map(|(byte, _)| byte)
+    }
+
     /// The value, still encoded, if the name decodes to `name`: `%74ext` is `text`. A pair without `=` has an empty one.
     ///
-    /// Nearly always the first or the second byte differs, so that of most pairs nothing else is looked at.
+    /// Inlined, so that a name that is known when this is compiled is compared as a few words.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn value_of(self, name: &str) -> Option<&'a [u8]> {
+        if let Some((start, rest)) = self.0.split_at_checked(name.len()) {
+            let is_mark = |byte: &u8| matches!(byte, b'%' | b'+' | b'=');
+            // Without a branch for each byte: they are few.
+            if !start.iter().fold(false, |has, byte| has | is_mark(byte)) {
+                return if start == name.as_bytes() {
+                    value(rest)
+                } else {
+                    None
+                };
+            }
+        }
+        self.value_of_escaped(name)
+    }
+
+    /// The same, whichever bytes of the name are escaped.
+    #[cold]
+    fn value_of_escaped(self, name: &str) -> Option<&'a [u8]> {
         let mut raw = self.0;
         for &expected in name.as_bytes() {
             raw = match raw {
-                [b'%' | b'+', ..] => match decode_first(raw)? {
+                [b'=', ..] => return None,
+                _ => match decode_first(raw)? {
                     (byte, rest) if byte == expected => rest,
                     _ => return None,
                 },
-                [byte, rest @ ..] if *byte == expected && *byte != b'=' => rest,
-                _ => return None,
             };
         }
-        match raw {
-            [b'=', value @ ..] => Some(value),
-            [] => Some(raw),
-            _ => None,
-        }
+        value(raw)
+    }
+}
+
+/// What follows a name: a value, or nothing.
+const fn value(behind_name: &[u8]) -> Option<&[u8]> {
+    match behind_name {
+        [b'=', value @ ..] => Some(value),
+        [] => Some(behind_name),
+        _ => None,
     }
 }
 

@@ -133,9 +133,12 @@ impl<'a> Invocation<'a> {
     ) -> Result<Self, Error> {
         let [mut command, mut text, mut response_url] = [None; 3];
         for pair in form::pairs(verified.content()) {
-            command = command.or_else(|| pair.value_of("command"));
-            text = text.or_else(|| pair.value_of("text"));
-            response_url = response_url.or_else(|| pair.value_of("response_url"));
+            match pair.initial() {
+                Some(b'c') => command = command.or_else(|| pair.value_of("command")),
+                Some(b't') => text = text.or_else(|| pair.value_of("text")),
+                Some(b'r') => response_url = response_url.or_else(|| pair.value_of("response_url")),
+                _ => {}
+            }
         }
         let command = command.ok_or(Error::MissingField("command"))?;
         let response_url = response_url.ok_or(Error::MissingField("response_url"))?;
