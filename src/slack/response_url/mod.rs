@@ -1,7 +1,7 @@
 //! Where replies may go: the origins that the settings allow, and a `response_url` judged by them.
 //!
-//! A URL is taken apart and compared, never matched by its beginning, and what is left of it is
-//! restricted to characters that no HTTP client reads in two ways.
+//! A URL is taken apart and compared, unless it begins with an origin to the letter and a slash ends it. What is left
+//! of it is restricted to characters that no HTTP client reads in two ways.
 
 mod origin;
 
@@ -31,15 +31,9 @@ impl<'a> ResponseUrl<'a> {
     /// # Errors
     /// If it is of no allowed origin, or is written in a way that could be read differently.
     pub fn parse(text: &'a str, origins: &[Origin]) -> Result<Self, UrlError> {
-        let parts = Parts::split(text).map_err(UrlError::Malformed)?;
-        let origin = origins
-            .iter()
-            .position(|origin| origin.is_of(&parts))
-            .ok_or(UrlError::Foreign)?;
-        let path = if parts.rest.is_empty() {
-            "/"
-        } else {
-            parts.rest
+        let (origin, path) = match as_slack_writes_it(text, origins) {
+            Some(parts) => parts,
+            None => taken_apart(text, origins)?,
         };
         if path.len() > PATH_BYTES_MAX {
             return Err(UrlError::PathTooLong);
@@ -49,6 +43,23 @@ impl<'a> ResponseUrl<'a> {
         }
         Ok(Self { origin, path })
     }
+}
+
+/// The position of an origin in its canonical form, and the path behind it.
+fn as_slack_writes_it<'a>(text: &'a str, origins: &[Origin]) -> Option<(usize, &'a str)> {
+    let mut origins = origins.iter().enumerate();
+    origins.find_map(|(index, origin)| Some((index, origin.strip_from(text)?)))
+}
+
+/// The same, however the origin is written.
+fn taken_apart<'a>(text: &'a str, origins: &[Origin]) -> Result<(usize, &'a str), UrlError> {
+    let parts = Parts::split(text).map_err(UrlError::Malformed)?;
+    let origin = origins.iter().position(|origin| origin.is_of(&parts));
+    let path = match parts.rest {
+        "" => "/",
+        path => path,
+    };
+    Ok((origin.ok_or(UrlError::Foreign)?, path))
 }
 
 /// By hand, so that the path never reaches a log.
@@ -310,6 +321,21 @@ mod tests {
     }
 
     proptest! {
+        /// What is recognised by its beginning is what is found when it is taken apart.
+        #[test]
+        fn an_origin_to_the_letter_is_read_as_any_other(
+            origin in "https://hooks\\.slack\\.com|http://127\\.0\\.0\\.1:9000|http://\\[::1\\]:9000",
+            rest in "[/@:.?#\\\\0a]{0,6}",
+        ) {
+            let (text, origins) = (origin + &rest, slack());
+            if let Some(found) = as_slack_writes_it(&text, &origins) {
+                prop_assert_eq!(taken_apart(&text, &origins), Ok(found));
+                prop_assert!(rest.starts_with('/'));
+            } else {
+                prop_assert!(!rest.starts_with('/'));
+            }
+        }
+
         /// The HTTP client reads the same host, port and path in every URL that is accepted.
         #[test]
         fn the_client_reads_what_we_read(

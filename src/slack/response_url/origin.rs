@@ -64,6 +64,8 @@ pub struct Origin {
     scheme: Scheme,
     host: Host,
     port: u16,
+    /// Its canonical form: lower case, no default port, no slash at the end.
+    text: Box<str>,
 }
 
 impl Origin {
@@ -79,6 +81,7 @@ impl Origin {
         }
         let host = Host::parse(parts.host).ok_or(OriginError::Host)?;
         Ok(Self {
+            text: canonical(parts.scheme, &host, parts.port).into(),
             scheme: parts.scheme,
             host,
             port: parts.port,
@@ -116,23 +119,33 @@ impl Origin {
         self.port
     }
 
+    /// What stands behind this origin in a URL that begins with its canonical form, from the slash on that ends every origin.
+    pub(super) fn strip_from<'a>(&self, url: &'a str) -> Option<&'a str> {
+        let rest = url.strip_prefix(&*self.text);
+        rest.filter(|rest| rest.starts_with('/'))
+    }
+
     pub(super) fn is_of(&self, parts: &Parts<'_>) -> bool {
         self.scheme == parts.scheme && self.port == parts.port && self.host.is(parts.host)
     }
 }
 
-/// The canonical form: lower case, no default port, no slash at the end.
+/// The canonical form.
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.scheme {
-            Scheme::Http => "http://",
-            Scheme::Https => "https://",
-        })?;
-        self.host.fmt(f)?;
-        if self.port == self.scheme.default_port() {
-            return Ok(());
-        }
-        write!(f, ":{}", self.port)
+        f.write_str(&self.text)
+    }
+}
+
+fn canonical(scheme: Scheme, host: &Host, port: u16) -> String {
+    let scheme_text = match scheme {
+        Scheme::Http => "http://",
+        Scheme::Https => "https://",
+    };
+    if port == scheme.default_port() {
+        format!("{scheme_text}{host}")
+    } else {
+        format!("{scheme_text}{host}:{port}")
     }
 }
 
