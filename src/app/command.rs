@@ -160,7 +160,8 @@ fn says_form(request: &Request<'_>) -> bool {
         Ok(Some(value)) => value
             .split_at_checked(FORM.len())
             .is_some_and(|(start, rest)| {
-                start.eq_ignore_ascii_case(FORM) && matches!(rest, [] | [b';' | b' ' | b'\t', ..])
+                (start == FORM || start.eq_ignore_ascii_case(FORM))
+                    && matches!(rest, [] | [b';' | b' ' | b'\t', ..])
             }),
         Ok(None) => true,
         Err(_) => false,

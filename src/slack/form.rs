@@ -110,14 +110,11 @@ impl<'a> Pair<'a> {
     #[inline(always)]
     pub fn value_of(self, name: &str) -> Option<&'a [u8]> {
         if let Some((start, rest)) = self.0.split_at_checked(name.len()) {
-            let is_mark = |byte: &u8| matches!(byte, b'%' | b'+' | b'=');
-            // Without a branch for each byte: they are few.
-            if !start.iter().fold(false, |has, byte| has | is_mark(byte)) {
-                return if start == name.as_bytes() {
-                    value(rest)
-                } else {
-                    None
-                };
+            if start == name.as_bytes() && is_plain(name.as_bytes()) {
+                return value(rest);
+            }
+            if is_plain(start) {
+                return None;
             }
         }
         self.value_of_escaped(name)
@@ -138,6 +135,13 @@ impl<'a> Pair<'a> {
         }
         value(raw)
     }
+}
+
+/// Whether all of these bytes stand for themselves in a name. Without a branch for each: they are few.
+#[inline]
+fn is_plain(bytes: &[u8]) -> bool {
+    let is_mark = |byte: &u8| matches!(byte, b'%' | b'+' | b'=');
+    !bytes.iter().fold(false, |has, byte| has | is_mark(byte))
 }
 
 /// What follows a name: a value, or nothing.
