@@ -43,6 +43,7 @@ pub(crate) use senders::runs_max;
 pub use settings::{Setting, Settings};
 pub use signing_secret::{SecretError, SigningSecret};
 pub use tunnels::{PublicUrl, TunnelQuery};
+pub(crate) use value::millis as millis_of_seconds;
 
 use std::path::PathBuf;
 

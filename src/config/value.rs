@@ -144,7 +144,7 @@ pub(super) fn entries<'a>(
 /// Reads `5`, `0.2`, `.5` or `5.` seconds, exactly and rounded up to a millisecond.
 ///
 /// Digit by digit, since a float would take `inf` and `1e3` and miss decimals.
-fn millis(text: &str) -> Option<u64> {
+pub(crate) fn millis(text: &str) -> Option<u64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let mut digits = whole.bytes().chain(fraction.bytes());
     if (whole.len() + fraction.len()) == 0 || !digits.all(|b| b.is_ascii_digit()) {

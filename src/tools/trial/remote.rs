@@ -8,7 +8,7 @@ use super::command::ACKNOWLEDGEMENT_TIMEOUT;
 use super::stand_in::{Answer, SlackStandIn};
 use super::{Error, PATH, TEXT, Transcript, choice, reply_timeout};
 use crate::commands;
-use crate::config::{Config, DELAY_MS_MAX};
+use crate::config::{Config, DELAY_MS_MAX, millis_of_seconds};
 use crate::delivery;
 use crate::slack::request;
 use crate::slack::response_url::Origin;
@@ -178,11 +178,8 @@ impl Trial<'_> {
         }
         let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX);
         let answer = body.read_to_vec().ok()?;
-        let secs: f64 = json::number(&json::parse(&answer)?, "delay")?
-            .parse()
-            .ok()?;
-        let delay = Duration::try_from_secs_f64(secs).ok()?;
-        (delay <= Duration::from_millis(DELAY_MS_MAX)).then_some(delay)
+        let delay_ms = millis_of_seconds(json::number(&json::parse(&answer)?, "delay")?)?;
+        (delay_ms <= DELAY_MS_MAX).then(|| Duration::from_millis(delay_ms))
     }
 }
 
