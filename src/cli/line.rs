@@ -122,12 +122,15 @@ impl Line {
         let secrets = secrets.map_err(|error| misspelt::explain(error, env))?;
         let mut config = Config::from_settings(&settings, secrets)?;
         #[cfg(feature = "redis")]
-        if let Some(JournalPlace::Shared(journal)) = &mut config.journal {
-            journal.password = settings.redis_password(env.read_file)?;
-            if let Some(lease) = (env.variable)(LEASE_VARIABLE) {
-                journal.set_lease(&lease)?;
+        match &mut config.journal {
+            Some(JournalPlace::Shared(journal)) => {
+                journal.password = settings.redis_password(env.read_file)?;
+                if let Some(lease) = (env.variable)(LEASE_VARIABLE) {
+                    journal.set_lease(&lease)?;
+                }
+                config.notices.extend(journal.notices());
             }
-            config.notices.extend(journal.notices());
+            _ => config.notices.extend(settings.unused_password()),
         }
         config.proxy = Proxy::from_variables(env.variable);
         let proxy = config.proxy.iter().flat_map(Proxy::notices);

@@ -7,6 +7,7 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::error::{Error, Expected};
+use super::notice::Notice;
 use super::pasted::clean;
 use super::settings::{Setting, Settings};
 
@@ -43,6 +44,15 @@ impl fmt::Debug for RedisPassword {
 }
 
 impl Settings {
+    /// What there is to say about a password if the journal is not in Redis.
+    pub(crate) fn unused_password(&self) -> Option<Notice> {
+        let given = [Setting::RedisPassword, Setting::RedisPasswordFile];
+        let name = given.into_iter().find_map(|setting| self.name(setting))?;
+        Some(Notice::warning(format!(
+            "{name} has no effect: the journal is not in Redis; give --journal redis://HOST:PORT/0, or unset it"
+        )))
+    }
+
     /// The password that `TORRAP_REDIS_PASSWORD` holds, or else the file that `TORRAP_REDIS_PASSWORD_FILE` names, which
     /// `read_file` reads.
     ///

@@ -350,7 +350,13 @@ fn the_password_of_redis_stands_beside_its_url() {
     let error = journal(&[word[0], file], "redis://a").unwrap_err();
     assert!(error.contains("are both set"), "{error}");
     // Without a journal in Redis the file is not read.
-    assert!(serve_in(&[file], &["--journal", "/j"]).is_ok());
+    for arguments in [&["--journal", "/j"][..], &[]] {
+        let notices = serve_in(&[file], arguments).unwrap().notices;
+        let mut lines = notices.iter().map(|notice| notice.line.as_str());
+        let expected =
+            "TORRAP_REDIS_PASSWORD_FILE has no effect: the journal is not in Redis; give --journal";
+        assert!(lines.any(|line| line.starts_with(expected)), "{notices:?}");
+    }
 }
 
 #[test]
