@@ -51,7 +51,7 @@ pub(crate) struct SimulatedSenders {
     pub(super) receiver: Receiver,
     pub(super) runs: SimulatedRuns,
     /// Deliveries that they take at once.
-    slots: usize,
+    pub(super) slots: usize,
     /// Of each hundred attempts, so many end with the death of their sender, and so many are reported twice.
     lost_percent: u64,
     copied_percent: u64,

@@ -77,8 +77,10 @@ impl Member {
             false,
             true,
         );
-        // A run that hangs is one for the simulation of one process.
+        // A run that hangs, and replies that expire for want of senders, are for the simulation of one process.
         senders.runs.hung_percent = 0;
+        senders.runs.max = 56;
+        senders.slots = 64;
         let parts = Parts {
             platform: SimulatedSystem::new(clock.clone(), network.clone()),
             public: vec![SimulatedListener::new(network.clone(), Role::Public)],
