@@ -279,3 +279,29 @@ fn a_real_server_hands_over_each_job_once_a_part_at_a_time() {
     assert_eq!((taken.len(), newer), (900, 100));
     assert_eq!(pair.real.ask(&[b"HLEN", &theirs]), Reply::Integer(100));
 }
+
+/// One key that is another program's must not keep the whole fleet from taking commands.
+#[test]
+fn a_key_that_is_no_hash_refuses_its_own_replica_only() {
+    let Some(mut pair) = Pair::start("odd", false) else {
+        return;
+    };
+    let at = Script::ALL.iter().position(|script| *script == Script::Put);
+    let put = pair.digests[at.unwrap()].clone();
+    let [replicas, odd, mine] = ["replicas", "jobs:odd", "jobs:me"].map(key);
+    pair.real.ask(&[b"SET", &odd, b"text"]);
+    for id in [&b"odd"[..], b"me"] {
+        pair.real.ask(&[b"ZADD", &replicas, b"9", id]);
+    }
+    let mut ask = |hash: &[u8], id: &[u8]| {
+        let keys: [&[u8]; 5] = [b"EVALSHA", &put, b"2", &replicas, hash];
+        let args: [&[u8]; 4] = [id, b"1", b"12345678", b"value"];
+        pair.real.ask(&[&keys[..], &args[..]].concat())
+    };
+    let kept = Reply::Array(vec![Reply::Integer(1), Reply::Array(vec![])]);
+    assert_eq!(ask(&mine, b"me"), kept);
+    let refused = ask(&odd, b"odd");
+    let is_wrong_type =
+        matches!(&refused, Reply::Error(error) if error.kind == ErrorKind::WrongType);
+    assert!(is_wrong_type, "{refused:?}");
+}

@@ -15,7 +15,12 @@ local asked = tonumber(ARGV[2])
 local names, found, duplicates = {}, {}, {}
 for i = 1, asked do names[i] = ARGV[1 + 2 * i] end
 local function look(id, hash, first, last)
-  local values = redis.call('HMGET', hash, unpack(names, first, last))
+  local values
+  if id == ARGV[1] then
+    values = redis.call('HMGET', hash, unpack(names, first, last))
+  else -- a key of another one that is no hash has no copy, and is no reason to refuse jobs
+    values = redis.pcall('HMGET', hash, unpack(names, first, last))
+  end
   for n = first, last do
     local value = values[n - first + 1]
     -- One of my own without a mark is of this very put, whose answer was lost.
