@@ -277,6 +277,7 @@ impl Worker {
         let fleet = self.driver.fleet();
         self.tell_trouble(now);
         self.tell_takes(&fleet, now);
+        self.tell_refusals();
         let replica = &mut self.driver.replica;
         let confirmed = replica.last_ok();
         let is_accepting = replica.is_accepting(now);
@@ -325,6 +326,13 @@ impl Worker {
         if more > 0 && !self.told_at.is_some_and(is_early) {
             info!("journal: took over {more} replies of processes of the fleet that are gone");
             (self.told, self.told_at) = (fleet.taken_over, Some(now));
+        }
+    }
+
+    /// Logs whose jobs cannot be taken over. They are left alone for a while, so these are few.
+    fn tell_refusals(&mut self) {
+        if let Some((process, cause)) = self.driver.replica.take_refusal() {
+            warn!("journal: the replies of process {process:?} cannot be taken over: {cause}");
         }
     }
 

@@ -40,6 +40,7 @@ mod gate;
 #[cfg(test)]
 pub(crate) mod model;
 mod name;
+mod pace;
 mod pipeline;
 mod replica;
 mod scripts;

@@ -22,6 +22,16 @@ pub enum Trouble {
     },
 }
 
+impl Trouble {
+    /// What kind of refusal it is, if it is one.
+    pub(super) const fn refusal(&self) -> Option<&ErrorKind> {
+        match self {
+            Self::Refused(error) => Some(&error.kind),
+            _ => None,
+        }
+    }
+}
+
 /// What one counts, by kind.
 pub(super) const KINDS: [&str; 8] = [
     "no_answer",

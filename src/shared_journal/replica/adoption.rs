@@ -3,6 +3,7 @@
 use super::super::LIFETIME_MS;
 use super::super::answers::{Listed, Taken};
 use super::super::name::Name;
+use super::super::trouble::Trouble;
 use super::super::value::{Head, Value};
 use super::Replica;
 use crate::redis::Reply;
@@ -15,7 +16,9 @@ const SKIPPED_MS: u64 = 30_000;
 impl Replica {
     /// A command that was sent on a lost connection may have been executed after those of the next one.
     pub(super) fn compare_if_needed(&mut self, jobs: u64, now: Tick) {
-        let is_quiet = self.tickets.is_empty()
+        // Of a batch that was sent before, Redis may have what is not kept. One that is sent for the first time it gets after
+        // it has counted; under load there always is one.
+        let is_quiet = self.tickets.are_untried()
             && self.found.is_empty()
             && self.unreadable.is_empty()
             && self.table.again().is_empty()
@@ -105,6 +108,19 @@ impl Replica {
     pub(super) fn passed(&mut self, name: &Name) {
         self.table.remove(name);
         self.unreadable.remove(name);
+    }
+
+    /// What a dead replica has is not as it should be. That is no reason to refuse commands, or not to take over from others.
+    pub(super) fn leave_alone(&mut self, them: String, trouble: Trouble, now: Tick) {
+        self.takeover.current = None;
+        let until = now.after(SKIPPED_MS);
+        self.takeover.skipped.insert(them.clone(), until);
+        self.takeover.refused = Some((them, trouble));
+    }
+
+    /// From which replica nothing can be taken over, and why, once.
+    pub fn take_refusal(&mut self) -> Option<(String, Trouble)> {
+        self.takeover.refused.take()
     }
 
     pub(super) fn taken(&mut self, them: String, taken: Option<Taken>, now: Tick) {

@@ -11,13 +11,15 @@ use super::super::pipeline::Step;
 use super::super::trouble::{Remedy, Trouble, remedy};
 use super::super::value::Head;
 use super::{InFlight, Life, Link, Next, Replica};
-use crate::redis::{Reply, ServerError};
+use crate::redis::{ErrorKind, Reply, ServerError};
 use crate::store::{Event, Ticket};
 use crate::time::Tick;
 
 /// What a server that cannot answer yet is given, and an operator.
 const WAIT_MS: u64 = 400;
 const OPERATOR_MS: u64 = 1_000;
+/// A connection that has lasted so long is followed by the next one at once.
+const STEADY_MS: u64 = 1_000;
 /// So often the scripts are loaded without a renewal in between before there is a pause.
 const LOADS_MAX: u32 = 3;
 
@@ -44,6 +46,7 @@ impl Replica {
     /// A connection is open, to a server that takes writes.
     pub fn handle_connected(&mut self, now: Tick) {
         self.link = Link::Up;
+        self.connected_at = now;
         self.pause_until = now;
         self.renewed.sent = None;
         self.found.clear();
@@ -60,6 +63,9 @@ impl Replica {
         self.note(&trouble);
         self.trouble = Some(trouble);
         let in_flight = self.in_flight.take();
+        if in_flight.as_ref().is_some_and(InFlight::has_parts) {
+            self.pace.slow_down(now);
+        }
         self.close(in_flight.and_then(|exchange| exchange.through), now);
     }
 
@@ -70,6 +76,7 @@ impl Replica {
             self.close(None, now);
             return Next::Close { moved: None };
         };
+        let has_parts = in_flight.has_parts();
         let InFlight {
             steps,
             sent,
@@ -82,6 +89,9 @@ impl Replica {
         }
         if let Some(Step::Load) = steps.first() {
             self.keys.unload();
+        }
+        if has_parts {
+            self.pace.go_on(now);
         }
         let mut answered = Answered {
             sent,
@@ -180,6 +190,16 @@ impl Replica {
             }
             return Err(Stop::GoOn);
         }
+        let is_of_data = matches!(
+            trouble.refusal(),
+            Some(ErrorKind::WrongType | ErrorKind::Other)
+        );
+        if let Step::Take(them) = step
+            && is_of_data
+        {
+            self.leave_alone(them.clone(), trouble, now);
+            return Ok(());
+        }
         let is_put = matches!(step, Step::Put(_) | Step::PutAgain(_) | Step::Wait);
         match remedy {
             Remedy::Leave { moved } => {
@@ -248,7 +268,10 @@ impl Replica {
     ) -> Result<(), Stop> {
         self.trouble = None;
         self.loads = 0;
-        self.backoff.reset();
+        // One that is closed each time soon after a renewal, over an answer that is too long, is no success.
+        if answered.now.millis_since(self.connected_at) >= STEADY_MS {
+            self.backoff.reset();
+        }
         match renewed {
             Renewed::Fenced => {
                 self.fence();

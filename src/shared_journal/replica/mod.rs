@@ -24,6 +24,7 @@ use super::backoff::Backoff;
 use super::clock::RedisClock;
 use super::deletions::Deletions;
 use super::name::Name;
+use super::pace::Pace;
 use super::pipeline::{Exchange, Keys, Step};
 use super::seal::{Random, Sealer};
 use super::table::Table;
@@ -83,12 +84,15 @@ pub struct Replica {
     tickets: Tickets,
     clock: Option<RedisClock>,
     link: Link,
+    /// When the last connection was opened.
+    connected_at: Tick,
     backoff: Backoff,
     in_flight: Option<InFlight>,
     is_joined: bool,
     comparison: Comparison,
     /// Names that the hash has and the table lacks.
     found: BTreeSet<Name>,
+    pace: Pace,
     /// Jobs that cannot be opened here: others may have the secret.
     unreadable: BTreeSet<Name>,
     takeover: TakeOver,
@@ -125,6 +129,14 @@ struct InFlight {
     through: Option<Ticket>,
 }
 
+impl InFlight {
+    /// Whether it moves what may be long, as much of it as is thought to come in time.
+    fn has_parts(&self) -> bool {
+        let mut steps = self.steps.iter();
+        steps.any(|step| matches!(step, Step::Fetch(_) | Step::PutAgain(_)))
+    }
+}
+
 /// When renewals were sent: the last one, and the last one that was confirmed.
 #[derive(Clone, Copy, Debug, Default)]
 struct Renewals {
@@ -150,6 +162,8 @@ struct TakeOver {
     current: Option<(String, String)>,
     /// Who has nothing for this replica, until then.
     skipped: BTreeMap<String, Tick>,
+    /// From which one nothing can be taken over.
+    refused: Option<(String, Trouble)>,
     room: usize,
 }
 
@@ -185,11 +199,13 @@ impl Replica {
             link: Link::Down {
                 retry_at: Tick::default(),
             },
+            connected_at: Tick::default(),
             backoff: Backoff::default(),
             in_flight: None,
             is_joined: false,
             comparison: Comparison::default(),
             found: BTreeSet::new(),
+            pace: Pace::default(),
             unreadable: BTreeSet::new(),
             takeover: TakeOver::default(),
             trouble: None,
@@ -219,7 +235,9 @@ impl Replica {
 
     /// Whether others find all that is kept.
     fn is_all_there(&self) -> bool {
-        self.is_joined && self.trouble.is_none() && self.table.again().is_empty()
+        let is_compared = self.comparison.cursor.is_none();
+        let has_all = is_compared && self.table.again().is_empty();
+        self.is_joined && self.trouble.is_none() && has_all
     }
 
     /// Says how many jobs may be adopted from now on.

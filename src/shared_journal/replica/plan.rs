@@ -84,14 +84,14 @@ impl Replica {
         is_setting_up
             || has_puts
             || !self.deletions.is_empty()
+            || self.comparison.cursor.is_some()
             || self.life == Life::Finishing
             || self.life == Life::Running && self.has_own_work()
     }
 
     /// The same of what a stop leaves to the others.
     fn has_own_work(&self) -> bool {
-        self.comparison.cursor.is_some()
-            || self.fetchable() > 0
+        self.fetchable() > 0
             || !self.table.declined().is_empty()
             || !self.unreadable.is_empty()
             || self.may_take()
@@ -148,10 +148,11 @@ impl Replica {
         if self.put_trouble.is_none() || is_probe {
             self.plan_again(&mut pipeline);
         }
+        // What Redis has lost, a stop must put again before others are relied on.
+        if let Some(cursor) = self.comparison.cursor.as_ref().filter(|_| self.is_joined) {
+            pipeline.list(cursor, LISTED_MAX);
+        }
         if self.life == Life::Running && self.is_joined {
-            if let Some(cursor) = &self.comparison.cursor {
-                pipeline.list(cursor, LISTED_MAX);
-            }
             let found = self.found.iter().take(fetchable);
             found.for_each(|name| pipeline.fetch(*name));
             if let Some(parcel) = parcel {
@@ -188,12 +189,12 @@ impl Replica {
 
     fn plan_again(&self, pipeline: &mut Pipeline<'_>) {
         let (mut jobs, mut bytes) = (Vec::new(), 0);
-        for name in self.table.again().iter().take(AGAIN_MAX) {
+        for name in self.table.again().iter().take(self.pace.of(AGAIN_MAX)) {
             if let Some(job) = self.table.get(name) {
                 jobs.push((*name, &job.value));
                 bytes += job.value.as_bytes().len();
             }
-            if bytes > AGAIN_BYTES_MAX {
+            if bytes > self.pace.of(AGAIN_BYTES_MAX) {
                 break;
             }
         }
@@ -204,14 +205,15 @@ impl Replica {
 
     /// Whether this exchange does all that is left to do, or as much as can be done.
     fn is_leaving(&self) -> bool {
-        let is_put = self.table.again().len() <= AGAIN_MAX || self.put_trouble.is_some();
-        is_put && self.deletions.fits()
+        let is_put =
+            self.table.again().len() <= self.pace.of(AGAIN_MAX) || self.put_trouble.is_some();
+        is_put && self.deletions.fits() && self.comparison.cursor.is_none()
     }
 
     /// How many of the found jobs may be fetched now: the loop is told of so many at once.
-    fn fetchable(&self) -> usize {
+    pub(super) fn fetchable(&self) -> usize {
         let room = ADOPTED_AT_ONCE_MAX.saturating_sub(self.table.unanswered());
-        self.found.len().min(FETCHED_MAX).min(room)
+        self.found.len().min(self.pace.of(FETCHED_MAX)).min(room)
     }
 
     /// Whether the next jobs of a dead replica may be taken: not before the last ones are answered.

@@ -3,6 +3,7 @@
 mod errors;
 mod faults;
 mod jobs;
+mod lapses;
 
 use super::super::model::Model;
 use super::super::value::Head;

@@ -38,6 +38,11 @@ impl Tickets {
         self.0.is_empty()
     }
 
+    /// Whether none was sent without an answer.
+    pub(super) fn are_untried(&self) -> bool {
+        self.0.iter().all(|batch| batch.tries == 0)
+    }
+
     /// By when the oldest one has to be kept.
     pub(super) fn deadline(&self) -> Option<Tick> {
         self.0.front().map(|batch| batch.deadline)

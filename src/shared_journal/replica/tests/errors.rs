@@ -173,7 +173,7 @@ fn too_few_or_too_many_answers_close_the_connection() {
 }
 
 #[test]
-fn reconnections_back_off_and_begin_anew_after_a_renewal() {
+fn reconnections_back_off_and_begin_anew_after_a_connection_that_lasted() {
     let (mut model, mut one) = joined();
     one.replica.handle_failure("closed", START);
     let mut now = START;
@@ -193,7 +193,13 @@ fn reconnections_back_off_and_begin_anew_after_a_renewal() {
         waits[1] <= 50 && waits[7] > 400 && waits[7] <= 1_000,
         "{waits:?}"
     );
-    one.settle(&mut model, now.after(1_000));
-    one.replica.handle_failure("closed", now.after(1_000));
-    assert_eq!(one.replica.poll_timeout(), Some(now.after(1_000)));
+    let now = now.after(1_000);
+    one.settle(&mut model, now);
+    one.replica.handle_failure("an answer is too long", now);
+    let next = one.replica.poll_timeout().unwrap();
+    assert!(next >= now.after(500), "it lasted for no time: {next:?}");
+    one.run(&mut model, next, next.after(3_000));
+    let now = next.after(3_000);
+    one.replica.handle_failure("closed", now);
+    assert_eq!(one.replica.poll_timeout(), Some(now));
 }
