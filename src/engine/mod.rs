@@ -369,9 +369,11 @@ impl<P: Platform> Engine<P> {
 
     /// The store keeps nothing any more: pending replies are posted before the end, as without a store.
     fn give_up_store(&mut self) {
-        warn!(
-            "journal: its directory is gone and the next start would find nothing; pending replies are posted before the end"
-        );
+        let loss = match self.store.is_shared() {
+            true => "Redis has lost what is pending and does not take it again",
+            false => "its directory is gone and the next start would find nothing",
+        };
+        warn!("journal: {loss}; pending replies are posted before the end");
         self.may_post = true;
         let now = self.platform.now();
         let drain_ms = self.drain.give_up_store();

@@ -192,9 +192,11 @@ impl Worker {
         while self.take_mail() {
             if !self.is_loop_hung() && self.driver.act() {
                 self.publish();
+            } else if self.tell_events() {
+                // There may be more.
             } else if self.driver.replica.is_finished() {
                 return self.finish();
-            } else if !self.tell_events() {
+            } else {
                 self.rest();
             }
         }

@@ -55,6 +55,8 @@ pub(super) struct Table {
     foreign: BTreeMap<ForeignId, Name>,
     /// Kept jobs that Redis has lost, or has with an older head.
     again: BTreeSet<Name>,
+    /// Those of them that Redis has lost.
+    lost: BTreeSet<Name>,
     declined: BTreeSet<Name>,
     /// How many are not kept.
     new: usize,
@@ -157,6 +159,7 @@ impl Table {
     pub(super) fn remove(&mut self, name: &Name) -> Option<Job> {
         let job = self.jobs.remove(name)?;
         self.again.remove(name);
+        self.lost.remove(name);
         match job.owner {
             Owner::Key(key) => _ = self.keys.remove(&key.to_u64()),
             Owner::Foreign(foreign) => _ = self.foreign.remove(&foreign),
@@ -209,7 +212,9 @@ impl Table {
         let before = self.again.len();
         let lost = self.jobs.iter();
         let lost = lost.filter(|(_, job)| job.stage == Stage::Kept && !is_there(job));
-        self.again.extend(lost.map(|(name, _)| *name));
+        let lost: Vec<_> = lost.map(|(name, _)| *name).collect();
+        self.again.extend(&lost);
+        self.lost.extend(lost);
         self.again.len() - before
     }
 
@@ -218,10 +223,16 @@ impl Table {
         &self.again
     }
 
+    /// Whether Redis has lost any, and does not have it again.
+    pub(super) fn has_lost(&self) -> bool {
+        !self.lost.is_empty()
+    }
+
     /// This value was put again. It may have changed meanwhile.
     pub(super) fn is_there_again(&mut self, name: &Name, head: &Head, round: u64) {
         if let Some(job) = self.jobs.get_mut(name) {
             job.round = round;
+            self.lost.remove(name);
             if job.value.head() == *head {
                 self.again.remove(name);
             }
@@ -252,5 +263,6 @@ impl Table {
                 .is_some_and(|job| job.stage == Stage::Kept)
         };
         assert!(self.again.iter().all(is_kept));
+        assert!(self.lost.is_subset(&self.again));
     }
 }

@@ -110,6 +110,8 @@ pub struct Replica {
     counters: FleetCounters,
     errors: [u64; KINDS.len()],
     life: Life,
+    /// When a stop gives up what Redis has lost until then.
+    give_up_at: Option<Tick>,
 }
 
 /// The connection.
@@ -218,6 +220,7 @@ impl Replica {
             counters: FleetCounters::default(),
             errors: [0; KINDS.len()],
             life: Life::Running,
+            give_up_at: None,
         };
         replica.id = replica.new_id();
         replica

@@ -5,7 +5,7 @@ use super::super::name::Name;
 use super::super::pipeline::{Exchange, Pipeline, Step};
 use super::super::table::Stage;
 use super::{Action, InFlight, Life, Link, Replica};
-use crate::store::ADOPTED_AT_ONCE_MAX;
+use crate::store::{ADOPTED_AT_ONCE_MAX, Event};
 use crate::time::Tick;
 
 /// A batch has time for two of these.
@@ -14,6 +14,8 @@ const EXCHANGE_MS: u64 = 500;
 const WAIT_MARGIN_MS: u64 = 100;
 /// The shortest time that any exchange or connection gets.
 const SHORTEST_MS: u64 = 50;
+/// A stop waits so long for what Redis has lost to be put again: a little less than the loop waits for what is with a sender.
+const GIVE_UP_MS: u64 = 300;
 const CONNECT_MS: u64 = 1_000;
 /// What was refused is tried again after this.
 pub(super) const PROBE_MS: u64 = 500;
@@ -32,6 +34,9 @@ impl Replica {
     #[must_use]
     pub fn poll_action(&mut self, now: Tick) -> Option<Action> {
         if self.in_flight.is_some() || self.link == Link::Connecting {
+            return None;
+        }
+        if self.gives_up(now) {
             return None;
         }
         for ticket in self.tickets.overdue(now) {
@@ -57,7 +62,26 @@ impl Replica {
         if self.in_flight.is_some() || self.link == Link::Connecting || self.is_finished() {
             return None;
         }
-        self.due().into_iter().chain(self.tickets.deadline()).min()
+        let give_up_at = self.give_up_at.filter(|_| self.may_give_up());
+        let due = self.due().into_iter().chain(give_up_at);
+        due.chain(self.tickets.deadline()).min()
+    }
+
+    /// Whether a stop would lose what only this process has.
+    fn may_give_up(&self) -> bool {
+        self.life == (Life::Stopping { is_told: false }) && self.table.has_lost()
+    }
+
+    /// Redis has lost jobs and does not take them again, but a stop is not to: from now on this process alone posts them.
+    fn gives_up(&mut self, now: Tick) -> bool {
+        if let Life::Stopping { .. } = self.life {
+            let at = *self.give_up_at.get_or_insert(now.after(GIVE_UP_MS));
+            if now >= at && self.may_give_up() {
+                self.events.push_back(Event::GivenUp);
+                self.life = Life::Left;
+            }
+        }
+        self.life == Life::Left
     }
 
     /// When the next action is due.

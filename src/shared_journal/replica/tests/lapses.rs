@@ -148,3 +148,40 @@ fn jobs_that_do_not_come_in_time_are_fetched_in_smaller_parts() {
     }
     assert!(failures < 60, "{failures}");
 }
+
+/// An emptied Redis that is full: only this process has what it has acknowledged.
+#[test]
+fn a_stop_does_not_leave_to_others_what_redis_has_lost() {
+    for is_full in [true, false] {
+        let (mut model, mut one) = joined();
+        one.accept(&[1, 2, 3], START);
+        one.settle(&mut model, START);
+        one.take_events();
+        model.keyspace = Default::default();
+        model.is_full = is_full;
+        let now = START.after(3_000);
+        one.run(&mut model, START, now);
+        one.replica.begin_stop();
+        one.run(&mut model, now, now.after(299));
+        let told: &[Event] = if is_full { &[] } else { &[Event::Recoverable] };
+        assert_eq!(one.take_events(), told);
+        one.run(&mut model, now.after(300), now.after(400));
+        let told: &[Event] = if is_full { &[Event::GivenUp] } else { &[] };
+        assert_eq!(one.take_events(), told);
+        assert_eq!(one.replica.is_finished(), is_full);
+    }
+}
+
+/// What Redis has kept it has, as far as is known, when it is away.
+#[test]
+fn a_stop_leaves_to_others_what_was_kept_when_redis_is_away() {
+    let (mut model, mut one) = joined();
+    one.accept(&[1], START);
+    one.settle(&mut model, START);
+    one.take_events();
+    one.replica.drop_connection(START);
+    one.run_alone(START, START.after(100));
+    one.replica.begin_stop();
+    one.run_alone(START.after(100), START.after(1_000));
+    assert_eq!(one.take_events(), []);
+}
