@@ -6,9 +6,8 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::error::{Error, Expected};
+use super::error::Error;
 use super::notice::Notice;
-use super::pasted::clean;
 use super::settings::{Setting, Settings};
 
 /// A password. Its memory is overwritten when it is dropped.
@@ -16,9 +15,8 @@ use super::settings::{Setting, Settings};
 pub struct RedisPassword(Zeroizing<String>);
 
 impl RedisPassword {
-    /// Takes a password without the white space and the quotes around it.
+    /// Takes a password that has no white space and no quotes around it any more.
     fn new(name: &'static str, text: &str) -> Result<Self, Error> {
-        let text = clean(text);
         let reason = if text.is_empty() {
             "the password is empty or blank"
         } else if text.contains(char::is_control) {
@@ -62,24 +60,8 @@ impl Settings {
         &self,
         read_file: &dyn Fn(&Path) -> io::Result<Vec<u8>>,
     ) -> Result<Option<RedisPassword>, Error> {
-        let text = self.given(Setting::RedisPassword)?;
-        let path = self.path(Setting::RedisPasswordFile, Expected::File)?;
-        match (text, path) {
-            (None, None) => Ok(None),
-            (Some(_), Some(_)) => Err(Error::PasswordTwice),
-            (Some(text), None) => RedisPassword::new(text.name, text.text).map(Some),
-            (None, Some(path)) => {
-                let name = self.name(Setting::RedisPasswordFile).unwrap_or_default();
-                let content = read_file(&path).map_err(|error| Error::SecretFile {
-                    name,
-                    path: path.display().to_string(),
-                    error: error.to_string(),
-                })?;
-                let content = Zeroizing::new(content);
-                let text = str::from_utf8(&content).map_err(|_| Error::NotUtf8 { name })?;
-                RedisPassword::new(name, text).map(Some)
-            }
-        }
+        let places = (Setting::RedisPassword, Setting::RedisPasswordFile);
+        self.secret(places, Error::PasswordTwice, read_file, RedisPassword::new)
     }
 }
 

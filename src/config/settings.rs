@@ -169,14 +169,26 @@ impl Settings {
         &self,
         read_file: &dyn Fn(&Path) -> io::Result<Vec<u8>>,
     ) -> Result<Vec<SigningSecret>, Error> {
-        let text = self.given(Setting::SigningSecrets)?;
-        let path = self.path(Setting::SigningSecretsFile, Expected::File)?;
-        match (text, path) {
-            (None, None) => Err(Error::SecretMissing),
-            (Some(_), Some(_)) => Err(Error::SecretTwice),
-            (Some(list), None) => secrets(list.name, list.text),
+        let places = (Setting::SigningSecrets, Setting::SigningSecretsFile);
+        let found = self.secret(places, Error::SecretTwice, read_file, secrets)?;
+        found.ok_or(Error::SecretMissing)
+    }
+
+    /// What a variable holds, or else the file that another one names, as `read` takes it.
+    pub(super) fn secret<T>(
+        &self,
+        (direct, file): (Setting, Setting),
+        twice: Error,
+        read_file: &dyn Fn(&Path) -> io::Result<Vec<u8>>,
+        read: impl Fn(&'static str, &str) -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        let text = self.given(direct)?;
+        match (text, self.path(file, Expected::File)?) {
+            (None, None) => Ok(None),
+            (Some(_), Some(_)) => Err(twice),
+            (Some(text), None) => read(text.name, text.text).map(Some),
             (None, Some(path)) => {
-                let name = self.name(Setting::SigningSecretsFile).unwrap_or_default();
+                let name = self.name(file).unwrap_or_default();
                 let content = read_file(&path).map_err(|error| Error::SecretFile {
                     name,
                     path: path.display().to_string(),
@@ -184,7 +196,7 @@ impl Settings {
                 })?;
                 let content = Zeroizing::new(content);
                 let text = str::from_utf8(&content).map_err(|_| Error::NotUtf8 { name })?;
-                secrets(name, clean(text))
+                read(name, clean(text)).map(Some)
             }
         }
     }

@@ -1,7 +1,7 @@
 //! From the loop's ticks to journal time and back.
 
 use super::JournalTime;
-use super::record::Entry;
+use super::entry::Entry;
 use crate::store::PendingJob;
 use crate::time::{Now, Tick, UnixTime};
 
@@ -33,35 +33,14 @@ impl JournalClock {
 
     /// A job as a record has it.
     pub(super) const fn entry<'a>(&self, pending: &PendingJob<'a>) -> Entry<'a> {
-        Entry {
-            due: self.at(pending.due),
-            expires: self.at(pending.expires_at),
-            attempts: pending.attempts,
-            command: pending.command,
-            origin: pending.origin,
-            path: pending.path,
-            text: pending.text,
-            fields: pending.fields,
-            is_late: pending.is_late,
-            request: pending.request,
-        }
+        Entry::of(pending, self.at(pending.due), self.at(pending.expires_at))
     }
 
     /// What a record says, in ticks.
     pub(super) fn pending<'a>(&self, entry: &Entry<'a>) -> PendingJob<'a> {
         let wait = |time: JournalTime| time.0.saturating_sub(self.journal.0);
-        PendingJob {
-            command: entry.command,
-            origin: entry.origin,
-            path: entry.path,
-            text: entry.text,
-            fields: entry.fields,
-            is_late: entry.is_late,
-            attempts: entry.attempts,
-            due: self.tick.not_before(wait(entry.due)),
-            expires_at: self.tick.after(wait(entry.expires)),
-            request: entry.request,
-        }
+        let due = self.tick.not_before(wait(entry.due));
+        entry.pending(due, self.tick.after(wait(entry.expires)))
     }
 }
 

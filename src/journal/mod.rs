@@ -24,6 +24,7 @@ mod aside;
 mod clock;
 mod commit;
 mod dead;
+mod entry;
 mod files;
 mod header;
 mod ledger;
@@ -41,10 +42,10 @@ use std::{error, fmt};
 
 pub(crate) use clock::resume;
 pub use commit::{Counts, Journal};
+pub use entry::Entry;
 pub(crate) use header::name as segment_name;
 pub use log::Failure;
 pub use open::Recovery;
-pub use record::Entry;
 pub(crate) use replay::{Found, Replay};
 
 /// A segment that has grown to this is followed by another one.

@@ -3,9 +3,10 @@
 use std::io;
 
 use super::aside::keep_aside;
+use super::entry::Entry;
 use super::ledger::{Ledger, Place};
 use super::outgoing::Outgoing;
-use super::record::{Entry, Record, is_intact};
+use super::record::{Record, is_intact};
 use super::{Disk, header};
 use crate::time::Tick;
 

@@ -1,9 +1,10 @@
 //! A batch on its way to the log: its records, and which jobs are accepted in it.
 
 use super::JournalTime;
+use super::entry::Entry;
 use super::ledger::Place;
 use super::log::{BATCH_FRONT, Written};
-use super::record::{Entry, Record};
+use super::record::Record;
 use crate::time::UnixTime;
 
 /// Memory that is kept for the next batch.

@@ -8,30 +8,17 @@
 //! | number | 8 | of the job, or the first one; where a batch begins, journal time |
 //! | payload | | by kind |
 //!
-//! An accepted job has two times, the count of its attempts, three lengths, three texts, and behind these fields that may be
-//! there or not: a tag of one byte, a length of two, and so many bytes. A reader skips tags that it does not know.
+//! `entry.rs` has what an accepted job is written as.
 //!
 //! Numbers are little-endian. The checksum is begun with the segment's number so that a record in another
 //! segment than its own, left over or misplaced, never checks. No kind is 0: zeros are no record.
 
 use super::JournalTime;
-use crate::request_id::RequestId;
+use super::entry::{Entry, LENGTHS_BYTES, LENGTHS_BYTES_1, Reader, TIMES_BYTES};
 use crate::time::UnixTime;
 
 /// What stands before the payload.
 pub(super) const HEAD_BYTES: usize = 17;
-
-/// What a job's entry has before its lengths: two times and a count.
-const ENTRY_TIMES_BYTES: usize = 2 * 8 + 1;
-/// The lengths: of origin, path and text; in format 1, of command, origin and path.
-const ENTRY_LENGTHS_BYTES: usize = 2 + 2 + 4;
-const ENTRY_LENGTHS_BYTES_1: usize = 3 * 2;
-/// The tags: of the command's built-in name, of the id of the request that has made the job, of the fields that the command
-/// wants kept, and of what says that the command came late.
-const COMMAND: u8 = 1;
-const REQUEST: u8 = 2;
-const FIELDS: u8 = 3;
-const LATE: u8 = 4;
 
 /// What the other kinds have for a payload.
 const FAILED_BYTES: usize = 1 + 8;
@@ -43,31 +30,6 @@ pub(super) const BATCH_RECORD_BYTES: usize = HEAD_BYTES + BATCH_BYTES;
 
 /// Longest record: the longest content that HTTP lets through has a quarter of this.
 pub(super) const RECORD_BYTES_MAX: usize = 1024 * 1024;
-
-/// What an accepted job needs to be answered by another process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry<'a> {
-    /// When its next attempt is due.
-    pub due: JournalTime,
-    /// When its `response_url` stops serving.
-    pub expires: JournalTime,
-    /// Attempts made whose outcome is known.
-    pub attempts: u8,
-    /// The command's name: its position may be another in the next version.
-    pub command: &'a str,
-    /// The origin of the `response_url`: the settings may have changed.
-    pub origin: &'a str,
-    /// Path and query of the `response_url`: a secret.
-    pub path: &'a str,
-    /// The text as Slack delivered it.
-    pub text: &'a str,
-    /// The fields that its command wants kept.
-    pub fields: &'a str,
-    /// Whether Slack's stamp was old when the command came.
-    pub is_late: bool,
-    /// The request that has made the job. Records of earlier versions have none.
-    pub request: Option<RequestId>,
-}
 
 /// What a record says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,152 +131,6 @@ impl<'a> Record<'a> {
     }
 }
 
-impl<'a> Entry<'a> {
-    /// CRC-32 of what stays as it is when the record is repeated.
-    pub(super) fn checksum(&self) -> u32 {
-        let mut hasher = crc32fast::Hasher::new();
-        hasher.update(&self.expires.0.to_le_bytes());
-        for text in [self.command, self.origin, self.path, self.text, self.fields] {
-            hasher.update(text.as_bytes());
-            hasher.update(&[0xff]); // no text has it
-        }
-        if let Some(request) = self.request {
-            hasher.update(&request.0.to_le_bytes());
-        }
-        hasher.finalize()
-    }
-
-    fn append(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.due.0.to_le_bytes());
-        out.extend_from_slice(&self.expires.0.to_le_bytes());
-        out.push(self.attempts);
-        self.append_texts(out);
-    }
-
-    /// Appends all but the times and the attempts, which a shared journal keeps elsewhere.
-    pub(crate) fn append_texts(&self, out: &mut Vec<u8>) {
-        let short = |text: &str| u16::try_from(text.len()).expect("names and URLs are short");
-        for text in [self.origin, self.path] {
-            out.extend_from_slice(&short(text).to_le_bytes());
-        }
-        out.extend_from_slice(&(self.text.len() as u32).to_le_bytes());
-        for text in [self.origin, self.path, self.text] {
-            out.extend_from_slice(text.as_bytes());
-        }
-        let mut append_tagged = |tag, field: &[u8]| {
-            let len = u16::try_from(field.len()).expect("fields are short");
-            out.push(tag);
-            out.extend_from_slice(&len.to_le_bytes());
-            out.extend_from_slice(field);
-        };
-        append_tagged(COMMAND, self.command.as_bytes());
-        if let Some(request) = self.request {
-            append_tagged(REQUEST, &request.0.to_le_bytes());
-        }
-        if !self.fields.is_empty() {
-            append_tagged(FIELDS, self.fields.as_bytes());
-        }
-        if self.is_late {
-            append_tagged(LATE, &[]);
-        }
-    }
-
-    fn read(mut reader: Reader<'a>) -> Option<Self> {
-        let mut entry = Self::read_times(&mut reader)?;
-        entry.read_texts(reader.0)?;
-        Some(entry)
-    }
-
-    /// Reads what [`Self::append_texts`] has appended.
-    pub(crate) fn read_texts(&mut self, bytes: &'a [u8]) -> Option<()> {
-        let mut reader = Reader(bytes);
-        let entry = self;
-        let [origin, path] = [reader.short()?, reader.short()?];
-        let text = reader.length()?;
-        entry.origin = reader.text(origin)?;
-        entry.path = reader.text(path)?;
-        entry.text = reader.text(text)?;
-        while !reader.0.is_empty() {
-            let (tag, len) = (reader.byte()?, reader.short()?);
-            let field = reader.bytes(len)?;
-            match tag {
-                COMMAND => entry.command = std::str::from_utf8(field).ok()?,
-                FIELDS => entry.fields = std::str::from_utf8(field).ok()?,
-                LATE => entry.is_late = true,
-                // A job is worth more than its id: one of another length is none.
-                REQUEST => {
-                    let id = field.try_into().ok().map(u64::from_le_bytes);
-                    entry.request = id.map(RequestId);
-                }
-                _ => {}
-            }
-        }
-        Some(())
-    }
-
-    fn read_1(mut reader: Reader<'a>) -> Option<Self> {
-        let mut entry = Self::read_times(&mut reader)?;
-        let [command, origin, path] = [reader.short()?, reader.short()?, reader.short()?];
-        entry.command = reader.text(command)?;
-        entry.origin = reader.text(origin)?;
-        entry.path = reader.text(path)?;
-        entry.text = std::str::from_utf8(reader.0).ok()?;
-        Some(entry)
-    }
-
-    fn read_times(reader: &mut Reader<'_>) -> Option<Self> {
-        Some(Self {
-            due: JournalTime(reader.number()?),
-            expires: JournalTime(reader.number()?),
-            attempts: reader.byte()?,
-            command: "",
-            origin: "",
-            path: "",
-            text: "",
-            fields: "",
-            is_late: false,
-            request: None,
-        })
-    }
-}
-
-/// What is left of a payload.
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (taken, rest) = self.0.split_first_chunk()?;
-        self.0 = rest;
-        Some(*taken)
-    }
-
-    fn byte(&mut self) -> Option<u8> {
-        self.take().map(|[byte]| byte)
-    }
-
-    fn short(&mut self) -> Option<usize> {
-        self.take().map(u16::from_le_bytes).map(usize::from)
-    }
-
-    fn length(&mut self) -> Option<usize> {
-        self.take().map(u32::from_le_bytes).map(|len| len as usize)
-    }
-
-    fn number(&mut self) -> Option<u64> {
-        self.take().map(u64::from_le_bytes)
-    }
-
-    fn bytes(&mut self, len: usize) -> Option<&'a [u8]> {
-        let (bytes, rest) = self.0.split_at_checked(len)?;
-        self.0 = rest;
-        Some(bytes)
-    }
-
-    fn text(&mut self, len: usize) -> Option<&'a str> {
-        std::str::from_utf8(self.bytes(len)?).ok()
-    }
-}
-
 /// Fills in the checksums of a batch of records that is about to be written to this segment.
 pub(super) fn seal(batch: &mut [u8], segment: u32) {
     let mut rest = batch;
@@ -338,12 +154,11 @@ pub(super) fn set_synced(batch: &mut [u8], synced: u64) {
 pub(super) fn claimed_len(bytes: &[u8]) -> Option<usize> {
     let kind = *bytes.get(8)?;
     let payload = u32::from_le_bytes(*bytes.first_chunk()?) as usize;
-    let is_entry = |lengths: usize| {
-        (ENTRY_TIMES_BYTES + lengths..=RECORD_BYTES_MAX - HEAD_BYTES).contains(&payload)
-    };
+    let is_entry =
+        |lengths: usize| (TIMES_BYTES + lengths..=RECORD_BYTES_MAX - HEAD_BYTES).contains(&payload);
     let is_possible = match kind {
-        ACCEPTED => is_entry(ENTRY_LENGTHS_BYTES),
-        ACCEPTED_1 => is_entry(ENTRY_LENGTHS_BYTES_1),
+        ACCEPTED => is_entry(LENGTHS_BYTES),
+        ACCEPTED_1 => is_entry(LENGTHS_BYTES_1),
         SETTLED => payload == 0,
         FAILED => payload == FAILED_BYTES,
         BATCH => payload == BATCH_BYTES,
@@ -363,7 +178,7 @@ pub(super) fn is_plausible(record: &[u8]) -> bool {
 
 /// The first byte of the path that the record of an accepted job claims to have.
 fn path_start(record: &[u8]) -> Option<u8> {
-    let mut reader = Reader(record.get(HEAD_BYTES + ENTRY_TIMES_BYTES..)?);
+    let mut reader = Reader(record.get(HEAD_BYTES + TIMES_BYTES..)?);
     let mut start = reader.short()?;
     let mut path = reader.short()?;
     if record[8] == ACCEPTED_1 {

@@ -10,9 +10,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Take};
 
+use super::entry::Entry;
 use super::files::{File, SegmentFiles};
 use super::header::{self, HEADER_BYTES, Header, Reading};
-use super::record::{Entry, Record};
+use super::record::Record;
 use super::scan::{Piece, Scanner};
 use super::{Disk, Error, JournalTime};
 use crate::time::UnixTime;

@@ -55,17 +55,24 @@ const STEPS: usize = 300;
 
 #[test]
 fn what_is_acknowledged_is_answered_and_all_is_given_back() {
-    let mut met = Tally::default();
-    let is_replayed = seeds::replayed().is_some();
-    for seed in seeds::chosen(SEEDS) {
-        let replay = Replay(seed);
+    simulate(SEEDS, MET, |seed, is_replayed| {
         let mut world = World::new(seed, is_replayed);
         world.run(STEPS);
-        met.add_all(&world.finish());
+        world.finish()
+    });
+}
+
+/// Runs with each chosen seed, and says what happened in all of them: each of these things in some.
+fn simulate(seeds: u64, must: &[&'static str], run: impl Fn(u64, bool) -> Tally) {
+    let mut met = Tally::default();
+    let is_replayed = seeds::replayed().is_some();
+    for seed in seeds::chosen(seeds) {
+        let replay = Replay(seed);
+        met.add_all(&run(seed, is_replayed));
         drop(replay);
     }
     println!("{met}");
-    for what in MET {
+    for what in must {
         let is_met = is_replayed || met.count(what) > 0;
         assert!(is_met, "not once: {what}");
     }

@@ -1,6 +1,8 @@
 //! Tests of records as bytes.
 
+use super::super::entry::REQUEST;
 use super::*;
+use crate::request_id::RequestId;
 use proptest::prelude::*;
 
 const ENTRY: Entry<'_> = Entry {

@@ -7,7 +7,7 @@ use super::super::trouble::Trouble;
 use super::super::value::{Head, Value};
 use super::Replica;
 use crate::redis::Reply;
-use crate::store::{Adopted, Event, PendingJob};
+use crate::store::{Adopted, Event};
 use crate::time::Tick;
 
 /// A dead replica whose jobs are all of a newer format is left alone for so long.
@@ -87,19 +87,9 @@ impl Replica {
         let clock = self.clock?;
         let round = self.comparison.round;
         let foreign = self.table.adopt(name, value, round);
-        let job = PendingJob {
-            command: entry.command,
-            origin: entry.origin,
-            path: entry.path,
-            text: entry.text,
-            fields: entry.fields,
-            is_late: entry.is_late,
-            attempts: head.attempts,
-            due: clock.tick(head.due),
-            // A clock that was set must not prolong its life.
-            expires_at: clock.tick(head.expires).min(now.after(LIFETIME_MS)),
-            request: entry.request,
-        };
+        // A clock that was set must not prolong its life.
+        let expires_at = clock.tick(head.expires).min(now.after(LIFETIME_MS));
+        let job = entry.pending(clock.tick(head.due), expires_at);
         let adopted = Box::new(Adopted::new(foreign, &job));
         self.events.push_back(Event::Adopted(adopted));
         Some(())

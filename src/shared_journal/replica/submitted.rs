@@ -71,18 +71,8 @@ impl Replica {
             attempts: pending.attempts,
             is_relied_on: false,
         };
-        let entry = Entry {
-            due: JournalTime(head.due.0),
-            expires: JournalTime(head.expires.0),
-            attempts: pending.attempts,
-            command: pending.command,
-            origin: pending.origin,
-            path: pending.path,
-            text: pending.text,
-            fields: pending.fields,
-            is_late: pending.is_late,
-            request: pending.request,
-        };
+        let [due, expires] = [head.due, head.expires].map(|time| JournalTime(time.0));
+        let entry = Entry::of(pending, due, expires);
         let value = self.sealer.seal(&name, &entry, &head);
         self.deletions.forget(&name);
         self.table.accept(name, key, value);

@@ -11,28 +11,18 @@ mod store;
 mod world;
 
 use self::world::World;
-use super::seeds::{self, Replay};
-use super::tally::Tally;
+use super::simulate;
 
 const SEEDS: u64 = 48;
 const STEPS: usize = 250;
 
 #[test]
 fn what_one_process_of_a_fleet_acknowledges_is_posted_by_one_of_them() {
-    let mut met = Tally::default();
-    let is_replayed = seeds::replayed().is_some();
-    for seed in seeds::chosen(SEEDS) {
-        let replay = Replay(seed);
+    simulate(SEEDS, MET, |seed, is_replayed| {
         let mut world = World::new(seed, is_replayed);
         world.run(STEPS);
-        met.add_all(&world.finish());
-        drop(replay);
-    }
-    println!("{met}");
-    for what in MET {
-        let is_met = is_replayed || met.count(what) > 0;
-        assert!(is_met, "not once: {what}");
-    }
+        world.finish()
+    });
 }
 
 /// What must happen in some seed.
