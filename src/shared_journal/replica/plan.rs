@@ -75,7 +75,7 @@ impl Replica {
     /// Redis has lost jobs and does not take them again, but a stop is not to: from now on this process alone posts them.
     fn gives_up(&mut self, now: Tick) -> bool {
         if let Life::Stopping { .. } = self.life {
-            let at = *self.give_up_at.get_or_insert(now.after(GIVE_UP_MS));
+            let at = *self.give_up_at.get_or_insert_with(|| now.after(GIVE_UP_MS));
             if now >= at && self.may_give_up() {
                 self.events.push_back(Event::GivenUp);
                 self.life = Life::Left;
