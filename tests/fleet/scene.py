@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 import crowd
 from machines import ADDRESSES, FRONT_ADDRESS, cut, inside, machine, mend
 
-SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
+SECRET = "8f742231b10e8888abcd99feedface85"
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 DEADLINE = 20.0  # seconds that nothing on one machine should ever take
 SLACKS_TIMEOUT = 3.0

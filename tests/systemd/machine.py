@@ -28,8 +28,6 @@ FILES = {
     "etc/group": "root:x:0:\nnogroup:x:65534:\nsystemd-journal:x:101:\n",
     "etc/nsswitch.conf": "passwd: files systemd\ngroup: files systemd\nhosts: files\n",
     "etc/hosts": "127.0.0.1 localhost\n",
-    "etc/hostname": "torrap-test\n",
-    "etc/machine-id": uuid.uuid4().hex + "\n",
     # Whatever else is installed here has its own services; none of them is started.
     "etc/systemd/system-preset/00-none.preset": "disable *\n",
     # The machine's journal is in memory, and takes every line of a bot under load.
@@ -45,11 +43,11 @@ class Failed(Exception):
 class Cgroups:
     """A cgroup of the machine's own in each hierarchy, below the one that this process is in."""
 
-    def __init__(self) -> None:
+    def __init__(self, machine: str) -> None:
         self.version = 2 if Path("/sys/fs/cgroup/cgroup.controllers").exists() else 1
         self.controllers: list[str] = []
         self.folders: list[Path] = []
-        name = f"torrap-systemd-{os.getpid()}"
+        name = f"torrap-systemd-{os.getpid()}-{machine}"
         for line in Path("/proc/self/cgroup").read_text().splitlines():
             _, controller, path = line.split(":", 2)
             hierarchy = Path("/sys/fs/cgroup")
@@ -79,7 +77,9 @@ class Machine:
     """Its file system lives in memory, in the mount namespace of this process, and goes with it. Only /var is a folder on a
     real disk: a journal waits for it, and what is written there is no memory of the bot's."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str = "torrap-test", network: str = "") -> None:
+        """With a `network`, the file of a network namespace, it is in that one, and otherwise in this process's."""
+        self.name, self.network = name, network
         self.root = root = folder / "root"
         root.mkdir()
         self.init: int | None = None
@@ -97,6 +97,8 @@ class Machine:
         subprocess.run(["mount", "-t", "overlay", "-o", layers, "overlay", root / "usr"], check=True)
         for path, text in FILES.items():
             self.write("/" + path, text)
+        self.write("/etc/hostname", f"{self.name}\n")
+        self.write("/etc/machine-id", f"{uuid.uuid4().hex}\n")
         (root / "root").chmod(0o700)
         for source in ("/etc/ld.so.cache", "/etc/alternatives"):
             copy = shutil.copytree if os.path.isdir(source) else shutil.copy2
@@ -110,9 +112,11 @@ class Machine:
 
     def boot(self) -> None:
         """Until its systemd has started everything."""
-        self.cgroups = Cgroups()
+        self.cgroups = Cgroups(self.name)
         enter = 'for folder; do [ "$folder" = -- ] && break; echo $$ >"$folder/cgroup.procs"; shift; done; shift; exec "$@"'
         spaces = ["unshare", "--mount", "--pid", "--uts", "--ipc", "--cgroup", "--fork", "--kill-child"]
+        if self.network:
+            spaces = ["nsenter", f"--net={self.network}", *spaces]
         boot = [HERE / "boot", self.root, str(self.cgroups.version), *self.cgroups.controllers]
         self.outer = subprocess.Popen(["sh", "-c", enter, "sh", *self.cgroups.folders, "--", *spaces, *boot])
         wait_for("PID 1 of the machine", self.find_init)
@@ -162,7 +166,8 @@ class Machine:
                 self.outer.kill()  # and `--kill-child` what it has started
             self.outer.wait(DEADLINE)
             self.remove_cgroups()
-        subprocess.run(["umount", "--recursive", "--lazy", self.root], check=False)
+        if self.root.is_mount():
+            subprocess.run(["umount", "--recursive", "--lazy", self.root], check=False)
 
     def remove_cgroups(self) -> None:
         wait_for("the end of the machine's processes", self.try_to_remove_cgroups)
