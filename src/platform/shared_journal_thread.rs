@@ -7,6 +7,7 @@
 //! when that has made no turn for one lease nothing is sent any more: the others take over.
 
 mod driver;
+mod lines;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,19 +17,15 @@ use log::{info, warn};
 use mio::Waker;
 
 pub(crate) use self::driver::Driver;
+use self::lines::{NameLine, TroubleLines};
 use super::mailbox::{LoopSide, Mailbox, Shared};
 use crate::shared_journal::PostingGate;
 use crate::store::{Batch, Event, Store, StoreState, Ticket};
-use crate::telemetry::log_limiter::LogLimiter;
 use crate::telemetry::metrics::{FleetCounters, JournalCounters};
 use crate::time::Tick;
 
 /// How long a stop waits until the last outcomes are in Redis and the lease is given back, ms.
 const FINISH_MS: u64 = 400;
-
-/// Lines that tell of trouble with Redis in one period: one that comes and goes has a sum.
-const TROUBLE_LINES_PER_PERIOD: u32 = 5;
-const TROUBLES_PERIOD_MS: u64 = 60_000;
 
 /// Of what was taken over, one line a period.
 const TAKEN_PERIOD_MS: u64 = 2_000;
@@ -40,17 +37,6 @@ pub(crate) struct SharedJournalThread {
     /// When the gate must be asked again.
     gate_timeout: Option<Tick>,
     is_accepting: bool,
-}
-
-/// Whether Redis takes commands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Trouble {
-    /// It does.
-    None,
-    /// It does not, and the log says why.
-    Told,
-    /// It does not, which happens so often that the log has a sum.
-    Untold,
 }
 
 /// What loop and thread tell each other besides batches and events.
@@ -165,9 +151,8 @@ struct Worker {
     batch: Batch,
     /// What the replica has been told.
     room: usize,
-    /// Whether commands are answered "busy", and whether the log has said why.
-    trouble: Trouble,
-    troubles: LogLimiter<1>,
+    trouble: TroubleLines,
+    name: NameLine,
     /// How many jobs that were taken over the log has told of, and when it did.
     told: u64,
     told_at: Option<Tick>,
@@ -181,8 +166,8 @@ impl Worker {
             shared,
             batch: Batch::default(),
             room: 0,
-            trouble: Trouble::None,
-            troubles: LogLimiter::new(TROUBLES_PERIOD_MS, TROUBLE_LINES_PER_PERIOD),
+            trouble: TroubleLines::new(),
+            name: NameLine::default(),
             told: 0,
             told_at: None,
         }
@@ -277,7 +262,12 @@ impl Worker {
     fn publish(&mut self) {
         let now = self.driver.clock.now().tick;
         let fleet = self.driver.fleet();
-        self.tell_trouble(now);
+        let replica = &self.driver.replica;
+        self.trouble
+            .tell(replica.trouble(), now, |line| warn!("journal: {line}"));
+        if let Some(name) = self.name.take(replica.name()) {
+            info!("journal: this process is {name} in the fleet");
+        }
         self.tell_takes(&fleet, now);
         self.tell_refusals();
         let replica = &mut self.driver.replica;
@@ -297,28 +287,6 @@ impl Worker {
         }
         drop(mailbox);
         self.shared.wake();
-    }
-
-    /// Logs why commands are answered "busy", once, and when that is over. When it comes and goes often, there is a sum.
-    fn tell_trouble(&mut self, now: Tick) {
-        let cause = self.driver.replica.trouble();
-        self.trouble = match (self.trouble, cause) {
-            (Trouble::None, Some(cause)) if self.troubles.note(0, now) => {
-                warn!("journal: {cause}; commands are answered \"busy\" until Redis takes them");
-                Trouble::Told
-            }
-            (Trouble::None, Some(_)) => Trouble::Untold,
-            (Trouble::Told, None) => {
-                warn!("journal: Redis takes commands again");
-                Trouble::None
-            }
-            (Trouble::Untold, None) => Trouble::None,
-            (trouble, _) => trouble,
-        };
-        if let Some([count]) = self.troubles.poll_sums(now) {
-            let period = TROUBLES_PERIOD_MS / 1000;
-            warn!("journal: {count} more times within {period} s, Redis did not take commands");
-        }
     }
 
     /// Logs how many jobs were taken over since the last line, which is not just now.

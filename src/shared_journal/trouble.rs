@@ -30,6 +30,12 @@ impl Trouble {
             _ => None,
         }
     }
+
+    /// Two of the same kind have the same remedy for an operator.
+    #[must_use]
+    pub fn kind(&self) -> usize {
+        kind(self)
+    }
 }
 
 /// What one counts, by kind.

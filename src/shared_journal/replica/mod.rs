@@ -226,6 +226,12 @@ impl Replica {
         replica
     }
 
+    /// The name that it has in the fleet, while it is in it.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.is_joined.then_some(&*self.id)
+    }
+
     /// The next event, until `None`; to be asked after each other call.
     #[must_use]
     pub fn poll_event(&mut self) -> Option<Event> {
