@@ -9,6 +9,13 @@ use crate::redis::{ErrorKind, ServerError};
 pub enum Trouble {
     /// No connection, or no answer in time.
     NoAnswer(String),
+    /// The server has answered, and lets no connection be used.
+    Unusable {
+        /// For the log.
+        why: String,
+        /// What it has said.
+        kind: ErrorKind,
+    },
     /// An answer that belongs to no question: a proxy, or a fault.
     OutOfStep,
     /// The server refuses.
@@ -95,7 +102,7 @@ pub(super) fn kind(trouble: &Trouble) -> usize {
         Trouble::NoAnswer(_) => "no_answer",
         Trouble::OutOfStep => "out_of_step",
         Trouble::WaitShort { .. } => "other",
-        Trouble::Refused(error) => match error.kind {
+        Trouble::Refused(ServerError { kind, .. }) | Trouble::Unusable { kind, .. } => match kind {
             ErrorKind::NoScript => "no_script",
             ErrorKind::Loading
             | ErrorKind::Busy
@@ -119,7 +126,7 @@ pub(super) fn kind(trouble: &Trouble) -> usize {
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoAnswer(why) => f.write_str(why),
+            Self::NoAnswer(why) | Self::Unusable { why, .. } => f.write_str(why),
             Self::OutOfStep => f.write_str("Redis has sent an answer that belongs to no question"),
             Self::Refused(error) => write!(f, "Redis refuses: {}", error.text),
             Self::WaitShort { confirmed, wanted } => write!(
@@ -165,7 +172,13 @@ mod tests {
         ] {
             let error = ServerError::parse(text);
             assert_eq!(remedy(&error.kind), expected, "{text}");
-            assert_eq!(KINDS[kind(&Trouble::Refused(error))], label, "{text}");
+            let while_connecting = Trouble::Unusable {
+                why: String::new(),
+                kind: error.kind.clone(),
+            };
+            for trouble in [Trouble::Refused(error), while_connecting] {
+                assert_eq!(KINDS[trouble.kind()], label, "{text}");
+            }
         }
     }
 }

@@ -99,6 +99,16 @@ impl ConnectError {
         }
     }
 
+    /// What the server has answered, if it has refused to be used.
+    pub(crate) fn refusal(&self) -> Option<ErrorKind> {
+        match &self.cause {
+            Cause::Refused(_, error) => Some(error.kind.clone()),
+            Cause::PasswordMissing => Some(ErrorKind::NoAuth),
+            Cause::NotMaster(_) => Some(ErrorKind::ReadOnly),
+            _ => None,
+        }
+    }
+
     /// The node that the server has named in place of itself, as it writes it.
     pub(super) fn moved_to(&self) -> Option<&str> {
         match &self.cause {

@@ -83,7 +83,17 @@ impl Driver {
                 self.connection = Some(connection);
                 self.replica.handle_connected(self.clock.now().tick);
             }
-            Err(error) => self.fail(&format!("Redis at {error}")),
+            Err(error) => {
+                let why = format!("Redis at {error}");
+                match error.refusal() {
+                    Some(kind) => {
+                        debug!("journal: {why}");
+                        let now = self.clock.now().tick;
+                        self.replica.handle_refusal(&why, kind, now);
+                    }
+                    None => self.fail(&why),
+                }
+            }
         }
     }
 

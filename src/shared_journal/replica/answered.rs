@@ -59,7 +59,16 @@ impl Replica {
 
     /// There is no connection, or no answer: the connection is closed. `why` is for the log.
     pub fn handle_failure(&mut self, why: &str, now: Tick) {
-        let trouble = Trouble::NoAnswer(why.to_owned());
+        self.fail(Trouble::NoAnswer(why.to_owned()), now);
+    }
+
+    /// The server has answered, and no connection to it can be used for that reason. `why` is for the log.
+    pub fn handle_refusal(&mut self, why: &str, kind: ErrorKind, now: Tick) {
+        let why = why.to_owned();
+        self.fail(Trouble::Unusable { why, kind }, now);
+    }
+
+    fn fail(&mut self, trouble: Trouble, now: Tick) {
         self.note(&trouble);
         self.trouble = Some(trouble);
         let in_flight = self.in_flight.take();

@@ -106,6 +106,34 @@ fn what_a_person_has_to_change_refuses_the_start_with_a_line() {
     }
 }
 
+/// The connection is closed first, and that alone says nothing of the password.
+#[test]
+fn a_password_that_changes_while_it_runs_is_told_and_may_change_back() {
+    if !is_installed() {
+        return;
+    }
+    let redis = RedisServer::start("changed", &[]);
+    redis.run("ACL SETUSER bot on >hunter2 ~* &* +@all");
+    let mut bot = TORRAP.start(|command| {
+        with_journal(command, &redis);
+        let url = format!("redis://bot@{}/0?fleet=test", redis.address);
+        command.args(["--journal", &url]);
+        command.env("TORRAP_REDIS_PASSWORD", "hunter2");
+    });
+    let watched = watched(&mut bot.process);
+    redis.run("ACL SETUSER bot resetpass >hunter3");
+    redis.run("CLIENT KILL USER bot");
+    bot.process.read_until("user or password is wrong");
+    let counted = || sample(watched, "torrap_journal_errors_total{kind=\"rights\"}");
+    poll_for("it is counted", || (counted() > 0.0).then_some(()));
+    redis.run("ACL SETUSER bot >hunter2");
+    bot.process.read_until("Redis takes commands again");
+    bot.command("olleh");
+    bot.posts(1);
+    assert_eq!(bot.process.stop(), Some(0));
+    assert!(!bot.process.log.join("\n").contains("hunter"));
+}
+
 #[test]
 fn a_request_that_comes_to_two_processes_is_carried_out_once() {
     if !is_installed() {
