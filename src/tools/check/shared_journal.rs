@@ -75,6 +75,7 @@ fn try_rights(
     let mut missing = Missing {
         keys: key("*"),
         rules: Vec::new(),
+        is_partly_untried: false,
     };
     let loaded = exchange(&[b"SCRIPT", b"LOAD", RIGHTS.as_bytes()])?;
     match missing.take("script|load", loaded)? {
@@ -104,6 +105,8 @@ struct Missing {
     /// The pattern of the fleet's keys.
     keys: String,
     rules: Vec<String>,
+    /// Whether some of them may be there, since without another one they cannot be tried.
+    is_partly_untried: bool,
 }
 
 impl Missing {
@@ -140,6 +143,7 @@ impl Missing {
 
     /// The script cannot run: all that it would have tried is needed, but for what connecting has shown.
     fn add_untried(&mut self) {
+        self.is_partly_untried = true;
         for rule in ["+evalsha".to_owned()].into_iter().chain(called()) {
             let is_known = ["+hget", "+zscore"].contains(&rule.as_str());
             if !is_known && !self.rules.contains(&rule) {
@@ -150,12 +154,16 @@ impl Missing {
 
     fn into_result(self, user: &str) -> Result<(), String> {
         let rules = self.rules.join(" ");
-        match self.rules.len() {
-            0 => Ok(()),
-            _ => Err(format!(
-                "the user {user} lacks rights; add them with ACL SETUSER {user} {rules}"
-            )),
+        if self.rules.is_empty() {
+            return Ok(());
         }
+        let untried = match self.is_partly_untried {
+            true => ", without which others cannot be tried",
+            false => "",
+        };
+        Err(format!(
+            "the user {user} lacks rights{untried}; add them with ACL SETUSER {user} {rules}"
+        ))
     }
 }
 
@@ -184,6 +192,7 @@ mod tests {
         let mut missing = Missing {
             keys: "{a}:*".to_owned(),
             rules: Vec::new(),
+            is_partly_untried: false,
         };
         const DENIED: &str = "NOPERM this user has no permissions to run the 'script|load' command";
         let denied = || Reply::Error(ServerError::parse(DENIED));
@@ -207,6 +216,18 @@ mod tests {
             missing.into_result("bot").unwrap_err(),
             "the user bot lacks rights; add them with ACL SETUSER bot +script|load ~{a}:*"
         );
+
+        let mut missing = Missing {
+            keys: "{a}:*".to_owned(),
+            rules: Vec::new(),
+            is_partly_untried: false,
+        };
+        let denied = "NOPERM this user has no permissions to run the 'evalsha' command";
+        let denied = Reply::Error(ServerError::parse(denied));
+        assert_eq!(missing.take_failures(denied), Ok(()));
+        let line = missing.into_result("bot").unwrap_err();
+        let start = "the user bot lacks rights, without which others cannot be tried; add them with ACL SETUSER bot +evalsha +";
+        assert!(line.starts_with(start), "{line}");
     }
 
     /// What the journal's line says, and what else is doubted.
