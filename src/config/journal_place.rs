@@ -126,15 +126,21 @@ impl SharedJournal {
     }
 }
 
-/// Whether a value is meant as a URL. A directory of that name can be given as `./redis:`.
+/// Whether a value is meant as a URL, which may hold a password and is never shown. A directory of that name can be given as
+/// `./redis:`.
 pub(crate) fn is_url(text: &str) -> bool {
-    let Some((scheme, rest)) = text.split_once(':') else {
+    let is_part = |b: u8| b.is_ascii_alphanumeric() || b"+.-".contains(&b);
+    let end = text.bytes().position(|b| !is_part(b));
+    let Some((scheme, rest)) = end.and_then(|end| text.split_at_checked(end)) else {
         return false;
     };
-    let is_part = |b: u8| b.is_ascii_alphanumeric() || b"+.-".contains(&b);
-    let is_scheme = !scheme.is_empty() && scheme.bytes().all(is_part);
-    let lower = scheme.to_ascii_lowercase();
-    is_scheme && (rest.starts_with("//") || lower == "redis" || lower == "rediss")
+    let of_redis = ["redis", "rediss"];
+    let is_of_redis = of_redis
+        .iter()
+        .any(|name| scheme.eq_ignore_ascii_case(name));
+    // `redis//` has lost its colon.
+    !scheme.is_empty() && rest.starts_with("://")
+        || is_of_redis && (rest.starts_with(':') || rest.starts_with("//"))
 }
 
 #[cfg(test)]
@@ -148,6 +154,7 @@ mod tests {
             "rediss://a/0",
             "REDIS://a",
             "redis:a",
+            "redis//user:password@a",
             "valkey://a",
             "file:///var/lib/torrap",
             "redis+sentinel://a",
