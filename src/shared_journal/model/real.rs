@@ -179,9 +179,12 @@ impl Composer {
             }
             18 => {
                 let moment = now as i64 + self.generator.between(0..=20_000) as i64 - 10_000;
-                match self.generator.below(4) {
+                match self.generator.below(6) {
                     0 => pair.hset(&fleet, b"beat", &text(moment)),
                     1 => pair.hset(&fleet, b"grace", &text(moment)),
+                    // Another program's: no reason to refuse all commands.
+                    2 => pair.hset(&fleet, b"beat", b"odd"),
+                    3 => pair.hset(&fleet, b"grace", b"odd"),
                     _ => pair.zadd(&replicas, &me, moment),
                 }
             }

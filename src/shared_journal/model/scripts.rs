@@ -35,7 +35,8 @@ impl Model {
 
     fn field(&self, key: &[u8], field: &[u8]) -> i64 {
         let value = self.keyspace.hash(key).get(field);
-        value.map_or(0, |value| number(value))
+        let text = value.and_then(|value| std::str::from_utf8(value).ok());
+        text.and_then(|text| text.parse().ok()).unwrap_or_default()
     }
 
     fn set_field(&mut self, key: &[u8], field: &[u8], to: i64) {

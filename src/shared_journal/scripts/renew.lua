@@ -24,12 +24,12 @@ for i = settled + 1, #ARGV do
 end
 
 -- When the whole fleet was silent, Redis was away and not the replicas: for one lease none is taken for dead.
-local beat = tonumber(redis.call('HGET', KEYS[2], 'beat') or 0)
+local beat = tonumber(redis.call('HGET', KEYS[2], 'beat') or 0) or 0
 if now - beat > ttl / 2 or now < beat then redis.call('HSET', KEYS[2], 'grace', now + ttl) end
 if now - beat > ttl / 10 or now < beat then redis.call('HSET', KEYS[2], 'beat', now) end
 -- Not each time: a write costs more than a look. A lease that ends too late is of a clock that was set back.
 if now + ttl - lease > ttl / 10 or lease - now > ttl then redis.call('ZADD', KEYS[1], now + ttl, ARGV[1]) end
-local grace = tonumber(redis.call('HGET', KEYS[2], 'grace') or 0)
+local grace = tonumber(redis.call('HGET', KEYS[2], 'grace') or 0) or 0
 if grace - now > 2 * ttl then grace = now + ttl; redis.call('HSET', KEYS[2], 'grace', grace) end
 local over = redis.call('ZRANGEBYSCORE', KEYS[1], 0, now < grace and 1 or now, 'LIMIT', 0, 16)
 return {now, 'ok', over, redis.call('ZCARD', KEYS[1]), redis.call('HLEN', KEYS[4]), relied}

@@ -8,7 +8,7 @@ local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local mine = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or 0)
 local theirs = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[2]) or -1)
-local grace = tonumber(redis.call('HGET', KEYS[2], 'grace') or 0)
+local grace = tonumber(redis.call('HGET', KEYS[2], 'grace') or 0) or 0
 if mine <= now or theirs < 0 or theirs > now or (theirs > 1 and now < grace) or ARGV[1] == ARGV[2] then return {0, now} end
 if theirs > 1 then redis.call('ZADD', KEYS[1], 0, ARGV[2]) end -- from here on they are fenced
 
