@@ -173,10 +173,20 @@ impl<'a> Entry<'a> {
     }
 
     fn read_times(reader: &mut Reader<'_>) -> Option<Self> {
-        Some(Self {
-            due: JournalTime(reader.number()?),
-            expires: JournalTime(reader.number()?),
-            attempts: reader.byte()?,
+        let [due, expires] = [reader.number()?, reader.number()?].map(JournalTime);
+        Some(Self::without_texts(due, expires, reader.byte()?))
+    }
+
+    /// What [`Self::read_texts`] completes.
+    pub(crate) const fn without_texts(
+        due: JournalTime,
+        expires: JournalTime,
+        attempts: u8,
+    ) -> Self {
+        Self {
+            due,
+            expires,
+            attempts,
             command: "",
             origin: "",
             path: "",
@@ -184,7 +194,7 @@ impl<'a> Entry<'a> {
             fields: "",
             is_late: false,
             request: None,
-        })
+        }
     }
 }
 

@@ -259,18 +259,8 @@ mod tests {
 
     #[test]
     fn what_people_type_is_not_searched_for_records() {
-        let entry = super::super::Entry {
-            due: super::super::JournalTime(0),
-            expires: super::super::JournalTime(0),
-            attempts: 0,
-            command: "",
-            origin: "",
-            path: "",
-            text: "",
-            fields: "",
-            is_late: false,
-            request: None,
-        };
+        let time = super::super::JournalTime(0);
+        let entry = super::super::Entry::without_texts(time, time, 0);
         let mut bytes = Vec::new();
         let len = Record::Accepted(1, entry).append(&mut bytes);
         // The same record as the text of another one, whose checksum is damaged.

@@ -176,18 +176,8 @@ impl Opened {
     /// What they are, with the times and attempts of this head; `None` if the sealer wrote something else.
     #[must_use]
     pub fn entry(&self, head: &Head) -> Option<Entry<'_>> {
-        let mut entry = Entry {
-            due: JournalTime(head.due.0),
-            expires: JournalTime(head.expires.0),
-            attempts: head.attempts,
-            command: "",
-            origin: "",
-            path: "",
-            text: "",
-            fields: "",
-            is_late: false,
-            request: None,
-        };
+        let [due, expires] = [head.due, head.expires].map(|time| JournalTime(time.0));
+        let mut entry = Entry::without_texts(due, expires, head.attempts);
         entry.read_texts(&self.0)?;
         Some(entry)
     }
