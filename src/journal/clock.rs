@@ -33,14 +33,14 @@ impl JournalClock {
 
     /// A job as a record has it.
     pub(super) const fn entry<'a>(&self, pending: &PendingJob<'a>) -> Entry<'a> {
-        Entry::of(pending, self.at(pending.due), self.at(pending.expires_at))
+        pending.with_times(self.at(pending.due), self.at(pending.expires_at))
     }
 
     /// What a record says, in ticks.
     pub(super) fn pending<'a>(&self, entry: &Entry<'a>) -> PendingJob<'a> {
         let wait = |time: JournalTime| time.0.saturating_sub(self.journal.0);
         let due = self.tick.not_before(wait(entry.due));
-        entry.pending(due, self.tick.after(wait(entry.expires)))
+        entry.with_times(due, self.tick.after(wait(entry.expires_at)))
     }
 }
 

@@ -5,8 +5,7 @@
 
 use super::JournalTime;
 use crate::request_id::RequestId;
-use crate::store::PendingJob;
-use crate::time::Tick;
+use crate::store::StoredJob;
 
 /// What stands before its lengths: two times and a count.
 pub(super) const TIMES_BYTES: usize = 2 * 8 + 1;
@@ -20,70 +19,14 @@ pub(super) const REQUEST: u8 = 2;
 const FIELDS: u8 = 3;
 const LATE: u8 = 4;
 
-/// What an accepted job needs to be answered by another process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry<'a> {
-    /// When its next attempt is due.
-    pub due: JournalTime,
-    /// When its `response_url` stops serving.
-    pub expires: JournalTime,
-    /// Attempts made whose outcome is known.
-    pub attempts: u8,
-    /// The command's name: its position may be another in the next version.
-    pub command: &'a str,
-    /// The origin of the `response_url`: the settings may have changed.
-    pub origin: &'a str,
-    /// Path and query of the `response_url`: a secret.
-    pub path: &'a str,
-    /// The text as Slack delivered it.
-    pub text: &'a str,
-    /// The fields that its command wants kept.
-    pub fields: &'a str,
-    /// Whether Slack's stamp was old when the command came.
-    pub is_late: bool,
-    /// The request that has made the job. Records of earlier versions have none.
-    pub request: Option<RequestId>,
-}
+/// A job whose times are the journal's.
+pub type Entry<'a> = StoredJob<&'a str, JournalTime>;
 
 impl<'a> Entry<'a> {
-    /// A job, with the times that a store gives it.
-    #[must_use]
-    pub const fn of(pending: &PendingJob<'a>, due: JournalTime, expires: JournalTime) -> Self {
-        Self {
-            due,
-            expires,
-            attempts: pending.attempts,
-            command: pending.command,
-            origin: pending.origin,
-            path: pending.path,
-            text: pending.text,
-            fields: pending.fields,
-            is_late: pending.is_late,
-            request: pending.request,
-        }
-    }
-
-    /// The job, with the ticks that a store gives it.
-    #[must_use]
-    pub const fn pending(&self, due: Tick, expires_at: Tick) -> PendingJob<'a> {
-        PendingJob {
-            command: self.command,
-            origin: self.origin,
-            path: self.path,
-            text: self.text,
-            fields: self.fields,
-            is_late: self.is_late,
-            attempts: self.attempts,
-            due,
-            expires_at,
-            request: self.request,
-        }
-    }
-
     /// CRC-32 of what stays as it is when the record is repeated.
     pub(super) fn checksum(&self) -> u32 {
         let mut hasher = crc32fast::Hasher::new();
-        hasher.update(&self.expires.0.to_le_bytes());
+        hasher.update(&self.expires_at.0.to_le_bytes());
         for text in [self.command, self.origin, self.path, self.text, self.fields] {
             hasher.update(text.as_bytes());
             hasher.update(&[0xff]); // no text has it
@@ -96,7 +39,7 @@ impl<'a> Entry<'a> {
 
     pub(super) fn append(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.due.0.to_le_bytes());
-        out.extend_from_slice(&self.expires.0.to_le_bytes());
+        out.extend_from_slice(&self.expires_at.0.to_le_bytes());
         out.push(self.attempts);
         self.append_texts(out);
     }
@@ -173,19 +116,19 @@ impl<'a> Entry<'a> {
     }
 
     fn read_times(reader: &mut Reader<'_>) -> Option<Self> {
-        let [due, expires] = [reader.number()?, reader.number()?].map(JournalTime);
-        Some(Self::without_texts(due, expires, reader.byte()?))
+        let [due, expires_at] = [reader.number()?, reader.number()?].map(JournalTime);
+        Some(Self::without_texts(due, expires_at, reader.byte()?))
     }
 
     /// What [`Self::read_texts`] completes.
     pub(crate) const fn without_texts(
         due: JournalTime,
-        expires: JournalTime,
+        expires_at: JournalTime,
         attempts: u8,
     ) -> Self {
         Self {
             due,
-            expires,
+            expires_at,
             attempts,
             command: "",
             origin: "",

@@ -119,7 +119,7 @@ impl<D: Disk> Journal<D> {
         } = self;
         let left = replay.read_pending(log.disk(), &mut |pending| {
             let (number, entry) = (pending.number, &pending.entry);
-            let key = if clock.has_come(entry.expires) {
+            let key = if clock.has_come(entry.expires_at) {
                 recovery.expired += 1;
                 ::log::debug!("command {number}: not answered, its response_url has expired");
                 None

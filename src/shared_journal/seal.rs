@@ -218,7 +218,7 @@ mod tests {
     fn entry() -> Entry<'static> {
         Entry {
             due: JournalTime(5),
-            expires: JournalTime(1_800_000),
+            expires_at: JournalTime(1_800_000),
             attempts: 1,
             command: "/torrap",
             origin: "https://hooks.slack.com",

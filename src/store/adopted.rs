@@ -1,29 +1,19 @@
 //! Jobs that a process adopts: of another process of its fleet, or of one before it.
 
-use super::PendingJob;
-use crate::request_id::RequestId;
+use super::{PendingJob, StoredJob};
 use crate::time::Tick;
 
 /// A store's own name for a job that this process has not given it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ForeignId(pub u64);
 
-/// A job that a process is to answer though another one has accepted it, with texts of its own. Times are the ticks of the
-/// process that adopts it.
+/// A job that this process is to answer though another one has accepted it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Adopted {
-    /// The store's name for it, until the process has given it a key.
+    /// The store's name for it, until this process has given it a key.
     pub foreign: ForeignId,
-    command: String,
-    origin: String,
-    path: String,
-    text: String,
-    fields: String,
-    is_late: bool,
-    attempts: u8,
-    due: Tick,
-    expires_at: Tick,
-    request: Option<RequestId>,
+    /// With texts of its own, since it waits for the loop.
+    job: StoredJob<String, Tick>,
 }
 
 impl Adopted {
@@ -32,34 +22,14 @@ impl Adopted {
     pub fn new(foreign: ForeignId, job: &PendingJob<'_>) -> Self {
         Self {
             foreign,
-            command: job.command.to_owned(),
-            origin: job.origin.to_owned(),
-            path: job.path.to_owned(),
-            text: job.text.to_owned(),
-            fields: job.fields.to_owned(),
-            is_late: job.is_late,
-            attempts: job.attempts,
-            due: job.due,
-            expires_at: job.expires_at,
-            request: job.request,
+            job: job.map_texts(|text| (*text).to_owned()),
         }
     }
 
     /// The job.
     #[must_use]
     pub fn job(&self) -> PendingJob<'_> {
-        PendingJob {
-            command: &self.command,
-            origin: &self.origin,
-            path: &self.path,
-            text: &self.text,
-            fields: &self.fields,
-            is_late: self.is_late,
-            attempts: self.attempts,
-            due: self.due,
-            expires_at: self.expires_at,
-            request: self.request,
-        }
+        self.job.map_texts(String::as_str)
     }
 }
 
@@ -69,7 +39,7 @@ impl std::fmt::Debug for Adopted {
         let mut shown = f.debug_struct("Adopted");
         shown.field("foreign", &self.foreign);
         shown
-            .field("command", &self.command)
+            .field("command", &self.job.command)
             .finish_non_exhaustive()
     }
 }
@@ -77,6 +47,7 @@ impl std::fmt::Debug for Adopted {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::request_id::RequestId;
 
     #[test]
     fn a_job_comes_out_as_it_went_in_and_is_not_shown() {

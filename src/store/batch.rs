@@ -3,35 +3,9 @@
 use std::collections::BTreeSet;
 use std::mem;
 
-use super::ForeignId;
-use crate::request_id::RequestId;
+use super::{ForeignId, PendingJob, StoredJob};
 use crate::slab::Key;
 use crate::time::Tick;
-
-/// A job with all that the next process needs to answer it. Times are the ticks of this process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PendingJob<'a> {
-    /// The command's built-in name.
-    pub command: &'a str,
-    /// The origin of its `response_url`.
-    pub origin: &'a str,
-    /// Path and query of its `response_url`: a secret.
-    pub path: &'a str,
-    /// The text as Slack delivered it.
-    pub text: &'a str,
-    /// The fields that its command wants kept.
-    pub fields: &'a str,
-    /// Whether Slack's stamp was old when the command came.
-    pub is_late: bool,
-    /// Attempts made whose outcome is known.
-    pub attempts: u8,
-    /// When its next attempt is due.
-    pub due: Tick,
-    /// When its `response_url` expires.
-    pub expires_at: Tick,
-    /// The request that has made it; `None` if others like it make further jobs.
-    pub request: Option<RequestId>,
-}
 
 /// What became of a job that the store keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,17 +56,13 @@ pub struct Batch {
     outcomes: Vec<Outcome>,
 }
 
-/// An accepted job, whose texts begin at `start`, and how long each of them is.
+/// An accepted job.
 #[derive(Clone, Copy, Debug)]
 struct Accepted {
     job: Key,
-    due: Tick,
-    expires_at: Tick,
+    /// Where its texts begin, and in their place how long each of them is.
     start: usize,
-    lengths: [u32; 5],
-    attempts: u8,
-    is_late: bool,
-    request: Option<RequestId>,
+    pending: StoredJob<u32, Tick>,
 }
 
 /// Memory that is kept for the next batch.
@@ -102,26 +72,16 @@ const ENTRIES_KEPT: usize = 4096;
 impl Batch {
     /// Adds a job, which the store knows by its key from now on.
     pub fn accept(&mut self, job: Key, pending: &PendingJob<'_>) {
-        let PendingJob {
-            command,
-            origin,
-            path,
-            text,
-            fields,
-            ..
-        } = *pending;
-        let texts = [command, origin, path, text, fields];
+        let start = self.texts.len();
+        let pending = pending.map_texts(|text| {
+            self.texts.push_str(text);
+            text.len() as u32
+        });
         self.accepted.push(Accepted {
             job,
-            due: pending.due,
-            expires_at: pending.expires_at,
-            start: self.texts.len(),
-            lengths: texts.map(|text| text.len() as u32),
-            attempts: pending.attempts,
-            is_late: pending.is_late,
-            request: pending.request,
+            start,
+            pending,
         });
-        texts.iter().for_each(|text| self.texts.push_str(text));
     }
 
     /// Adds the outcome of a job that is kept.
@@ -182,23 +142,11 @@ impl Batch {
     pub fn accepted(&self) -> impl ExactSizeIterator<Item = (Key, PendingJob<'_>)> {
         self.accepted.iter().map(|accepted| {
             let mut rest = &self.texts[accepted.start..];
-            let [command, origin, path, text, fields] = accepted.lengths.map(|length| {
-                let (text, others) = rest.split_at(length as usize);
+            let pending = accepted.pending.map_texts(|length| {
+                let (text, others) = rest.split_at(*length as usize);
                 rest = others;
                 text
             });
-            let pending = PendingJob {
-                command,
-                origin,
-                path,
-                text,
-                fields,
-                is_late: accepted.is_late,
-                attempts: accepted.attempts,
-                due: accepted.due,
-                expires_at: accepted.expires_at,
-                request: accepted.request,
-            };
             (accepted.job, pending)
         })
     }
@@ -229,6 +177,7 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::request_id::RequestId;
 
     fn job(index: u32, text: &str) -> (Key, PendingJob<'_>) {
         let pending = PendingJob {

@@ -16,9 +16,11 @@
 
 mod adopted;
 mod batch;
+mod job;
 
 pub use adopted::{Adopted, ForeignId};
-pub use batch::{Batch, Outcome, PendingJob};
+pub use batch::{Batch, Outcome};
+pub use job::{PendingJob, StoredJob};
 
 use crate::slab::Key;
 #[cfg(feature = "redis")]

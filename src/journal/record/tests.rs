@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 const ENTRY: Entry<'_> = Entry {
     due: JournalTime(1_591_158_020_123),
-    expires: JournalTime(u64::MAX),
+    expires_at: JournalTime(u64::MAX),
     attempts: 4,
     command: "/torrap",
     origin: "https://hooks.slack.com",
@@ -119,7 +119,7 @@ fn a_job_costs_what_its_command_wants_kept_and_no_more() {
 fn an_accepted_record_of_format_1_is_read() {
     let texts = [ENTRY.command, ENTRY.origin, ENTRY.path];
     let lengths = texts.map(|text| (text.len() as u16).to_le_bytes());
-    let mut payload = [ENTRY.due.0.to_le_bytes(), ENTRY.expires.0.to_le_bytes()].concat();
+    let mut payload = [ENTRY.due.0.to_le_bytes(), ENTRY.expires_at.0.to_le_bytes()].concat();
     payload.push(ENTRY.attempts);
     payload.extend_from_slice(&lengths.concat());
     payload.extend_from_slice(texts.concat().as_bytes());

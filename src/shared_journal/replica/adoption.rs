@@ -89,7 +89,7 @@ impl Replica {
         let foreign = self.table.adopt(name, value, round);
         // A clock that was set must not prolong its life.
         let expires_at = clock.tick(head.expires).min(now.after(LIFETIME_MS));
-        let job = entry.pending(clock.tick(head.due), expires_at);
+        let job = entry.with_times(clock.tick(head.due), expires_at);
         let adopted = Box::new(Adopted::new(foreign, &job));
         self.events.push_back(Event::Adopted(adopted));
         Some(())

@@ -4,7 +4,7 @@ use super::super::name::Name;
 use super::super::table::Stage;
 use super::super::value::Head;
 use super::Replica;
-use crate::journal::{Entry, JournalTime};
+use crate::journal::JournalTime;
 use crate::slab::Key;
 use crate::store::{Batch, Event, Outcome, PendingJob, Ticket};
 use crate::time::Tick;
@@ -72,7 +72,7 @@ impl Replica {
             is_relied_on: false,
         };
         let [due, expires] = [head.due, head.expires].map(|time| JournalTime(time.0));
-        let entry = Entry::of(pending, due, expires);
+        let entry = pending.with_times(due, expires);
         let value = self.sealer.seal(&name, &entry, &head);
         self.deletions.forget(&name);
         self.table.accept(name, key, value);

@@ -108,7 +108,7 @@ fn replies_of_something_else_are_no_journal() {
 
 const ENTRY: Entry<'static> = Entry {
     due: JournalTime(0),
-    expires: JournalTime(0),
+    expires_at: JournalTime(0),
     attempts: 0,
     command: "/torrap",
     origin: "https://hooks.slack.com",

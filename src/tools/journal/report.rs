@@ -38,8 +38,8 @@ struct Pending {
 impl Pending {
     fn count(&mut self, number: u64, entry: &Entry<'_>, now: JournalTime) {
         self.all += 1;
-        self.expired += usize::from(entry.expires <= now);
-        self.due += usize::from(entry.due <= now && entry.expires > now);
+        self.expired += usize::from(entry.expires_at <= now);
+        self.due += usize::from(entry.due <= now && entry.expires_at > now);
         self.with_failed_attempts += usize::from(entry.attempts > 0);
         self.oldest = Some(self.oldest.map_or(number, |oldest| oldest.min(number)));
         if entry.due > now {
@@ -99,7 +99,7 @@ impl Report {
         format!(
             "command {number}: {}, expires {}, attempts made: {}, {} to {}, {} bytes of text",
             self.due(entry),
-            self.unix(entry.expires),
+            self.unix(entry.expires_at),
             entry.attempts,
             printable(entry.command),
             printable(entry.origin),
@@ -109,7 +109,7 @@ impl Report {
 
     fn due(&self, entry: &Entry<'_>) -> String {
         let at = self.unix(entry.due);
-        if entry.expires <= self.journal_now {
+        if entry.expires_at <= self.journal_now {
             format!("due {at}, expired")
         } else if entry.due <= self.journal_now {
             format!("due {at}, now")

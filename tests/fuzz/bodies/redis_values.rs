@@ -31,7 +31,7 @@ pub fn check(bytes: &[u8]) {
     let texts: Vec<_> = (0..5).map(|_| text(&mut input)).collect();
     let entry = Entry {
         due: JournalTime(head.due.0),
-        expires: JournalTime(head.expires.0),
+        expires_at: JournalTime(head.expires.0),
         attempts: head.attempts,
         command: &texts[0],
         origin: &texts[1],
