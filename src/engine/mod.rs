@@ -47,7 +47,7 @@ pub(crate) struct Engine<P: Platform> {
     /// The admin address, if there is one.
     admin: Option<Endpoint<P::Listener>>,
     bot: Bot,
-    store: P::Store,
+    store: Box<P::Store>,
     senders: P::Senders,
     watermark: Watermark,
     drain: Drain,
@@ -64,7 +64,7 @@ pub(crate) struct Parts<P: Platform> {
     pub(crate) admin: Vec<P::Listener>,
     pub(crate) registry: Registry<P>,
     pub(crate) bot: Bot,
-    pub(crate) store: P::Store,
+    pub(crate) store: Box<P::Store>,
     pub(crate) senders: P::Senders,
     /// How many connections the public address may have, and how many of them have their turn in one turn of the loop.
     pub(crate) connections_max: usize,
@@ -346,7 +346,7 @@ impl<P: Platform> Engine<P> {
             bot: &self.bot,
             public: &self.public,
             senders: &self.senders,
-            store: &self.store,
+            store: &*self.store,
             started_at: self.started_at,
         };
         let service = &mut state;

@@ -11,7 +11,7 @@ use crate::time::{Now, Tick};
 /// Sockets and their readiness, the clock, a store and senders.
 pub(crate) trait Platform {
     type Listener: Listener;
-    type Store: Store;
+    type Store: Store + ?Sized;
     type Senders: Senders;
 
     /// Both clocks.

@@ -63,7 +63,7 @@ impl System {
 
 impl Platform for System {
     type Listener = TcpListener;
-    type Store = Box<dyn Store + Send>;
+    type Store = dyn Store + Send;
     type Senders = Pool;
 
     fn now(&self) -> Now {

@@ -1,10 +1,8 @@
 //! The system that a simulated engine runs on.
 
 use std::io;
-use std::marker::PhantomData;
 
 use super::clock::SimulatedClock;
-use super::kept::SimulatedStore;
 use super::network::{Shared, SimulatedListener};
 use super::senders::SimulatedSenders;
 use crate::endpoint::socket::Readiness;
@@ -16,7 +14,7 @@ use crate::time::Now;
 /// What happens once between a poll and what is made of it.
 type Interruption = Box<dyn FnOnce()>;
 
-pub(super) struct SimulatedSystem<S = SimulatedStore> {
+pub(super) struct SimulatedSystem {
     pub(super) clock: SimulatedClock,
     network: Shared,
     events: Vec<(Source, Readiness)>,
@@ -26,7 +24,6 @@ pub(super) struct SimulatedSystem<S = SimulatedStore> {
     pub(super) stop: Option<Stop>,
     /// For how long the engine would have slept.
     pub(super) timeout_ms: Option<u64>,
-    store: PhantomData<S>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -36,7 +33,7 @@ pub(super) enum Tells {
     Nothing,
 }
 
-impl<S> SimulatedSystem<S> {
+impl SimulatedSystem {
     pub(super) const fn new(clock: SimulatedClock, network: Shared) -> Self {
         Self {
             clock,
@@ -46,14 +43,13 @@ impl<S> SimulatedSystem<S> {
             interruption: None,
             stop: None,
             timeout_ms: None,
-            store: PhantomData,
         }
     }
 }
 
-impl<S: Store> Platform for SimulatedSystem<S> {
+impl Platform for SimulatedSystem {
     type Listener = SimulatedListener;
-    type Store = S;
+    type Store = dyn Store;
     type Senders = SimulatedSenders;
 
     fn now(&self) -> Now {

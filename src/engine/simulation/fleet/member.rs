@@ -23,7 +23,7 @@ use crate::time::Tick;
 
 /// A process, which lives.
 pub(super) struct Member {
-    engine: Engine<SimulatedSystem<FleetStore>>,
+    engine: Engine<SimulatedSystem>,
     pub(super) store: FleetStore,
     network: Shared,
     clock: SimulatedClock,
@@ -87,7 +87,7 @@ impl Member {
             admin: Vec::new(),
             registry: (),
             bot,
-            store: store.clone(),
+            store: Box::new(store.clone()),
             senders,
             connections_max: 1_000,
             turns_max: 1_000,

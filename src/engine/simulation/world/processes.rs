@@ -57,7 +57,7 @@ impl Start<'_> {
             admin: admin.into_iter().collect(),
             registry: (),
             bot,
-            store: store.clone(),
+            store: Box::new(store.clone()),
             senders: SimulatedSenders::new(
                 Generator::new(generator.number()),
                 clock.clone(),
