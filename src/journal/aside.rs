@@ -1,12 +1,11 @@
-//! Damaged segments get a second name, under which they stay when they are deleted, and files that are no segments of the
-//! log.
+//! Keeps damaged segments for people to look at, under a second name, and moves files out of the way that are no segments of
+//! the log.
 
 use std::io;
 
 use super::{ASIDE_SUFFIX, Disk, KEPT_ASIDE_MAX, header};
 
-/// Keeps a file aside unless enough files are kept already, or it is one of them. Its second name, if it has got
-/// one now.
+/// Keeps a file aside unless enough files are kept already, or it is one of them. Returns its second name if it was given one.
 pub(super) fn keep_aside<D: Disk>(disk: &mut D, name: &str) -> Option<String> {
     let aside = format!("{name}{ASIDE_SUFFIX}");
     let kept = disk.names().and_then(|names| {
@@ -26,8 +25,8 @@ pub(super) fn keep_aside<D: Disk>(disk: &mut D, name: &str) -> Option<String> {
     }
 }
 
-/// Moves a file out of the way that has a segment's name and is none of the log: it gets its second name, or stays if it
-/// can have none. Its second name, if it has got one now.
+/// Moves a file out of the way that has a segment's name and is no segment of this log: it has only its second name
+/// afterwards, or stays if it can have none. Returns its second name if it was given one.
 pub(super) fn move_aside<D: Disk>(disk: &mut D, name: &str) -> Option<String> {
     ::log::warn!("journal: {name} is no segment of this log, and is not read");
     let aside = keep_aside(disk, name)?;
@@ -40,8 +39,7 @@ pub(super) fn move_aside<D: Disk>(disk: &mut D, name: &str) -> Option<String> {
     Some(aside)
 }
 
-/// Makes the file of a segment. One that has its name is none of the log, which has this directory to itself: it is moved
-/// out of the way.
+/// Creates the file of a segment. A file that has its name already is no segment of this log, and is moved out of the way.
 pub(super) fn create<D: Disk>(disk: &mut D, number: u32) -> io::Result<D::File> {
     let name = header::name(number);
     match disk.create(&name) {

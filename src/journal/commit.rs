@@ -1,4 +1,4 @@
-//! A batch as records: written, synced if anything was accepted, and booked.
+//! Turns a batch into records, writes them, syncs them if a job was accepted, and notes in the ledger where they stand.
 //!
 //! # Checkpoints
 //!
@@ -26,14 +26,14 @@ use crate::slab::Key;
 use crate::store::{Batch, Outcome};
 use crate::time::{Now, Tick};
 
-/// After a failure the disk is left alone for so long, and every command is answered "busy": a disk that
-/// takes long to fail must not hold up the outcomes of each turn.
+/// After a failure the disk is left alone for this long, and commands are answered "busy" at once: a disk may take long to
+/// fail, and each of them would wait for that.
 const RETRY_MS: u64 = 1_000;
 
-/// When nothing is pending, and nothing was written for so long, the log is emptied.
+/// When nothing is pending, and nothing was written for this long, the log is emptied.
 const REST_MS: u64 = 60_000;
 
-/// A batch moves at most twice its own size of old jobs, and this part of a segment besides: 64 KiB.
+/// A batch moves old jobs of at most twice its own size, plus this fraction of a segment: 64 KiB.
 const MOVED_PER_SEGMENT: u64 = 64;
 
 /// A journal that is open.
@@ -43,14 +43,15 @@ pub struct Journal<D: Disk> {
     pub(super) clock: JournalClock,
     /// The highest number that a job has had.
     newest_job: u64,
-    /// Records of jobs that were settled, or whose attempt failed, and that are not written yet.
+    /// Records of settled jobs and of failed attempts that are not written yet.
     outcomes: Vec<u8>,
-    /// Jobs that were answered "busy" and may stand in the log nevertheless, if this is not written.
+    /// Jobs whose commands were answered "busy" and whose records may stand in the log all the same: until this is written,
+    /// the next process would answer them.
     withdrawn: Withdrawn,
     outgoing: Outgoing,
     mover: Mover,
-    /// A checkpoint is to replace the segments up to this one. None of them is written to any more, unless nothing is
-    /// pending: then the next batch ends it.
+    /// The last of the segments that a checkpoint is to replace. Batches go to later ones: the batch that ends a checkpoint
+    /// begins a segment.
     pub(super) checkpoint: Option<u32>,
     /// After a failure, when the disk is tried again.
     retry_at: Option<Tick>,
@@ -109,12 +110,12 @@ impl<D: Disk> Journal<D> {
         }
     }
 
-    /// Makes a batch durable. What was accepted may be acknowledged afterwards; outcomes
-    /// are only written, unless something accepted makes a sync worth while.
+    /// Makes a batch durable, so that the commands of its accepted jobs may be acknowledged. A batch of outcomes alone is
+    /// written and not synced.
     ///
     /// # Errors
-    /// What was accepted is not durable, and the journal takes it for withdrawn: the acknowledgements must not go
-    /// out. Outcomes are written later.
+    /// The accepted jobs are not durable, and the journal takes them for withdrawn: their commands must not be
+    /// acknowledged. Outcomes are written later.
     pub fn commit(&mut self, batch: &Batch, now: Now) -> Result<(), Failure> {
         self.stage(batch, now);
         let accepted = self.outgoing.jobs();
@@ -133,7 +134,7 @@ impl<D: Disk> Journal<D> {
         self.write(batch, now, self.outgoing.jobs() > 0)
     }
 
-    /// When [`Self::commit`] must be called though there is nothing to tell.
+    /// When [`Self::commit`] must be called, with an empty batch if there is no other.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Tick> {
         if self.is_failing() {
@@ -153,7 +154,8 @@ impl<D: Disk> Journal<D> {
         self.newest_job.saturating_add(1)
     }
 
-    /// Writes and syncs what is left and the last batch, before an end, and empties the log if nothing is pending.
+    /// Before the process ends: writes and syncs the last batch and what earlier ones have left, and empties the log if
+    /// nothing is pending.
     ///
     /// # Errors
     /// Replies that were just posted may be posted again by the next process.
@@ -224,7 +226,7 @@ impl<D: Disk> Journal<D> {
                     self.ledger.remove(job.index());
                     self.withdrawn.add(self.number(job));
                 }
-                // What this store restores has its key from the start.
+                // This store offers no job for adoption: what it restores has its key from the start.
                 Outcome::Adopted { .. } | Outcome::Declined { .. } => {}
             }
         }
@@ -248,7 +250,7 @@ impl<D: Disk> Journal<D> {
         self.mover.stage(disk, ledger, segment, outgoing, end, now);
     }
 
-    /// Writes what is staged, and books it.
+    /// Writes the staged records, and notes what became of them.
     fn write(&mut self, batch: &Batch, now: Now, is_durable: bool) -> Result<(), Failure> {
         self.withdrawn.append_to(&mut self.outgoing.records);
         self.outgoing.records.extend_from_slice(&self.outcomes);
@@ -272,8 +274,8 @@ impl<D: Disk> Journal<D> {
             Err(failure) => {
                 self.counts.failures += 1;
                 self.retry_at = Some(now.tick.after(RETRY_MS));
-                // What was written of these jobs may be found later. The next header tells where its segment ends, but
-                // that segment may fail, too, and then nothing tells where the one before it ends.
+                // The next process may find the records of these jobs. The header of the next segment says where this one
+                // ends; but the next one may fail, too, and then nothing says it.
                 for (job, _) in batch.accepted() {
                     self.withdrawn.add(self.number(job));
                 }
@@ -330,7 +332,7 @@ impl<D: Disk> Journal<D> {
         dead::delete(&mut self.log, &mut self.ledger);
     }
 
-    /// Whether there are records to be written though nothing was accepted.
+    /// Whether records wait to be written, whether or not a job is accepted.
     const fn has_records(&self) -> bool {
         !self.outcomes.is_empty() || !self.withdrawn.is_empty()
     }
@@ -349,9 +351,9 @@ impl<D: Disk> Journal<D> {
         is_old.then_some(oldest)
     }
 
-    /// Whether there is anything to be gained from moving jobs, and reason to. That is before the log
-    /// is as large as it may be: if the oldest segments are full of pending jobs, room is gained only when
-    /// all that has been moved, and half as much is accepted meanwhile.
+    /// Whether the log is so large that jobs are moved. That begins before the log is as large as it may be: if the
+    /// oldest segments are full of pending jobs, room is gained only when all of these have been moved, and half as much is
+    /// accepted meanwhile.
     fn is_oversized(&self) -> bool {
         let live = self.ledger.live();
         let bound = self.sizes.log_min.max(live * LOG_PER_LIVE_MAX);

@@ -1,8 +1,8 @@
-//! Segments in which nothing pending stands are deleted.
+//! Deletes dead segments: those that hold no record of a pending job.
 //!
-//! The oldest first, and each durably before the next: a gap in the log is damage ([`super::files`]), and no power cut,
-//! and no segment that cannot be deleted, may look like it. Those that the newest header no longer counts need no
-//! care.
+//! The oldest goes first, and each durably before the next: a gap in the log is damage ([`super::files`]), and neither a power
+//! cut nor a segment that cannot be deleted may look like it. The order of those that the newest header no longer counts does
+//! not matter.
 
 use super::Disk;
 use super::header::HEADER_BYTES;
@@ -10,13 +10,13 @@ use super::ledger::Ledger;
 use super::log::Log;
 use super::record::BATCH_RECORD_BYTES;
 
-/// What a segment has in which nothing is said but the next number and the time.
+/// The size of a segment that says nothing but the next number and the time.
 pub(super) const EMPTY_BYTES: u64 = (HEADER_BYTES + BATCH_RECORD_BYTES) as u64;
 
-/// Deletes them. One that cannot be deleted is tried again, and found at the next start.
+/// Deletes dead segments. One that cannot be deleted is tried again, and found at the next start.
 ///
-/// Not before the newest segment's name is synced: a power cut may bring back some of what was
-/// deleted, and it is by the newest header that this is noticed.
+/// Not before the newest segment's name is synced: a power cut may bring back deleted segments, and by the newest header the
+/// next process knows them.
 pub(super) fn delete<D: Disk>(log: &mut Log<D>, ledger: &mut Ledger) {
     if !log.is_linked() {
         return;
@@ -25,11 +25,11 @@ pub(super) fn delete<D: Disk>(log: &mut Log<D>, ledger: &mut Ledger) {
     ledger.shrink();
 }
 
-/// Deletes them on a full disk, where no record of what has become of their jobs can be written: otherwise a log that has
+/// Deletes dead segments on a full disk, where no record of their jobs' outcomes can be written: otherwise a log that has
 /// filled its disk would keep it full for good.
 ///
-/// The segment stays whose header is known to be durable, since it alone may tell which job number is the next: of the
-/// newest ones the headers may be torn.
+/// The newest segment stays whose header is known to be durable. It alone may tell which job number is the next: the headers
+/// of later ones may be torn.
 pub(super) fn make_room<D: Disk>(log: &mut Log<D>, ledger: &mut Ledger) {
     // What an earlier process has deleted may still come back.
     if log.sync_names().is_err() {

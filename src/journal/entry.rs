@@ -1,15 +1,15 @@
 //! A job as a record has it: what another process needs to answer it.
 //!
-//! It has two times, the count of its attempts, three lengths, three texts, and behind these fields that may be there or not: a
-//! tag of one byte, a length of two, and so many bytes. A reader skips tags that it does not know.
+//! It has two times, the count of its attempts, three lengths and three texts. Optional fields follow: each is a tag of one
+//! byte, a length of two, and that many bytes. A reader skips tags that it does not know.
 
 use super::JournalTime;
 use crate::request_id::RequestId;
 use crate::store::StoredJob;
 
-/// What stands before its lengths: two times and a count.
+/// The length of what stands before the lengths: two times and a count.
 pub(super) const TIMES_BYTES: usize = 2 * 8 + 1;
-/// The lengths: of origin, path and text; in format 1, of command, origin and path.
+/// The length of the lengths: of origin, path and text; in format 1, of command, origin and path.
 pub(super) const LENGTHS_BYTES: usize = 2 + 2 + 4;
 pub(super) const LENGTHS_BYTES_1: usize = 3 * 2;
 /// The tags: of the command's built-in name, of the id of the request that has made the job, of the fields that the command
@@ -29,7 +29,7 @@ impl<'a> Entry<'a> {
         hasher.update(&self.expires_at.0.to_le_bytes());
         for text in [self.command, self.origin, self.path, self.text, self.fields] {
             hasher.update(text.as_bytes());
-            hasher.update(&[0xff]); // no text has it
+            hasher.update(&[0xff]); // no UTF-8 has it
         }
         if let Some(request) = self.request {
             hasher.update(&request.0.to_le_bytes());
@@ -94,7 +94,7 @@ impl<'a> Entry<'a> {
                 COMMAND => entry.command = std::str::from_utf8(field).ok()?,
                 FIELDS => entry.fields = std::str::from_utf8(field).ok()?,
                 LATE => entry.is_late = true,
-                // A job is worth more than its id: one of another length is none.
+                // An id of another length counts as none: the job is worth more.
                 REQUEST => {
                     let id = field.try_into().ok().map(u64::from_le_bytes);
                     entry.request = id.map(RequestId);

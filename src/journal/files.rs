@@ -1,4 +1,4 @@
-//! Which of the files that are called like segments are the log.
+//! Sorts the files that have names of segments: which of them are the log.
 
 use super::header::Header;
 
@@ -9,11 +9,11 @@ pub(super) type File = (u32, Option<(Header, usize)>);
 /// It bounds what the ledger has for them if a file is made up.
 const MISSING_MAX: u32 = 65_536;
 
-/// A file with a number beyond this that does not prove to be a segment is none: a log that went on behind it would run out
-/// of numbers. A log of segments of 4 MiB reaches it after 8 PiB.
+/// A file with a higher number and no intact header is no segment: a log that continued after it would run out of numbers. A
+/// log of segments of 4 MiB reaches it after 8 PiB.
 const UNPROVEN_MAX: u32 = 1 << 31;
 
-/// The files that are called like segments, by what they are.
+/// The files that have names of segments, by what they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct SegmentFiles {
     /// Segments that were deleted, and that a power cut has brought back: those that the newest header no longer counts,
@@ -23,20 +23,20 @@ pub(super) struct SegmentFiles {
     pub(super) log: Vec<File>,
     /// The first and the last of each run of segments that count and have no file.
     pub(super) missing: Vec<(u32, u32)>,
-    /// What lies behind a gap and proves in no way to be a segment.
+    /// Files behind a gap that nothing proves to be segments.
     pub(super) foreign: Vec<u32>,
 }
 
 impl SegmentFiles {
-    /// Of files by their numbers, the lowest first.
+    /// Sorts these files, of which the lowest number comes first.
     ///
     /// Only an intact header, which has its number in it, proves that a segment was made: a file that came under its name
     /// in another way must not take the place of the log. The newest one says which segment was the oldest that counts
     /// when it was written. Later ones are deleted in their order, each for good before the next (see [`super::dead`]), so
     /// that a gap behind a segment that counts is damage: what lies in front of it is read.
     ///
-    /// Format 1 does not say it, and had its deletions in any order after a power cut: what lies in front of a gap
-    /// had gone before what lies behind it was made.
+    /// A header of format 1 does not say it, and its deletions may have become durable in any order. There a gap means that
+    /// what lies in front of it had been deleted before what lies behind it was made.
     pub(super) fn of(files: Vec<File>) -> Self {
         let runs: Vec<&[File]> = files.chunk_by(|a, b| b.0 - a.0 == 1).collect();
         let is_proven_run = |run: &&&[File]| run.iter().any(|(_, header)| header.is_some());
@@ -66,8 +66,8 @@ impl SegmentFiles {
     }
 }
 
-/// The oldest segment that is read, of those from `oldest` to `last`: that in front of which too many are missing, or the
-/// first.
+/// The oldest segment that is read, of those from `oldest` to `last`: the first, or the one in front of which too many are
+/// missing.
 fn oldest_read(files: &[File], oldest: u32, last: u32) -> u32 {
     let counting = files.iter().map(|(number, _)| *number);
     let mut counting = counting

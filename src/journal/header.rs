@@ -15,10 +15,10 @@
 /// The version that is written. Version 1 is read as well.
 pub(super) const VERSION: u16 = 2;
 
-/// How long a header is that is written.
+/// The length of the header that is written.
 pub(super) const HEADER_BYTES: usize = 40;
 
-/// How long a header of format 1 is.
+/// The length of a header of format 1.
 const HEADER_BYTES_1: usize = 36;
 
 const MAGIC: &[u8; 6] = b"torrap";
@@ -92,7 +92,7 @@ impl Header {
         let header = Self {
             segment,
             previous_end: long(16),
-            // 0.1.0 wrote 2 if not it but the process after it had synced the segment.
+            // 0.1.0 wrote 2 if the process after the one that wrote the segment had synced it.
             is_previous_synced: bytes[10] != 0,
             next_job: long(24),
             oldest: if len == HEADER_BYTES { short(32) } else { 0 },

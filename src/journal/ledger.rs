@@ -80,13 +80,12 @@ impl Ledger {
         }
     }
 
-    /// There are files of these segments, all older than the first, of which nothing counts. The oldest come first.
+    /// Adds segments that no longer count and whose files exist. All are older than the first; the oldest come first.
     pub(super) fn add_stale(&mut self, stale: &[u32]) {
         self.stale.extend(stale.iter().rev());
     }
 
-    /// This segment is the newest now. Segments behind it have no files any more, and with them the records of
-    /// their jobs have gone.
+    /// This segment is the newest now. Later ones have lost their files, and with them the records of their jobs.
     pub(super) fn set_newest(&mut self, newest: u32) {
         while self.next_segment() <= u64::from(newest) {
             self.segments.push_back(Segment {
@@ -150,7 +149,7 @@ impl Ledger {
         }
     }
 
-    /// A job is pending no more. Of one that is not known, nothing is to be forgotten.
+    /// A job is no longer pending. One that is not known here changes nothing.
     pub(super) fn remove(&mut self, slot: u32) {
         let Some(at) = self.slots.get_mut(slot as usize) else {
             return;
@@ -179,7 +178,7 @@ impl Ledger {
         }
     }
 
-    /// So many attempts at a job have been made, and the next one is due at another time.
+    /// Notes how many attempts at a job have been made, and when the next one is due.
     pub(super) fn postpone(&mut self, slot: u32, attempts: u8, due: JournalTime) {
         if let Some(Slot { place, .. }) = self.slots.get_mut(slot as usize) {
             (place.attempts, place.due) = (attempts, due);

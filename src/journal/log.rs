@@ -24,8 +24,7 @@ pub struct Failure {
     pub what: &'static str,
     /// What the system says.
     pub error: io::Error,
-    /// Whether a segment was given up that has something that counts, so that what was written to it and
-    /// not synced may be lost.
+    /// Whether a segment with records was given up: those that were written and not synced may be lost.
     pub(super) is_segment_lost: bool,
 }
 
@@ -49,7 +48,7 @@ impl Failure {
         self.error.kind() == io::ErrorKind::FileTooLarge
     }
 
-    /// It has failed a moment ago.
+    /// The disk failed a moment ago, and was not tried again.
     pub(super) fn again_soon() -> Self {
         let error = "it has just failed; trying again within a second";
         Self::of("cannot write the journal")(io::Error::other(error))
@@ -68,9 +67,9 @@ impl std::error::Error for Failure {}
 pub(super) struct Log<D: Disk> {
     disk: D,
     current: Option<Current<D::File>>,
-    /// The newest segment that was made, and once there is no `current`, how much of it counts and
-    /// whether that was synced.
+    /// The newest segment that was made.
     newest: u32,
+    /// While there is no `current`: how much of the newest segment counts, and whether that was synced.
     end: u64,
     is_end_synced: bool,
     /// A segment that has grown to this is followed by another one.
@@ -81,7 +80,7 @@ pub(super) struct Log<D: Disk> {
     oldest: u32,
     /// The newest segment whose header is known to be durable: it tells which job number is the next. 0 if there is none.
     anchor: u32,
-    /// A segment of which it is not known that it is deleted for good, as it should be.
+    /// A segment whose deletion is not known to be durable.
     undeleted: Option<u32>,
 }
 
@@ -108,7 +107,7 @@ pub(super) struct Written {
 pub(super) const BATCH_FRONT: [u8; HEADER_BYTES] = [0; HEADER_BYTES];
 
 impl<D: Disk> Log<D> {
-    /// Goes on behind this segment, of which so much counts. None of it was synced for all that is known.
+    /// Continues the log after the segment `newest`, of which `end` bytes count. None of them is known to be synced.
     pub(super) const fn new(
         disk: D,
         segment_bytes: u64,
@@ -150,7 +149,7 @@ impl<D: Disk> Log<D> {
         self.current.is_some()
     }
 
-    /// Whether the next batch would not be the first of its segment.
+    /// Whether the current segment has a batch already.
     fn has_records(&self) -> bool {
         let current = self.current.as_ref();
         current.is_some_and(|current| current.end > 0)
@@ -233,8 +232,8 @@ impl<D: Disk> Log<D> {
         })
     }
 
-    /// Ends the current segment, so that the next batch goes to another one. It is synced as a whole first: only the
-    /// newest can have holes.
+    /// Ends the current segment, so that the next batch goes to another one. The whole of it is synced first: after a power
+    /// cut only the newest segment may have holes.
     pub(super) fn close(&mut self) -> Result<(), Failure> {
         let Some(current) = self.current.as_mut().filter(|current| current.end > 0) else {
             return Ok(());
@@ -289,15 +288,15 @@ impl<D: Disk> Log<D> {
         Ok(())
     }
 
-    /// Has a power cut change nothing any more in which segments there are.
+    /// Makes durable which segments there are.
     pub(super) fn sync_names(&mut self) -> Result<(), Failure> {
         let synced = self.disk.sync_names();
         synced.map_err(Failure::of("cannot sync the journal's directory"))
     }
 
-    /// Leaves the current segment for good, without the last bytes that were written to it, because of this failure. If
-    /// nothing of it counts, or it was deleted, its file goes, and its number to the next one: a disk that fails for a
-    /// day must not be littered with empty files, and the numbers must have no gap.
+    /// Gives up the current segment because of this failure; its last `retracted` bytes do not count. If nothing else of it
+    /// counts, or its file was deleted, the file is removed and the next segment has its number: a disk that fails for a day
+    /// must not be littered with empty files, and the numbers must have no gap.
     fn give_up(&mut self, retracted: u64, failure: Failure) -> Failure {
         let Some(mut current) = self.current.take() else {
             return failure;
@@ -327,7 +326,7 @@ impl<D: Disk> Log<D> {
             .filter(|segment| !self.is_told_dead(*segment))
     }
 
-    /// Deletes a segment in which nothing is pending; whether the next one may be deleted.
+    /// Deletes a segment in which nothing is pending. Returns whether the next one may be deleted.
     pub(super) fn delete(&mut self, segment: u32) -> bool {
         let is_told_dead = self.is_told_dead(segment);
         let deleted = self.remove(segment).and_then(|()| match is_told_dead {
@@ -344,7 +343,7 @@ impl<D: Disk> Log<D> {
         is_told_dead || deleted.is_ok()
     }
 
-    /// Whether it does not count by the newest header, whatever a power cut does.
+    /// Whether the newest header says, durably, that this segment no longer counts.
     fn is_told_dead(&self, segment: u32) -> bool {
         self.is_linked && segment < self.oldest
     }

@@ -6,19 +6,19 @@
 //!                  └── settled, or attempt failed: in the next batch ◀──────────┘
 //! ```
 //!
-//! A log of segments, each a header and records. What was accepted while the last batch was written
-//! goes out in one write and one sync, and only then are its acknowledgements sent; what was settled rides
-//! along, and a batch of nothing else is written without a sync: after a power cut a reply may come twice.
-//! A batch that cannot be written is taken back: its commands are answered "busy".
+//! It is a log of segments, each a header and records. The jobs that were accepted while the last batch was written are the
+//! next batch: one write and one sync, and only then are their commands acknowledged. The outcomes of other jobs are written
+//! with them. A batch of outcomes alone is not synced, so that after a power cut a reply may be posted twice. The commands of
+//! a batch that cannot be written are answered "busy".
 //!
-//! A segment whose jobs are all settled is deleted once it is the oldest. So that one late job does not
-//! keep all that came after it, records of the oldest segment are read and written anew when the log has grown beyond
-//! [`LOG_BYTES_MIN`] and three times what is pending. A start does the same with all that it has found, while the bot is
-//! running: a checkpoint (`commit.rs`).
+//! A segment without pending jobs is deleted once it is the oldest. One late job would keep all later segments: when the log
+//! has grown beyond [`LOG_BYTES_MIN`] and three times what is pending, the records of the oldest segment are read again and
+//! written to the newest. After a start the same is done with all segments that were found, while the bot runs: a checkpoint
+//! (`commit.rs`).
 //!
-//! The journal knows jobs by their keys and where their records stand, and no bot: it is told of them in batches.
+//! The journal knows a job by its key and by the place of its record. It does not know the bot, and hears of jobs in batches.
 //!
-//! Files are behind [`Disk`]; nothing here touches one.
+//! It reaches files through a [`Disk`] only.
 
 mod aside;
 mod clock;
@@ -72,18 +72,18 @@ impl Default for Sizes {
     }
 }
 
-/// Beyond it, the log is at most so many times as large as what is pending, but for what one batch adds.
+/// Beyond [`LOG_BYTES_MIN`] the log is at most this many times as large as the records of pending jobs, plus one batch.
 pub const LOG_PER_LIVE_MAX: u64 = 3;
 
-/// Damaged segments that are kept aside for a look; further ones are told of in the log only.
+/// Most damaged segments that are kept aside for people to look at; further ones are only logged.
 pub const KEPT_ASIDE_MAX: usize = 8;
 
-/// What the name of a damaged segment that is kept aside ends in.
+/// The end of the name of a segment that is kept aside.
 pub const ASIDE_SUFFIX: &str = ".damaged";
 
-/// Milliseconds by the journal's own clock: it began with the time of day, goes on with the process's
-/// steady clock, and from one process to the next with whatever the time of day has moved forward. So
-/// setting the clock of a machine that runs moves no due time.
+/// Milliseconds by the journal's own clock. It began with the time of day, and advances with the process's monotonic clock;
+/// from one process to the next it advances by as much as the time of day has moved forward. So no due time moves when a
+/// running machine's clock is set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct JournalTime(pub u64);
 
@@ -120,18 +120,18 @@ pub trait Disk {
     /// what will, and a second call that succeeds would prove nothing. `NotFound`: the file was deleted.
     fn sync(&mut self, file: &mut Self::File) -> io::Result<()>;
 
-    /// The same for which files there are.
+    /// The same for the directory: which files there are, and their names.
     fn sync_names(&mut self) -> io::Result<()>;
 
     /// Deletes a file.
     fn remove(&mut self, name: &str) -> io::Result<()>;
 
-    /// Gives a file a second name, so that it outlives its deletion. One that has it already is no error. What cannot
-    /// have two names has only the second one afterwards.
+    /// Gives a file a second name, under which it outlives its deletion. It is no error if the file has that name already.
+    /// A directory, which cannot have two names, is renamed.
     fn keep_aside(&mut self, name: &str, aside: &str) -> io::Result<()>;
 }
 
-/// Why a journal cannot be opened. Damage is no reason.
+/// Why a journal cannot be opened. Damage does not keep it from being opened.
 #[derive(Debug)]
 pub enum Error {
     /// A segment is of a format that is not known here. Nothing was touched.

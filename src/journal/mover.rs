@@ -1,4 +1,4 @@
-//! Reads records of old segments again, to be written anew so that the segments can be deleted.
+//! Copies records of pending jobs from old segments into batches, so that the segments can be deleted.
 
 use std::io;
 
@@ -10,32 +10,32 @@ use super::record::{Record, is_intact};
 use super::{Disk, header};
 use crate::time::Tick;
 
-/// After a segment could not be read, nothing is moved for so long.
+/// After a segment could not be read, nothing is moved for this long.
 const REST_MS: u64 = 1_000;
 
-/// A segment of which something cannot be read is tried so often. Not all errors are for good, and damage is.
+/// How often a segment is tried in which a record cannot be read: an error of the disk may pass.
 const TRIES_MAX: u32 = 5;
 
-/// So many records that cannot be read are passed over at once: a failing disk may take seconds for each.
+/// Most unreadable records that are passed over for one batch: a failing disk may take seconds for each.
 const UNREADABLE_AT_ONCE_MAX: usize = 16;
 
-/// A batch of nothing else is shorter, so that each has room for a job.
+/// Least `end_max`, in bytes: what a batch begins with is shorter, so that every batch has room for a job.
 const END_MAX_MIN: usize = 1024;
 
-/// What it takes to read records again.
+/// Copies records, with a buffer for one of them.
 ///
-/// A job whose record cannot be read is not lost, for the bot has it in memory; but nothing else has its texts. Its
+/// A job whose record cannot be read is not lost, for the bot has it in memory; but the journal no longer has its texts. Its
 /// segment is kept aside for people, and the log does not wait for the job any more.
 #[derive(Debug)]
 pub(super) struct Mover {
     record: Vec<u8>,
     /// When moving goes on.
     next_at: Tick,
-    /// The segment that could not be read, and how often that was.
+    /// The segment in which a record could not be read, and how often that was.
     failed: (u32, u32),
     /// Jobs whose record could not be read.
     pub(super) unreadable: u64,
-    /// No job is added to a batch that is so long: for a longer one there was no room in a file.
+    /// No old job is added to a batch of this many bytes: a longer one was too large for a file.
     end_max: usize,
 }
 
@@ -57,13 +57,13 @@ impl Mover {
         self.next_at
     }
 
-    /// A batch of this length with jobs that were added was too long for a file: further ones are half as long, until
-    /// the next start.
+    /// A batch of this length, with old jobs in it, was too long for a file. Until the next start, old jobs are added to
+    /// batches of at most half that length.
     pub(super) fn shorten(&mut self, len: usize) {
         self.end_max = (len / 2).max(END_MAX_MIN);
     }
 
-    /// Adds jobs of a segment to a batch, until that is so long.
+    /// Adds jobs of a segment to a batch, until it has `end` bytes.
     pub(super) fn stage<D: Disk>(
         &mut self,
         disk: &mut D,
@@ -79,7 +79,7 @@ impl Mover {
             Ok(file) => Some(file),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => {
-                // It says nothing about the file: the process may have too many.
+                // This says nothing about the file: the process may have too many open.
                 ::log::debug!("journal: cannot open {name}: {error}");
                 self.next_at = now.after(REST_MS);
                 return;
@@ -112,7 +112,7 @@ impl Mover {
         }
     }
 
-    /// The slots of the jobs whose records cannot be read, and will not be tried again.
+    /// Adds jobs to the batch. Returns the slots of those whose records cannot be read and will not be tried again.
     fn copy<D: Disk>(
         &mut self,
         disk: &mut D,
@@ -140,7 +140,7 @@ impl Mover {
         Ok(unreadable)
     }
 
-    /// The job whose record stands there, with what has changed since it was written; `None` if that is damaged.
+    /// The job whose record stands at this place, with what has changed since it was written; `None` if the record is damaged.
     fn read<D: Disk>(
         &mut self,
         disk: &mut D,

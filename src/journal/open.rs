@@ -29,7 +29,7 @@ pub struct Recovery {
     pub damaged_bytes: u64,
     /// Bytes of unfinished writes.
     pub torn_bytes: u64,
-    /// Damaged segments that were given a second name, for a look.
+    /// The second names of damaged segments, for people to look at.
     pub kept_aside: Vec<String>,
 }
 
@@ -51,13 +51,13 @@ impl fmt::Display for Recovery {
 }
 
 impl<D: Disk> Journal<D> {
-    /// Reads the log, tells `restore` of each pending job, and goes on behind it. `restore` gives the key by which
-    /// batches will name the job; a job without a key is settled. No other process may use the directory.
+    /// Reads the log, calls `restore` for each pending job, and continues the log. `restore` gives the key by which batches
+    /// will name the job; a job without a key is settled. No other process may use the directory.
     ///
     /// Nothing is written: the first commits copy what is pending, and [`Self::poll_timeout`] asks for them.
     ///
     /// # Errors
-    /// See [`Error`]. Damage is none: it is told of in the [`Recovery`].
+    /// See [`Error`]. Damage is no error: the [`Recovery`] says what was found.
     pub fn open(
         disk: D,
         now: Now,
@@ -66,7 +66,7 @@ impl<D: Disk> Journal<D> {
         Self::open_with(disk, Sizes::default(), now, restore)
     }
 
-    /// The same for a log of other sizes, which those that it has had so far need not be.
+    /// The same with other sizes. The log may have been written with different ones.
     ///
     /// # Errors
     /// See [`Error`].
@@ -134,7 +134,7 @@ impl<D: Disk> Journal<D> {
             let place = Place {
                 due: entry.due,
                 segment: pending.segment,
-                // What a file of that size has behind it is found damaged if it must be moved.
+                // An offset of 4 GiB or more does not fit: a record there is found damaged if it is to be moved.
                 offset: u32::try_from(pending.offset).unwrap_or(u32::MAX),
                 bytes: pending.bytes as u32,
                 attempts: entry.attempts,
@@ -167,7 +167,7 @@ fn keep_damaged<D: Disk>(disk: &mut D, replay: &Replay, recovery: &mut Recovery)
         recovery.damages += u64::from(count);
     }
     for number in &replay.foreign {
-        // Out of the way of one that will have its name.
+        // A segment to come will have that name.
         let aside = move_aside(disk, &header::name(*number));
         recovery.kept_aside.extend(aside);
     }

@@ -60,7 +60,7 @@ impl Outgoing {
             let offset = written.offset + u64::from(place.offset) - BATCH_FRONT.len() as u64;
             let place = Place {
                 segment: written.segment,
-                // Further on, nothing is read again: it would be found damaged.
+                // An offset of 4 GiB or more does not fit: a record there is found damaged if it is to be moved.
                 offset: u32::try_from(offset).unwrap_or(u32::MAX),
                 ..*place
             };

@@ -17,10 +17,10 @@ use super::JournalTime;
 use super::entry::{Entry, LENGTHS_BYTES, LENGTHS_BYTES_1, Reader, TIMES_BYTES};
 use crate::time::UnixTime;
 
-/// What stands before the payload.
+/// The length of the fields before the payload.
 pub(super) const HEAD_BYTES: usize = 17;
 
-/// What the other kinds have for a payload.
+/// The lengths of the other kinds' payloads.
 const FAILED_BYTES: usize = 1 + 8;
 const BATCH_BYTES: usize = 2 * 8;
 const WITHDRAWN_BYTES: usize = 8;
@@ -36,7 +36,7 @@ pub(super) const RECORD_BYTES_MAX: usize = 1024 * 1024;
 pub(super) enum Record<'a> {
     /// A job is pending. A copy of the record says the same with the attempts that were made meanwhile.
     Accepted(u64, Entry<'a>),
-    /// A job is pending no more.
+    /// A job is no longer pending.
     Settled(u64),
     /// An attempt has failed, and there is to be another.
     Failed {
@@ -51,8 +51,8 @@ pub(super) enum Record<'a> {
         unix: UnixTime,
         synced: u64,
     },
-    /// The jobs from the first to the last are pending no more: they were answered "busy". No job that is kept has a number
-    /// between these.
+    /// The jobs from the first to the last are no longer pending: their commands were answered "busy". No kept job has a
+    /// number between these.
     Withdrawn { first: u64, last: u64 },
 }
 
@@ -168,7 +168,7 @@ pub(super) fn claimed_len(bytes: &[u8]) -> Option<usize> {
     is_possible.then_some(HEAD_BYTES + payload)
 }
 
-/// A look at a few bytes of what may be a whole record: whether its `response_url` has a path where it says.
+/// A cheap look at what may be a whole record: whether its `response_url` has a path where the record says.
 pub(super) fn is_plausible(record: &[u8]) -> bool {
     match record.get(8) {
         Some(&(ACCEPTED | ACCEPTED_1)) => path_start(record) == Some(b'/'),

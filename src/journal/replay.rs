@@ -1,11 +1,11 @@
 //! Reads a log from its oldest segment to its newest: what is pending, and what is damaged.
 //!
-//! It is read twice, so that no more is in memory than what becomes of it: first where the records of pending jobs
-//! stand, 20 bytes each, then these.
+//! It is read twice, to save memory: the first pass finds where the records of pending jobs stand, 20 bytes each, and the second
+//! reads these records.
 //!
-//! Nothing that is read is known to be durable, unless a header says so of the segment before: it may be in the system's
-//! memory alone, even for good if a sync has failed. So the process that has read it copies what is pending before it
-//! deletes anything (see [`super::commit`]), also what the newest header no longer counts.
+//! Nothing that is read is known to be durable, unless a header says so of the segment before: it may be in the page cache
+//! alone, even for good if a sync has failed. So the process that has read it copies what is pending before it deletes
+//! anything (see [`super::commit`]), also what the newest header no longer counts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Take};
@@ -20,8 +20,8 @@ use crate::time::UnixTime;
 
 /// Where the first accepted record of a pending job stands.
 ///
-/// A later one is a copy. The process that made it may not have synced it, and has deleted the first one if it has: as
-/// long as there is a first one, no other is relied on.
+/// A later one is a copy. The process that made the copy may not have synced it; if it has, it has deleted the first record.
+/// So while there is a first record, no copy is relied on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Place {
     segment: u32,
@@ -51,7 +51,7 @@ pub(crate) struct Found {
     /// Where its first record begins, and how much of its file is read.
     begin: u64,
     limit: u64,
-    /// Places where something is that is no record, and how many bytes that is in all.
+    /// Places that hold bytes and no record, and how many bytes these are in all.
     pub(crate) damages: u64,
     pub(crate) damaged_bytes: u64,
     /// Bytes of unfinished writes, which were never acknowledged.
@@ -73,7 +73,7 @@ pub(crate) struct Replay {
     pub(crate) stale: Vec<u32>,
     /// The first and the last of each run of segments that count and have no file.
     pub(crate) missing: Vec<(u32, u32)>,
-    /// Files behind the log that are called like segments and are none.
+    /// Files behind the log that have names of segments and are none.
     pub(crate) foreign: Vec<u32>,
     /// The highest number that a job has had.
     pub(crate) newest_job: u64,
@@ -171,7 +171,7 @@ impl Replay {
         Ok(())
     }
 
-    /// Takes in what a record says; whether it is one of an accepted job, before which so many others stand in the
+    /// Takes in what a record says, and returns whether it is of an accepted job. `index` of these stand before it in the
     /// segment.
     fn take(&mut self, segment: u32, index: u32, record: Record<'_>) -> bool {
         match record {
@@ -216,7 +216,7 @@ impl Replay {
         }
     }
 
-    /// None of these is pending.
+    /// None of the jobs from `first` to `last` is pending.
     fn forget(&mut self, first: u64, last: u64) {
         self.newest_job = self.newest_job.max(last);
         while let Some((&number, _)) = self.places.range(first..).next()
@@ -296,7 +296,7 @@ fn scan<'a, D: Disk>(disk: &'a mut D, found: &Found) -> Result<Scanner<Segment<'
     Ok(Scanner::new(file, found.number, begin))
 }
 
-/// The places of a segment where something is that is no record.
+/// The places of a segment that hold bytes and no record.
 #[derive(Default)]
 struct Gaps {
     /// How much of the segment is known to have been synced.

@@ -7,11 +7,11 @@ use super::record::{HEAD_BYTES, RECORD_BYTES_MAX, Record, claimed_len, is_intact
 /// Bytes asked for at once.
 const READ_BYTES: usize = 256 * 1024;
 
-/// After so many bytes without a record the rest is not read: no segment is so long, and a file may be a hole of a
+/// After this many bytes without a record the rest is not read: no segment is that long, and a file may be a hole of a
 /// terabyte.
 const DAMAGE_BYTES_MAX: u64 = 32 * 1024 * 1024;
 
-/// What stands at some place of a segment.
+/// What stands at one place of a segment.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Piece<'a> {
     /// An intact record, and how long it is.
@@ -36,7 +36,7 @@ pub(super) struct Scanner<R> {
 }
 
 impl<R: Read> Scanner<R> {
-    /// Begins to read what stands `offset` bytes behind the beginning of this segment.
+    /// Begins `offset` bytes behind the beginning of this segment, where the source stands.
     pub(super) const fn new(source: R, segment: u32, offset: u64) -> Self {
         Self {
             source,
@@ -56,7 +56,7 @@ impl<R: Read> Scanner<R> {
         };
         let start = self.start;
         self.advance(len);
-        // It is read a second time because a borrow that is returned cannot be given up before.
+        // Parsed a second time: a borrow that one branch returns would last through the other one, too.
         let record = Record::read(&self.window[start..start + len])?;
         Some(Piece::Record(record, len))
     }

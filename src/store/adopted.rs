@@ -1,4 +1,4 @@
-//! Jobs that a process adopts: of another process of its fleet, or of one before it.
+//! A job that this process adopts from another one: of its fleet, or before it.
 
 use super::{PendingJob, StoredJob};
 use crate::time::Tick;

@@ -7,13 +7,13 @@ use super::{ForeignId, PendingJob, StoredJob};
 use crate::slab::Key;
 use crate::time::Tick;
 
-/// What became of a job that the store keeps.
+/// What became of a job that the store has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// An attempt that may have reached the receiver has failed, and another follows. Attempts that were certainly not
     /// sent are not recorded: in an outage that would be a record for each job every 30 s.
     Attempted {
-        /// Which one.
+        /// Its key.
         job: Key,
         /// How many attempts have been made.
         attempts: u8,
@@ -22,19 +22,19 @@ pub enum Outcome {
     },
     /// It is delivered or abandoned.
     Settled {
-        /// Which one.
+        /// Its key.
         job: Key,
     },
     /// Its command was answered "busy", since it was not kept in time.
     Withdrawn {
-        /// Which one.
+        /// Its key.
         job: Key,
     },
-    /// An adopted job is pending here, and has this key from now on: the outcomes that follow name it.
+    /// An adopted job is pending here. From now on outcomes name it by this key.
     Adopted {
         /// The store's name for it.
         foreign: ForeignId,
-        /// Which one.
+        /// Its key.
         job: Key,
     },
     /// The settings allow no reply to an adopted job here. Another process may be allowed to post it.
@@ -51,7 +51,7 @@ pub enum Outcome {
 #[derive(Debug, Default)]
 pub struct Batch {
     accepted: Vec<Accepted>,
-    /// The texts of all these, one after the other.
+    /// The texts of all accepted jobs, one after the other.
     texts: String,
     outcomes: Vec<Outcome>,
 }
@@ -151,7 +151,7 @@ impl Batch {
         })
     }
 
-    /// The outcomes of others.
+    /// The outcomes of jobs of earlier batches.
     #[must_use]
     pub fn outcomes(&self) -> &[Outcome] {
         &self.outcomes

@@ -5,14 +5,15 @@
 //!   bot ◀── Event: kept or not ──────────────────── store
 //! ```
 //!
-//! The store commits one batch at a time. Commands that are accepted meanwhile collect in the next one: a group commit,
-//! for which no command waits longer than for one sync. A command is acknowledged, and its reply scheduled, when its batch is kept.
+//! The store commits one batch at a time. Commands that are accepted meanwhile collect in the next one (group commit), so that
+//! a command waits for two commits at most: the one under way, and its own batch's. When its batch is kept, the command is
+//! acknowledged and its reply scheduled.
 //!
-//! A batch says everything in the loop's own terms: keys, ticks and texts. The store alone knows how that is encoded,
-//! and never asks the bot for more.
+//! A batch is written in the loop's terms: keys, ticks and texts. The store alone knows how they are encoded, and never asks
+//! the bot for more.
 //!
-//! A store may be shared by the processes of a fleet. Then a process adopts the jobs of one that is dead, and forgets its
-//! own when the others have taken it for dead.
+//! The processes of a fleet may share a store. A process then adopts the jobs of a dead one, and forgets its own when the
+//! others have taken it for dead.
 
 mod adopted;
 mod batch;
@@ -49,25 +50,25 @@ pub enum Event {
     /// The jobs accepted in this batch, and in those before it that no event has named, are not kept. The store keeps
     /// the outcomes of these batches until they are durable.
     NotKept(Ticket),
-    /// The next start finds what is kept: a stop may leave it.
+    /// The next start will find the kept jobs: a stop may leave them pending.
     Recoverable,
-    /// Nothing is kept any more: this process has to post all pending replies.
+    /// The store keeps nothing any more: this process has to post all pending replies.
     GivenUp,
-    /// A job of another process, or of one before this, which this process has to answer from now on. The next batch says
-    /// with [`Outcome::Adopted`] or [`Outcome::Declined`] what became of it.
+    /// A job that another process has accepted, and that this process has to answer. The next batch says with
+    /// [`Outcome::Adopted`] or [`Outcome::Declined`] whether it does.
     Adopted(Box<Adopted>),
-    /// A job that a batch accepts is pending with another process of the fleet: its command is acknowledged, and this
-    /// process forgets it. It comes before the event that its batch is kept, and the store keeps nothing of it.
+    /// A job of a submitted batch is pending with another process of the fleet already: its command is acknowledged, and
+    /// this process forgets it. The store keeps nothing of it. This event comes before the one that the batch is kept.
     Duplicate(Key),
-    /// Other processes have taken this one for dead and answer all that it kept: it forgets the kept jobs, of which the store
-    /// wants to hear no outcome. Those that are not kept yet stay.
+    /// The other processes have taken this one for dead and answer the jobs that it kept: it forgets these, and submits no
+    /// outcome of them. Jobs that are not kept yet stay.
     Fenced,
 }
 
 /// The state of a store, for metrics.
 #[derive(Clone, Debug)]
 pub struct StoreState {
-    /// What it has counted, its own work included.
+    /// What it has counted.
     pub counters: JournalCounters,
     /// The age of the oldest batch without an event, ms.
     pub commit_age_ms: u64,
@@ -78,14 +79,14 @@ pub struct StoreState {
     pub fleet: Option<FleetCounters>,
 }
 
-/// Keeps pending replies, so that they outlive the process. None of its calls waits but [`Self::finish`].
+/// Keeps pending replies, so that they outlive the process. Of its calls only [`Self::finish`] waits.
 pub trait Store {
-    /// Whether anything is kept at all.
+    /// Whether the jobs outlive the process.
     fn is_durable(&self) -> bool {
         true
     }
 
-    /// Whether a fleet has it, so that others answer what this process leaves.
+    /// Whether a fleet shares it, so that other processes answer what this one leaves.
     fn is_shared(&self) -> bool {
         false
     }
@@ -104,8 +105,8 @@ pub trait Store {
     /// Whether what is accepted now would be kept in time, as far as can be known.
     fn is_accepting(&self, now: Tick) -> bool;
 
-    /// Whether a reply may be posted, or a blocking command be run: whether the fleet has surely not taken this process for
-    /// dead. While it may not, [`Self::poll_timeout`] or a wake-up says when to ask again. Asked once a turn.
+    /// Whether replies may be posted and blocking commands run: while it is certain that the fleet has not taken this process
+    /// for dead. While they may not, [`Self::poll_timeout`] or a wake-up says when to ask again. Asked once a turn.
     fn may_post(&mut self, _now: Tick) -> bool {
         true
     }
