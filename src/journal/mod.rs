@@ -32,6 +32,7 @@ mod log;
 mod mover;
 mod open;
 mod outgoing;
+mod pending;
 mod record;
 mod replay;
 mod scan;

@@ -102,7 +102,7 @@ impl<D: Disk> Journal<D> {
         let synced = replay.segments.iter().rev().find(|found| found.is_synced);
         let anchor = synced.map_or(0, |found| found.number);
         let log = Log::new(disk, sizes.segment, newest, end, anchor);
-        let mut journal = Self::new(log, ledger, clock, replay.newest_job, sizes);
+        let mut journal = Self::new(log, ledger, clock, replay.newest_job(), sizes);
         journal.checkpoint = replay.segments.last().map(|last| last.number);
         journal.restore(&replay, restore, &mut recovery)?;
         Ok((journal, recovery))

@@ -7,29 +7,16 @@
 //! alone, even for good if a sync has failed. So the process that has read it copies what is pending before it deletes
 //! anything (see [`super::commit`]), also what the newest header no longer counts.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Take};
 
 use super::entry::Entry;
 use super::files::{File, SegmentFiles};
 use super::header::{self, HEADER_BYTES, Header, Reading};
+use super::pending::PendingIndex;
 use super::record::Record;
 use super::scan::{Piece, Scanner};
 use super::{Disk, Error, JournalTime};
 use crate::time::UnixTime;
-
-/// Where the first accepted record of a pending job stands.
-///
-/// A later one is a copy. The process that made the copy may not have synced it; if it has, it has deleted the first record.
-/// So while there is a first record, no copy is relied on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place {
-    segment: u32,
-    /// How many accepted records stand before it in that segment.
-    index: u32,
-    /// Checksum of what does not change when the record is repeated.
-    job: u32,
-}
 
 /// A job that is pending by the log.
 pub(crate) struct Pending<'a> {
@@ -63,10 +50,7 @@ pub(crate) struct Found {
 /// All that a log says.
 #[derive(Default)]
 pub(crate) struct Replay {
-    /// The pending jobs, by number.
-    places: BTreeMap<u64, Place>,
-    /// Of those with failed attempts, how many, and when the next one is due.
-    failed: BTreeMap<u64, (u8, JournalTime)>,
+    pending: PendingIndex,
     /// The segments that count, the oldest first.
     pub(crate) segments: Vec<Found>,
     /// Segments that count no more.
@@ -75,8 +59,6 @@ pub(crate) struct Replay {
     pub(crate) missing: Vec<(u32, u32)>,
     /// Files behind the log that have names of segments and are none.
     pub(crate) foreign: Vec<u32>,
-    /// The highest number that a job has had.
-    pub(crate) newest_job: u64,
     /// The last time that was recorded, by both clocks.
     pub(crate) time: Option<(JournalTime, UnixTime)>,
 }
@@ -127,7 +109,7 @@ impl Replay {
             is_synced: false,
         };
         if let Some((header, _)) = header {
-            self.newest_job = self.newest_job.max(header.next_job.saturating_sub(1));
+            self.pending.count_up_to(header.next_job.saturating_sub(1));
         }
         let mut scanner = scan(disk, &found)?;
         let mut gaps = Gaps::default();
@@ -136,12 +118,19 @@ impl Replay {
             let at = scanner.offset();
             match scanner.next() {
                 Some(Piece::Record(record, len)) => {
-                    if let Record::Batch { synced, .. } = record {
-                        gaps.know_synced(synced);
-                    }
                     found.bytes = at + len as u64;
-                    if self.take(number, index, record) {
-                        index += 1;
+                    self.pending.take(number, index, &record);
+                    match record {
+                        Record::Accepted(..) => index += 1,
+                        Record::Batch {
+                            journal,
+                            unix,
+                            synced,
+                        } => {
+                            self.time = Some((journal, unix));
+                            gaps.know_synced(synced);
+                        }
+                        _ => {}
                     }
                 }
                 Some(Piece::Damage(bytes) | Piece::Tail(bytes)) => gaps.add(at, bytes),
@@ -171,60 +160,9 @@ impl Replay {
         Ok(())
     }
 
-    /// Takes in what a record says, and returns whether it is of an accepted job. `index` of these stand before it in the
-    /// segment.
-    fn take(&mut self, segment: u32, index: u32, record: Record<'_>) -> bool {
-        match record {
-            Record::Accepted(number, entry) => {
-                let job = entry.checksum();
-                let place = Place {
-                    segment,
-                    index,
-                    job,
-                };
-                self.accept(number, place, &entry);
-                return true;
-            }
-            Record::Settled(number) => self.forget(number, number),
-            Record::Withdrawn { first, last } => self.forget(first, last),
-            Record::Failed {
-                number,
-                attempts,
-                due,
-            } => {
-                if self.places.contains_key(&number) {
-                    self.failed.insert(number, (attempts, due));
-                }
-            }
-            Record::Batch { journal, unix, .. } => self.time = Some((journal, unix)),
-        }
-        false
-    }
-
-    fn accept(&mut self, number: u64, place: Place, entry: &Entry<'_>) {
-        self.newest_job = self.newest_job.max(number);
-        let first = self.places.get(&number);
-        if first.is_some_and(|first| first.job == place.job) {
-            if entry.attempts > 0 {
-                self.failed.insert(number, (entry.attempts, entry.due));
-            }
-        } else {
-            // A number may have been given out again if the only records that had it were never acknowledged
-            // and could not be found then; those count no more.
-            self.places.insert(number, place);
-            self.failed.remove(&number);
-        }
-    }
-
-    /// None of the jobs from `first` to `last` is pending.
-    fn forget(&mut self, first: u64, last: u64) {
-        self.newest_job = self.newest_job.max(last);
-        while let Some((&number, _)) = self.places.range(first..).next()
-            && number <= last
-        {
-            self.places.remove(&number);
-            self.failed.remove(&number);
-        }
+    /// The highest number that a job has had.
+    pub(crate) const fn newest_job(&self) -> u64 {
+        self.pending.newest_job()
     }
 
     /// Reads the pending jobs, in the order of the log. Returns how many could not be read again.
@@ -233,8 +171,8 @@ impl Replay {
         disk: &mut D,
         each: &mut dyn FnMut(&Pending<'_>),
     ) -> Result<usize, Error> {
-        let homes: BTreeSet<u32> = self.places.values().map(|place| place.segment).collect();
-        let mut left = self.places.len();
+        let homes = self.pending.segments();
+        let mut left = self.pending.len();
         for found in &self.segments {
             if homes.contains(&found.number) {
                 left -= self.read_home(disk, found, each)?;
@@ -258,20 +196,10 @@ impl Replay {
             let Some(piece) = scanner.next() else {
                 return Ok(count);
             };
-            let Piece::Record(Record::Accepted(number, mut entry), bytes) = piece else {
+            let Piece::Record(Record::Accepted(number, entry), bytes) = piece else {
                 continue;
             };
-            let job = entry.checksum();
-            let place = Place {
-                segment,
-                index,
-                job,
-            };
-            index += 1;
-            if self.places.get(&number) == Some(&place) {
-                if let Some(failed) = self.failed.get(&number) {
-                    (entry.attempts, entry.due) = *failed;
-                }
+            if let Some(entry) = self.pending.resolve(segment, index, number, entry) {
                 each(&Pending {
                     number,
                     entry,
@@ -281,6 +209,7 @@ impl Replay {
                 });
                 count += 1;
             }
+            index += 1;
         }
     }
 }

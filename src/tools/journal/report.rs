@@ -163,7 +163,7 @@ impl fmt::Display for Report {
         if let Some((_, unix)) = self.replay.time {
             writeln!(f, "last written: {unix}")?;
         }
-        writeln!(f, "commands taken so far: {}", self.replay.newest_job)?;
+        writeln!(f, "commands taken so far: {}", self.replay.newest_job())?;
         match sum(|found| found.torn_bytes) {
             0 => {}
             bytes => writeln!(f, "unfinished writes: {bytes} bytes, never acknowledged")?,
