@@ -42,7 +42,7 @@ impl Exposition {
         self.sample(name, value);
     }
 
-    /// The constant 1, whose labels are what is told.
+    /// The constant 1, with labels that say something.
     pub(super) fn info(&mut self, name: &str, help: &str, labels: &str) {
         self.head(name, help, "gauge");
         self.sample(format_args!("{name}{{{labels}}}"), 1);

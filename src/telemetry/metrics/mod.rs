@@ -163,7 +163,7 @@ pub struct JournalCounters {
     pub bytes: u64,
     /// Writes or syncs that failed.
     pub failures: u64,
-    /// Segments that could not be emptied, since a record in them cannot be read again.
+    /// Records of pending replies that cannot be read again to be moved.
     pub unreadable: u64,
     /// How long the write and the sync of a group took together.
     pub sync: Histogram<{ SYNC_MS.len() }>,

@@ -7,12 +7,12 @@ use crate::commands::RunEnd;
 use crate::jobs::Abandoned;
 use crate::time::{Seconds, UnixTime};
 
-/// What the shell adds to the bot's own counts: how things stand, and what it has counted itself.
+/// The figures of the page that [`Counters`] does not have: how things stand, and what others than the bot have counted.
 #[derive(Clone, Debug, Default)]
 pub struct Standing<'a> {
     /// When the server was set up.
     pub started_at: UnixTime,
-    /// Whether `/readyz` says so.
+    /// Whether `/readyz` answers 200.
     pub is_ready: bool,
     /// Client connections that are open.
     pub connections_open: usize,
@@ -300,7 +300,7 @@ fn render_journal(journal: &JournalCounters, page: &mut Exposition) {
         ),
         (
             "torrap_journal_unreadable_segments_total",
-            "Segments that stay because a record in them cannot be read again.",
+            "Records of pending replies that cannot be read again; their segment is kept aside.",
             j.unreadable,
         ),
     ];
