@@ -34,7 +34,7 @@ pub enum RunEnd {
 impl RunEnd {
     /// How many there are.
     pub const KINDS: usize = 4;
-    /// They as labels of a metric, in their order.
+    /// Their labels in a metric, in the order of the variants.
     pub const LABELS: [&'static str; Self::KINDS] = ["replied", "failed", "panicked", "overdue"];
 }
 
@@ -56,7 +56,7 @@ pub(crate) fn run(
     visibility: Visibility,
 ) -> RunResult {
     let mut messages = Messages::new(outlet, visibility);
-    // What it has left half done behind a panic is its own: nothing of the bot's is borrowed but the outlet.
+    // A panic can leave only the command's own state half changed: of the bot it borrows the outlet alone.
     let result = catch_unwind(AssertUnwindSafe(|| run(request, &mut messages)));
     let (told, end, cause) = match result {
         Ok(Ok(reply)) => match reply.into_json(visibility) {
@@ -116,16 +116,21 @@ fn ephemeral(text: &str) -> Vec<u8> {
     message::ephemeral(&cut(text))
 }
 
-/// What a panic says, and the end of what it carries. That is a value of the command's, which may panic once more when it is
-/// dropped: here it ends neither the thread nor the loop.
+/// What a panic says. Its payload is a value of the command's, which may panic once more when it is dropped; that panic is
+/// caught, too, so that it ends neither the thread nor the loop.
 fn panic_message(payload: Box<dyn Any + Send>) -> String {
-    let text = payload.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    let text = text.unwrap_or("it does not say why").to_owned();
+    let text = panic_text(&*payload).to_owned();
     if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         mem::forget(again);
     }
     text
+}
+
+/// What the payload of a panic says.
+pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("it does not say why")
 }
 
 fn shortened(mut cause: String) -> String {

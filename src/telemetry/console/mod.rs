@@ -26,6 +26,7 @@ pub use escape::escaped;
 pub use format::{Format, is_journal, prefix};
 use queue::{Entry, Line, Loss, Queue};
 
+use crate::commands::run::panic_text;
 use crate::time::{UnixTime, millis};
 
 /// Longest message, in bytes; what is longer is cut. With time, level and module a line is shorter than `PIPE_BUF`
@@ -185,9 +186,9 @@ impl Drop for Console {
     }
 }
 
-/// Has panics told in this log, like all else: on a line each, escaped, cut, and without waiting for its reader. A command may
-/// panic in the event loop, and with what people have typed. Those of the log's own thread are not told: a write has just failed.
-/// While there is no log, they are reported as before.
+/// Writes panics to this log, each on a line, escaped, cut, and without waiting for the log's reader: a command may panic in
+/// the event loop, and its message may be what a person has typed. A panic of the log's own thread is not written: a write has
+/// just failed. If the log has no level at which errors are written, panics are reported as before.
 pub fn log_panics(log: &'static Console) {
     panic::set_hook(Box::new(told_in(log, panic::take_hook())));
 }
@@ -203,10 +204,7 @@ fn told_in(
         if log.level < Level::Error {
             return report(panic);
         }
-        let payload = panic.payload();
-        let text = payload.downcast_ref::<&str>().copied();
-        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-        let text = text.unwrap_or("it does not say why");
+        let text = panic_text(panic.payload());
         match panic.location() {
             Some(location) => tell_error(log, format_args!("panic at {location}: {text}")),
             None => tell_error(log, format_args!("panic: {text}")),
