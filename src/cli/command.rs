@@ -1,4 +1,4 @@
-//! The words that stand in front of the options, and what there is to say of each.
+//! The commands of the command line, and what help, manual page and completions say of each.
 
 use super::options::{Opt, nearest};
 use crate::config::Setting;
@@ -70,7 +70,7 @@ impl Command {
         self.about().word
     }
 
-    /// The word that was probably meant, a command in general.
+    /// What was probably meant by this word: a command, or `--version`.
     pub(super) fn nearest(word: &str) -> Option<&'static str> {
         let lower = word.to_lowercase();
         let means = |(words, _): &&(&[&str], &str)| words.contains(&lower.as_str());
@@ -78,7 +78,7 @@ impl Command {
         synonym.or_else(|| nearest(&lower, Self::ALL.map(Self::word)))
     }
 
-    /// Whether this option, of those that the bot has, is one of the command's as well.
+    /// Whether the command takes this option of the bot's.
     pub(super) fn takes(self, opt: &Opt) -> bool {
         match self {
             Self::Serve | Self::Check => opt.setting != Setting::TunnelAgents,
@@ -87,7 +87,7 @@ impl Command {
                 opt.setting,
                 Setting::Commands | Setting::Listen | Setting::EnvFile | Setting::TunnelAgents
             ),
-            // A directory needs none of them, a fleet's journal what leads to its server and opens what is sealed.
+            // A journal in a directory needs none of them. A fleet's needs those that lead to its server and open its jobs.
             Self::Journal => {
                 cfg!(feature = "redis")
                     && matches!(

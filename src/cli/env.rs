@@ -1,4 +1,4 @@
-//! What a command line is read with.
+//! What the meaning of a command line depends on besides.
 
 use std::ffi::OsString;
 use std::io;

@@ -63,7 +63,7 @@ impl EnvFile {
         })
     }
 
-    /// The variables of a content, or the number of the line that is wrong and why.
+    /// The variables of a file's content, or the number of the line that is wrong, and why.
     fn parse(content: &[u8]) -> Result<Self, (usize, Fault)> {
         let mut file = Self::default();
         // An editor of Windows leaves a byte order mark.
@@ -90,7 +90,7 @@ impl EnvFile {
         found.map(|(_, value)| OsStr::new(value.as_str()).to_owned())
     }
 
-    /// Does something in an environment in which the file's variables are set that are not set already.
+    /// Calls `run` with an environment to which the file adds the variables that are not set already.
     pub(super) fn with<T>(&self, env: &Env<'_>, run: impl FnOnce(&Env<'_>) -> T) -> T {
         let own = self.variables.iter().map(|(name, _)| OsString::from(name));
         let names: Vec<_> = env.names.iter().cloned().chain(own).collect();
@@ -103,7 +103,7 @@ impl EnvFile {
     }
 }
 
-/// The name and the value of a line; none of a blank one and of a comment.
+/// The name and the value on a line; `None` for a blank line and a comment.
 fn variable_of(line: &str) -> Result<Option<(&str, &str)>, Fault> {
     let line = line.trim();
     if line.is_empty() || line.starts_with(['#', ';']) {

@@ -1,4 +1,4 @@
-//! What a command line comes to.
+//! What a command line asks for.
 
 use std::path::PathBuf;
 
@@ -18,8 +18,8 @@ pub enum Invocation {
     Try {
         /// The command's text, if one is given; never blank.
         text: Option<String>,
-        /// Its first command is the one to try. Without a signing secret and without a reply origin: the trial makes its own. A bot
-        /// that ran with this as it is would refuse every request.
+        /// Its first command is the one to try. It has neither signing secret nor reply origin, since the trial makes its own:
+        /// a bot that ran with this as it is would refuse every request.
         config: Config,
     },
     /// Send one command to a bot that runs already.

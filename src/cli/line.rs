@@ -1,4 +1,4 @@
-//! A command line, sorted into its parts, and what they come to.
+//! A command line, sorted into its parts, and the invocation that they make.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -128,7 +128,7 @@ impl Line {
                 if let Some(lease) = (env.variable)(LEASE_VARIABLE) {
                     journal.set_lease(&lease)?;
                 }
-                config.notices.extend(journal.notices());
+                config.notices.extend(journal.notice());
             }
             _ => config.notices.extend(settings.unused_password()),
         }
@@ -262,7 +262,7 @@ impl Line {
         Ok(Invocation::Try { text, config })
     }
 
-    /// None of the bot's options, but for those that the command takes.
+    /// Refuses the bot's options, but for those that the command takes.
     fn no_settings(&self, command: Command) -> Result<(), Error> {
         match self.flags.iter().find(|(opt, _)| !command.takes(opt)) {
             None => Ok(()),
@@ -270,6 +270,7 @@ impl Line {
         }
     }
 
+    /// Refuses a word behind the command.
     fn no_words(&self) -> Result<(), Error> {
         match self.words.first() {
             None => Ok(()),

@@ -73,7 +73,7 @@ where
     }
     let is_check = line.command == Some(Command::Check);
     match with_env_file(line, env) {
-        // A check tells everything that is wrong in the same form.
+        // A check reports everything that is wrong in the same form.
         Err(error) if is_check && error.is_of_settings() => Ok(Invocation::Check {
             config: Err(vec![error.to_string()]),
         }),
@@ -81,7 +81,7 @@ where
     }
 }
 
-/// What the line comes to in the environment that its file of variables completes, if it has one.
+/// The invocation in the environment of the process, to which the line's file of variables adds, if there is one.
 fn with_env_file(line: Line, env: &Env<'_>) -> Result<Invocation, Error> {
     match line.env_file(env)? {
         None => line.into_invocation(env),
@@ -106,7 +106,7 @@ fn help(
     Ok(Invocation::Help(help::text(command, length, env.commands)))
 }
 
-/// What stands behind an option of one command; nothing if it has no value.
+/// The value of an option of one command; `None` if it has none.
 fn own_value(own: &Own, parser: &mut lexopt::Parser) -> Result<Option<String>, Error> {
     let value = if own.value.is_empty() {
         return Ok(None);

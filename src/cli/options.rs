@@ -266,7 +266,7 @@ const REDIS_PASSWORD_FILE: Opt = Opt {
     help: "file that holds the password, instead of the variable",
 };
 
-/// What a build has only with a feature.
+/// Options that a build has only with a feature.
 const OF_FEATURES: [&Opt; 2] = [&REDIS_PASSWORD, &REDIS_PASSWORD_FILE];
 
 /// The option with a flag, given without its dashes.
@@ -285,7 +285,7 @@ const OTHER_NAMES: [(&str, &[&str]); 2] = [
     ("LOG_LEVEL", &["debug", "log", "quiet", "q", "verbose"]),
 ];
 
-/// What is called so by other servers, without dashes.
+/// What other servers call `name`, without dashes, by its name here.
 pub(super) fn called_elsewhere(name: &str) -> Option<&'static str> {
     let is_it = |(_, names): &&(_, &[&str])| names.contains(&name);
     OTHER_NAMES.iter().find(is_it).map(|(ours, _)| *ours)

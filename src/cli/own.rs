@@ -1,8 +1,8 @@
-//! Options that one command has alone.
+//! Options that belong to one command each.
 
 use super::command::Command;
 
-/// Which of them.
+/// The name of an option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Name {
     To,
@@ -89,12 +89,12 @@ pub(super) const OWN: &[Own] = &[
     },
 ];
 
-/// The one with a flag, given without its dashes.
+/// The option with a flag, given without its dashes.
 pub(super) fn with_flag(name: &str) -> Option<&'static Own> {
     OWN.iter().find(|own| own.flag[2..] == *name)
 }
 
-/// Those of a command.
+/// The options of a command.
 pub(super) fn of(command: Command) -> impl Iterator<Item = &'static Own> {
     OWN.iter().filter(move |own| own.command == command)
 }

@@ -34,14 +34,14 @@ impl fmt::Display for Choice {
     }
 }
 
-/// The commands that the bot answers, out of those that there are.
+/// The commands that the bot answers, out of those that it is made of.
 #[derive(Clone, Debug, Default)]
 pub struct Chosen {
     all: Commands,
     choices: Vec<Choice>,
 }
 
-/// Why a command cannot be chosen so, and what there is to choose from.
+/// Why a command cannot be chosen under a name, and which commands there are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChoiceError {
     /// Why.
@@ -49,7 +49,7 @@ pub struct ChoiceError {
     names: Names,
 }
 
-/// Why a command cannot be chosen so.
+/// Why a command cannot be chosen under a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChoiceFault {
     /// There is no command of this name.
@@ -78,7 +78,7 @@ impl fmt::Display for ChoiceError {
 impl std::error::Error for ChoiceError {}
 
 impl Chosen {
-    /// None yet, out of these.
+    /// No choice yet, out of these commands.
     #[must_use]
     pub const fn of(all: Commands) -> Self {
         let choices = Vec::new();
@@ -165,8 +165,8 @@ impl Chosen {
         self.choices.iter()
     }
 
-    /// The one that an invocation calls. Any name stands for the only one: the name is given in Slack, and has to
-    /// differ from those of other apps, since of two equal ones the app that was installed last wins
+    /// The choice that an invocation calls. If there is only one, it has any name: the name is given in Slack, and has to
+    /// differ from those of other apps, since of two apps with the same name the one that was installed last is called
     /// (<https://docs.slack.dev/interactivity/implementing-slash-commands>).
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&Choice> {

@@ -131,7 +131,7 @@ impl Command {
         }
     }
 
-    /// The same, said to make its reply of its text alone.
+    /// The same, marked as one whose reply depends on its text alone.
     pub(super) const fn deterministic(mut self) -> Self {
         self.is_deterministic = true;
         self
@@ -151,15 +151,15 @@ impl Command {
         self
     }
 
-    /// The same with the answer to a person who asks how to use it. It has the command's name in it, in place of which people
-    /// read the name that the settings give it.
+    /// The same with the answer to a person who asks how to use it. The command's name must be in it; people read in its place
+    /// the name that the settings give the command.
     #[must_use]
     pub const fn usage(mut self, usage: &'static str) -> Self {
         self.usage = usage;
         self
     }
 
-    /// The same, but run without a text too, which otherwise is answered with the usage; `help` still is.
+    /// The same, but it runs without a text, too, which otherwise is answered with the usage. `help` always is.
     #[must_use]
     pub const fn runs_without_text(mut self) -> Self {
         self.runs_without_text = true;
@@ -171,7 +171,7 @@ impl Command {
         super::is_help(text) && !(self.runs_without_text && super::is_blank(text))
     }
 
-    /// The same with replies that are seen by these.
+    /// The same with another visibility of its replies.
     #[must_use]
     pub const fn visibility(mut self, visibility: Visibility) -> Self {
         self.visibility = visibility;
@@ -185,7 +185,7 @@ impl Command {
         self
     }
 
-    /// The same with fields that are kept until it runs, for [`Request`] to have; each takes memory for every pending reply.
+    /// The same with fields that are kept for its [`Request`] until it runs. Each takes memory for every pending reply.
     #[must_use]
     pub const fn keeps(mut self, fields: &'static [Field]) -> Self {
         self.fields = fields;

@@ -17,7 +17,7 @@ const DESCRIPTION_CHARS_MAX: usize = 2000;
 /// Longest hint, in characters (likewise).
 const HINT_CHARS_MAX: usize = 1000;
 
-/// A job keeps its command's position in one byte. No command is at this one.
+/// The position of a command that is not in the list. A job keeps its command's position in one byte.
 const NONE: u8 = u8::MAX;
 const _: () = assert!(COMMANDS_MAX < NONE as usize);
 
@@ -62,7 +62,7 @@ impl Commands {
         &self.0[0]
     }
 
-    /// The one at this position, unless it is that of a command that is not in the list.
+    /// The command at this position; `None` at that of a command that is not in the list.
     #[must_use]
     pub fn get(&self, position: u8) -> Option<&Command> {
         self.0.get(usize::from(position))
@@ -132,7 +132,7 @@ pub enum ListError {
     Empty,
     /// There are this many.
     TooMany(usize),
-    /// One of them is none that Slack takes.
+    /// Slack does not take one of them.
     Command {
         /// Its own name.
         name: &'static str,
@@ -148,7 +148,7 @@ pub enum Fault {
     Name,
     /// A command before it has its name.
     Twice,
-    /// It says nothing of what it does, or Slack does not take what it says.
+    /// Its description is empty, or Slack does not take it.
     Description,
     /// Slack does not take its hint.
     Hint,

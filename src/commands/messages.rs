@@ -22,7 +22,7 @@ pub(crate) trait Outlet {
 }
 
 impl<'a> Messages<'a> {
-    /// Messages to this outlet, to be seen so unless they say otherwise.
+    /// Messages to this outlet, with this visibility unless they have their own.
     pub(crate) fn new(outlet: &'a mut dyn Outlet, visibility: Visibility) -> Self {
         Self { outlet, visibility }
     }

@@ -44,14 +44,14 @@ impl Reply {
         }
     }
 
-    /// The same, seen by these; without it, by those who see the command's replies.
+    /// The same with a visibility of its own; without it, that of the command's replies counts.
     #[must_use]
     pub const fn visible_to(mut self, visibility: Visibility) -> Self {
         self.visibility = Some(visibility);
         self
     }
 
-    /// As it is posted, by default to be seen so.
+    /// The JSON that is posted. `default` is the visibility of a reply without its own.
     pub(crate) fn into_json(self, default: Visibility) -> Result<Vec<u8>, Unusable> {
         let visibility = self.visibility.unwrap_or(default);
         let json = match self.body {
@@ -71,7 +71,8 @@ impl Reply {
     }
 }
 
-/// A JSON object with a `response_type`, unless it has one. Whether it is one to its end is for Slack to judge.
+/// A JSON object, to which a `response_type` is added unless it has one. Only its beginning and its end are looked at: Slack
+/// judges the rest.
 fn with_visibility(json: &str, visibility: Visibility) -> Option<Vec<u8>> {
     let members = json.trim_ascii().strip_prefix('{')?;
     let is_empty = members.trim_ascii_start().starts_with('}');
@@ -108,7 +109,7 @@ pub enum Unusable {
     NoObject,
     /// It is longer than 256 KiB.
     TooLong {
-        /// So long.
+        /// Its length.
         bytes: usize,
     },
 }
@@ -138,7 +139,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure of which the person is told this, in Slack's markup. Only that person sees it.
+    /// A failure, and what the person is told of it, in Slack's markup. Only that person sees it.
     #[must_use]
     pub fn new(told: impl Into<String>) -> Self {
         let told = told.into();

@@ -1,4 +1,4 @@
-//! The least and the greatest that a setting may be.
+//! The least and the greatest values of settings.
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 

@@ -1,6 +1,6 @@
-//! Defaults in the form in which a user would give them, so that the help cannot differ from them.
+//! Defaults, written as a user would give them: the help shows these same texts.
 
-/// Of the name of the program: that of the bot that comes with this library.
+/// Of the program's name: the name of the bot that comes with this library.
 pub const PROGRAM: &str = "torrap";
 /// Of `LOG_LEVEL`.
 pub const LOG_LEVEL: &str = "info";

@@ -36,14 +36,14 @@ pub enum Error {
     },
     /// The password of Redis is given both directly and as a file.
     PasswordTwice,
-    /// The password of Redis is none.
+    /// The password of Redis is unusable.
     Password {
         /// Flag or variable.
         name: &'static str,
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// Where a journal is to be is wrong. It is not shown, since it may hold a password.
+    /// The URL of a journal is wrong. It is not shown, since it may hold a password.
     JournalUrl {
         /// Flag or variable.
         name: &'static str,

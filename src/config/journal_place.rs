@@ -24,7 +24,7 @@ const LEASE_MS_MIN: u64 = 200;
 #[cfg(feature = "redis")]
 const LEASE_MS_MAX: u64 = 60_000;
 
-/// The variable by which tests make it shorter. It is no setting: all bots of a fleet must have the same.
+/// The variable by which tests make the lease shorter. It is no setting: all bots of a fleet must have the same lease.
 #[cfg(feature = "redis")]
 pub(crate) const LEASE_VARIABLE: &str = "TORRAP_REDIS_LEASE_MS";
 
@@ -38,13 +38,13 @@ pub enum JournalPlace {
     Shared(Box<SharedJournal>),
 }
 
-/// A fleet's journal, and how to get at it.
+/// A fleet's journal, and what is needed to connect to it.
 #[cfg(feature = "redis")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SharedJournal {
     /// Servers, database and fleet.
     pub url: RedisUrl,
-    /// What the user of the URL proves itself with.
+    /// The password of the URL's user.
     pub password: Option<RedisPassword>,
     /// How long a silent bot of the fleet keeps its pending replies before others take them over, in milliseconds.
     pub lease_ms: u64,
@@ -61,7 +61,7 @@ impl JournalPlace {
         }
     }
 
-    /// Reads what is no path but a URL; `Err` says what is wrong, without any part of the URL.
+    /// Parses a URL. An error says what is wrong, and shows no part of the URL.
     #[cfg(feature = "redis")]
     pub(super) fn of_url(text: &str) -> Result<Self, String> {
         let url = RedisUrl::parse(text).map_err(|error| error.to_string())?;
@@ -72,7 +72,7 @@ impl JournalPlace {
         })))
     }
 
-    /// Without the feature there is none that could be used.
+    /// Without the feature `redis` a URL cannot be used.
     #[cfg(not(feature = "redis"))]
     pub(super) fn of_url(_: &str) -> Result<Self, String> {
         Err(
@@ -109,8 +109,8 @@ impl SharedJournal {
         Ok(())
     }
 
-    /// What there is to say about settings that are good as far as they can be judged.
-    pub(crate) fn notices(&self) -> Option<Notice> {
+    /// A warning if the password crosses the network without encryption.
+    pub(crate) fn notice(&self) -> Option<Notice> {
         let is_here = |address: &Address| match address.host.parse::<IpAddr>() {
             Ok(address) => address.is_loopback(),
             Err(_) => address.host == "localhost",

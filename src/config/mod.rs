@@ -62,7 +62,7 @@ const DRAIN_BEYOND_DELAY_MS: u64 = 30_000;
 /// What the bot runs with.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// What people who meet the bot read as its name. No setting changes it.
+    /// The name of the program, as people read it. No setting changes it.
     pub program: String,
     /// The secrets that a request may be signed with. With none every request is refused.
     pub signing_secrets: Vec<SigningSecret>,
@@ -124,10 +124,8 @@ impl Config {
         let value = |setting, default| settings.value(setting, default);
         let delay_ms = value(S::Delay, default::DELAY)?.millis(0..=DELAY_MS_MAX)?;
         let reply_origins = value(S::ReplyOrigins, default::REPLY_ORIGINS)?.origins()?;
-        let (commands, senders) = (
-            settings.commands()?,
-            value(S::Senders, default::SENDERS)?.count(SENDERS_MAX)?,
-        );
+        let commands = settings.commands()?;
+        let senders = value(S::Senders, default::SENDERS)?.count(SENDERS_MAX)?;
         let mut notices = notices(settings, &signing_secrets, &reply_origins);
         let name = settings.name(S::Senders).unwrap_or("--senders");
         notices.extend(senders::notice(name, senders, &commands));
@@ -166,13 +164,13 @@ impl Config {
     }
 }
 
-/// All that is wrong with what was given, but for the secrets.
+/// An error for each setting that is wrong, but for the secrets.
 pub fn faults(settings: &Settings) -> impl Iterator<Item = Error> {
     let alone = settings.each_alone();
     alone.filter_map(|setting| Config::from_settings(&setting, Vec::new()).err())
 }
 
-/// What there is to say about settings that are good as far as they can be judged.
+/// Notices about settings with which the bot can run.
 fn notices(settings: &Settings, secrets: &[SigningSecret], origins: &[Origin]) -> Vec<Notice> {
     let secrets_from = [Setting::SigningSecrets, Setting::SigningSecretsFile];
     let name = secrets_from.iter().find_map(|from| settings.name(*from));
@@ -187,7 +185,7 @@ fn notices(settings: &Settings, secrets: &[SigningSecret], origins: &[Origin]) -
              read and use their response_urls; give an https:// origin"
         ))
     }));
-    // One of this machine is a stand-in for Slack.
+    // An origin of this machine is a stand-in for Slack.
     let is_of_slack = |text: &String| default::REPLY_ORIGINS.split(',').any(|own| own == text);
     let is_known = |origin: &Origin| origin.is_local() || is_of_slack(&origin.to_string());
     if !origins.is_empty() && !origins.iter().any(is_known) {

@@ -1,4 +1,4 @@
-//! What is said about settings that the bot can run with: a likely mistake, or what the environment has set.
+//! Notices about settings with which the bot can run: a likely mistake, or what the environment has set.
 
 use log::Level;
 

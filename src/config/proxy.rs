@@ -10,7 +10,7 @@ use super::pasted::clean;
 /// Most entries of `NO_PROXY` that get a line because they have no effect.
 const IGNORED_LINES_MAX: usize = 4;
 
-/// A proxy as the environment names it; whether it is one is judged when the HTTP client is built.
+/// A proxy as the environment names it. Whether its URL is usable is judged when the HTTP client is built.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Proxy {
     /// The variable that names it, for the error that says so.
@@ -53,7 +53,7 @@ impl Proxy {
     pub fn notices(&self) -> impl Iterator<Item = Notice> + '_ {
         let ignored = self.no_proxy.ignored().iter().take(IGNORED_LINES_MAX);
         ignored.map(|text| {
-            // In a URL there may be a password.
+            // A URL may hold a password, which ends at the @.
             let text = text.rsplit('@').next().unwrap_or_default();
             Notice::warning(format!(
                 "NO_PROXY: {} is of no known form and has no effect; give a host or a domain, perhaps with a \

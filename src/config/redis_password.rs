@@ -42,7 +42,7 @@ impl fmt::Debug for RedisPassword {
 }
 
 impl Settings {
-    /// What there is to say about a password if the journal is not in Redis.
+    /// A warning about a password that was given though the journal is not in Redis.
     pub(crate) fn unused_password(&self) -> Option<Notice> {
         let given = [Setting::RedisPassword, Setting::RedisPasswordFile];
         let name = given.into_iter().find_map(|setting| self.name(setting))?;

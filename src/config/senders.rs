@@ -1,4 +1,4 @@
-//! How many sender threads blocking commands may have, and what is said of a pool that is too small for them.
+//! How many sender threads blocking commands may have, and a warning about a pool that is too small for them.
 
 use super::Notice;
 use crate::commands::{Choice, Chosen};

@@ -61,7 +61,7 @@ pub enum Setting {
     Commands,
     /// Whether everyone in the conversation sees replies.
     InChannel,
-    /// Where the programs of tunnels answer.
+    /// Where the agents of tunnels answer.
     TunnelAgents,
     /// Whether a request is carried out again that is pending already.
     AllowReplays,
@@ -76,16 +76,16 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Nothing is given yet for a bot that is made of these commands.
+    /// No settings yet, for a bot that is made of these commands.
     #[must_use]
     pub const fn of(commands: Commands) -> Self {
         let given = BTreeMap::new();
         Self { given, commands }
     }
 
-    /// Notes a value; one noted earlier for the same setting is forgotten.
+    /// Sets a value, in place of an earlier one of the same setting.
     ///
-    /// `name` is the flag or variable, which an error about the value will name.
+    /// `name` is the flag or variable that gives it, for errors about the value.
     pub fn give(&mut self, setting: Setting, name: &'static str, value: OsString) {
         self.given.insert(setting, (name, value));
     }
@@ -96,7 +96,7 @@ impl Settings {
         self.given.contains_key(&setting)
     }
 
-    /// Each that was given, as if no other one was.
+    /// For each setting that was given: that one, and all others at their defaults.
     pub(super) fn each_alone(&self) -> impl Iterator<Item = Self> {
         self.given.iter().map(|(setting, given)| {
             let mut alone = Self::of(self.commands.clone());
@@ -128,7 +128,7 @@ impl Settings {
         Ok(self.given(setting)?.unwrap_or(default))
     }
 
-    /// The commands to answer, which are all that the manifest needs of the settings: by default the first.
+    /// The commands to answer; by default the first.
     ///
     /// # Errors
     /// An entry of the list is wrong.
@@ -174,7 +174,7 @@ impl Settings {
         found.ok_or(Error::SecretMissing)
     }
 
-    /// What a variable holds, or else the file that another one names, as `read` takes it.
+    /// The secret that one variable holds, or that is in the file which another one names, as `read` parses it.
     pub(super) fn secret<T>(
         &self,
         (direct, file): (Setting, Setting),
@@ -201,7 +201,7 @@ impl Settings {
         }
     }
 
-    /// A path may be any text that the system takes, not only UTF-8; what is, may be pasted like other values.
+    /// A path need not be UTF-8. One that is may have been pasted, as other values.
     pub(super) fn path(
         &self,
         setting: Setting,

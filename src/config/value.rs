@@ -1,4 +1,4 @@
-//! One value as given, and the readings of it.
+//! One value as given, and what it is parsed to.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -69,7 +69,7 @@ impl<'a> Value<'a> {
 
     pub(super) fn addresses(self) -> Result<Vec<String>, Error> {
         self.each(|entry| {
-            // A port alone is one of this machine, as where nothing is given.
+            // A port alone is one of localhost, as in the default.
             let is_port = !entry.is_empty() && entry.bytes().all(|b| b.is_ascii_digit());
             let address = match is_port {
                 true => format!("localhost:{entry}"),
@@ -82,8 +82,8 @@ impl<'a> Value<'a> {
         })
     }
 
-    /// Addresses of this machine to connect to. They are not looked up: an answer that decides where Slack sends
-    /// commands comes from nowhere else.
+    /// Addresses of this machine to connect to. Names are not looked up: what answers there decides where Slack sends
+    /// commands, so it must be a program of this machine.
     pub(super) fn addresses_here(self) -> Result<Vec<SocketAddr>, Error> {
         self.each(|entry| {
             let port = entry.strip_prefix("localhost:").unwrap_or(entry);

@@ -81,7 +81,7 @@ struct Flag {
 impl Flag {
     const fn new(flag: &'static str, name: &'static str, help: &'static str) -> Self {
         let value = match name.as_bytes() {
-            // What may be left out, in brackets, is not waited for: an option may follow.
+            // A value in brackets may be left out, so that an option may stand in its place.
             b"" | [b'[', ..] => Value::None,
             b"PATH" => Value::File,
             b"DIR" => Value::Directory,
@@ -98,7 +98,7 @@ impl Flag {
     }
 }
 
-/// The options that a command takes, its own ones first.
+/// The options that a command takes, those of its own first.
 fn flags(command: Command) -> impl Iterator<Item = Flag> {
     let own = own::of(command).map(|own| Flag::new(own.flag, own.value, own.help));
     let opts = OPTIONS.iter().filter(move |opt| command.takes(opt));
