@@ -1,7 +1,7 @@
-//! A look into JSON that others have written (RFC 8259), without building anything of it.
+//! Finds a member of a JSON object (RFC 8259) without parsing the whole text.
 
-/// What stands behind the colon of the first member of this name, if the text begins as an object and has one there, and
-/// not deeper.
+/// What stands behind the colon of the first member of this name, if the text begins as an object and has one. Members of
+/// objects within it do not count.
 #[must_use]
 pub(crate) fn member<'a>(object: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let mut rest = object.trim_ascii_start().strip_prefix(b"{")?;

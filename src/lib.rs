@@ -39,15 +39,15 @@
 //! ```
 //!
 //! This program has all that torrap's binary has: `try` shows a command without Slack, `manifest` prints the app to paste into
-//! Slack, `check` looks whether the bot can run, and `--help` lists the settings, whose variables are called as torrap's are
+//! Slack, `check` looks whether the bot can run, and `--help` lists the settings. Their variables have torrap's names
 //! (`SLACK_SIGNING_SECRET`, `TORRAP_DELAY`, …). What people read names the program as it was started.
 //!
 //! # Which commands are answered
 //!
-//! The first of the list, under any name, until `--commands /greet,/space` lists those to answer; then each has its name in the
-//! list, or another one (`/greet=/hello`). The manifest has the same. The name in [`Command`](commands::Command) is for ever: a
-//! journal keeps pending replies under it, and they are answered by that command, listed or not. If no command has that name any
-//! more, the person is told so.
+//! The first of the list alone, under any name, unless `--commands /greet,/space` lists those to answer. Then each has its own
+//! name, or another one (`/greet=/hello`). The manifest lists the same commands. Never change the name in
+//! [`Command`](commands::Command): a journal keeps pending replies under it, and they are answered by that command, listed or
+//! not. If no command has that name any more, the person is told so.
 //!
 //! # At once, or in time
 //!
@@ -254,10 +254,11 @@ pub use platform::{Server, Stopper};
 /// | `slack/`, `json.rs` | how Slack signs, writes and reads |
 /// | `http/` | HTTP/1.1 as a state machine of one connection |
 /// | `jobs/`, `timing_wheel/`, `slab.rs`, `request_id.rs` | pending replies, when they are due, where they lie, and which request made each |
+/// | `time.rs`, `host.rs` | points in time as numbers; the syntax of host names |
 /// | `store/` | the interface to a store: batches, tickets, events |
 /// | `journal/` | a store in a directory, over a `Disk` |
 /// | `shared_journal/` | with the feature `redis`: a store that a fleet shares, as decisions without a socket |
-/// | `redis/` | the same: what Redis is told and answers, without a socket |
+/// | `redis/` | likewise: commands to Redis and its answers, without a socket |
 /// | `endpoint/` | an address, public or admin: admission, sessions, turns, eviction |
 /// | `engine/` | the turn, its deadlines, the stop; what it needs of a platform |
 /// | `platform/` | the system: mio, files, the journal's thread, Redis's connection and thread, clock, service manager |

@@ -55,7 +55,7 @@ impl Drain {
         self.grace_until.take_if(|until| known >= *until);
     }
 
-    /// Begins, and gives how long it may take, ms.
+    /// Begins. Returns how long it may take, ms.
     pub(super) fn begin(&mut self, now: Tick) -> u64 {
         // Replies that a store keeps are left to the next start.
         let (drain_ms, grace_ms) = match self.is_durable {
@@ -67,13 +67,13 @@ impl Drain {
         drain_ms
     }
 
-    /// Nothing outlives the process any more: pending replies are waited for as without a store. Gives for how long, ms.
+    /// Nothing outlives the process any more: the stop waits for pending replies as without a store. Returns for how long, ms.
     pub(super) const fn give_up_store(&mut self) -> u64 {
         self.is_durable = false;
         self.drain_ms
     }
 
-    /// Begins again to wait for replies.
+    /// Waits for replies from now on, for the whole drain time.
     pub(super) fn extend(&mut self, now: Tick) {
         self.until = Some(now.not_before(self.drain_ms));
     }
@@ -95,7 +95,7 @@ impl Drain {
             return false;
         };
         let left = left();
-        // Replies are left to the next start only when it is known that it finds them.
+        // Replies are left to the next start only once the store has said that it will find them.
         let (awaited, may_leave) = match self.is_durable {
             true => (left.sending, self.is_recoverable),
             false => (left.pending, true),

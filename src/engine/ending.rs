@@ -41,16 +41,16 @@ impl<P: Platform> Engine<P> {
         }
         let (ticket, batch) = self.bot.take_batch();
         let is_finished = self.store.finish(batch, ticket);
-        let (keeper, heir) = match self.store.is_shared() {
+        let (storage, successor) = match self.store.is_shared() {
             true => ("Redis", "the fleet"),
             false => ("the disk", "the next start"),
         };
         if !is_finished {
             warn!(
-                "journal: {keeper} does not answer; replies that were just posted may be posted again"
+                "journal: {storage} does not answer; replies that were just posted may be posted again"
             );
         }
-        info!("replies left to {heir}: {pending}");
+        info!("replies left to {successor}: {pending}");
         0
     }
 }

@@ -43,8 +43,8 @@ impl Watermark {
 
     /// The poll has returned `events` events of at most `events_max`, while `sockets` sockets could have one. After a full
     /// poll there may be more events. The kernel returns them in the order in which they came, so that all of them are
-    /// known after as many events as there were sockets. As there were: of sockets that are closed meanwhile, the events
-    /// count and stand in front of those of others.
+    /// known after as many events as there were sockets at the first of the full polls. Events of sockets that were closed
+    /// since then count as well: they came before those that are still to be known.
     pub(crate) const fn end_poll(&mut self, events: usize, events_max: usize, sockets: usize) {
         if events < events_max {
             self.until = self.poll;

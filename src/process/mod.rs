@@ -131,7 +131,7 @@ fn carry_out(commands: &[Command], program: &Program) -> Result<u8, Failure> {
 
 /// Reads the file of a secret: a few bytes, and never without end as from a device.
 fn read_secret(path: &Path) -> io::Result<Vec<u8>> {
-    // One that grows would leave copies behind.
+    // A buffer that grows would leave copies behind.
     let mut content = Vec::with_capacity(SECRET_FILE_BYTES_MAX as usize + 1);
     let read = File::open(path)?
         .take(SECRET_FILE_BYTES_MAX + 1)
@@ -154,7 +154,7 @@ fn logged(
     let console = Console::stderr(config.log_level, format).map_err(failure)?;
     let console = console.install().map_err(failure)?;
     log_panics(console);
-    // A panic that ends the process is told in the log: that is written first.
+    // A panic that ends the process has its line in the log, which is written first.
     let result = catch_unwind(AssertUnwindSafe(|| run(config, console)));
     console.flush(LOG_FLUSH_TIMEOUT);
     result.unwrap_or_else(|panic| resume_unwind(panic))

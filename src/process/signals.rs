@@ -56,8 +56,8 @@ impl Signals {
         Ok(Self { ignored })
     }
 
-    /// From now on the first stop asks for a graceful end, and the second one for an end at once: `exit` is called
-    /// if that is not there in time.
+    /// From now on the first stop asks for a graceful end, and the second one for an end at once: `exit` is called if the
+    /// process has not ended in time.
     ///
     /// # Errors
     /// The system has no handler or no thread for it.
@@ -66,7 +66,7 @@ impl Signals {
         // It runs on a thread of its own: no rule of signal handlers applies.
         let handle = move || match stops.count(Instant::now()) {
             Stop::First => {
-                // Only there is a Ctrl-C to press.
+                // Without a terminal there is no Ctrl-C to press.
                 if io::stderr().is_terminal() {
                     info!("press Ctrl-C again to exit at once");
                 }

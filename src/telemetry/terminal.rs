@@ -5,7 +5,7 @@ use std::ffi::OsString;
 /// What a stream leads to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Terminal {
-    /// Whether it is a terminal on which a line can be written over, which one that says it is `dumb` cannot.
+    /// Whether it is a terminal on which a line can be written over. One that says it is `dumb` cannot do that.
     pub can_write_over: bool,
     is_coloured: bool,
 }
