@@ -136,6 +136,7 @@ def with_cost(result: dict[str, float]) -> dict[str, float]:
 
 def rounds(bench: Bench, servers: list[Server]) -> dict[str, dict[str, list[dict[str, float]]]]:
     """Acknowledgements: every round runs every server once, each time in another order."""
+    servers = [server for server in servers if not server.rests]
     found = {server.name: {"saturation": [], "rate": []} for server in servers}
     for index in range(bench.scale.rounds):
         started = time.monotonic()
@@ -151,7 +152,7 @@ def rounds(bench: Bench, servers: list[Server]) -> dict[str, dict[str, list[dict
 
 def replies(bench: Bench, servers: list[Server]) -> dict[str, list[dict[str, float]]]:
     """Accepted and delivered, rounds interleaved as above."""
-    servers = [server for server in servers if server.replies]
+    servers = [server for server in servers if server.replies and not server.rests]
     found = {server.name: [] for server in servers}
     for index in range(bench.scale.reply_rounds):
         turn = index * max(1, len(servers) // bench.scale.reply_rounds) % len(servers)

@@ -1,7 +1,9 @@
 """The servers that are measured: how each is built, started and ended."""
 
+import dataclasses
 import json
 import os
+import platform
 import shutil
 import socket
 import subprocess
@@ -18,6 +20,8 @@ SERVER_CORE, CLIENT_CORE = "0", "1"
 SINK = "127.0.0.1:18099"
 ORIGIN = f"http://{SINK}"
 FIRST_PORT = 18100
+# Where Debian's packages put the sources of Go libraries.
+GO_PACKAGES = Path("/usr/share/gocode")
 ONLY_TORRAP_READS = {"SSL_CERT_FILE", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"}
 
 
@@ -34,6 +38,7 @@ class Server:
     replies: bool = True
     pending: int = 100_000  # jobs held at once when memory is measured
     fresh: bool = False  # no request is sent twice
+    rests: bool = False  # only its memory, size and start are measured
 
 
 class Running:
@@ -111,8 +116,8 @@ def build() -> tuple[list[Server], Path]:
     cargo_build(PEERS / "Cargo.toml")
     target = target_directory(PEERS / "Cargo.toml")
     release = target / "release"
-    servers = [floor(release), *torraps(torrap), *frameworks(release)]
-    servers += python_bots(target / "venv") + node_bots()
+    servers = [floor(release), *torraps(torrap), *static(torrap), *frameworks(release)]
+    servers += go_bots(release, target / "venv-go") + python_bots(target / "venv") + node_bots()
     return servers, load
 
 
@@ -147,12 +152,29 @@ def torraps(binary: Path) -> list[Server]:
     ]
 
 
+def static(torrap: Path) -> list[Server]:
+    """As production has it, beside `torrap-fresh`."""
+    target = f"{platform.machine()}-unknown-linux-musl"
+    installed = subprocess.run(["rustc", "--print", "target-libdir", "--target", target], capture_output=True, text=True)
+    if shutil.which("musl-gcc") is None or not Path(installed.stdout.strip()).is_dir():
+        print(f"skipped: torrap-static (apt-get install musl-tools; rustup target add {target})")
+        return []
+    compiler = {f"CC_{target.replace('-', '_')}": "musl-gcc"}
+    build = ["cargo", "build", "--release", "--locked", "--target", target, "--manifest-path", ROOT / "Cargo.toml"]
+    subprocess.run(build, check=True, env={**os.environ, **compiler})
+    binary = torrap.parent.parent / target / "release" / "torrap"
+    fresh = next(server for server in torraps(binary) if server.fresh)
+    return [dataclasses.replace(fresh, name="torrap-static", label="static build", rests=True)]
+
+
 def frameworks(release: Path) -> list[Server]:
     servers = []
     for name, label in (
         ("hyper", "hyper 1, tokio current-thread"),
         ("axum", "axum 0.8, tokio current-thread"),
         ("actix", "actix-web 4, one worker"),
+        ("ntex", "ntex 3, one worker, on tokio"),
+        ("may", "may_minihttp 0.1, one worker"),
     ):
         binary = release / f"peer-{name}"
         command = [str(binary), "{address}", "{delay}", "{origin}"]
@@ -160,18 +182,44 @@ def frameworks(release: Path) -> list[Server]:
     return servers
 
 
-def python_bots(venv: Path) -> list[Server]:
-    python = shutil.which("python3")
-    requirements = PEERS / "python" / "requirements.txt"
+def virtual_environment(venv: Path, requirements: Path) -> str:
+    """Installs what a file names, unless it is there; an empty text, or why that was impossible."""
     installed = venv / "installed.txt"
     try:
         if not installed.exists() or installed.read_text() != requirements.read_text():
-            subprocess.run([python, "-m", "venv", venv], check=True)
+            subprocess.run([sys.executable, "-m", "venv", venv], check=True)
             pip = [venv / "bin" / "pip", "install", "--quiet", "-r", requirements]
             subprocess.run(pip, check=True)
             shutil.copy(requirements, installed)
     except (OSError, subprocess.CalledProcessError) as error:
-        print(f"skipped: aiohttp, which cannot be installed ({error})")
+        return str(error)
+    return ""
+
+
+def go_bots(release: Path, venv: Path) -> list[Server]:
+    """fasthttp by a Go from PyPI: the one of a distribution may know no SHA instructions, which came with Go 1.21."""
+    if not (GO_PACKAGES / "src" / "github.com" / "valyala" / "fasthttp").exists():
+        print("skipped: fasthttp, whose source is not installed (apt-get install golang-github-valyala-fasthttp-dev)")
+        return []
+    if reason := virtual_environment(venv, PEERS / "fasthttp" / "requirements.txt"):
+        print(f"skipped: fasthttp, for which Go cannot be installed ({reason})")
+        return []
+    binary = release / "peer-fasthttp"
+    # As Debian builds Go programs: from the sources of its own packages, without the network.
+    own = {"GO111MODULE": "off", "GOPATH": str(GO_PACKAGES), "GOTOOLCHAIN": "local", "GOCACHE": str(venv / "cache")}
+    build = [venv / "bin" / "go", "build", "-ldflags=-s -w", "-o", binary, PEERS / "fasthttp" / "main.go"]
+    try:
+        subprocess.run(build, env={**os.environ, **own}, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        print(f"skipped: fasthttp, which cannot be built ({error})")
+        return []
+    command = [str(binary), "{address}", "{delay}", "{origin}"]
+    return [Server("fasthttp", command, "Go's fasthttp, one thread", binary=binary)]
+
+
+def python_bots(venv: Path) -> list[Server]:
+    if reason := virtual_environment(venv, PEERS / "python" / "requirements.txt"):
+        print(f"skipped: aiohttp, which cannot be installed ({reason})")
         return []
     bot = [str(venv / "bin" / "python"), str(PEERS / "python" / "bot.py")]
     bot += ["{address}", "{delay}", "{origin}"]

@@ -1,6 +1,7 @@
 //! How the Rust peers reply: a task per job that sleeps, then hyper's pooled client.
 
-use command::{ATTEMPT_TIMEOUT, Job, SENDERS, Settings};
+pub use command::Job;
+use command::{ATTEMPT_TIMEOUT, SENDERS, Settings};
 use http_body_util::{BodyExt, Full};
 use hyper::Request;
 use hyper::body::Bytes;
