@@ -13,12 +13,13 @@ use test_support::repository::read;
 const README: &str = "README.md";
 const OPERATORS: &str = "deploy/README.md";
 /// All documents that people read from beginning to end.
-const GUIDES: [&str; 8] = [
+const GUIDES: [&str; 9] = [
     README,
     OPERATORS,
     "deploy/fleet/README.md",
     "tests/README.md",
     "benches/README.md",
+    "benches/RESULTS.md",
     ".github/CHANGELOG.md",
     ".github/CONTRIBUTING.md",
     ".github/SECURITY.md",

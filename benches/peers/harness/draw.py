@@ -1,21 +1,9 @@
-#!/usr/bin/env python3
-"""Draws the charts of a run.
+"""The charts: each a text of SVG."""
 
-usage: benches/peers/charts [RESULTS.json [FOLDER]]
-       benches/peers/charts --journal [JOURNAL.json [FOLDER]]
-"""
-
-import json
-import sys
 from math import log10
-from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.dont_write_bytecode = True
-sys.path.insert(0, str(HERE))
-
-from harness.svg import Drawing, precise, round_up, short  # noqa: E402
-from harness.table import ratio, value  # noqa: E402
+from .svg import Drawing, precise, round_up, short
+from .table import ratio, value
 
 WIDTH = 830
 LEFT, RIGHT, TOP, ROW = 210, 190, 56, 32
@@ -23,12 +11,12 @@ OWN = {"torrap": "c0", "torrap-info": "c0", "torrap-fresh": "c0", "floor": "c3"}
 # What a chart calls a server whose name says too little.
 NAMES = {
     "floor": "floor: read and write", "torrap-info": "torrap, logging",
-    "torrap-fresh": "torrap, each command once",
+    "torrap-fresh": "torrap, each command once", "may": "may_minihttp", "fasthttp": "fasthttp (Go)",
 }
 PALE = {"c0": "c4", "c2": "c6", "c3": "c5"}
 
 
-def bars(path: Path, title: str, unit: str, rows: list[tuple[str, list[float], str]]) -> None:
+def bars(title: str, unit: str, rows: list[tuple[str, list[float], str]]) -> str:
     """A horizontal bar for each row: name, its parts from the axis outwards, a note for its end."""
     height = TOP + ROW * len(rows) + 52
     drawing = Drawing(WIDTH, height, title)
@@ -50,20 +38,20 @@ def bars(path: Path, title: str, unit: str, rows: list[tuple[str, list[float], s
             drawing.bar(x, y + 3, part * scale, ROW - 10, shade)
             x += part * scale
         drawing.text(x + 8, y + 19, note)
-    drawing.save(path)
+    return drawing.text_of_file()
 
 
-def throughput(results: dict, folder: Path) -> None:
+def throughput(results: dict) -> str:
     rows = []
     for name, of in results["rounds"].items():
         rate = value(of["saturation"], "answered_per_second")
         rows.append((name, [rate], f"{rate:,.0f}"))
     rows.sort(key=lambda row: -row[1][0])
     title = "Commands acknowledged per second, one core, 64 connections"
-    bars(folder / "throughput.svg", title, "commands per second (more is better)", rows)
+    return bars(title, "commands per second (more is better)", rows)
 
 
-def cost(runs: dict, base: str, word: str, path: Path, title: str) -> None:
+def cost(runs: dict, base: str, word: str, title: str) -> str:
     rows = []
     for name, own in runs.items():
         parts = [value(own, "user_us"), value(own, "system_us")]
@@ -71,10 +59,10 @@ def cost(runs: dict, base: str, word: str, path: Path, title: str) -> None:
         rows.append((name, parts, f"{precise(value(own, 'cpu_us'))} µs, {times:.2f} × {word}"))
     rows.sort(key=lambda row: sum(row[1]))
     unit = "CPU µs per command (less is better): left part user, right part kernel"
-    bars(path, title, unit, rows)
+    return bars(title, unit, rows)
 
 
-def latency(results: dict, folder: Path) -> None:
+def latency(results: dict) -> str:
     """Three dots a server on a logarithmic axis."""
     rounds = results["rounds"]
     height = TOP + ROW * len(rounds) + 76
@@ -109,7 +97,20 @@ def latency(results: dict, folder: Path) -> None:
         x = LEFT + index * 70
         drawing.dot(x, height - 16, colour, 5)
         drawing.text(x + 10, height - 11, word, "faint")
-    drawing.save(folder / "latency.svg")
+    return drawing.text_of_file()
+
+
+def of_peers(results: dict) -> dict[str, str]:
+    """All charts of `peers.json`, by their names."""
+    saturated = {name: of["saturation"] for name, of in results["rounds"].items()}
+    title = "CPU time of the server per acknowledged command"
+    cpu = cost(saturated, "floor", "the floor", title)
+    title = "CPU time per command, acknowledged and delivered"
+    end_to_end = cost(results["replies"], "torrap", "torrap", title)
+    return {
+        "throughput": throughput(results), "cpu": cpu, "latency": latency(results),
+        "end-to-end": end_to_end, "growth": growth(results),
+    }
 
 
 PANELS = {
@@ -121,7 +122,7 @@ PANELS = {
 }
 
 
-def growth(results: dict, folder: Path) -> None:
+def growth(results: dict) -> str:
     """A panel for each curve; the vertical axes begin at zero."""
     columns, width, height = 3, 270, 224
     rows = -(-len(PANELS) // columns)
@@ -138,7 +139,7 @@ def growth(results: dict, folder: Path) -> None:
         x = 30 + index * 160
         drawing.dot(x, drawing.height - 17, colour, 5)
         drawing.text(x + 12, drawing.height - 12, word, "faint")
-    drawing.save(folder / "growth.svg")
+    return drawing.text_of_file()
 
 
 # Key, name and colour of a panel's lines; the first one bears the numbers.
@@ -185,7 +186,7 @@ def number(drawing: Drawing, places: list[tuple[float, float]], index: int, text
         drawing.text(x, y - 9, text, "faint", "middle")
 
 
-def journal(results: dict, folder: Path) -> None:
+def journal(results: dict) -> str:
     """With and without a journal, as fast as it goes and at fixed rates."""
     rows = []
     for load, of in results["loads"].items():
@@ -196,32 +197,4 @@ def journal(results: dict, folder: Path) -> None:
             name = f"{load.replace(' connections', ' conn.').replace(' a second', '/s')}, {word}"
             rows.append((name, [rate], f"{rate:,.0f}: {p50} / {p99} ms"))
     title = "Commands acknowledged per second, with and without a journal"
-    bars(folder / "journal.svg", title, "commands per second, and p50 / p99 of the acknowledgement", rows)
-
-
-def main() -> None:
-    arguments = sys.argv[1:]
-    if "--journal" in arguments:
-        arguments.remove("--journal")
-        source = Path(arguments[0]) if arguments else HERE / "journal.json"
-        folder = Path(arguments[1]) if len(arguments) > 1 else HERE.parent / "charts"
-        folder.mkdir(exist_ok=True)
-        journal(json.loads(source.read_text()), folder)
-        return
-    given = [Path(argument) for argument in arguments]
-    source = given[0] if given else HERE / "results.json"
-    folder = given[1] if len(given) > 1 else HERE.parent / "charts"
-    results = json.loads(source.read_text())
-    folder.mkdir(exist_ok=True)
-    throughput(results, folder)
-    saturated = {name: of["saturation"] for name, of in results["rounds"].items()}
-    title = "CPU time of the server per acknowledged command"
-    cost(saturated, "floor", "the floor", folder / "cpu.svg", title)
-    title = "CPU time per command, acknowledged and delivered"
-    cost(results["replies"], "torrap", "torrap", folder / "end-to-end.svg", title)
-    latency(results, folder)
-    growth(results, folder)
-
-
-if __name__ == "__main__":
-    main()
+    return bars(title, "commands per second, and p50 / p99 of the acknowledgement", rows)

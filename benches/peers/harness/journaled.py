@@ -243,9 +243,9 @@ def tables(results: dict) -> str:
     probe, again = results["sync"], results["recovery"]
     return (
         f"{table(header, rows)}\n\n"
-        f"A sync of 4 KiB on this disk: {probe['p50_us']:.0f} µs, p99 {probe['p99_us']:.0f} µs.\n"
+        f"* A sync of 4 KiB on this disk: {probe['p50_us']:.0f} µs, p99 {probe['p99_us']:.0f} µs.\n"
         f"{straggler_lines(results['stragglers'])}\n"
-        f"A start after kill -9 with {again['pending']:,} pending, {again['bytes'] / 1e6:,.0f} MB of log: "
+        f"* A start after kill -9 with {again['pending']:,} pending, {again['bytes'] / 1e6:,.0f} MB of log: "
         f"{again['seconds']:.2f} s, at most {again['rss_peak'] / 1e6:,.0f} MB resident "
         f"({again['rss_before'] / 1e6:,.0f} MB before the kill)."
     )
@@ -256,7 +256,7 @@ def straggler_lines(found: dict[str, dict[str, float]]) -> str:
     for late in found.values():
         bound = max(64 * 2**20, 3 * late["live"])
         lines.append(
-            f"With {late['stragglers']:,} stragglers of {late['live'] / 1e6:,.1f} MB in all, {late['bytes'] / 1e6:,.0f} MB "
+            f"* With {late['stragglers']:,} stragglers of {late['live'] / 1e6:,.1f} MB in all, {late['bytes'] / 1e6:,.0f} MB "
             f"written for {late['accepted']:,} commands, {late['moved']:,} records moved: on the disk at most "
             f"{late['disk_peak'] / 1e6:,.1f} MB, where {bound / 1e6:,.1f} MB are allowed."
         )

@@ -162,8 +162,8 @@ def tables(results: dict) -> str:
     moved, (without, size) = results["takeover"], results["binary"]
     return (
         f"{table(header, rows)}\n\n"
-        f"{moved['pending']:,} replies of a replica that was killed: the other one begins to take them after "
+        f"* {moved['pending']:,} replies of a replica that was killed: the other one begins to take them after "
         f"{moved['begun']:.1f} s and has them after {moved['moved']:.1f} s. "
         f"Each takes {moved['memory']:.0f} B in Redis.\n"
-        f"The binary has {without:,} bytes, and {size:,} with the feature."
+        f"* The binary has {without:,} bytes, and {size:,} with the feature."
     )

@@ -2,7 +2,6 @@
 
 from html import escape
 from math import floor, log10
-from pathlib import Path
 
 # A card with its own ground: readable on a light and on a dark page, also where the picture cannot know
 # which of them it is on.
@@ -73,7 +72,7 @@ class Drawing:
     def dot(self, x: float, y: float, css: str, radius: float = 4) -> None:
         self.shapes.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" class="bar {css}"/>')
 
-    def save(self, path: Path) -> None:
+    def text_of_file(self) -> str:
         size = f'width="{self.width:.0f}" height="{self.height:.0f}"'
         box = f'viewBox="0 0 {self.width:.0f} {self.height:.0f}"'
         head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} {box} role="img">'
@@ -81,7 +80,7 @@ class Drawing:
         width, height = self.width - 1, self.height - 1
         card = f'<rect class="card" x="0.5" y="0.5" width="{width:.0f}" height="{height:.0f}" rx="8"/>'
         body = "\n".join([card, *self.shapes])
-        path.write_text(f"{head}\n{title}\n<style>{STYLE}</style>\n{body}\n</svg>\n")
+        return f"{head}\n{title}\n<style>{STYLE}</style>\n{body}\n</svg>\n"
 
 
 def round_up(value: float) -> float:

@@ -3,7 +3,7 @@
 from statistics import median
 
 COMPARED = ("floor", "torrap")
-MIB = 1024 * 1024
+MIB, MEGABYTE = 1024 * 1024, 1_000_000
 
 
 def value(runs: list[dict[str, float]], key: str) -> float:
@@ -16,15 +16,20 @@ def ratio(runs: list[dict[str, float]], base: list[dict[str, float]], key: str) 
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:
-    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
+    """Words to the left, numbers to the right."""
+    columns = list(zip(header, *rows))
+    widths = [max(map(len, column)) for column in columns]
+    words = [index == 0 or any(cell[:1].isalpha() for cell in column[1:]) for index, column in enumerate(columns)]
 
     def line(cells: list[str]) -> str:
-        first, *rest = zip(cells, widths)
-        padded = [first[0].ljust(first[1])] + [cell.rjust(width) for cell, width in rest]
+        padded = [
+            cell.ljust(width) if is_word else cell.rjust(width)
+            for cell, width, is_word in zip(cells, widths, words)
+        ]
         return "| " + " | ".join(padded) + " |"
 
-    rule = "|" + "|".join(["-" * (widths[0] + 2)] + ["-" * (w + 1) + ":" for w in widths[1:]]) + "|"
-    return "\n".join([line(header), rule, *map(line, rows)])
+    rule = [("-" * (width + 2)) if is_word else ("-" * (width + 1) + ":") for width, is_word in zip(widths, words)]
+    return "\n".join([line(header), f"|{'|'.join(rule)}|", *map(line, rows)])
 
 
 def acknowledgements(rounds: dict) -> str:
@@ -52,19 +57,20 @@ def latencies(rounds: dict) -> str:
 
 
 def end_to_end(replies: dict) -> str:
-    header = ["server", "accepted/s", "delivered/s", "CPU µs", "user", "sys", "× torrap"]
+    header = ["server", "accepted/s", "delivered/s", "CPU µs", "user", "sys", "× torrap", "p50 µs", "p99"]
     rows = []
     for name, own in replies.items():
         rates = [f"{value(own, key + '_per_second'):,.0f}" for key in ("answered", "delivered")]
         cpu = [f"{value(own, key):.1f}" for key in ("cpu_us", "user_us", "system_us")]
-        rows.append([name, *rates, *cpu, f"{ratio(own, replies['torrap'], 'cpu_us'):.2f}"])
+        latency = [f"{value(own, key):,.0f}" for key in ("p50_us", "p99_us")]
+        rows.append([name, *rates, *cpu, f"{ratio(own, replies['torrap'], 'cpu_us'):.2f}", *latency])
     return table(header, rows)
 
 
 def resources(found: dict) -> str:
     header = [
-        "server", "RSS idle MB", "B per idle connection", "B per pending job",
-        "RSS after load MB", "binary MB", "start ms",
+        "server", "RSS idle MiB", "B per idle connection", "B per pending job",
+        "RSS after load MiB", "binary MB", "start ms",
     ]
     rows = []
     for name, own in found.items():
@@ -73,7 +79,7 @@ def resources(found: dict) -> str:
             f"{own['per_connection']:,.0f}",
             f"{own['per_job']:,.0f}" if "per_job" in own else "–",
             f"{own['after'] / MIB:.1f}" if "after" in own else "–",
-            f"{own['binary'] / MIB:.1f}" if "binary" in own else "–",
+            f"{own['binary'] / MEGABYTE:.2f}" if "binary" in own else "–",
             f"{own['startup_ms']:.1f}",
         ]
         rows.append([name, *cells])

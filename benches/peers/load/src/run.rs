@@ -247,7 +247,8 @@ impl Run {
         let depth = self.plan.pipeline.min(self.pool.len());
         if self.cursor + depth > self.pool.len() {
             if self.plan.fresh {
-                let error = "all requests are sent, and none may be sent twice: sign more (--distinct)";
+                let error =
+                    "all requests are sent, and none may be sent twice: sign more (--distinct)";
                 return Err(io::Error::other(error));
             }
             self.cursor = 0;
