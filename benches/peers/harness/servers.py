@@ -97,10 +97,10 @@ def target_directory(manifest: Path) -> Path:
     return Path(json.loads(answer.stdout)["target_directory"])
 
 
-def build_own() -> tuple[Path, Path]:
-    """Builds torrap and the load generator."""
+def build_own(*packages: str) -> tuple[Path, Path]:
+    """Builds torrap, and the load generator with all peers or as the arguments for cargo say."""
     cargo_build(ROOT / "Cargo.toml")
-    cargo_build(PEERS / "Cargo.toml", "--package", "load")
+    cargo_build(PEERS / "Cargo.toml", *packages)
     torrap = target_directory(ROOT / "Cargo.toml") / "release" / "torrap"
     return torrap, target_directory(PEERS / "Cargo.toml") / "release" / "load"
 
@@ -113,7 +113,6 @@ def cargo_build(manifest: Path, *more: str) -> None:
 def build() -> tuple[list[Server], Path]:
     """Builds everything; the servers that can run here, and the load generator."""
     torrap, load = build_own()
-    cargo_build(PEERS / "Cargo.toml")
     target = target_directory(PEERS / "Cargo.toml")
     release = target / "release"
     servers = [floor(release), *torraps(torrap), *static(torrap), *frameworks(release)]
@@ -123,7 +122,7 @@ def build() -> tuple[list[Server], Path]:
 
 def build_torrap() -> tuple[Server, Path]:
     """Builds torrap and the load generator alone; torrap logs a line for each of few commands."""
-    binary, load = build_own()
+    binary, load = build_own("--package", "load")
     return next(server for server in torraps(binary) if server.name == "torrap-info"), load
 
 
