@@ -174,7 +174,7 @@ pub use platform::{Server, Stopper};
 /// | wait | sleeps until readiness, a deadline or the waker; not at all while work is left |
 /// | begin | takes note of the sockets that are ready, and of a request to stop |
 /// | take stored | with a store: schedules the jobs of a batch that is kept, and releases the answers that waited for it |
-/// | receive | reads once from each ready connection; answers its complete requests into a staging area. Before `expire`: a time limit is judged by the last moment whose input is known |
+/// | receive | reads once from each ready connection, several before it answers their complete requests into a staging area. Before `expire`: a time limit is judged by the last moment whose input is known |
 /// | collect | takes in the outcomes of the senders' attempts |
 /// | expire | ends connections that have lasted too long; makes due jobs ready |
 /// | submit | with a store: submits the batch that has collected |

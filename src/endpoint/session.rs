@@ -24,6 +24,17 @@ pub(crate) enum Progress {
     Over,
 }
 
+/// What a read of a session has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Received {
+    /// So many bytes; none if the session has a backlog, which is answered first.
+    Bytes(usize),
+    /// There is nothing to do until the next event.
+    Nothing,
+    /// The connection is over.
+    End,
+}
+
 /// Whether a session may be evicted when a connection waits for a place. The ticks say since when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Idleness {
@@ -188,35 +199,37 @@ impl<S: Socket> Session<S> {
         &mut self.socket
     }
 
-    /// Reads once and answers what is complete, into `staging`.
-    pub(crate) fn receive(
+    /// Reads once, if it is about to.
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Received {
+        if self.is_blocked() || self.is_held() {
+            return Received::Nothing;
+        }
+        if self.connection.has_backlog() {
+            return Received::Bytes(0);
+        }
+        if !self.readable {
+            return Received::Nothing;
+        }
+        match self.read_socket(buffer) {
+            Ok(0) => {
+                self.connection.handle_peer_closed();
+                Received::End
+            }
+            Ok(len) => Received::Bytes(len),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Received::Nothing,
+            Err(_) => Received::End,
+        }
+    }
+
+    /// Answers what is complete with the bytes of a read, into `staging`.
+    pub(crate) fn answer(
         &mut self,
-        buffer: &mut [u8],
+        bytes: &mut [u8],
         limits: &Limits,
         staging: &mut Staging,
         turn: &mut Turn<'_, impl Service>,
     ) -> Progress {
-        if self.is_blocked() || self.is_held() {
-            return Progress::Waiting;
-        }
-        let received = if self.connection.has_backlog() {
-            0
-        } else if !self.readable {
-            return Progress::Waiting;
-        } else {
-            match self.read(buffer) {
-                Ok(0) => {
-                    self.connection.handle_peer_closed();
-                    return Progress::Over;
-                }
-                Ok(len) => len,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Progress::Waiting;
-                }
-                Err(_) => return Progress::Over,
-            }
-        };
-        let (bytes, now) = (&mut buffer[..received], turn.now);
+        let now = turn.now;
         let handler = |request: &Request<'_>| {
             let response = turn.service.handle_request(request, now);
             self.is_served = true;
@@ -242,7 +255,7 @@ impl<S: Socket> Session<S> {
         !self.is_held() && (self.readable || self.connection.has_backlog())
     }
 
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    fn read_socket(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             let read = self.socket.read(buffer);
             match &read {

@@ -12,7 +12,7 @@ use super::socket::{Readiness, Socket};
 use super::source::{Role, Source};
 use super::staged::StagedResponses;
 use super::table::SessionTable;
-use super::turns::{Quota, Turns};
+use super::turns::{Round, Turns};
 use crate::http::{self, CloseReason, Connection, Hold, Response};
 use crate::slab::Key;
 use crate::store::Ticket;
@@ -77,10 +77,7 @@ impl<S: Socket> Sessions<S> {
 
     /// How many clients a stop waits for.
     pub(crate) fn unfinished(&self) -> usize {
-        let sessions = self.table.slots().iter();
-        sessions
-            .filter(|(_, session)| session.is_unfinished())
-            .count()
+        self.table.unfinished()
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Tick> {
@@ -206,31 +203,35 @@ impl<S: Socket> Sessions<S> {
         // Answers that the last turn could not send count as held since its end.
         self.shed_excess(turn);
         let mut round = self.turns.begin_round();
-        while let Some((key, quota)) = self.turns.next(&mut round) {
-            self.receive_one(key, quota, turn);
+        while self.read(&mut round) {
+            self.answer(turn);
         }
     }
 
-    fn receive_one(&mut self, key: Key, quota: Quota, turn: &mut Turn<'_, impl Service>) {
-        let Some(session) = self.table.get_mut(key) else {
-            return;
-        };
-        session.queued = false;
-        let was_held = session.is_held();
-        let start = self.staged.end();
-        let staging = self.staged.area_mut();
-        match self.reader.receive(session, quota, staging, turn) {
-            Progress::Waiting => {}
-            Progress::Again => {
+    /// Reads once from each of the next sessions of a round, as long as there is room. `false`: nothing has come.
+    fn read(&mut self, round: &mut Round) -> bool {
+        while let Some(key) = self.reader.read(round, &mut self.turns, &mut self.table) {
+            self.remove(key);
+        }
+        !self.reader.is_empty()
+    }
+
+    /// Answers what was read.
+    fn answer(&mut self, turn: &mut Turn<'_, impl Service>) {
+        while let Some((key, bytes, limits)) = self.reader.pop() {
+            let Some(session) = self.table.get_mut(key) else {
+                continue;
+            };
+            let (start, staging) = (self.staged.end(), self.staged.area_mut());
+            if session.answer(bytes, limits, staging, turn) == Progress::Again {
                 session.queued = true;
                 self.turns.push_bulk(key, !session.is_unauthenticated);
             }
-            Progress::Over => return self.remove(key),
+            if let Some(hold) = session.connection.hold() {
+                self.held.push(hold.ticket, key);
+            }
+            self.book(key, start, turn);
         }
-        if let Some(hold) = session.connection.hold().filter(|_| !was_held) {
-            self.held.push(hold.ticket, key);
-        }
-        self.book(key, start, turn);
     }
 
     /// Ends what has lasted too long, as far as the budget goes. What had arrived in time is read first, even if that

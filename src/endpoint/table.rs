@@ -34,6 +34,12 @@ impl<S: Socket> SessionTable<S> {
         &self.slab
     }
 
+    /// How many clients a stop waits for.
+    pub(super) fn unfinished(&self) -> usize {
+        let sessions = self.slab.iter();
+        sessions.filter(|(_, at)| at.is_unfinished()).count()
+    }
+
     pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut Session<S>> {
         self.slab.get_mut(key)
     }
