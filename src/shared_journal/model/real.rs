@@ -16,7 +16,8 @@ const SEQUENCES: u64 = 16;
 const STEPS: usize = 120;
 const LEASE_MS: i64 = 5_000;
 /// What answers can say, in the order of the alphabet.
-const ALL_ANSWERS: [&str; 16] = [
+const ALL_ANSWERS: [&str; 17] = [
+    "a part of those over",
     "duplicate",
     "expired",
     "fenced",
@@ -101,7 +102,16 @@ impl Composer {
         if parts.len() > 2 {
             let is_empty = |at: usize| array(parts[at].clone()).is_empty();
             self.met.extend((!is_empty(2)).then_some("over"));
+            let is_part = array(parts[2].clone()).len() == 16;
+            self.met.extend(is_part.then_some("a part of those over"));
             self.met.extend((!is_empty(5)).then_some("relied on"));
+        }
+    }
+
+    /// More dead replicas than one renewal names.
+    fn add_dead(&mut self, pair: &mut Pair, replicas: &[u8]) {
+        for number in 0..self.generator.between(10..=30) {
+            pair.zadd(replicas, format!("dead{number}").as_bytes(), 1);
         }
     }
 
@@ -185,6 +195,7 @@ impl Composer {
                     // Another program's: no reason to refuse all commands.
                     2 => pair.hset(&fleet, b"beat", b"odd"),
                     3 => pair.hset(&fleet, b"grace", b"odd"),
+                    4 => self.add_dead(pair, &replicas),
                     _ => pair.zadd(&replicas, &me, moment),
                 }
             }

@@ -84,12 +84,18 @@ impl Model {
         let mut over = self
             .keyspace
             .by_score(replicas, if in_grace { 1 } else { now });
+        over.truncate(256);
+        let first = (now + 1) as usize % over.len().max(1);
+        over.rotate_left(first);
         over.truncate(16);
+        let leases = self.keyspace.set(replicas).iter();
+        let living = leases.filter(|(id, lease)| **lease > now && !id.starts_with(b"parcel:"));
+        let living = living.count() as i64;
         Reply::Array(vec![
             self.time(),
             status("ok"),
             Reply::Array(over.iter().map(|id| bulk(id)).collect()),
-            Reply::Integer(self.keyspace.set(replicas).len() as i64),
+            Reply::Integer(living),
             Reply::Integer(self.keyspace.hash(mine).len() as i64),
             Reply::Array(relied),
         ])

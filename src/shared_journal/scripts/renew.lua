@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Renews the lease of a replica, deletes what it has settled, and says whose jobs may be taken over.
 -- KEYS: replicas, fleet, dead, my jobs. ARGV: me, lease in ms, how many jobs are settled, these, then withdrawn ones
--- Gives: time, "ok", whose jobs may be taken, replicas, my jobs, withdrawn jobs that another replica relies on;
+-- Gives: time, "ok", whose jobs may be taken, how many live, my jobs, withdrawn jobs that another replica relies on;
 -- or time and "fenced": others have my jobs; or time and "unknown": Redis has lost me, and no other replica has them.
 local t = redis.call('TIME')
 local now, ttl = t[1] * 1000 + math.floor(t[2] / 1000), tonumber(ARGV[2])
@@ -31,5 +31,12 @@ if now - beat > ttl / 10 or now < beat then redis.call('HSET', KEYS[2], 'beat', 
 if now + ttl - lease > ttl / 10 or lease - now > ttl then redis.call('ZADD', KEYS[1], now + ttl, ARGV[1]) end
 local grace = tonumber(redis.call('HGET', KEYS[2], 'grace') or 0) or 0
 if grace - now > 2 * ttl then grace = now + ttl; redis.call('HSET', KEYS[2], 'grace', grace) end
-local over = redis.call('ZRANGEBYSCORE', KEYS[1], 0, now < grace and 1 or now, 'LIMIT', 0, 16)
-return {now, 'ok', over, redis.call('ZCARD', KEYS[1]), redis.call('HLEN', KEYS[4]), relied}
+-- 16 of them, and not always the same: some may have nothing that I can take, a newer format or a key of another type.
+local all = redis.call('ZRANGEBYSCORE', KEYS[1], 0, now < grace and 1 or now, 'LIMIT', 0, 256)
+local over = {}
+for i = 1, math.min(#all, 16) do over[i] = all[(now + i) % #all + 1] end
+local living = 0
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], now + 1, '+inf', 'LIMIT', 0, 256)) do
+  if string.sub(id, 1, 7) ~= 'parcel:' then living = living + 1 end
+end
+return {now, 'ok', over, living, redis.call('HLEN', KEYS[4]), relied}

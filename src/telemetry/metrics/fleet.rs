@@ -52,7 +52,7 @@ pub(super) fn render(fleet: &FleetCounters, counters: &Counters, page: &mut Expo
     );
     page.gauge(
         "torrap_journal_fleet_size",
-        "Processes of the fleet with a lease, or with jobs that are being taken over.",
+        "Processes of the fleet with a lease: those that are alive.",
         f.processes,
     );
     page.gauge(

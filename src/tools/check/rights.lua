@@ -20,7 +20,6 @@ try('HSCAN', hash, '0')
 try('HDEL', hash, 'field')
 if try('ZREM', set, 'member') then try('ZADD', set, '1', 'member') end
 try('ZSCORE', set, 'member')
-try('ZCARD', set)
 try('ZRANGE', set, '0', '-1')
 try('ZRANGEBYSCORE', set, '0', '1')
 try('ZREMRANGEBYSCORE', set, '2', '3')

@@ -71,6 +71,12 @@ fn a_job_that_may_not_be_posted_here_is_handed_to_the_others() {
     two.settle(&mut model, later);
     assert_eq!(two.replica.kept(), (0, 0));
     assert_eq!(stored(&model), [1], "it is not lost");
+    two.settle(&mut model, later.after(1_300));
+    assert_eq!(
+        two.replica.counters(later).processes,
+        1,
+        "a parcel does not live"
+    );
     let mut three = Process::new(3, 0);
     three.settle(&mut model, later);
     three.run(&mut model, later, later.after(29_000));
@@ -240,6 +246,30 @@ fn values_of_a_newer_format_are_left_where_they_are_and_unreadable_ones_moved_as
     assert_eq!(model.keyspace.hash(&key).len(), 1, "the newer one");
     assert_eq!(model.keyspace.hash(b"{bots}:aside").len(), 1);
     assert_eq!(two.replica.counters(later).unreadable, 1);
+}
+
+/// What cannot be taken stays, and is named by each renewal.
+#[test]
+fn many_dead_replicas_that_cannot_be_emptied_hide_no_other_one() {
+    let (mut model, mut one, mut two) = two();
+    for number in 0..100 {
+        let id = format!("{number:016x}");
+        let jobs = format!("{{bots}}:jobs:{id}");
+        model.keyspace.hset(jobs.as_bytes(), &[2; 8], &[0x25; 100]);
+        model.keyspace.zadd(b"{bots}:replicas", id.as_bytes(), 1);
+    }
+    one.accept(&[1], START);
+    one.settle(&mut model, START);
+    drop(one);
+    let (mut adopted, mut now) = (Vec::new(), START);
+    while adopted.is_empty() {
+        assert!(now < START.after(20_000), "it is taken over");
+        now = two.replica.poll_timeout().unwrap().max(now.after(1));
+        two.settle(&mut model, now);
+        adopted = two.adopt_all(now);
+    }
+    assert_eq!(adopted, ["1"]);
+    assert_eq!(two.replica.counters(now).processes, 1);
 }
 
 #[test]
