@@ -169,12 +169,17 @@ impl Model {
                 let field = [them, b":".as_slice(), &name].concat();
                 self.keyspace.hset(aside, &field, &value);
             }
-            if what.is_none() && !self.keyspace.hash(mine).contains_key(&name) {
-                let mut value = value.clone();
-                value[1] += u8::from(lease != 1 && !them.starts_with(b"parcel:"));
-                value[MARKS] |= 1;
-                self.keyspace.hset(mine, &name, &value);
-                taken.push(bulk(&name));
+            if what.is_none() {
+                let held = self.keyspace.hash(mine).get(&name).cloned();
+                let mut stays = held.clone().unwrap_or(value);
+                if held.is_none() {
+                    stays[1] += u8::from(lease != 1 && !them.starts_with(b"parcel:"));
+                    taken.push(bulk(&name));
+                }
+                if stays.len() > MARKS && stays[0] >> 4 == 1 {
+                    stays[MARKS] |= 1;
+                }
+                self.keyspace.hset(mine, &name, &stays);
             }
             if what != Some(Unfit::Newer) {
                 self.keyspace.hdel(theirs, &name);

@@ -36,13 +36,19 @@ repeat
     elseif string.byte(value, 2) >= limit then
       poison = poison + 1
       put_aside(id, value)
-    elseif redis.call('HEXISTS', KEYS[4], id) == 0 then -- mine may be newer: a failover can forget a take-over
+    else
+      -- Mine may be newer: a failover can forget a take-over.
+      local mine = redis.call('HGET', KEYS[4], id)
+      local stays = mine or value
+      if not mine then
+        stays = string.sub(value, 1, 1) .. string.char(string.byte(value, 2) + died) .. string.sub(value, 3)
+        out[#out + 1] = id
+      end
       -- The mark of `put`: a copy that I have answered "busy" must not withdraw it.
-      local times, marks = string.byte(value, 2) + died, string.byte(value, 20)
-      kept[#kept + 1] = id
-      kept[#kept + 1] = string.sub(value, 1, 1) .. string.char(times) .. string.sub(value, 3, 19)
-        .. string.char(marks + 1 - marks % 2) .. string.sub(value, 21)
-      out[#out + 1] = id
+      if #stays >= 20 and math.floor(string.byte(stays, 1) / 16) == 1 and string.byte(stays, 20) % 2 == 0 then
+        stays = string.sub(stays, 1, 19) .. string.char(string.byte(stays, 20) + 1) .. string.sub(stays, 21)
+      end
+      if stays ~= mine then kept[#kept + 1] = id; kept[#kept + 1] = stays end
     end
     if is_gone then gone[#gone + 1] = id end
     seen = seen + 1

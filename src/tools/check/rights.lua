@@ -14,7 +14,6 @@ try('TIME')
 if try('HDEL', hash, 'field') then try('HSET', hash, 'field', 'value') end
 try('HGET', hash, 'field')
 try('HMGET', hash, 'field')
-try('HEXISTS', hash, 'field')
 try('HLEN', hash)
 try('HSCAN', hash, '0')
 try('HDEL', hash, 'field')
