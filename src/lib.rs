@@ -288,7 +288,8 @@ pub use platform::{Server, Stopper};
 /// | checkpoint | the journal's copy of all that is pending into new segments |
 /// | fleet, lease | the processes that share a journal; until when the others take one for alive |
 /// | adopt, decline | take on a job that another process of the fleet has accepted; leave it to others, since the settings here do not allow it |
-/// | fenced | taken for dead by the fleet, which answers what it had kept: the process forgets that |
+/// | fenced | taken for dead by the fleet, which answers what it had kept: the process forgets that, but not what Redis had lost |
+/// | spare | a copy of a job that another process is to post, kept in case Redis loses it |
 /// | drain | a graceful stop: no new connections, answers to what has arrived, then the end |
 ///
 /// # Architecture invariants

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 /// Names a value in a [`Slab`] for as long as it stays there; afterwards it finds nothing.
 ///
 /// No key that a slab gave out has generation 0: `to_u64` leaves the numbers below 2^32 to others.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Key {
     index: u32,
     generation: u32,

@@ -1,5 +1,6 @@
 //! The pending replies: the jobs, and what a store has to be told of them.
 
+use std::collections::BTreeSet;
 use std::iter;
 
 use log::{debug, warn};
@@ -254,9 +255,9 @@ impl PendingReplies {
         })
     }
 
-    /// Forgets the jobs that a store has kept, and gives how many they were.
-    pub(super) fn forget_kept(&mut self) -> usize {
-        self.jobs.forget_kept()
+    /// Forgets the jobs that a store has kept, but those that it had lost, and gives how many they were.
+    pub(super) fn forget_kept(&mut self, lost: &BTreeSet<Key>) -> usize {
+        self.jobs.forget_kept(lost)
     }
 
     /// Forgets the jobs that are pending with another process, since their commands are acknowledged.

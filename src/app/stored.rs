@@ -1,5 +1,7 @@
 //! The bot's side of a store: what it is told, and what becomes of commands that wait for it.
 
+use std::collections::BTreeSet;
+
 use log::{debug, log, warn};
 
 use super::refusals::{Refusal, Withdrawal};
@@ -95,9 +97,9 @@ impl Bot {
         }
     }
 
-    /// Other processes answer all that the store has kept for this one: those jobs are forgotten.
-    pub fn forget_kept(&mut self) {
-        let forgotten = self.pending.forget_kept();
+    /// Other processes answer all that the store has kept for this one, but what it had lost: those jobs are forgotten.
+    pub fn forget_kept(&mut self, lost: &BTreeSet<Key>) {
+        let forgotten = self.pending.forget_kept(lost);
         self.counters.replies_forgotten += forgotten as u64;
         warn!(
             "journal: the fleet took this process for dead and answers what it had pending: {forgotten} replies are left to it"

@@ -241,7 +241,7 @@ impl<P: Platform> Engine<P> {
                 Event::GivenUp => return self.give_up_store(),
                 Event::Adopted(adopted) => self.bot.adopt(&adopted, now.tick),
                 Event::Duplicate(job) => self.bot.note_duplicate(job),
-                Event::Fenced => self.bot.forget_kept(),
+                Event::Fenced(lost) => self.bot.forget_kept(&lost),
             }
         }
         self.may_post = self.store.may_post(now.tick);

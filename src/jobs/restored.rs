@@ -1,5 +1,6 @@
 //! What a store needs of the table: it counts, withdraws and restores jobs.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
 use super::{Jobs, NewJob, PAYLOAD_BYTES_MEAN_MAX, State};
@@ -36,10 +37,11 @@ impl Jobs {
         Some(key)
     }
 
-    /// Forgets all jobs that a store has kept, and gives how many they were. Those that are with a sender go as well: what
-    /// comes of them counts no more.
-    pub(crate) fn forget_kept(&mut self) -> usize {
+    /// Forgets all jobs that a store has kept, but those that it had lost, and gives how many they were. Those that are with a
+    /// sender go as well: what comes of them counts no more.
+    pub(crate) fn forget_kept(&mut self, lost: &BTreeSet<Key>) -> usize {
         let kept = self.iter().filter(|(_, job)| job.state != State::Unkept);
+        let kept = kept.filter(|(key, _)| !lost.contains(key));
         let kept: Vec<_> = kept.map(|(key, job)| (key, job.state)).collect();
         for (key, state) in &kept {
             self.sending -= usize::from(matches!(state, State::Sending | State::Running));

@@ -22,6 +22,9 @@ pub struct ServerInfo {
     pub appends: Option<bool>,
     /// `connected_slaves`.
     pub replicas: Option<u32>,
+    /// `run_id` and `master_replid`, one after the other: another run of the server, or another history of its data, may lack what
+    /// was written before. Empty if it says neither.
+    pub identity: String,
     /// `cluster_enabled`.
     pub is_cluster: bool,
 }
@@ -52,6 +55,7 @@ impl ServerInfo {
                 "used_memory" => info.memory_bytes = value.parse().ok(),
                 "aof_enabled" => info.appends = Some(value != "0"),
                 "connected_slaves" => info.replicas = value.parse().ok(),
+                "run_id" | "master_replid" => info.identity += &printable(value),
                 "cluster_enabled" => info.is_cluster = value == "1",
                 _ => {}
             }
@@ -119,9 +123,9 @@ mod tests {
     use super::*;
 
     /// Lines of Redis 7.0.15.
-    const REDIS: &str = "# Server\r\nredis_version:7.0.15\r\nredis_mode:standalone\r\n\r\n# Memory\r\n\
+    const REDIS: &str = "# Server\r\nredis_version:7.0.15\r\nredis_mode:standalone\r\nrun_id:0a1b\r\n\r\n# Memory\r\n\
         used_memory:1000\r\nmaxmemory:0\r\nmaxmemory_policy:noeviction\r\naof_enabled:0\r\n\
-        # Replication\r\nrole:master\r\nconnected_slaves:2\r\ncluster_enabled:0\r\n";
+        # Replication\r\nrole:master\r\nconnected_slaves:2\r\nmaster_replid:2c3d\r\ncluster_enabled:0\r\n";
 
     #[test]
     fn the_lines_that_matter_are_read() {
@@ -135,6 +139,7 @@ mod tests {
             memory_bytes: Some(1000),
             appends: Some(false),
             replicas: Some(2),
+            identity: "0a1b2c3d".to_owned(),
             is_cluster: false,
         };
         assert_eq!(info, expected);

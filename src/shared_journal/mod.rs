@@ -10,6 +10,10 @@
 //! a time. A hash mirrors the memory of its replica: after each new connection the two are compared, and what Redis has
 //! lost is put again. So an emptied Redis, a lost answer and a failover that forgot the last second are one case.
 //!
+//! A replica may have acknowledged a request whose job another one has, or have passed on a job to the others. Of these it keeps
+//! spare copies until they are settled, and puts them into a Redis that has lost them (`spares.rs`). What it has acknowledged
+//! is thus in its own memory, whatever becomes of the others.
+//!
 //! # Keys
 //!
 //! Jobs that a replica may not post, or cannot open, it hands to the others: to a replica that does not live, called `parcel:…`,
@@ -47,6 +51,7 @@ mod scripts;
 mod seal;
 #[cfg(test)]
 mod simulation;
+mod spares;
 mod table;
 mod trouble;
 mod value;

@@ -32,6 +32,11 @@ pub(super) enum Step {
     Wait,
     /// Jobs that Redis has lost, and the heads with which they were put again.
     PutAgain(Vec<(Name, Head)>),
+    /// Jobs of which copies are kept: the first ones are put unless any replica has them, the others only looked for.
+    Spare {
+        put: Vec<Name>,
+        looked_for: Vec<Name>,
+    },
     List,
     Fetch(Name),
     Pass(Vec<Name>),
@@ -142,7 +147,8 @@ impl<'a> Pipeline<'a> {
     pub(super) fn put(&mut self, jobs: &[(Name, &Value)]) {
         let asked = jobs.iter().take_while(|(name, _)| name.is_of_request());
         let asked = asked.count();
-        self.put_jobs(jobs, asked);
+        let values = jobs.iter().map(|(name, value)| (name, value.as_bytes()));
+        self.put_jobs(jobs.len(), asked, values);
         let names = jobs.iter().map(|(name, _)| *name).collect();
         self.steps.push(Step::Put(names));
     }
@@ -157,9 +163,24 @@ impl<'a> Pipeline<'a> {
 
     /// Jobs that this replica has kept: others are not asked for them.
     pub(super) fn put_again(&mut self, jobs: &[(Name, &Value)]) {
-        self.put_jobs(jobs, 0);
+        let values = jobs.iter().map(|(name, value)| (name, value.as_bytes()));
+        self.put_jobs(jobs.len(), 0, values);
         let heads = jobs.iter().map(|(name, value)| (*name, value.head()));
         self.steps.push(Step::PutAgain(heads.collect()));
+    }
+
+    /// Jobs that other replicas are to post: of the first ones it is not known whether Redis still has them.
+    pub(super) fn spare(&mut self, doubted: &[(Name, &Value)], seen: Vec<Name>) {
+        let put = doubted.iter();
+        let put = put.map(|(name, value)| (name, value.as_bytes()));
+        // Without a value a job is looked for, and not put.
+        let looked_for = seen.iter().map(|name| (name, &b""[..]));
+        let count = doubted.len() + seen.len();
+        self.put_jobs(count, count, put.chain(looked_for));
+        self.steps.push(Step::Spare {
+            put: doubted.iter().map(|(name, _)| *name).collect(),
+            looked_for: seen,
+        });
     }
 
     pub(super) fn list(&mut self, cursor: &str, count: usize) {
@@ -209,12 +230,17 @@ impl<'a> Pipeline<'a> {
         self.steps.push(Step::Leave);
     }
 
-    fn put_jobs(&mut self, jobs: &[(Name, &Value)], asked: usize) {
+    fn put_jobs<'v>(
+        &mut self,
+        count: usize,
+        asked: usize,
+        jobs: impl Iterator<Item = (&'v Name, &'v [u8])>,
+    ) {
         let keys = [self.keys.key("replicas"), self.keys.jobs(self.me)];
-        self.call(Script::Put, &keys, 2 + 2 * jobs.len());
+        self.call(Script::Put, &keys, 2 + 2 * count);
         self.parts(&[self.me.as_bytes(), asked.to_string().as_bytes()]);
         for (name, value) in jobs {
-            self.parts(&[name.as_bytes(), value.as_bytes()]);
+            self.parts(&[name.as_bytes(), value]);
         }
     }
 

@@ -169,14 +169,26 @@ impl Table {
         Some(job)
     }
 
-    /// Others have all that is kept.
-    pub(super) fn forget_kept(&mut self) {
+    /// Others have all that is kept, but what Redis has lost. The keys of that, and the values of what the loop has not given
+    /// a key yet, which is forgotten as well.
+    pub(super) fn forget_kept(&mut self) -> (BTreeSet<Key>, Vec<(Name, Value)>) {
         let jobs = self.jobs.iter();
         let kept: Vec<_> = jobs
             .filter(|(_, job)| job.stage == Stage::Kept)
             .map(|(name, _)| *name)
             .collect();
-        kept.iter().for_each(|name| _ = self.remove(name));
+        let (mut keys, mut others) = (BTreeSet::new(), Vec::new());
+        for name in kept {
+            let is_lost = self.lost.contains(&name);
+            match self.get(&name).and_then(Job::key).filter(|_| is_lost) {
+                Some(key) => _ = keys.insert(key),
+                None => {
+                    let job = self.remove(&name).filter(|_| is_lost);
+                    others.extend(job.map(|job| (name, job.value)));
+                }
+            }
+        }
+        (keys, others)
     }
 
     /// Changes the head of a job, and has it put again if Redis has the old one.

@@ -19,6 +19,8 @@ mod adopted;
 mod batch;
 mod job;
 
+use std::collections::BTreeSet;
+
 pub use adopted::{Adopted, ForeignId};
 pub use batch::{Batch, Outcome};
 pub use job::{PendingJob, StoredJob};
@@ -61,8 +63,8 @@ pub enum Event {
     /// this process forgets it. The store keeps nothing of it. This event comes before the one that the batch is kept.
     Duplicate(Key),
     /// The other processes have taken this one for dead and answer the jobs that it kept: it forgets these, and submits no
-    /// outcome of them. Jobs that are not kept yet stay.
-    Fenced,
+    /// outcome of them. Jobs that are not kept yet stay, and so do these, which the store has lost and kept nowhere again.
+    Fenced(BTreeSet<Key>),
 }
 
 /// The state of a store, for metrics.

@@ -1,5 +1,7 @@
 //! A store that processes share: what is adopted, what another process has, and what is left to others.
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::store::{ADOPTED_AT_ONCE_MAX, Adopted, ForeignId, PendingJob};
 
@@ -191,7 +193,7 @@ fn a_process_that_was_taken_for_dead_forgets_what_it_had_kept() {
     }
     let unkept = said_to(&mut bot, "new").hold.unwrap();
     assert_eq!((bot.pending(), bot.sending()), (4, 1));
-    bot.forget_kept();
+    bot.forget_kept(&BTreeSet::new());
     assert_eq!((bot.pending(), bot.sending()), (1, 0));
     assert_eq!(bot.counters.replies_forgotten, 3);
     let report = Report {
@@ -231,4 +233,16 @@ impl Config {
             ..config
         }
     }
+}
+
+#[test]
+fn a_process_that_was_taken_for_dead_keeps_what_the_store_had_lost() {
+    let (mut bot, lost) = kept();
+    said_to(&mut bot, "with the others");
+    store(&mut bot, true, NOW);
+    assert_eq!(bot.pending(), 2);
+    bot.forget_kept(&BTreeSet::from([lost]));
+    assert_eq!((bot.pending(), bot.counters.replies_forgotten), (1, 1));
+    bot.handle_timeout(later(100_000), &mut 100);
+    assert_eq!(bot.poll_delivery(later(100_000)).unwrap().job, lost);
 }

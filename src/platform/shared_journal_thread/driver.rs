@@ -80,8 +80,10 @@ impl Driver {
             Ok(connection) => {
                 self.note_unfit(&connection);
                 self.opened += 1;
+                let now = self.clock.now().tick;
+                let server = &connection.info().identity;
+                self.replica.handle_connected(server, now);
                 self.connection = Some(connection);
-                self.replica.handle_connected(self.clock.now().tick);
             }
             Err(error) => {
                 let why = format!("Redis at {error}");

@@ -88,6 +88,7 @@ impl Composer {
             0 => value.truncate(self.generator.index(52)),
             1 => value[0] = 0x25,
             2 => value[0] = 0,
+            3 => value.clear(),
             _ => {}
         }
         value
@@ -189,7 +190,7 @@ impl Composer {
             }
             18 => {
                 let moment = now as i64 + self.generator.between(0..=20_000) as i64 - 10_000;
-                match self.generator.below(6) {
+                match self.generator.below(7) {
                     0 => pair.hset(&fleet, b"beat", &text(moment)),
                     1 => pair.hset(&fleet, b"grace", &text(moment)),
                     // Another program's: no reason to refuse all commands.

@@ -132,7 +132,7 @@ impl Model {
             }
         }
         for (at, job) in jobs.iter().enumerate() {
-            if !duplicates.contains(&at) {
+            if !duplicates.contains(&at) && !job[1].is_empty() {
                 self.keyspace.hset(mine, &job[0], &job[1]);
             }
         }

@@ -55,7 +55,7 @@ impl Replica {
 
     /// The hash has a job that the table lacks.
     pub(super) fn find(&mut self, name: Name) {
-        let is_known = self.table.contains(&name) || self.unreadable.contains(&name);
+        let is_known = self.table.contains(&name) || self.unreadable.contains_key(&name);
         if !is_known {
             self.found.insert(name);
         }
@@ -71,22 +71,26 @@ impl Replica {
         if self.table.contains(&name) || self.deletions.is_over(&name) {
             return Some(());
         }
-        if self.adopt(name, bytes, now).is_none() {
+        let value = Value::read(bytes);
+        let adopted = value
+            .as_ref()
+            .and_then(|value| self.adopt(name, value, now));
+        if adopted.is_none() {
             self.counters.unreadable += 1;
-            self.unreadable.insert(name);
+            self.unreadable.insert(name, value);
         }
         Some(())
     }
 
     /// Tells the loop of a job of another replica; `None` if it cannot be opened.
-    fn adopt(&mut self, name: Name, bytes: Vec<u8>, now: Tick) -> Option<()> {
-        let value = Value::read(bytes)?;
+    fn adopt(&mut self, name: Name, value: &Value, now: Tick) -> Option<()> {
         let head = value.head();
-        let opened = self.sealer.open(&name, &value)?;
+        let opened = self.sealer.open(&name, value)?;
         let entry = opened.entry(&head)?;
         let clock = self.clock?;
         let round = self.comparison.round;
-        let foreign = self.table.adopt(name, value, round);
+        self.spares.remove(&name);
+        let foreign = self.table.adopt(name, value.clone(), round);
         // A clock that was set must not prolong its life.
         let expires_at = clock.tick(head.expires).min(now.after(LIFETIME_MS));
         let job = entry.with_times(clock.tick(head.due), expires_at);
@@ -96,8 +100,11 @@ impl Replica {
     }
 
     pub(super) fn passed(&mut self, name: &Name) {
-        self.table.remove(name);
-        self.unreadable.remove(name);
+        let job = self.table.remove(name);
+        let unreadable = self.unreadable.remove(name).flatten();
+        if let Some(value) = job.map(|job| job.value).or(unreadable) {
+            self.spares.keep(*name, value);
+        }
     }
 
     /// What a dead replica has is not as it should be. That is no reason to refuse commands, or not to take over from others.

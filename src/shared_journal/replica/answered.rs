@@ -43,8 +43,10 @@ struct Answered {
 }
 
 impl Replica {
-    /// A connection is open, to a server that takes writes.
-    pub fn handle_connected(&mut self, now: Tick) {
+    /// A connection is open, to a server that takes writes: to this one, in this run and with this history of its data. Empty:
+    /// it does not say.
+    pub fn handle_connected(&mut self, server: &str, now: Tick) {
+        self.note_server(server);
         self.link = Link::Up;
         self.connected_at = now;
         self.pause_until = now;
@@ -166,6 +168,9 @@ impl Replica {
                 let round = self.comparison.round;
                 jobs.for_each(|(name, head)| self.table.is_there_again(name, head, round));
             }),
+            Step::Spare { put, looked_for } => {
+                answers::put(&reply).map(|found| self.looked(&put, &looked_for, found))
+            }
             Step::List => answers::listed(&reply).map(|(cursor, jobs)| self.listed(cursor, jobs)),
             Step::Fetch(name) => self.fetched(name, reply, answered.now),
             Step::Pass(names) => answers::passed(&reply).map(|is_passed| {
@@ -209,7 +214,10 @@ impl Replica {
             self.leave_alone(them.clone(), trouble, now);
             return Ok(());
         }
-        let is_put = matches!(step, Step::Put(_) | Step::PutAgain(_) | Step::Wait);
+        let is_put = matches!(
+            step,
+            Step::Put(_) | Step::PutAgain(_) | Step::Spare { .. } | Step::Wait
+        );
         match remedy {
             Remedy::Leave { moved } => {
                 self.trouble = Some(trouble);
@@ -259,6 +267,7 @@ impl Replica {
             Some(clock) => {
                 if let Some(by) = clock.observe(sent, now) {
                     self.table.change_all(|head| shift(head, by));
+                    self.spares.change_all(|head| shift(head, by));
                 }
             }
         }
@@ -290,6 +299,7 @@ impl Replica {
                 // Redis was emptied, or a failover has forgotten: no other replica has the jobs.
                 self.is_joined = false;
                 self.counters.put_again += self.table.put_all_again() as u64;
+                self.spares.doubt_all();
                 Err(Stop::GoOn)
             }
             Renewed::Ok {
@@ -314,21 +324,6 @@ impl Replica {
                 Ok(())
             }
         }
-    }
-
-    /// Others have what was kept. A new start, but for the jobs whose commands still wait.
-    fn fence(&mut self) {
-        self.counters.fenced += 1;
-        self.id = self.new_id();
-        self.is_joined = false;
-        self.table.forget_kept();
-        self.deletions.give_up();
-        self.found.clear();
-        self.unreadable.clear();
-        self.comparison.cursor = None;
-        self.takeover.current = None;
-        self.takeover.over.clear();
-        self.events.push_back(Event::Fenced);
     }
 
     fn put(&mut self, names: &[Name], duplicates: Option<Vec<usize>>, answered: &mut Answered) {
@@ -366,13 +361,15 @@ impl Replica {
         while let Some(names) = self.tickets.pop_through(through) {
             for name in names {
                 if duplicates.contains(&name) {
-                    let job = self.table.remove(&name);
-                    let key = job.and_then(|job| job.key());
-                    self.events.extend(key.map(Event::Duplicate));
+                    if let Some(job) = self.table.remove(&name) {
+                        self.events.extend(job.key().map(Event::Duplicate));
+                        self.spares.keep(name, job.value);
+                    }
                     // An earlier try of this put may be executed after all, when the other replica has posted the job.
                     self.deletions.withdraw(name);
                 } else {
                     self.table.keep(&name, round);
+                    self.spares.remove(&name);
                 }
             }
         }

@@ -13,6 +13,7 @@
 
 mod adoption;
 mod answered;
+mod losses;
 mod plan;
 mod submitted;
 mod tickets;
@@ -27,8 +28,10 @@ use super::name::Name;
 use super::pace::Pace;
 use super::pipeline::{Exchange, Keys, Step};
 use super::seal::{Random, Sealer};
+use super::spares::Spares;
 use super::table::Table;
 use super::trouble::{self, KINDS, Trouble};
+use super::value::Value;
 use crate::store::{Event, Ticket};
 use crate::telemetry::metrics::FleetCounters;
 use crate::time::Tick;
@@ -80,10 +83,15 @@ pub struct Replica {
     /// What the names of jobs without a request begin with, and their number.
     numbered: ([u8; 8], u64),
     table: Table,
+    spares: Spares,
+    /// When Redis is next asked whether it still has their jobs.
+    look_at: Tick,
     deletions: Deletions,
     tickets: Tickets,
     clock: Option<RedisClock>,
     link: Link,
+    /// Which server answered last: its run, and the history of its data.
+    server: String,
     /// When the last connection was opened.
     connected_at: Tick,
     backoff: Backoff,
@@ -93,8 +101,8 @@ pub struct Replica {
     /// Names that the hash has and the table lacks.
     found: BTreeSet<Name>,
     pace: Pace,
-    /// Jobs that cannot be opened here: others may have the secret.
-    unreadable: BTreeSet<Name>,
+    /// Jobs that cannot be opened here: others may have the secret. Without a value if its format is unknown as well.
+    unreadable: BTreeMap<Name, Option<Value>>,
     takeover: TakeOver,
     /// Why nothing can be done at the moment, or nothing be put.
     trouble: Option<Trouble>,
@@ -135,7 +143,12 @@ impl InFlight {
     /// Whether it moves what may be long, as much of it as is thought to come in time.
     fn has_parts(&self) -> bool {
         let mut steps = self.steps.iter();
-        steps.any(|step| matches!(step, Step::Fetch(_) | Step::PutAgain(_)))
+        steps.any(|step| {
+            matches!(
+                step,
+                Step::Fetch(_) | Step::PutAgain(_) | Step::Spare { .. }
+            )
+        })
     }
 }
 
@@ -195,12 +208,15 @@ impl Replica {
             id: String::new(),
             numbered: (names, 0),
             table: Table::default(),
+            spares: Spares::default(),
+            look_at: Tick::default(),
             deletions: Deletions::default(),
             tickets: Tickets::default(),
             clock: None,
             link: Link::Down {
                 retry_at: Tick::default(),
             },
+            server: String::new(),
             connected_at: Tick::default(),
             backoff: Backoff::default(),
             in_flight: None,
@@ -208,7 +224,7 @@ impl Replica {
             comparison: Comparison::default(),
             found: BTreeSet::new(),
             pace: Pace::default(),
-            unreadable: BTreeSet::new(),
+            unreadable: BTreeMap::new(),
             takeover: TakeOver::default(),
             trouble: None,
             put_trouble: None,
@@ -344,6 +360,7 @@ impl Replica {
     #[cfg(test)]
     pub(super) fn check(&self) {
         self.table.check();
+        self.spares.check();
         assert!(self.in_flight.is_none() || self.link == Link::Up);
     }
 }

@@ -19,9 +19,10 @@ const GIVE_UP_MS: u64 = 300;
 const CONNECT_MS: u64 = 1_000;
 /// What was refused is tried again after this.
 pub(super) const PROBE_MS: u64 = 500;
-/// One exchange puts so many jobs again, or bytes, lists so many and fetches so many.
+/// One exchange puts so many jobs again, or bytes, looks for so many of others, lists so many and fetches so many.
 const AGAIN_MAX: usize = 512;
 const AGAIN_BYTES_MAX: usize = 1024 * 1024;
+const LOOKED_FOR_MAX: usize = 256;
 const LISTED_MAX: usize = 1_024;
 const FETCHED_MAX: usize = 64;
 const PASSED_MAX: usize = 256;
@@ -104,7 +105,8 @@ impl Replica {
     fn has_work(&self) -> bool {
         let is_setting_up = !self.keys.is_loaded() || !self.is_joined;
         let has_puts = self.tickets.names().next().is_some()
-            || self.put_trouble.is_none() && !self.table.again().is_empty();
+            || self.put_trouble.is_none()
+                && (!self.table.again().is_empty() || self.spares.doubted() > 0);
         is_setting_up
             || has_puts
             || !self.deletions.is_empty()
@@ -142,7 +144,8 @@ impl Replica {
 
     /// All that there is to do, in the order in which the answers are judged.
     fn whole(&mut self, now: Tick) -> (Vec<Step>, Exchange) {
-        let passed = self.table.declined().iter().chain(&self.unreadable);
+        let unreadable = self.unreadable.keys();
+        let passed = self.table.declined().iter().chain(unreadable);
         let passed: Vec<_> = passed.copied().take(PASSED_MAX).collect();
         let parcel = (!passed.is_empty()).then(|| format!("parcel:{}", self.new_id()));
         let deadline = self.bounded(now, EXCHANGE_MS);
@@ -154,6 +157,7 @@ impl Replica {
             self.probe_at = now.after(PROBE_MS);
         }
         let target = self.next_target();
+        let looked_for = self.next_looked_for(now);
         let fetchable = self.fetchable();
         let mut pipeline = Pipeline::new(&self.keys, &self.id, self.settings.lease_ms);
         if !self.is_joined {
@@ -171,6 +175,7 @@ impl Replica {
         }
         if self.put_trouble.is_none() || is_probe {
             self.plan_again(&mut pipeline);
+            self.plan_spares(looked_for, &mut pipeline);
         }
         // What Redis has lost, a stop must put again before others are relied on.
         if let Some(cursor) = self.comparison.cursor.as_ref().filter(|_| self.is_joined) {
@@ -227,10 +232,29 @@ impl Replica {
         }
     }
 
+    /// The jobs of others that Redis is to be asked for now.
+    fn next_looked_for(&mut self, now: Tick) -> Vec<Name> {
+        if now < self.look_at || !self.is_joined || self.life != Life::Running {
+            return Vec::new();
+        }
+        self.look_at = now.after(self.settings.lease_ms / 4);
+        self.spares.next_seen(LOOKED_FOR_MAX)
+    }
+
+    /// A stop puts what Redis may have forgotten as well: the others find it.
+    fn plan_spares(&self, looked_for: Vec<Name>, pipeline: &mut Pipeline<'_>) {
+        let [jobs_max, bytes_max] = [AGAIN_MAX, AGAIN_BYTES_MAX].map(|most| self.pace.of(most));
+        let doubted = self.spares.next_doubted(jobs_max, bytes_max);
+        if !doubted.is_empty() || !looked_for.is_empty() {
+            pipeline.spare(&doubted, looked_for);
+        }
+    }
+
     /// Whether this exchange does all that is left to do, or as much as can be done.
     fn is_leaving(&self) -> bool {
-        let is_put =
-            self.table.again().len() <= self.pace.of(AGAIN_MAX) || self.put_trouble.is_some();
+        let most = self.pace.of(AGAIN_MAX);
+        let fits = self.table.again().len() <= most && self.spares.doubted() <= most;
+        let is_put = fits || self.put_trouble.is_some();
         is_put && self.deletions.fits() && self.comparison.cursor.is_none()
     }
 

@@ -4,6 +4,7 @@ mod errors;
 mod faults;
 mod jobs;
 mod lapses;
+mod losses;
 
 use super::super::model::Model;
 use super::super::value::Head;
@@ -39,6 +40,8 @@ pub(in crate::shared_journal) struct Process {
     pub(in crate::shared_journal) moved: Option<String>,
     /// What Redis gets afterwards.
     pub(in crate::shared_journal) late: Option<Vec<u8>>,
+    /// Which one the next connection leads to.
+    pub(in crate::shared_journal) server: String,
     next_key: u32,
     next_ticket: Ticket,
 }
@@ -73,6 +76,7 @@ impl Process {
             events: Vec::new(),
             moved: None,
             late: None,
+            server: "1".to_owned(),
             next_key: 1,
             next_ticket: 1,
         }
@@ -90,7 +94,7 @@ impl Process {
             return false;
         };
         match (action, model) {
-            (Action::Connect { .. }, Some(_)) => self.replica.handle_connected(now),
+            (Action::Connect { .. }, Some(_)) => self.replica.handle_connected(&self.server, now),
             (Action::Exchange(exchange), Some(model)) => {
                 assert!(exchange.deadline > now);
                 if fate == Fate::Late {

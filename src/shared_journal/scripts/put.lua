@@ -1,6 +1,7 @@
 #!lua
 -- Puts jobs into a replica's hash, but those that the fleet has already.
 -- KEYS: replicas, my jobs. ARGV: me, how many jobs come first that others may have, then job, value, job, value, ...
+-- A job with an empty value is looked for, and not put.
 -- Gives: 1 and which jobs are there already, counted from 1; or 0: I have no lease, and nothing was put.
 -- It has no flag `allow-oom`: with `maxmemory` reached it fails before its first write.
 local lease = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or 0)
@@ -43,7 +44,7 @@ end
 
 local put = {}
 for i = 3, #ARGV, 2 do
-  if not found[(i - 1) / 2] then put[#put + 1] = ARGV[i]; put[#put + 1] = ARGV[i + 1] end
+  if not found[(i - 1) / 2] and ARGV[i + 1] ~= '' then put[#put + 1] = ARGV[i]; put[#put + 1] = ARGV[i + 1] end
 end
 for i = 1, #put, 4000 do redis.call('HSET', KEYS[2], unpack(put, i, math.min(i + 3999, #put))) end
 return {1, duplicates}

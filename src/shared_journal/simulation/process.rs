@@ -172,9 +172,10 @@ impl Bot {
                     self.duplicates += 1;
                 }
             }
-            Event::Fenced => {
+            Event::Fenced(lost) => {
                 let before = self.jobs.len();
-                self.jobs.retain(|_, job| job.is_sending);
+                let is_lost = |key: &u64| lost.contains(&Key::from_u64(*key));
+                self.jobs.retain(|key, job| job.is_sending || is_lost(key));
                 self.forgotten += (before - self.jobs.len()) as u64;
             }
             Event::Adopted(adopted) => {

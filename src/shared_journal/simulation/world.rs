@@ -267,7 +267,9 @@ impl World {
                 self.tell(|| format!("Redis fails over to a copy that is {ago} exchanges behind"));
                 self.model = self.behind[at].clone();
                 self.behind.clear();
+                let server = self.generator.number().to_string();
                 for bot in &mut self.bots {
+                    server.clone_into(&mut bot.process.server);
                     bot.process.replica.drop_connection(self.now);
                 }
             }

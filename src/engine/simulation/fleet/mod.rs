@@ -12,17 +12,26 @@ mod world;
 
 use self::world::World;
 use super::simulate;
+use super::tally::Tally;
 
 const SEEDS: u64 = 48;
 const STEPS: usize = 250;
 
 #[test]
 fn what_one_process_of_a_fleet_acknowledges_is_posted_by_one_of_them() {
-    simulate(SEEDS, MET, |seed, is_replayed| {
-        let mut world = World::new(seed, is_replayed);
-        world.run(STEPS);
-        world.finish()
-    });
+    simulate(SEEDS, MET, run);
+}
+
+fn run(seed: u64, is_traced: bool) -> Tally {
+    let mut world = World::new(seed, is_traced);
+    world.run(STEPS);
+    world.finish()
+}
+
+/// Redis was emptied and had no memory to take a job again, when the process that had it stood still until it was taken for dead.
+#[test]
+fn a_process_that_was_taken_for_dead_posts_what_redis_had_lost() {
+    run(592, false);
 }
 
 /// What must happen in some seed.

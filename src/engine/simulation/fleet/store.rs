@@ -147,7 +147,8 @@ impl Thread {
                 }
             } else {
                 self.epoch = Some(epoch);
-                self.replica.handle_connected(now);
+                // Each start and each failover begins an epoch.
+                self.replica.handle_connected(&epoch.to_string(), now);
             }
         } else {
             self.flight = Some(flight);

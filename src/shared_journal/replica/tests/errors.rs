@@ -76,7 +76,7 @@ fn a_server_that_is_no_master_is_left_and_the_batch_is_kept_by_the_next() {
         assert_eq!((one.take_events(), one.moved.as_deref()), (vec![], moved));
         let action = one.replica.poll_action(START.after(1));
         assert!(matches!(action, Some(Action::Connect { .. })), "{error}");
-        one.replica.handle_connected(START.after(2));
+        one.replica.handle_connected("2", START.after(2));
         one.settle(&mut model, START.after(2));
         assert_eq!(one.take_events(), [Event::Kept(ticket)], "{error}");
     }

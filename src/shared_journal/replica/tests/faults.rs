@@ -71,7 +71,7 @@ fn a_replica_that_was_stopped_asks_before_it_posts_and_forgets_what_others_have(
     let now = START.after(8_001);
     assert!(!one.gate.may_post(now));
     one.settle(&mut model, now);
-    assert_eq!(one.take_events(), [Event::Fenced]);
+    assert_eq!(one.take_events(), [Event::Fenced(BTreeSet::new())]);
     assert!(one.gate.may_post(now), "it has a new lease");
     // Its sender comes back with an outcome of what it has no more.
     one.tell(&[Outcome::Settled { job: keys[0] }], now);
@@ -96,7 +96,7 @@ fn a_batch_that_meets_a_fence_is_kept_under_a_new_name() {
     one.settle(&mut model, now);
     // The other replica has a copy of the second request.
     let expected = [
-        Event::Fenced,
+        Event::Fenced(BTreeSet::new()),
         Event::Duplicate(keys[1]),
         Event::Kept(ticket),
     ];
@@ -141,7 +141,7 @@ fn a_redis_that_hangs_is_tried_twice_within_a_second() {
                 one.replica.poll_action(now),
                 Some(Action::Connect { .. })
             ));
-            one.replica.handle_connected(now);
+            one.replica.handle_connected("1", now);
         }
     }
     assert_eq!(one.take_events(), [Event::NotKept(ticket)]);

@@ -1,0 +1,57 @@
+//! Jobs that Redis may have lost, and that no comparison with the hash of this replica finds.
+
+use super::super::name::Name;
+use super::Replica;
+use crate::store::Event;
+
+impl Replica {
+    /// The connection leads to this server, in this run and with this history of its data. A failover, or a restart, forgets what
+    /// was neither replicated nor synced; a server that is the same has all.
+    pub(super) fn note_server(&mut self, server: &str) {
+        if server.is_empty() || server != self.server {
+            server.clone_into(&mut self.server);
+            self.spares.doubt_all();
+        }
+    }
+
+    /// Of the jobs of others, Redis has those at these places.
+    pub(super) fn looked(&mut self, put: &[Name], looked_for: &[Name], found: Option<Vec<usize>>) {
+        let Some(found) = found else {
+            return;
+        };
+        for (at, name) in put.iter().chain(looked_for).enumerate() {
+            let is_put = at < put.len();
+            if found.contains(&at) {
+                self.spares.see(name);
+            } else if is_put {
+                // Redis had lost it: from now on it is one of this replica, which has to fetch it.
+                self.spares.see(name);
+                self.deletions.forget(name);
+                self.find(*name);
+                self.counters.put_again += 1;
+            } else {
+                self.spares.remove(name);
+            }
+        }
+    }
+
+    /// Others have what was kept. A new start, but for the jobs whose commands still wait, and for those that Redis had lost
+    /// and did not have again, since it was full, or away: no other replica has them.
+    pub(super) fn fence(&mut self) {
+        self.counters.fenced += 1;
+        self.id = self.new_id();
+        self.is_joined = false;
+        let (lost, others) = self.table.forget_kept();
+        for (name, value) in others {
+            self.spares.keep(name, value);
+            self.spares.doubt(&name);
+        }
+        self.deletions.give_up();
+        self.found.clear();
+        self.unreadable.clear();
+        self.comparison.cursor = None;
+        self.takeover.current = None;
+        self.takeover.over.clear();
+        self.events.push_back(Event::Fenced(lost));
+    }
+}

@@ -1,0 +1,209 @@
+//! What was acknowledged, and Redis has lost, while another replica had the job or was thought to have it.
+
+use super::*;
+
+fn two() -> (Model, Process, Process) {
+    let (mut model, one) = joined();
+    let mut two = Process::new(2, 0);
+    two.settle(&mut model, START);
+    (model, one, two)
+}
+
+fn empty(model: &mut Model) {
+    model.keyspace = Default::default();
+    model.flush_scripts();
+}
+
+/// Another Redis takes the place of the first one: with what this copy has.
+fn fail_over(model: &mut Model, copy: &Model, processes: [&mut Process; 2]) {
+    *model = copy.clone();
+    for process in processes {
+        process.server = "2".to_owned();
+        process.replica.drop_connection(START);
+    }
+}
+
+/// The second one has acknowledged a copy of request 1, of which the first one has answered "busy", and which it has in Redis.
+fn copied() -> (Model, Model, Process, Process) {
+    let (mut model, mut one, mut two) = two();
+    let (keys, ticket) = one.accept(&[1], START);
+    for _ in 0..3 {
+        one.act(Some(&mut model), Fate::AnswerLost, START);
+    }
+    assert_eq!(one.take_events(), [Event::NotKept(ticket)]);
+    one.tell(&[Outcome::Withdrawn { job: keys[0] }], START);
+    let before = model.clone();
+    let (copies, ticket) = two.accept(&[1], START);
+    two.settle(&mut model, START);
+    let events = [Event::Duplicate(copies[0]), Event::Kept(ticket)];
+    assert_eq!(two.take_events(), events);
+    (model, before, one, two)
+}
+
+#[test]
+fn a_copy_is_posted_by_the_replica_that_has_acknowledged_it_when_redis_was_emptied() {
+    let (mut model, _, mut one, mut two) = copied();
+    empty(&mut model);
+    let later = START.after(1_300);
+    two.settle(&mut model, later);
+    assert_eq!(two.adopt_all(later), ["1"]);
+    one.settle(&mut model, later);
+    two.settle(&mut model, later);
+    assert_eq!(one.adopt_all(later), Vec::<String>::new());
+    assert_eq!((stored(&model), two.replica.kept()), (vec![1], (1, 0)));
+    assert_eq!(two.replica.counters(later).put_again, 1);
+}
+
+/// The failover has forgotten the mark that makes the first one keep the job.
+#[test]
+fn a_copy_is_posted_by_either_replica_when_a_failover_has_forgotten_that_one_relies_on_it() {
+    for is_first_back_first in [true, false] {
+        let (mut model, before, mut one, mut two) = copied();
+        fail_over(&mut model, &before, [&mut one, &mut two]);
+        let later = START.after(1_300);
+        if is_first_back_first {
+            one.settle(&mut model, later);
+            assert_eq!(stored(&model), Vec::<usize>::new());
+        }
+        two.settle(&mut model, later);
+        one.settle(&mut model, later);
+        let adopted = [one.adopt_all(later), two.adopt_all(later)].concat();
+        assert_eq!(adopted, ["1"]);
+        assert_eq!(stored(&model), [1]);
+    }
+}
+
+#[test]
+fn a_copy_is_kept_until_its_job_is_settled_and_no_longer() {
+    let (mut model, mut one, mut two) = two();
+    let (keys, _) = one.accept(&[1], START);
+    one.settle(&mut model, START);
+    two.accept(&[1], START);
+    two.settle(&mut model, START);
+    let mut now = START;
+    for _ in 0..4 {
+        now = now.after(1_250);
+        one.settle(&mut model, now);
+        two.settle(&mut model, now);
+    }
+    assert_eq!(two.replica.spares.next_seen(9).len(), 1);
+    // A lost connection to the same server is no reason to doubt what it has.
+    one.tell(&[Outcome::Settled { job: keys[0] }], now);
+    one.settle(&mut model, now);
+    two.replica.drop_connection(now);
+    two.run(&mut model, now, now.after(1_300));
+    assert_eq!(two.replica.spares.next_seen(9).len(), 0);
+    empty(&mut model);
+    two.run(&mut model, now.after(1_301), now.after(5_000));
+    assert_eq!(two.adopt_all(now), Vec::<String>::new());
+    assert_eq!(stored(&model), Vec::<usize>::new());
+}
+
+#[test]
+fn what_is_passed_on_is_passed_on_again_when_redis_was_emptied_before_it_was_taken() {
+    let (mut model, mut one, mut two) = two();
+    one.accept(&[1], START);
+    one.settle(&mut model, START);
+    drop(one);
+    let later = START.after(8_000);
+    two.run(&mut model, START, later);
+    for _ in 0..2 {
+        let events = two.take_events().into_iter();
+        let foreign = events.filter_map(|event| match event {
+            Event::Adopted(adopted) => Some(adopted.foreign),
+            _ => None,
+        });
+        let declined: Vec<_> = foreign
+            .map(|foreign| Outcome::Declined { foreign })
+            .collect();
+        assert_eq!(declined.len(), 1);
+        two.tell(&declined, later);
+        two.settle(&mut model, later);
+        assert_eq!((stored(&model), two.replica.kept()), (vec![1], (0, 0)));
+        empty(&mut model);
+        two.settle(&mut model, later.after(1_300));
+    }
+}
+
+/// The hash of the first one was empty when its lease ran out: Redis had lost its jobs, and had no memory to take them again.
+#[test]
+fn a_replica_that_was_taken_for_dead_keeps_the_jobs_that_redis_had_lost() {
+    let (mut model, mut one, mut two) = two();
+    let (keys, ticket) = one.accept(&[1, 2], START);
+    one.settle(&mut model, START);
+    assert_eq!(one.take_events(), [Event::Kept(ticket)]);
+    empty(&mut model);
+    model.is_full = true;
+    let now = START.after(1_300);
+    one.settle(&mut model, now);
+    two.run(&mut model, now, now.after(9_000));
+    assert_eq!(model.keyspace.set(b"{bots}:dead").len(), 1);
+    let now = now.after(9_001);
+    one.settle(&mut model, now);
+    let lost = keys.iter().copied().collect();
+    assert_eq!(one.take_events(), [Event::Fenced(lost)]);
+    model.is_full = false;
+    one.run(&mut model, now, now.after(600));
+    assert_eq!((stored(&model), one.replica.kept()), (vec![2], (2, 0)));
+    let settled = keys.iter().map(|job| Outcome::Settled { job: *job });
+    one.tell(&settled.collect::<Vec<_>>(), now.after(600));
+    one.settle(&mut model, now.after(600));
+    assert_eq!(stored(&model), Vec::<usize>::new());
+}
+
+/// The same of jobs for which the loop has no key yet: it forgets what it was told of before.
+#[test]
+fn a_replica_that_was_taken_for_dead_tells_again_of_adopted_jobs_that_redis_had_lost() {
+    let (mut model, mut one, mut two) = two();
+    one.accept(&[1], START);
+    one.settle(&mut model, START);
+    drop(one);
+    let later = START.after(8_000);
+    two.run(&mut model, START, later);
+    let events = two.take_events();
+    assert!(matches!(&events[..], [Event::Adopted(_)]), "{events:?}");
+    empty(&mut model);
+    model.is_full = true;
+    two.settle(&mut model, later.after(1_300));
+    let mut three = Process::new(3, 0);
+    three.run(&mut model, later, later.after(12_000));
+    model.is_full = false;
+    let now = later.after(12_001);
+    two.settle(&mut model, now);
+    assert_eq!(two.events.remove(0), Event::Fenced(BTreeSet::new()));
+    two.run(&mut model, now, now.after(1_000));
+    assert_eq!(two.adopt_all(now.after(1_000)), ["1"]);
+}
+
+/// Another replica's job moves to one that has withdrawn its own of that name, and not deleted it yet.
+#[test]
+fn a_taken_job_is_not_lost_with_one_of_the_same_name_that_is_withdrawn() {
+    let (mut model, mut one, mut two) = two();
+    one.accept(&[1], START);
+    one.settle(&mut model, START);
+    let mut hashes = model.keyspace.hashes.iter();
+    let hash = hashes.find(|(key, _)| key.starts_with(b"{bots}:jobs:"));
+    let (name, value) = hash.unwrap().1.first_key_value().unwrap();
+    let (name, value) = (name.clone(), value.clone());
+    drop(one);
+    let mut now = START;
+    while !two.replica.may_take() {
+        assert!(now < START.after(20_000), "it is taken over");
+        now = two.replica.poll_timeout().unwrap().max(now.after(1));
+        model.now = EPOCH + now.0;
+        two.act(Some(&mut model), Fate::Answered, now);
+    }
+    let mine = format!("{{bots}}:jobs:{}", two.replica.id).into_bytes();
+    model.keyspace.hset(&mine, &name, &value);
+    // The renewal before the take-over comes to others first.
+    for number in 0..5_000 {
+        let other = Name::numbered([0; 8], number);
+        two.replica.deletions.withdraw(other);
+    }
+    two.replica.deletions.withdraw(Name::read(&name).unwrap());
+    two.settle(&mut model, now);
+    assert_eq!(
+        (two.adopt_all(now), stored(&model)),
+        (vec!["1".to_owned()], vec![1])
+    );
+}
