@@ -19,14 +19,13 @@ pub const fn pairs(content: &[u8]) -> Pairs<'_> {
     Pairs { rest: content }
 }
 
-/// Appends `raw` decoded: `+` is a space, `%XX` a byte, and a `%` without two hexadecimal digits is
-/// itself.
+/// Decodes `raw` to the front of `out`, which is at least as long, and gives the length: `+` is a space, `%XX` a byte, and a
+/// `%` without two hexadecimal digits is itself.
 ///
 /// Eight bytes at a time up to the next `%`: what people type has a space after each word, and a `response_url` an escape
 /// for each slash, so that a search for the next of them costs more than all between (`benches/count`).
-pub fn decode_into(mut raw: &[u8], out: &mut Vec<u8>) {
-    let mut len = out.len();
-    out.resize(len + raw.len(), 0);
+pub fn decode(mut raw: &[u8], out: &mut [u8]) -> usize {
+    let mut len = 0;
     loop {
         if let Some(eight) = raw.first_chunk()
             && raw[0] != b'%'
@@ -40,10 +39,9 @@ pub fn decode_into(mut raw: &[u8], out: &mut Vec<u8>) {
             len += 1;
             raw = rest;
         } else {
-            break;
+            return len;
         }
     }
-    out.truncate(len);
 }
 
 /// Eight bytes with a space in place of each `+`, and how many of them stand before the first `%`.
@@ -109,11 +107,13 @@ impl<'a> Pair<'a> {
     #[must_use]
     #[inline(always)]
     pub fn value_of(self, name: &str) -> Option<&'a [u8]> {
-        if let Some((start, rest)) = self.0.split_at_checked(name.len()) {
-            if start == name.as_bytes() && is_plain(name.as_bytes()) {
+        if let Some((start, rest)) = self.0.split_at_checked(name.len())
+            && is_plain(name)
+        {
+            if start == name.as_bytes() {
                 return value(rest);
             }
-            if is_plain(start) {
+            if !has_escape(start) {
                 return None;
             }
         }
@@ -137,11 +137,22 @@ impl<'a> Pair<'a> {
     }
 }
 
-/// Whether all of these bytes stand for themselves in a name. Without a branch for each: they are few.
-#[inline]
-fn is_plain(bytes: &[u8]) -> bool {
-    let is_mark = |byte: &u8| matches!(byte, b'%' | b'+' | b'=');
-    !bytes.iter().fold(false, |has, byte| has | is_mark(byte))
+/// Whether a name can be written in one way without escapes: as it is.
+const fn is_plain(name: &str) -> bool {
+    let (bytes, mut at) = (name.as_bytes(), 0);
+    while at < bytes.len() {
+        if matches!(bytes[at], b'%' | b'+' | b'=' | b' ') {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
+
+/// Whether one of these bytes begins an escape. Without a branch for each: they are few.
+fn has_escape(bytes: &[u8]) -> bool {
+    let has = |has, byte: &u8| has | (*byte == b'%');
+    bytes.iter().fold(false, has)
 }
 
 /// What follows a name: a value, or nothing.
@@ -195,8 +206,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn decoded(raw: &[u8]) -> Vec<u8> {
-        let mut out = Vec::new();
-        decode_into(raw, &mut out);
+        let mut out = vec![b'?'; raw.len()];
+        let len = decode(raw, &mut out);
+        out.truncate(len);
         out
     }
 

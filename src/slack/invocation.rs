@@ -82,7 +82,10 @@ impl std::error::Error for Error {}
 
 /// Room for the decoded fields of one invocation, used again for the next.
 #[derive(Debug, Default)]
-pub struct Scratch(String);
+pub struct Scratch {
+    decoded: Vec<u8>,
+    mended: String,
+}
 
 /// Decoded fields give this much memory back when a large one has passed.
 const SCRATCH_BYTES_KEPT: usize = 16 * 1024;
@@ -91,23 +94,36 @@ impl Scratch {
     /// Decodes three fields. What is not UTF-8 in one is read as U+FFFD, as Slack's SDKs do: Slack shows people an
     /// error for a 400.
     fn decode(&mut self, fields: [&[u8]; 3]) -> [&str; 3] {
-        let mut bytes = std::mem::take(&mut self.0).into_bytes();
-        bytes.clear();
-        bytes.shrink_to(SCRATCH_BYTES_KEPT);
+        let bytes = self.room(fields.iter().map(|field| field.len()).sum());
+        let mut len = 0;
         let mut ends = fields.map(|field| {
-            form::decode_into(field, &mut bytes);
-            bytes.len()
+            len += form::decode(field, &mut bytes[len..]);
+            len
         });
         // All three are checked at once: they are well-formed if that is and none ends within a character.
-        self.0 = match String::from_utf8(bytes) {
+        let text = match str::from_utf8(&self.decoded[..len]) {
             Ok(text) if ends.iter().all(|end| text.is_char_boundary(*end)) => text,
-            Ok(text) => mended(text.as_bytes(), &mut ends),
-            Err(error) => mended(error.as_bytes(), &mut ends),
+            _ => {
+                self.mended = mended(&self.decoded[..len], &mut ends);
+                &self.mended
+            }
         };
         let [first, second, _] = ends;
-        let (two, third) = self.0.split_at(second);
+        let (two, third) = text.split_at(second);
         let (first, second) = two.split_at(first);
         [first, second, third]
+    }
+
+    /// So many bytes, whatever they are.
+    fn room(&mut self, len: usize) -> &mut [u8] {
+        self.mended = String::new();
+        if self.decoded.len().max(len) > SCRATCH_BYTES_KEPT {
+            self.decoded = Vec::new();
+        }
+        if self.decoded.len() < len {
+            self.decoded.resize(len, 0);
+        }
+        &mut self.decoded
     }
 }
 
@@ -139,6 +155,9 @@ impl<'a> Invocation<'a> {
                 Some(b'r') => response_url = response_url.or_else(|| pair.value_of("response_url")),
                 _ => {}
             }
+            if command.is_some() && text.is_some() && response_url.is_some() {
+                break;
+            }
         }
         let command = command.ok_or(Error::MissingField("command"))?;
         let response_url = response_url.ok_or(Error::MissingField("response_url"))?;
@@ -158,13 +177,14 @@ impl<'a> Invocation<'a> {
 pub fn is_certificate_check(content: &[u8]) -> bool {
     let mut checks = 0;
     for pair in form::pairs(content) {
-        if pair.value_of("command").is_some() {
-            return false;
-        }
-        match pair.value_of("ssl_check") {
-            Some(b"1") => checks += 1,
-            Some(_) => return false,
-            None => {}
+        match pair.initial() {
+            Some(b'c') if pair.value_of("command").is_some() => return false,
+            Some(b's') => match pair.value_of("ssl_check") {
+                Some(b"1") => checks += 1,
+                Some(_) => return false,
+                None => {}
+            },
+            _ => {}
         }
     }
     checks == 1
