@@ -1,13 +1,16 @@
 """Which servers do something better than torrap, so that no table has to be searched for it."""
 
 from dataclasses import dataclass
+from statistics import median
 from typing import Callable
 
-from .table import MIB, table, value
+from .table import MIB, table
 
-# Closer figures than these parts differ between two runs of the same server.
+# Closer figures than this part of them differ between two runs of the same server.
 DIFFERENCE = 0.05
 OWN = ("floor", "torrap")
+# One value for each round; none for a server of which this is not measured.
+Values = Callable[[dict, str], list[float]]
 
 
 @dataclass
@@ -15,30 +18,29 @@ class Measure:
     name: str
     unit: str
     form: str
-    of: Callable[[dict, str], float | None]
+    of: Values
     more_is_better: bool = False
 
 
-def of_runs(section: str, key: str, part: str = "") -> Callable[[dict, str], float | None]:
-    def of(results: dict, server: str) -> float | None:
-        runs = results[section].get(server)
-        runs = runs and runs.get(part) if part else runs
-        return value(runs, key) if runs else None
+def of_runs(section: str, key: str, part: str = "") -> Values:
+    def of(results: dict, server: str) -> list[float]:
+        runs = results[section].get(server, [])
+        return [run[key] for run in (runs[part] if part else runs)]
     return of
 
 
-def at_the_rate(key: str) -> Callable[[dict, str], float | None]:
+def at_the_rate(key: str) -> Values:
     """Nothing for a server that was measured at another rate."""
-    def of(results: dict, server: str) -> float | None:
+    def of(results: dict, server: str) -> list[float]:
         runs, own = (results["rounds"][name]["rate"] for name in (server, "torrap"))
-        return value(runs, key) if runs[0]["rate"] == own[0]["rate"] else None
+        return [run[key] for run in runs if run["rate"] == own[0]["rate"]]
     return of
 
 
-def resource(key: str, unit: int = 1) -> Callable[[dict, str], float | None]:
-    def of(results: dict, server: str) -> float | None:
-        found = results["resources"].get(server, {}).get(key)
-        return None if found is None else found / unit
+def resource(key: str, unit: int = 1) -> Values:
+    def of(results: dict, server: str) -> list[float]:
+        found = results["resources"].get(server, {})
+        return [found[key] / unit] if key in found else []
     return of
 
 
@@ -61,16 +63,17 @@ MEASURES = (
 
 
 def better(results: dict, measure: Measure) -> dict[str, float]:
-    """Servers that are better than torrap by more than chance, the best first."""
+    """Servers that are better than torrap by more than chance, and in every round; the best first."""
     own = measure.of(results, "torrap")
     found = {}
     for server in results["rounds"]:
         theirs = measure.of(results, server)
-        if server.startswith(OWN) or theirs is None:
+        if server.startswith(OWN) or not theirs:
             continue
-        gain = theirs / own - 1 if measure.more_is_better else 1 - theirs / own
-        if gain > DIFFERENCE:
-            found[server] = theirs
+        sign = 1 if measure.more_is_better else -1
+        gains = [sign * (their / mine - 1) for their, mine in zip(theirs, own)]
+        if min(gains) > 0 and sign * (median(theirs) / median(own) - 1) > DIFFERENCE:
+            found[server] = median(theirs)
     return dict(sorted(found.items(), key=lambda row: row[1], reverse=measure.more_is_better))
 
 
@@ -81,7 +84,7 @@ def lines(results: dict) -> str:
         name = f"{measure.name}, {measure.unit}" if measure.unit else measure.name
         theirs = better(results, measure)
         names = ", ".join(f"{server} {found:{measure.form}}" for server, found in theirs.items())
-        rows.append([name, f"{measure.of(results, 'torrap'):{measure.form}}", names or "–"])
+        rows.append([name, f"{median(measure.of(results, 'torrap')):{measure.form}}", names or "–"])
     return table(["measure", "torrap", "ahead of it"], rows)
 
 

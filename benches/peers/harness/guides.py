@@ -19,7 +19,7 @@ def changed(results: dict[str, dict], guides: dict[str, str]) -> dict[str, str]:
     for path, pattern, text in quoted(results):
         found[path], count = re.subn(pattern, lambda match: match[1] + text + match[2], found[path])
         if count != 1:
-            raise LookupError(f"{path} has {count} places for {pattern}, and not one")
+            raise LookupError(f"{path}: {count} places, in place of one, match what harness/guides.py looks for: {pattern}")
     return found
 
 

@@ -7,6 +7,8 @@ HEAD = """# Results
 `benches/peers/charts` draws this page from the files in [peers/results](peers/results). [README.md](README.md) says what is
 measured, and how."""
 
+AHEAD = "In every round of the run, and by more than a twentieth: closer figures also differ between two runs of one server."
+
 PEERS = (
     ("Acknowledgements at saturation, 64 connections", ("throughput", "cpu"), "rounds", table.acknowledgements),
     ("Latency of the acknowledgement", ("latency",), "rounds", table.latencies),
@@ -41,7 +43,7 @@ def page(results: dict[str, dict]) -> str:
     """What was not measured has no section."""
     parts = [HEAD]
     if peers := results.get("peers"):
-        parts += [source(peers), "## Where others are ahead", ahead.lines(peers)]
+        parts += [source(peers), "## Where others are ahead", AHEAD, ahead.lines(peers)]
         for title, names, key, render in PEERS:
             parts += [f"## {title}", *map(chart, names), render(peers[key])]
     for name, title, names, render in OTHERS:
