@@ -61,8 +61,8 @@ impl FleetStart {
             && is_of_rights(&error.kind)
         {
             return Err(refused(format!(
-                "Redis refuses what a journal needs ({}); `torrap check` names the rights",
-                error.text
+                "Redis refuses what a journal needs: {}",
+                error.with_remedy()
             )));
         }
         Ok(Self {

@@ -81,7 +81,10 @@ impl ServerError {
     pub fn parse(line: &str) -> Self {
         // A proxy that does not know a command repeats its arguments, and a password may be among them.
         let told = line.split(", with args").next().unwrap_or_default();
-        let mut text: String = told.chars().filter(|c| !c.is_control()).collect();
+        // The first sentence says what is wrong; the others are longer than a line of the log.
+        let sentence = told.split(". ").next().unwrap_or_default();
+        let sentence = sentence.trim_end_matches('.');
+        let mut text: String = sentence.chars().filter(|c| !c.is_control()).collect();
         if let Some((end, _)) = text.char_indices().nth(SHOWN_CHARS_MAX) {
             text.truncate(end);
             text.push_str("...");
@@ -91,9 +94,46 @@ impl ServerError {
             text,
         }
     }
+
+    /// Itself and what to do about it, on one line.
+    #[must_use]
+    pub fn with_remedy(&self) -> impl fmt::Display {
+        WithRemedy(self)
+    }
+}
+
+/// An error and what to do about it, on one line.
+struct WithRemedy<'a>(&'a ServerError);
+
+impl fmt::Display for WithRemedy<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)?;
+        match self.0.kind.remedy() {
+            Some(remedy) => write!(f, "; {remedy}"),
+            None => Ok(()),
+        }
+    }
 }
 
 impl ErrorKind {
+    /// What an operator has to do; `None` for what passes, for what a connection says better, and for what is not known.
+    const fn remedy(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Busy => "another client's script runs there: end it with SCRIPT KILL",
+            Self::ClusterDown => "look at CLUSTER INFO there",
+            Self::NoReplicas => "start its replicas, or lower min-replicas-to-write there",
+            Self::Misconf => "look at its disk and its log",
+            Self::OutOfMemory => "raise maxmemory there",
+            Self::TooManyClients => "raise maxclients there",
+            Self::WrongType => {
+                "another program has keys under this fleet's name: delete them, or give another name with ?fleet=NAME"
+            }
+            Self::NoPerm(_) => "`torrap check` names the rights that the user needs",
+            Self::UnknownCommand => "give a Redis or Valkey itself, with its commands not renamed",
+            _ => return None,
+        })
+    }
+
     fn of(line: &str) -> Self {
         let (code, rest) = line.split_once(' ').unwrap_or((line, ""));
         match code {
@@ -297,6 +337,28 @@ mod tests {
         assert_eq!(
             ServerError::parse(line).to_string(),
             "ERR unknown command 'AUTH'"
+        );
+    }
+
+    /// An operator reads what to do, and not the four sentences of Redis.
+    #[test]
+    fn an_error_is_shown_as_one_sentence_and_what_to_do() {
+        let shown = |line| ServerError::parse(line).with_remedy().to_string();
+        let line = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands \
+                    that may modify the data set are disabled, because this instance is configured to report errors.";
+        assert_eq!(
+            shown(line),
+            "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk; look at its disk \
+             and its log"
+        );
+        let line = "OOM command not allowed when used memory > 'maxmemory'.";
+        assert_eq!(
+            shown(line),
+            "OOM command not allowed when used memory > 'maxmemory'; raise maxmemory there"
+        );
+        assert_eq!(
+            shown("LOADING Redis is loading."),
+            "LOADING Redis is loading"
         );
     }
 

@@ -128,7 +128,7 @@ impl fmt::Display for Trouble {
         match self {
             Self::NoAnswer(why) | Self::Unusable { why, .. } => f.write_str(why),
             Self::OutOfStep => f.write_str("Redis has sent an answer that belongs to no question"),
-            Self::Refused(error) => write!(f, "Redis refuses: {}", error.text),
+            Self::Refused(error) => write!(f, "Redis refuses: {}", error.with_remedy()),
             Self::WaitShort { confirmed, wanted } => write!(
                 f,
                 "{confirmed} replicas of Redis have confirmed a write, and `wait={wanted}` asks for {wanted}"

@@ -9,8 +9,9 @@ use std::time::Instant;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
+use super::certificate::BadCertificate;
 use super::connection::Connection;
-use super::error::{Cause, ConnectError};
+use super::error::{Cause, ConnectError, tls_error};
 use super::setup;
 use super::stream::{Stream, left};
 use crate::config::{RedisPassword, SharedJournal};
@@ -220,19 +221,17 @@ fn encrypt(
     deadline: Instant,
 ) -> Result<(), Cause> {
     let name = ServerName::try_from(address.host.clone());
-    let name = name.map_err(|error| Cause::Certificate(error.to_string()))?;
-    stream
-        .encrypt(config, name, deadline)
-        .map_err(handshake_failure)
+    let name = name.map_err(|_| Cause::NoTlsName)?;
+    let handshake = stream.encrypt(config, name, deadline);
+    handshake.map_err(|error| handshake_failure(error, address))
 }
 
-/// rustls wraps its own errors into those of the system.
-fn handshake_failure(error: io::Error) -> Cause {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
-    match inner {
-        Some(rustls::Error::InvalidCertificate(reason)) => {
-            Cause::Certificate(format!("{reason:?}").chars().take(200).collect())
-        }
+fn handshake_failure(error: io::Error, address: &Address) -> Cause {
+    match tls_error(&error) {
+        Some(rustls::Error::InvalidCertificate(error)) => Cause::Certificate(BadCertificate {
+            host: address.host.clone(),
+            error: error.clone(),
+        }),
         Some(rustls::Error::InvalidMessage(_)) => Cause::NotTls,
         _ => Cause::Tls(error),
     }

@@ -2,6 +2,7 @@
 
 use std::{fmt, io};
 
+use super::certificate::BadCertificate;
 use super::setup::Step;
 use crate::redis::{Address, ErrorKind, MissingRight, ProtocolError, ServerError};
 
@@ -51,12 +52,18 @@ pub(super) enum Cause {
     LookUpTimedOut,
     /// It cannot be reached.
     Unreachable(io::Error),
-    /// Its certificate is not accepted, for what rustls says.
-    Certificate(String),
+    /// Its certificate is not accepted.
+    Certificate(BadCertificate),
+    /// No certificate can be for what it is called.
+    NoTlsName,
     /// It does not speak TLS.
     NotTls,
     /// The handshake of TLS has failed otherwise.
     Tls(io::Error),
+    /// It asks clients for a certificate.
+    CertificateWanted,
+    /// It closes a connection without TLS at the first words, as ports of TLS do, and proxies whose server is away.
+    ClosedAtOnce,
     /// It refuses a step of the set-up.
     Refused(Step, ServerError),
     /// It asks for a password, and there is none.
@@ -79,7 +86,9 @@ impl ConnectError {
     pub(crate) fn is_definite(&self) -> bool {
         match &self.cause {
             Cause::Certificate(_)
+            | Cause::NoTlsName
             | Cause::NotTls
+            | Cause::CertificateWanted
             | Cause::PasswordMissing
             | Cause::UnknownMaster(_)
             | Cause::Unexpected(_)
@@ -153,16 +162,13 @@ impl fmt::Display for ConnectError {
                 f,
                 "it cannot be reached ({error}); start Redis there, or give another address"
             ),
-            Cause::Certificate(reason) => write!(
-                f,
-                "its certificate is not accepted ({reason}); give the authority with --ca-file and the name that is in the \
-                 certificate"
-            ),
-            Cause::NotTls => f.write_str("it does not speak TLS; give its TLS port, or redis:// without TLS"),
+            Cause::Certificate(bad) => bad.fmt(f),
+            Cause::NoTlsName => f.write_str("a certificate cannot have this name; give another one in the URL"),
+            Cause::NotTls => write!(f, "it does not speak TLS; {NOT_TLS}"),
             Cause::Tls(error) if error.kind() == io::ErrorKind::TimedOut => {
-                f.write_str("it does not answer the handshake of TLS in time; look whether the port is one of TLS")
+                write!(f, "it does not answer the handshake of TLS in time; {NOT_TLS}")
             }
-            Cause::Tls(error) => write!(f, "the handshake of TLS fails ({error})"),
+            Cause::Tls(error) => handshake_failed(f, error),
             Cause::Refused(step, error) => refused(f, *step, error),
             Cause::PasswordMissing => f.write_str(
                 "it asks for a password; set TORRAP_REDIS_PASSWORD or TORRAP_REDIS_PASSWORD_FILE",
@@ -172,6 +178,12 @@ impl fmt::Display for ConnectError {
             }
             Cause::Failed(_, ExchangeError::Protocol(error)) => {
                 write!(f, "{error}; give the port of Redis or Valkey")
+            }
+            Cause::ClosedAtOnce => f.write_str(
+                "it closes the connection at once; if it is a port of TLS, give rediss:// in place of redis://",
+            ),
+            Cause::CertificateWanted => {
+                f.write_str("it asks for a certificate, and torrap has none; set tls-auth-clients no there")
             }
             Cause::Failed(step, error) => write!(f, "{error} ({step})"),
             Cause::Unexpected(step) => write!(
@@ -195,6 +207,29 @@ impl fmt::Display for ConnectError {
 }
 
 impl std::error::Error for ConnectError {}
+
+const NOT_TLS: &str = "give its TLS port, or redis:// without TLS";
+
+/// What rustls says in an error of the system, in which it wraps its own.
+pub(super) fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
+}
+
+fn handshake_failed(f: &mut fmt::Formatter<'_>, error: &io::Error) -> fmt::Result {
+    use rustls::AlertDescription::{HandshakeFailure, ProtocolVersion};
+    match tls_error(error) {
+        Some(
+            rustls::Error::AlertReceived(ProtocolVersion | HandshakeFailure)
+            | rustls::Error::PeerIncompatible(_),
+        ) => {
+            write!(
+                f,
+                "it speaks no TLS 1.2 or 1.3 as torrap does ({error}); look at tls-protocols and tls-ciphers there"
+            )
+        }
+        _ => write!(f, "the handshake of TLS fails ({error}); {NOT_TLS}"),
+    }
+}
 
 /// What a server's refusal means to a person.
 fn refused(f: &mut fmt::Formatter<'_>, step: Step, error: &ServerError) -> fmt::Result {
@@ -222,6 +257,9 @@ fn refused(f: &mut fmt::Formatter<'_>, step: Step, error: &ServerError) -> fmt::
         ErrorKind::Denied => f.write_str(
             "it is in protected mode; set a password there, or `protected-mode no`, to use it from other machines",
         ),
-        _ => write!(f, "it refuses {step}: {error}"),
+        ErrorKind::Other if step == Step::Select => {
+            write!(f, "it refuses {step}: {error}; give a database that it has in the URL (redis://HOST/NUMBER)")
+        }
+        _ => write!(f, "it refuses {step}: {}", error.with_remedy()),
     }
 }

@@ -5,6 +5,7 @@
 //! asked to do has one deadline in all. A connection that has failed once is never used again, because a late reply would be taken
 //! for that of the next command (redis-rs/redis-rs#1252).
 
+mod certificate;
 mod connection;
 mod connector;
 mod error;

@@ -6,9 +6,13 @@ use std::time::Instant;
 use zeroize::Zeroizing;
 
 use super::connection::Connection;
-use super::error::{Cause, ExchangeError};
+use super::error::{Cause, ExchangeError, tls_error};
 use crate::config::RedisPassword;
 use crate::redis::{Address, ErrorKind, RedisUrl, Reply, ServerError, ServerInfo, encode};
+
+/// What a server that wants one says to a client without a certificate.
+const NO_CERTIFICATE: rustls::Error =
+    rustls::Error::AlertReceived(rustls::AlertDescription::CertificateRequired);
 
 /// What is asked of a server, in this order, in one write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,9 +88,12 @@ pub(super) fn set_up(
     let (fleet, replicas) = (key("fleet"), key("replicas"));
     pipeline.push(Step::Keys, &[b"HGET", fleet.as_bytes(), b"beat"]);
     pipeline.push(Step::Members, &[b"ZSCORE", replicas.as_bytes(), b"-"]);
-    greet(connection, &pipeline, deadline)?;
+    let mut first = Some(greet(connection, &pipeline, url, deadline)?);
     for step in pipeline.steps {
-        let reply = receive(connection, step, deadline)?;
+        let reply = match first.take() {
+            Some(reply) => reply,
+            None => receive(connection, step, deadline)?,
+        };
         let reply = reply.ok().map_err(|error| refusal(step, error, password))?;
         match step {
             Step::Role => judge_role(&reply)?,
@@ -113,8 +120,7 @@ pub(super) fn ask_sentinel(
     let question: &[&[u8]] = &[b"SENTINEL", b"get-master-addr-by-name", name.as_bytes()];
     let mut pipeline = Pipeline::default();
     pipeline.push(Step::Master, question);
-    greet(connection, &pipeline, deadline)?;
-    let mut reply = receive(connection, Step::Master, deadline)?;
+    let mut reply = greet(connection, &pipeline, url, deadline)?;
     // Sentinels mostly have no password, and one that has none refuses any.
     let asks = matches!(&reply, Reply::Error(error) if error.kind == ErrorKind::NoAuth);
     if asks && (password.is_some() || url.user.is_some()) {
@@ -141,16 +147,31 @@ pub(super) fn ask_sentinel(
     }
 }
 
-/// Sends the first commands of a connection.
-fn greet(connection: &mut Connection, pipeline: &Pipeline, deadline: Instant) -> Result<(), Cause> {
+/// Sends the first commands of a connection; the reply to the first of them.
+fn greet(
+    connection: &mut Connection,
+    pipeline: &Pipeline,
+    url: &RedisUrl,
+    deadline: Instant,
+) -> Result<Reply, Cause> {
     let first = pipeline.steps.first().copied().unwrap_or(Step::Role);
     let sent = connection.greet(&pipeline.requests, deadline);
-    sent.map_err(|error| Cause::Failed(first, error))
+    sent.map_err(|error| Cause::Failed(first, error))?;
+    receive(connection, first, deadline).map_err(|cause| match cause {
+        Cause::Failed(_, ExchangeError::Closed) if !url.is_tls => Cause::ClosedAtOnce,
+        cause => cause,
+    })
 }
 
 fn receive(connection: &mut Connection, step: Step, deadline: Instant) -> Result<Reply, Cause> {
     let reply = connection.receive(deadline);
-    reply.map_err(|error: ExchangeError| Cause::Failed(step, error))
+    reply.map_err(|error| match error {
+        // TLS 1.3 lets a client speak before the server has looked at its certificate.
+        ExchangeError::Io(error) if tls_error(&error) == Some(&NO_CERTIFICATE) => {
+            Cause::CertificateWanted
+        }
+        error => Cause::Failed(step, error),
+    })
 }
 
 fn judge_role(reply: &Reply) -> Result<(), Cause> {

@@ -119,7 +119,10 @@ impl Missing {
         let rule = match &error.kind {
             ErrorKind::NoPerm(MissingRight::Key) => format!("~{}", self.keys),
             ErrorKind::NoPerm(_) => format!("+{command}"),
-            _ => return Err(format!("{} fails: {error}", command.to_ascii_uppercase())),
+            _ => {
+                let command = command.to_ascii_uppercase();
+                return Err(format!("{command} fails: {}", error.with_remedy()));
+            }
         };
         if !self.rules.contains(&rule) {
             self.rules.push(rule);
@@ -210,7 +213,7 @@ mod tests {
         let error = missing.take("evalsha", misconf).unwrap_err();
         assert_eq!(
             error,
-            "EVALSHA fails: MISCONF Errors writing to the AOF file"
+            "EVALSHA fails: MISCONF Errors writing to the AOF file; look at its disk and its log"
         );
         assert_eq!(
             missing.into_result("bot").unwrap_err(),

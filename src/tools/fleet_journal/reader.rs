@@ -188,7 +188,7 @@ impl<'a> Reader<'a> {
             .exchange(&requests, commands.len(), deadline);
         let replies = replies.map_err(|error| error.to_string())?.into_iter();
         replies
-            .map(|reply| reply.ok().map_err(|error| error.to_string()))
+            .map(|reply| reply.ok().map_err(|error| error.with_remedy().to_string()))
             .collect()
     }
 }

@@ -6,8 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-use rustls::pki_types::PrivateKeyDer;
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    date_time_ymd,
+};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::stand_in::{Act, StandIn, hang, of_master, words};
@@ -36,22 +42,44 @@ impl Authority {
         Self { issuer, file }
     }
 
-    /// A certificate for `name` and its key, as PEM.
+    /// Its own certificate.
+    fn root(&self) -> CertificateDer<'static> {
+        CertificateDer::from_pem_file(&self.file).unwrap()
+    }
+
+    /// A certificate for `name` and its key.
     pub(super) fn certify(&self, name: &str) -> (rcgen::Certificate, KeyPair) {
-        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        self.sign(CertificateParams::new(vec![name.to_owned()]).unwrap())
+    }
+
+    fn sign(&self, params: CertificateParams) -> (rcgen::Certificate, KeyPair) {
         let key = KeyPair::generate().unwrap();
         (params.signed_by(&key, &self.issuer).unwrap(), key)
     }
 
     /// A master that calls itself `name`.
     fn master(&self, name: &str) -> StandIn {
-        let (certificate, key) = self.certify(name);
+        self.serving(CertificateParams::new(vec![name.to_owned()]).unwrap())
+    }
+
+    /// A master with this certificate.
+    fn serving(&self, params: CertificateParams) -> StandIn {
+        self.serving_with(params, WebPkiClientVerifier::no_client_auth())
+    }
+
+    /// A master with this certificate, which looks at those of its clients.
+    fn serving_with(
+        &self,
+        params: CertificateParams,
+        clients: Arc<dyn ClientCertVerifier>,
+    ) -> StandIn {
+        let (certificate, key) = self.sign(params);
         let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
-            .with_no_client_auth()
+            .with_client_cert_verifier(clients)
             .with_single_cert(vec![certificate.der().clone()], key);
         let config = Arc::new(config.unwrap());
         StandIn::serving(move |tcp| serve(config.clone(), tcp))
@@ -115,24 +143,95 @@ fn an_encrypted_connection_is_like_any_other() {
     }
 }
 
-#[test]
-fn a_certificate_must_be_of_the_name_and_of_an_authority_that_is_trusted() {
-    let (authority, other) = (Authority::create(), Authority::create());
-    let server = authority.master("redis.example");
+/// What is told of a certificate for 127.0.0.1, but for what a test changes, or of an authority that is not trusted.
+fn told_of(change: impl FnOnce(&mut CertificateParams)) -> String {
+    let authority = Authority::create();
+    let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    change(&mut params);
+    let server = authority.serving(params);
     let url = format!("rediss://127.0.0.1:{}", server.at.port());
     let (line, is_definite) = told(&url, Some(&authority.file));
-    assert!(is_definite && line.contains("NotValidForName"), "{line}");
+    assert!(is_definite, "{line}");
+    let (line, start) = (line.as_str(), format!("127.0.0.1:{}: ", server.at.port()));
+    line.strip_prefix(&start).unwrap().to_owned()
+}
+
+#[test]
+fn a_certificate_must_be_of_the_name() {
+    let named = |names: &[&str]| {
+        let params =
+            CertificateParams::new(names.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>());
+        told_of(|it| it.subject_alt_names = params.unwrap().subject_alt_names)
+    };
+    assert_eq!(
+        named(&["redis.example", "10.0.0.1"]),
+        "its certificate is for redis.example, 10.0.0.1, and not for 127.0.0.1; give a name that it has in the URL, or make one \
+         for 127.0.0.1"
+    );
+    assert_eq!(
+        named(&[]),
+        "its certificate has no names (subjectAltName); make one for 127.0.0.1"
+    );
+    let many: Vec<_> = (0..60)
+        .map(|number| format!("host-{number}.example"))
+        .collect();
+    let line = named(&many.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(line.contains("host-3.example, …, and not for"), "{line}");
+    assert!(line.len() < 300, "{line}");
+}
+
+#[test]
+fn a_certificate_must_be_valid_now_and_for_a_server() {
+    let line = told_of(|it| {
+        (it.not_before, it.not_after) = (date_time_ymd(2000, 1, 1), date_time_ymd(2001, 2, 3));
+    });
+    assert_eq!(
+        line,
+        "its certificate was valid until 2001-02-03T00:00:00Z; renew it, or set the clock of this machine"
+    );
+    let line = told_of(|it| it.not_before = date_time_ymd(2999, 1, 1));
+    assert_eq!(
+        line,
+        "its certificate is valid from 2999-01-01T00:00:00Z on; set the clock of this machine, or renew it"
+    );
+    let line = told_of(|it| it.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth]);
+    assert_eq!(
+        line,
+        "its certificate is not that of a server; make one with extendedKeyUsage serverAuth"
+    );
+    // As `openssl req -x509` makes them.
+    let line = told_of(|it| it.is_ca = IsCa::Ca(BasicConstraints::Unconstrained));
     assert!(
-        line.contains("give the authority with --ca-file and the name"),
+        line.starts_with("its certificate is that of an authority; make one"),
         "{line}"
     );
+}
 
+#[test]
+fn a_certificate_must_be_of_an_authority_that_is_trusted() {
+    let (authority, other) = (Authority::create(), Authority::create());
     let server = authority.master("127.0.0.1");
     let url = format!("rediss://127.0.0.1:{}", server.at.port());
     for ca_file in [None, Some(other.file.as_path())] {
         let (line, is_definite) = told(&url, ca_file);
-        assert!(is_definite && line.contains("UnknownIssuer"), "{line}");
+        let part = "no authority that is trusted has signed its certificate; name the file";
+        assert!(is_definite && line.contains(part), "{line}");
     }
+}
+
+#[test]
+fn a_server_that_asks_for_a_certificate_is_told() {
+    let authority = Authority::create();
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(authority.root()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+    let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let server = authority.serving_with(params, verifier.build().unwrap());
+    let url = format!("rediss://127.0.0.1:{}", server.at.port());
+    let (line, is_definite) = told(&url, Some(&authority.file));
+    let end = "it asks for a certificate, and torrap has none; set tls-auth-clients no there";
+    assert!(is_definite && line.ends_with(end), "{line}");
 }
 
 #[test]
@@ -164,7 +263,9 @@ fn a_port_without_tls_is_told() {
     let closing = StandIn::serving(drop);
     let (line, is_definite) = told(&closing.url().replace("redis:", "rediss:"), None);
     assert!(
-        !is_definite && line.contains("the handshake of TLS fails"),
+        !is_definite
+            && line.contains("the handshake of TLS fails")
+            && line.ends_with("or redis:// without TLS"),
         "{line}"
     );
 
@@ -174,7 +275,7 @@ fn a_port_without_tls_is_told() {
     let error = connector.connect(None, within(SHORT)).unwrap_err();
     let line = error.to_string();
     assert!(
-        line.contains("it does not answer the handshake of TLS in time"),
+        line.ends_with("the handshake of TLS in time; give its TLS port, or redis:// without TLS"),
         "{line}"
     );
 }
@@ -188,6 +289,18 @@ fn a_port_of_tls_is_told() {
         line.contains("it answers as a server of TLS does; give rediss://"),
         "{line}"
     );
+
+    // Redis closes, without an alert.
+    let closing = StandIn::serving(drop);
+    for url in [
+        closing.url(),
+        format!("{}/3", closing.url()),
+        format!("{}?sentinel=x", closing.url()),
+    ] {
+        let (line, is_definite) = told(&url, None);
+        let end = "it closes the connection at once; if it is a port of TLS, give rediss:// in place of redis://";
+        assert!(!is_definite && line.ends_with(end), "{line}");
+    }
 }
 
 /// The end of the deadline is noticed below TLS, whether the server is silent in the handshake or later.
