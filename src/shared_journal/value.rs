@@ -10,7 +10,8 @@
 //! | marks | 1 | bit 0: an acknowledgement stands behind it besides that of the replica that has it |
 //! | sealed | | see `seal.rs`: the texts, as a record of the local journal has them |
 //!
-//! Numbers are big-endian, as the scripts unpack them.
+//! Numbers are big-endian, as the scripts unpack them. Format and expiry stand in these places in every format to come: a script of
+//! this one leaves a newer value where it is until it has expired.
 //!
 //! The fields before the sealed part are the head. Scripts read and change it, and so may everything else that can write
 //! to Redis: it is not authenticated. With it a job can be delayed, dropped, or posted again while its `response_url`

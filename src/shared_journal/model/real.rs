@@ -81,14 +81,16 @@ impl Composer {
     fn value(&mut self, now: u64) -> Vec<u8> {
         let mut value = vec![0x15; self.generator.between(52..=90) as usize];
         value[1] = self.generator.below(5) as u8;
-        let expires = now + self.generator.below(3) * 3_600_000;
-        value[2..10].copy_from_slice(&expires.saturating_sub(1_800_000).to_be_bytes());
+        // It has expired, lives, or is so far away that no value can be meant.
+        let minutes: i64 = self.generator.pick(&[-30, 30, 30, 30, 90]);
+        let expires = now.saturating_add_signed(minutes * 60_000);
+        value[2..10].copy_from_slice(&expires.to_be_bytes());
         value[19] = self.generator.below(2) as u8;
         match self.generator.below(12) {
             0 => value.truncate(self.generator.index(52)),
-            1 => value[0] = 0x25,
-            2 => value[0] = 0,
-            3 => value.clear(),
+            1 | 2 => value[0] = 0x25,
+            3 => value[0] = 0,
+            4 => value.clear(),
             _ => {}
         }
         value
@@ -255,21 +257,24 @@ fn a_real_server_hands_over_each_job_once_a_part_at_a_time() {
     let [replicas, fleet, dead, aside] = ["replicas", "fleet", "dead", "aside"].map(key);
     let [me, them] = ["a", "b"].map(|id| id.repeat(16).into_bytes());
     let [mine, theirs] = [&me, &them].map(|id| [key("jobs:"), id.clone()].concat());
+    let digest = |script| {
+        let at = Script::ALL.iter().position(|other| *other == script);
+        pair.digests[at.unwrap()].clone()
+    };
+    let (join, take) = (digest(Script::Join), digest(Script::Take));
+    let now = pair
+        .real
+        .ask(&[b"EVALSHA", &join, b"2", &replicas, &fleet, &me, b"60000"]);
     let mut value = vec![0x15; 200];
     value[1] = 0;
+    let expires = now.integer().unwrap() as u64 + 600_000;
+    value[2..10].copy_from_slice(&expires.to_be_bytes());
     for job in 0..1_000_u64 {
         // Every tenth one is of a newer format.
         value[0] = if job % 10 == 0 { 0x25 } else { 0x15 };
         pair.real
             .ask(&[b"HSET", &theirs, &job.to_be_bytes(), &value]);
     }
-    let digest = |script| {
-        let at = Script::ALL.iter().position(|other| *other == script);
-        pair.digests[at.unwrap()].clone()
-    };
-    let (join, take) = (digest(Script::Join), digest(Script::Take));
-    pair.real
-        .ask(&[b"EVALSHA", &join, b"2", &replicas, &fleet, &me, b"60000"]);
     pair.real.ask(&[b"ZADD", &replicas, b"1", &them]);
     let (mut taken, mut cursor) = (BTreeSet::new(), b"0".to_vec());
     let mut newer = 0;

@@ -5,6 +5,9 @@ use super::super::value::{VALUE_BYTES_MAX, VALUE_BYTES_MIN};
 use super::{Model, error, number};
 use crate::redis::Reply;
 
+/// No expiry is further away.
+const EXPIRY_MS_MAX: u64 = 3_600_000;
+
 /// Where marks stand in a value.
 const MARKS: usize = 19;
 
@@ -167,7 +170,9 @@ impl Model {
                 && self.keyspace.hash(aside).len() < 1000
             {
                 let field = [them, b":".as_slice(), &name].concat();
-                self.keyspace.hset(aside, &field, &value);
+                let is_long = value.len() > VALUE_BYTES_MAX;
+                let shown = if is_long { &value[..1024] } else { &value };
+                self.keyspace.hset(aside, &field, shown);
             }
             if what.is_none() {
                 let held = self.keyspace.hash(mine).get(&name).cloned();
@@ -272,16 +277,20 @@ enum Unfit {
 
 fn judge(name: &[u8], value: &[u8], now: u64, takeovers_max: u8) -> Option<Unfit> {
     let format = value.first().map_or(0, |byte| byte >> 4);
-    if format > 1 {
-        return Some(Unfit::Newer);
-    }
-    let is_value = format == 1 && (VALUE_BYTES_MIN..=VALUE_BYTES_MAX).contains(&value.len());
-    if !is_value || ![8, 16].contains(&name.len()) {
+    let is_whole = (VALUE_BYTES_MIN..=VALUE_BYTES_MAX).contains(&value.len());
+    let is_whole = is_whole && [8, 16].contains(&name.len());
+    let expiry = value.get(2..).and_then(<[u8]>::first_chunk);
+    let Some(expiry) = expiry.map(|bytes| u64::from_be_bytes(*bytes)) else {
+        return Some(Unfit::Unreadable);
+    };
+    if format < 1 || expiry > now + EXPIRY_MS_MAX || format == 1 && !is_whole {
         return Some(Unfit::Unreadable);
     }
-    let expiry = u64::from_be_bytes(*value[2..].first_chunk().unwrap());
     if expiry <= now {
         return Some(Unfit::Expired);
+    }
+    if format > 1 {
+        return Some(Unfit::Newer);
     }
     (value[1] >= takeovers_max).then_some(Unfit::Poison)
 }

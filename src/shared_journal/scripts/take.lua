@@ -17,6 +17,7 @@ local died = (theirs == 1 or string.sub(ARGV[2], 1, 7) == 'parcel:') and 0 or 1
 local want, limit, seen, cursor = tonumber(ARGV[3]), tonumber(ARGV[4]), 0, ARGV[5]
 local expired, poison, unreadable, newer, out = 0, 0, 0, 0, {}
 local function put_aside(id, value)
+  if #value > 524288 then value = string.sub(value, 1, 1024) end -- not torrap's: its beginning is enough to look at
   if redis.call('HLEN', KEYS[6]) < 1000 then redis.call('HSET', KEYS[6], ARGV[2] .. ':' .. id, value) end
 end
 repeat
@@ -25,14 +26,18 @@ repeat
   for i = 1, #page[2], 2 do
     local id, value = page[2][i], page[2][i + 1]
     local format = #value > 0 and math.floor(string.byte(value, 1) / 16) or 0
+    -- The expiry stands there in every format. None is further away than half an hour, unless the clock was set back: what
+    -- no replica can open, and what no newer one comes for, must have an end.
+    local expiry = #value >= 10 and struct.unpack('>I8', value, 3) or 0
+    local is_whole = #value >= 52 and #value <= 524288 and (#id == 8 or #id == 16)
     local is_gone = true
-    if format > 1 then
-      newer, is_gone = newer + 1, false -- a newer replica will take it
-    elseif format < 1 or #value < 52 or #value > 524288 or (#id ~= 8 and #id ~= 16) then
+    if format < 1 or #value < 10 or expiry > now + 3600000 or (format == 1 and not is_whole) then
       unreadable = unreadable + 1
       put_aside(id, value)
-    elseif struct.unpack('>I8', value, 3) <= now then
+    elseif expiry <= now then
       expired = expired + 1
+    elseif format > 1 then
+      newer, is_gone = newer + 1, false -- a newer replica will take it
     elseif string.byte(value, 2) >= limit then
       poison = poison + 1
       put_aside(id, value)

@@ -1,6 +1,7 @@
 //! Jobs of others: copies of a request, jobs that may not be posted here or cannot be opened, lost and late commands.
 
 use super::*;
+use crate::shared_journal::RedisTime;
 use crate::store::Adopted;
 
 fn adopted(process: &mut Process) -> Vec<Adopted> {
@@ -237,15 +238,63 @@ fn values_of_a_newer_format_are_left_where_they_are_and_unreadable_ones_moved_as
         .keys()
         .find(|key| key.starts_with(b"{bots}:jobs:"));
     let key = key.unwrap().clone();
-    model.keyspace.hset(&key, &[2; 8], &[0x25; 100]);
+    let now = model.now;
+    model
+        .keyspace
+        .hset(&key, &[2; 8], &value(0x25, now + 60_000));
     model.keyspace.hset(&key, &[3; 8], &[0; 3]);
+    model.keyspace.hset(&key, &[4; 8], b"short");
+    // No replica will ever open these, and nothing else would end them.
+    model.keyspace.hset(&key, &[5; 8], &value(0x15, u64::MAX));
+    model
+        .keyspace
+        .hset(&key, &[6; 8], &value(0x25, now + 3 * LIFETIME_MS));
     drop(one);
     let later = START.after(9_000);
     two.run(&mut model, START, later);
     assert_eq!(two.adopt_all(later), ["1"]);
     assert_eq!(model.keyspace.hash(&key).len(), 1, "the newer one");
-    assert_eq!(model.keyspace.hash(b"{bots}:aside").len(), 1);
-    assert_eq!(two.replica.counters(later).unreadable, 1);
+    assert_eq!(model.keyspace.hash(b"{bots}:aside").len(), 4);
+    assert_eq!(two.replica.counters(later).unreadable, 4);
+    let end = START.after(100_000);
+    two.run(&mut model, later, end);
+    assert_eq!(model.keyspace.hash(&key).len(), 0, "it has expired");
+    assert_eq!(two.replica.counters(end).expired, 1);
+}
+
+/// A value that cannot be opened and says this of itself.
+fn value(format: u8, expires: u64) -> Vec<u8> {
+    let head = Head {
+        hint: 0,
+        takeovers: 0,
+        expires: RedisTime(expires),
+        due: RedisTime(0),
+        attempts: 0,
+        is_relied_on: false,
+    };
+    let mut value = head.to_bytes().to_vec();
+    value[0] = format;
+    value.resize(100, 7);
+    value
+}
+
+/// Another replica may have its secret, until it has expired.
+#[test]
+fn a_value_that_no_replica_can_open_goes_round_until_it_has_expired() {
+    let (mut model, mut one) = joined();
+    let now = model.now;
+    model.keyspace.zadd(b"{bots}:replicas", b"a", 1);
+    model
+        .keyspace
+        .hset(b"{bots}:jobs:a", &[5; 8], &value(0x15, now + 300_000));
+    one.run(&mut model, START, START.after(250_000));
+    let unreadable = one.replica.counters(START).unreadable;
+    assert!((5..=10).contains(&unreadable), "{unreadable} rounds");
+    let end = START.after(400_000);
+    one.run(&mut model, START.after(250_000), end);
+    let counters = one.replica.counters(end);
+    assert_eq!((counters.expired, counters.processes), (1, 1));
+    assert_eq!(model.keyspace.hashes.len(), 1, "beat and grace");
 }
 
 /// What cannot be taken stays, and is named by each renewal.
