@@ -252,3 +252,18 @@ fn a_taken_port_is_one_line_that_says_what_to_do() {
     assert_eq!(finished.stderr, line);
     assert_eq!(finished.stdout, "");
 }
+
+/// As in a background job of a script.
+#[test]
+fn the_test_of_a_signal_passes_where_that_signal_is_ignored() {
+    let mut command = Command::new("sh");
+    let script =
+        "trap '' INT; exec \"$0\" --exact stopping::one_stop_that_arrives_several_times_is_one";
+    let finished = finish(
+        command
+            .args(["-c", script])
+            .arg(std::env::current_exe().unwrap()),
+    );
+    assert_eq!(finished.code, Some(0), "{}", finished.stdout);
+    assert!(finished.stdout.contains("1 passed"), "{}", finished.stdout);
+}

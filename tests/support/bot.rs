@@ -18,13 +18,13 @@ pub struct Binary<'a>(pub &'a str);
 impl Binary<'_> {
     /// The binary with an empty environment.
     pub fn command(self) -> Command {
-        isolated(Command::new(self.0))
+        isolated(program(self.0))
     }
 
     /// The same below a limit of descriptors, soft and hard.
     pub fn command_limited(self, descriptors: u32) -> Command {
         let script = format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"");
-        let mut command = isolated(Command::new("sh"));
+        let mut command = isolated(program("sh"));
         command.args(["-c", &script, self.0]);
         command
     }
@@ -41,8 +41,8 @@ impl Binary<'_> {
         slack: &SlackStandIn,
         change: impl FnOnce(&mut Command),
     ) -> Command {
-        let bot = self.serve(slack, change);
-        let mut command = isolated(Command::new(wrapper[0]));
+        let bot = serving(isolated(Command::new(self.0)), slack, change);
+        let mut command = isolated(program(wrapper[0]));
         command
             .args(&wrapper[1..])
             .arg(bot.get_program())
@@ -97,6 +97,17 @@ impl Binary<'_> {
             address,
         }
     }
+}
+
+/// A program that starts with the signals of a terminal's command. What is ignored here, as in a background job of a script, would
+/// stay ignored there, and a bot keeps it so: it would not stop.
+fn program(name: &str) -> Command {
+    if !kernel::ignores_stop_signals() {
+        return Command::new(name);
+    }
+    let mut command = Command::new("env");
+    command.args(["--default-signal=INT,TERM,HUP", name]);
+    command
 }
 
 fn isolated(mut command: Command) -> Command {

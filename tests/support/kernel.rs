@@ -29,6 +29,15 @@ pub fn resident_kib(pid: u32) -> usize {
     status_kib(pid, "VmRSS:")
 }
 
+/// Whether this process ignores SIGHUP, SIGINT or SIGTERM, and so would its children.
+pub fn ignores_stop_signals() -> bool {
+    const STOP_SIGNALS: u64 = 1 << 0 | 1 << 1 | 1 << 14;
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = u64::from_str_radix(mask.unwrap().trim(), 16).unwrap();
+    mask & STOP_SIGNALS != 0
+}
+
 /// The most memory it ever had, in KiB.
 pub fn peak_kib(pid: u32) -> usize {
     status_kib(pid, "VmHWM:")

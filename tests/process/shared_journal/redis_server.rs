@@ -5,20 +5,19 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use test_support::{DEADLINE, Scratch, poll_for, signal};
+use test_support::{DEADLINE, Scratch, poll_for, redis_server, signal};
 use torrap::redis::{Reply, ReplyReader, encode};
-
-const PROGRAM: &str = "redis-server";
 
 /// Whether there is one on this machine. Otherwise the tests that need it say loudly that they have shown nothing.
 pub fn is_installed() -> bool {
-    let version = Command::new(PROGRAM)
+    let program = redis_server();
+    let version = Command::new(&program)
         .arg("--version")
         .stdout(Stdio::null())
         .status();
     let is_there = version.is_ok_and(|status| status.success());
     if !is_there {
-        eprintln!("!!! NOT TESTED: there is no {PROGRAM} here; install Redis or Valkey");
+        eprintln!("!!! NOT TESTED: there is no {program} here; install Redis or Valkey");
     }
     is_there
 }
@@ -52,7 +51,7 @@ impl RedisServer {
                 };
             }
         }
-        panic!("{PROGRAM} does not start");
+        panic!("{} does not start", redis_server());
     }
 
     /// Where it keeps its files.
@@ -111,7 +110,7 @@ impl Drop for RedisServer {
 }
 
 fn spawn(directory: &Scratch, arguments: &[String], address: SocketAddr) -> Child {
-    Command::new(PROGRAM)
+    Command::new(redis_server())
         .args(["--bind", "127.0.0.1", "--port", &address.port().to_string()])
         .args([
             "--save",

@@ -36,7 +36,7 @@ impl Server {
                 false => ["--port", &port, "--tls-port", "0"],
             };
             let dir = directory.to_str().unwrap();
-            let mut command = Command::new("redis-server");
+            let mut command = Command::new(test_support::redis_server());
             let (files, options): (Vec<&str>, Vec<_>) =
                 options.iter().partition(|it| it.ends_with(".conf"));
             let options = options.into_iter().filter(|it| *it != "--tls-port");

@@ -25,7 +25,7 @@ impl Server {
         std::fs::create_dir_all(&directory).unwrap();
         let directory = directory.to_str().unwrap().to_owned();
         let socket = format!("{directory}/redis");
-        let mut command = Command::new("redis-server");
+        let mut command = Command::new(test_support::redis_server());
         command.args(["--port", "0", "--save", "", "--appendonly", "no"]);
         command.args(["--dir", &directory, "--unixsocket", &socket]);
         if is_cluster {
