@@ -13,11 +13,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{io, iter, mem};
 
-use log::{info, warn};
+use log::{info, log, warn};
 use mio::Waker;
 
 pub(crate) use self::driver::Driver;
-use self::lines::{NameLine, TroubleLines};
+use self::lines::{NameLine, TakeLines, TroubleLines};
 use super::mailbox::{LoopSide, Mailbox, Shared};
 use crate::shared_journal::PostingGate;
 use crate::store::{Batch, Event, Store, StoreState, Ticket};
@@ -26,9 +26,6 @@ use crate::time::Tick;
 
 /// How long a stop waits until the last outcomes are in Redis and the lease is given back, ms.
 const FINISH_MS: u64 = 400;
-
-/// Of what was taken over, one line a period.
-const TAKEN_PERIOD_MS: u64 = 2_000;
 
 /// The store as the loop sees it.
 pub(crate) struct SharedJournalThread {
@@ -153,9 +150,7 @@ struct Worker {
     room: usize,
     trouble: TroubleLines,
     name: NameLine,
-    /// How many jobs that were taken over the log has told of, and when it did.
-    told: u64,
-    told_at: Option<Tick>,
+    takes: TakeLines,
 }
 
 impl Worker {
@@ -168,8 +163,7 @@ impl Worker {
             room: 0,
             trouble: TroubleLines::new(),
             name: NameLine::default(),
-            told: 0,
-            told_at: None,
+            takes: TakeLines::default(),
         }
     }
 
@@ -268,7 +262,8 @@ impl Worker {
         if let Some(name) = self.name.take(replica.name()) {
             info!("journal: this process is {name} in the fleet");
         }
-        self.tell_takes(&fleet, now);
+        self.takes
+            .tell(&fleet, now, |level, line| log!(level, "journal: {line}"));
         self.tell_refusals();
         let replica = &mut self.driver.replica;
         let confirmed = replica.last_ok();
@@ -287,16 +282,6 @@ impl Worker {
         }
         drop(mailbox);
         self.shared.wake();
-    }
-
-    /// Logs how many jobs were taken over since the last line, which is not just now.
-    fn tell_takes(&mut self, fleet: &FleetCounters, now: Tick) {
-        let more = fleet.taken_over - self.told;
-        let is_early = |at: Tick| now.millis_since(at) < TAKEN_PERIOD_MS;
-        if more > 0 && !self.told_at.is_some_and(is_early) {
-            info!("journal: took over {more} replies of processes of the fleet that are gone");
-            (self.told, self.told_at) = (fleet.taken_over, Some(now));
-        }
     }
 
     /// Logs whose jobs cannot be taken over. They are left alone for a while, so these are few.

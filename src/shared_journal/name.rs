@@ -15,6 +15,8 @@ pub struct Name {
 impl Name {
     const SHORT: usize = 8;
     const LONG: usize = 16;
+    /// How many bytes a name may have.
+    pub const LENGTHS: [usize; 2] = [Self::SHORT, Self::LONG];
 
     /// The name of the job that this request has made.
     #[must_use]
@@ -34,7 +36,7 @@ impl Name {
     /// A name that stands in Redis; `None` if it is none.
     #[must_use]
     pub fn read(bytes: &[u8]) -> Option<Self> {
-        [Self::SHORT, Self::LONG]
+        Self::LENGTHS
             .contains(&bytes.len())
             .then(|| Self::from_slice(bytes))
     }

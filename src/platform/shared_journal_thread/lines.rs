@@ -1,7 +1,13 @@
-//! What the log says of a fleet's journal: why commands are answered "busy", and the name of this process in the fleet.
+//! What the log says of a fleet's journal: why commands are answered "busy", what became of the replies of dead processes, and
+//! the name of this process in the fleet.
+
+use std::fmt;
+
+use log::Level;
 
 use crate::shared_journal::Trouble;
 use crate::telemetry::log_limiter::LogLimiter;
+use crate::telemetry::metrics::FleetCounters;
 use crate::time::Tick;
 
 /// Lines that tell of trouble with Redis in one period: one that comes and goes has a sum.
@@ -35,7 +41,7 @@ impl TroubleLines {
         &mut self,
         cause: Option<&Trouble>,
         now: Tick,
-        mut say: impl FnMut(&dyn std::fmt::Display),
+        mut say: impl FnMut(&dyn fmt::Display),
     ) {
         let kind = cause.map(Trouble::kind);
         if kind != self.kind {
@@ -61,11 +67,72 @@ impl TroubleLines {
         }
     }
 
-    fn tell_cause(&mut self, cause: &Trouble, say: &mut impl FnMut(&dyn std::fmt::Display)) {
+    fn tell_cause(&mut self, cause: &Trouble, say: &mut impl FnMut(&dyn fmt::Display)) {
         (self.is_told, self.is_begun) = (true, true);
         say(&format_args!(
             "{cause}; commands are answered \"busy\" until Redis takes them"
         ));
+    }
+}
+
+/// Of what became of the replies of dead processes, one line of each kind in a period.
+const TAKEN_PERIOD_MS: u64 = 2_000;
+
+/// Tells how many replies of dead processes were taken over, and how many were not, and why.
+#[derive(Default)]
+pub(super) struct TakeLines {
+    /// How many the log has told of, by what became of them, and when it did.
+    told: [u64; 4],
+    told_at: Option<Tick>,
+}
+
+impl TakeLines {
+    /// Passes on what is new, unless the last lines are of just now.
+    pub(super) fn tell(
+        &mut self,
+        fleet: &FleetCounters,
+        now: Tick,
+        mut say: impl FnMut(Level, &dyn fmt::Display),
+    ) {
+        let counts = [
+            fleet.taken_over,
+            fleet.expired,
+            fleet.poisoned,
+            fleet.unreadable,
+        ];
+        let is_early = |at: Tick| now.millis_since(at) < TAKEN_PERIOD_MS;
+        if counts == self.told || self.told_at.is_some_and(is_early) {
+            return;
+        }
+        let told = std::mem::replace(&mut self.told, counts);
+        self.told_at = Some(now);
+        let more = |kind: usize| (counts[kind] > told[kind]).then(|| counts[kind] - told[kind]);
+        let gone = "replies of processes of the fleet that are gone";
+        if let Some(more) = more(0) {
+            say(Level::Info, &format_args!("took over {more} {gone}"));
+        }
+        if let Some(more) = more(1) {
+            say(
+                Level::Warn,
+                &format_args!("{more} {gone} were too late, and are not posted"),
+            );
+        }
+        if let Some(more) = more(2) {
+            say(
+                Level::Warn,
+                &format_args!(
+                    "{more} replies are put aside, since all processes that had them died: `torrap journal --jobs` lists them"
+                ),
+            );
+        }
+        if let Some(more) = more(3) {
+            say(
+                Level::Warn,
+                &format_args!(
+                    "{more} replies cannot be read: those of another signing secret are left to the others, what is damaged is put aside"
+                ),
+            );
+        }
     }
 }
 
@@ -134,6 +201,37 @@ mod tests {
         assert!(late[0].starts_with("3 more times within 60 s"), "{late:?}");
         assert!(late[1].contains("closed the connection"), "{late:?}");
         assert_eq!(told(&mut lines, None, PERIOD_MS + 1).len(), 1);
+    }
+
+    #[test]
+    fn what_became_of_the_replies_of_dead_processes_is_told_once_a_period() {
+        let mut lines = TakeLines::default();
+        let mut fleet = FleetCounters::default();
+        let mut told = |fleet: &FleetCounters, at_ms| {
+            let mut said = Vec::new();
+            let say = |level: Level, line: &dyn fmt::Display| said.push(format!("{level} {line}"));
+            lines.tell(fleet, Tick(at_ms), say);
+            said
+        };
+        assert_eq!(told(&fleet, 0), [""; 0]);
+        fleet.taken_over = 256;
+        let first = "INFO took over 256 replies of processes of the fleet that are gone";
+        assert_eq!(told(&fleet, 1), [first]);
+        (fleet.taken_over, fleet.expired, fleet.poisoned) = (300, 3, 1);
+        fleet.unreadable = 2;
+        assert_eq!(told(&fleet, 2_000), [""; 0]);
+        let later = told(&fleet, 2_001);
+        assert_eq!(later.len(), 4, "{later:?}");
+        assert!(later[0].starts_with("INFO took over 44 "), "{later:?}");
+        let parts = [
+            "3 replies of ",
+            "1 replies are put aside",
+            "2 replies cannot be read",
+        ];
+        for (line, part) in later[1..].iter().zip(parts) {
+            assert!(line.starts_with(&format!("WARN {part}")), "{line}");
+        }
+        assert_eq!(told(&fleet, 9_000), [""; 0]);
     }
 
     #[test]

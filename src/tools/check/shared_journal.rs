@@ -8,6 +8,7 @@ use super::finding::Finding;
 use crate::config::SharedJournal;
 use crate::platform::redis::{ConnectError, Connection, Connector, ExchangeError};
 use crate::redis::{ErrorKind, MissingRight, RedisUrl, Reply, ServerError, encode};
+use crate::shared_journal::Script;
 
 /// What the check may take in all.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -86,6 +87,23 @@ fn try_rights(
             missing.take_failures(tried)?;
         }
         None => missing.add_untried(),
+    }
+    // As a command does, which needs memory: of a replica that is not in the fleet nothing is put.
+    let source = Script::Put.source().as_bytes();
+    if let Some(digest) = missing.take("script|load", exchange(&[b"SCRIPT", b"LOAD", source])?)? {
+        let (replicas, mine) = (key("replicas"), key("jobs:check"));
+        let digest = digest.bytes().unwrap_or_default().to_vec();
+        let parts = [
+            b"EVALSHA",
+            &*digest,
+            b"2",
+            replicas.as_bytes(),
+            mine.as_bytes(),
+        ];
+        missing.take(
+            "evalsha",
+            exchange(&[&parts[..], &[b"check", b"0"]].concat())?,
+        )?;
     }
     missing.take("wait", exchange(&[b"WAIT", b"0", b"1"])?)?;
     missing.into_result(url.user.as_deref().unwrap_or("default"))
@@ -174,7 +192,6 @@ impl Missing {
 mod tests {
     use super::*;
     use crate::platform::redis::tests::{journal, server::Server};
-    use crate::shared_journal::Script;
 
     #[test]
     fn every_command_of_the_scripts_is_tried() {
@@ -271,6 +288,15 @@ mod tests {
                 .contains("set maxmemory-policy noeviction")
         );
         server.run("CONFIG SET maxmemory-policy noeviction");
+        server.run("CONFIG SET maxmemory 1");
+        let (found, _) = told(&server.url());
+        let line = found.unwrap_err();
+        let end = "; raise maxmemory there";
+        assert!(
+            line.contains("EVALSHA fails: OOM ") && line.ends_with(end),
+            "{line}"
+        );
+        server.run("CONFIG SET maxmemory 0");
         server.run("CONFIG SET min-replicas-to-write 1");
         let (found, _) = told(&server.url());
         assert!(found.unwrap_err().contains("EVALSHA fails: NOREPLICAS"));

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use super::report::{Job, Report};
+use super::report::{Job, Report, printable};
 use crate::platform::redis::Connection;
 use crate::redis::{Reply, encode};
 use crate::shared_journal::{Head, Name, Script, Sealer, Value};
@@ -19,6 +19,37 @@ const VALUES_PER_EXCHANGE: usize = 16;
 
 /// Names of jobs, each with the head of its value.
 type Page = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// A hash with jobs.
+enum Place {
+    /// Of the replica with this id.
+    Replica(String),
+    /// What no replica posts.
+    Aside,
+}
+
+impl Place {
+    fn key(&self) -> String {
+        match self {
+            Self::Replica(id) => format!("jobs:{id}"),
+            Self::Aside => "aside".to_owned(),
+        }
+    }
+
+    /// Where a job lies, for its line, and the job's name. What is put aside is called `REPLICA:NAME`, and a name is any bytes.
+    fn read_field<'a>(&self, field: &'a [u8]) -> (String, &'a [u8]) {
+        if let Self::Replica(id) = self {
+            return (format!("replica {}", printable(id)), field);
+        }
+        let end = |length: usize| field.len().checked_sub(length).filter(|at| *at > 0);
+        let ends = Name::LENGTHS.iter().rev().filter_map(|length| end(*length));
+        let found = ends.map(|at| field.split_at(at)).find_map(|(id, name)| {
+            let id = str::from_utf8(id.strip_suffix(b":")?).ok()?;
+            Some((format!("put aside, of replica {}", printable(id)), name))
+        });
+        found.unwrap_or_else(|| ("put aside".to_owned(), &[]))
+    }
+}
 
 /// A journal that is being read.
 pub(super) struct Reader<'a> {
@@ -51,8 +82,8 @@ impl<'a> Reader<'a> {
     ) -> Result<(), String> {
         let mut report = self.begin()?;
         for number in 0..report.replicas.len() {
-            let id = report.replicas[number].id.clone();
-            self.each_page(&id, &mut |_, page| {
+            let place = Place::Replica(report.replicas[number].id.clone());
+            self.each_page(&place, &mut |_, page| {
                 page.iter().for_each(|(_, head)| report.count(number, head));
                 Ok(true)
             })?;
@@ -66,9 +97,11 @@ impl<'a> Reader<'a> {
                 return Ok(());
             }
         }
-        for replica in &report.replicas {
-            let is_whole = self.each_page(&replica.id, &mut |reader, page| {
-                reader.show_page(&replica.id, &page, &report, print)
+        let replicas = report.replicas.iter();
+        let places = replicas.map(|replica| Place::Replica(replica.id.clone()));
+        for place in places.chain([Place::Aside]) {
+            let is_whole = self.each_page(&place, &mut |reader, page| {
+                reader.show_page(&place, &page, &report, print)
             })?;
             if !is_whole {
                 break;
@@ -95,13 +128,13 @@ impl<'a> Reader<'a> {
             .ok_or_else(|| "its replies are none of a fleet's journal".to_owned())
     }
 
-    /// Shows all jobs of a replica to `visit`, until it says that it is enough; whether that was never.
+    /// Shows all jobs of a place to `visit`, until it says that it is enough; whether that was never.
     fn each_page(
         &mut self,
-        id: &str,
+        place: &Place,
         visit: &mut dyn FnMut(&mut Self, Page) -> Result<bool, String>,
     ) -> Result<bool, String> {
-        let key = self.key(&format!("jobs:{id}"));
+        let key = self.key(&place.key());
         let mut cursor = b"0".to_vec();
         // A scan may show a job twice while the hash changes its size.
         let mut seen = HashSet::new();
@@ -131,12 +164,12 @@ impl<'a> Reader<'a> {
     /// Prints the jobs of a page; whether all were printed.
     fn show_page(
         &mut self,
-        id: &str,
+        place: &Place,
         page: &Page,
         report: &Report,
         print: &mut dyn FnMut(&str) -> bool,
     ) -> Result<bool, String> {
-        let key = self.key(&format!("jobs:{id}"));
+        let key = self.key(&place.key());
         for names in page.chunks(VALUES_PER_EXCHANGE) {
             let commands: Vec<[&[u8]; 3]> = names
                 .iter()
@@ -147,7 +180,7 @@ impl<'a> Reader<'a> {
             for ((name, _), value) in names.iter().zip(values) {
                 // A job that is not there any more was settled meanwhile.
                 if let Reply::Bulk(value) = value
-                    && !print(&format!("{}\n", self.line(id, name, value, report)))
+                    && !print(&format!("{}\n", self.line(place, name, value, report)))
                 {
                     return Ok(false);
                 }
@@ -156,12 +189,13 @@ impl<'a> Reader<'a> {
         Ok(true)
     }
 
-    fn line(&mut self, id: &str, name: &[u8], value: Vec<u8>, report: &Report) -> String {
+    fn line(&mut self, place: &Place, field: &[u8], value: Vec<u8>, report: &Report) -> String {
+        let (whose, name) = place.read_field(field);
         let Some(head) = Head::read(&value) else {
-            return report.job(id, None, Job::Sealed);
+            return report.job(&whose, None, Job::Sealed);
         };
         let Some(sealer) = &mut self.sealer else {
-            return report.job(id, Some(head), Job::Sealed);
+            return report.job(&whose, Some(head), Job::Sealed);
         };
         let opened = Name::read(name).zip(Value::read(value));
         let opened = opened.and_then(|(name, value)| sealer.open(&name, &value));
@@ -169,7 +203,7 @@ impl<'a> Reader<'a> {
             Some(entry) => Job::Opened(entry),
             None => Job::Unopened,
         };
-        report.job(id, Some(head), job)
+        report.job(&whose, Some(head), job)
     }
 
     fn key(&self, name: &str) -> Vec<u8> {

@@ -114,15 +114,14 @@ impl Report {
         }
     }
 
-    /// The line of a job.
-    pub(super) fn job(&self, replica: &str, head: Option<Head>, job: Job<'_>) -> String {
-        let replica = printable(replica);
+    /// The line of a job that lies there.
+    pub(super) fn job(&self, place: &str, head: Option<Head>, job: Job<'_>) -> String {
         let Some(head) = head else {
-            return format!("replica {replica}: unreadable, of no known format");
+            return format!("{place}: unreadable, of no known format");
         };
         let sealed = match &job {
             Job::Sealed => String::new(),
-            Job::Unopened => ", sealed with another signing secret".to_owned(),
+            Job::Unopened => ", sealed with another signing secret, or damaged".to_owned(),
             Job::Opened(entry) => format!(
                 ", {} to {}, {} bytes of text",
                 printable(entry.command),
@@ -131,7 +130,7 @@ impl Report {
             ),
         };
         format!(
-            "replica {replica}: {}, expires {}, attempts made: {}, taken over: {}{sealed}",
+            "{place}: {}, expires {}, attempts made: {}, taken over: {}{sealed}",
             self.due(&head),
             unix(head.expires),
             head.attempts,
@@ -224,6 +223,6 @@ fn unix(time: RedisTime) -> UnixTime {
 }
 
 /// Ids and names come from a server that other programs may write to: no control characters on a terminal.
-fn printable(text: &str) -> impl fmt::Display {
+pub(super) fn printable(text: &str) -> impl fmt::Display {
     text.escape_debug()
 }

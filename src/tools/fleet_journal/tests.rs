@@ -125,16 +125,16 @@ fn the_line_of_a_job_has_no_secret() {
     let report = report(Reply::Null, &[]).unwrap();
     let start = "replica 11: due 2026-11-27T11:04:55Z, in 5 s, expires 2026-11-27T11:33:10Z, attempts made: 0, taken over: 0";
     assert_eq!(
-        report.job("11", Some(head()), Job::Opened(ENTRY)),
+        report.job("replica 11", Some(head()), Job::Opened(ENTRY)),
         format!("{start}, /torrap to https://hooks.slack.com, 7 bytes of text")
     );
-    assert_eq!(report.job("11", Some(head()), Job::Sealed), start);
+    assert_eq!(report.job("replica 11", Some(head()), Job::Sealed), start);
     assert_eq!(
-        report.job("11", Some(head()), Job::Unopened),
-        format!("{start}, sealed with another signing secret")
+        report.job("replica 11", Some(head()), Job::Unopened),
+        format!("{start}, sealed with another signing secret, or damaged")
     );
     assert_eq!(
-        report.job("11", None, Job::Sealed),
+        report.job("replica 11", None, Job::Sealed),
         "replica 11: unreadable, of no known format"
     );
     let mut late = head();
@@ -234,7 +234,7 @@ fn a_real_journal_is_read_page_by_page() {
         count(", /torrap to https://hooks.slack.com, 7 bytes of text"),
         JOBS - 1
     );
-    assert_eq!(count(", sealed with another signing secret"), 1);
+    assert_eq!(count(", sealed with another signing secret, or damaged"), 1);
     assert_eq!(count(": unreadable, of no known format"), 1);
     assert!(!jobs.contains("hunter2") && !jobs.contains("/commands/secret"));
 
@@ -259,6 +259,55 @@ fn a_real_journal_is_read_page_by_page() {
     };
     inspect(&query, &mut print).unwrap();
     assert_eq!(lines, 5);
+}
+
+/// What killed the processes that had it may be seen from the command and the receiver.
+#[test]
+fn what_is_put_aside_is_listed() {
+    let Some(server) = Server::start(&[]) else {
+        return;
+    };
+    let good = secret("8f742231b10e8888abcd99feedface85");
+    let mut sealer = Sealer::new([good.as_bytes()], "a", &mut |bytes| bytes.fill(7));
+    let late = Head {
+        due: RedisTime(1_000),
+        expires: RedisTime(2_000),
+        takeovers: 8,
+        ..head()
+    };
+    let mut put = |whose: &str, name: &Name, value: &[u8]| {
+        let field = [whose.as_bytes(), b":", name.as_bytes()].concat();
+        server.run_parts(&[b"HSET", b"{a}:aside", &field, value]);
+    };
+    // A name is any bytes, colons as well.
+    let names = [
+        Name::of_request(RequestId(u64::from_le_bytes([b':'; 8]))),
+        Name::numbered([b':'; 8], 1),
+    ];
+    for name in &names {
+        let value = sealer.seal(name, &ENTRY, &late);
+        put("parcel:1111111111111111", name, value.as_bytes());
+        put("2222222222222222", name, value.as_bytes());
+    }
+    put("3333333333333333", &names[0], b"no value");
+    server.run_parts(&[b"HSET", b"{a}:aside", b"\x1b", b"no value"]);
+    let jobs = shown(&server, vec![good], true);
+    let lines = |line: &str| jobs.lines().filter(|it| *it == line).count();
+    for replica in ["parcel:1111111111111111", "2222222222222222"] {
+        let line = format!(
+            "put aside, of replica {replica}: due 1970-01-01T00:00:01Z, expired, expires 1970-01-01T00:00:02Z, attempts made: 0, \
+             taken over: 8, /torrap to https://hooks.slack.com, 7 bytes of text"
+        );
+        assert_eq!(lines(&line), 2, "{jobs}");
+    }
+    let line = "put aside, of replica 3333333333333333: unreadable, of no known format";
+    assert_eq!(lines(line), 1, "{jobs}");
+    assert_eq!(
+        lines("put aside: unreadable, of no known format"),
+        1,
+        "{jobs}"
+    );
+    assert_eq!(lines("put aside: 6"), 1, "{jobs}");
 }
 
 #[test]

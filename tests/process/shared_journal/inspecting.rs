@@ -74,7 +74,7 @@ fn the_journal_of_a_fleet_is_shown_while_it_is_used() {
     assert!(
         other
             .iter()
-            .all(|line| line.ends_with("sealed with another signing secret")),
+            .all(|line| line.ends_with("sealed with another signing secret, or damaged")),
         "{other:?}"
     );
     assert!(
