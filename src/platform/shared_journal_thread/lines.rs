@@ -107,14 +107,16 @@ impl TakeLines {
         let told = std::mem::replace(&mut self.told, counts);
         self.told_at = Some(now);
         let more = |kind: usize| (counts[kind] > told[kind]).then(|| counts[kind] - told[kind]);
-        let gone = "replies of processes of the fleet that are gone";
         if let Some(more) = more(0) {
-            say(Level::Info, &format_args!("took over {more} {gone}"));
+            say(
+                Level::Info,
+                &format_args!("took over {more} replies of processes of the fleet that are gone"),
+            );
         }
         if let Some(more) = more(1) {
             say(
                 Level::Warn,
-                &format_args!("{more} {gone} were too late, and are not posted"),
+                &format_args!("{more} replies of dead processes were too late, and are not posted"),
             );
         }
         if let Some(more) = more(2) {

@@ -27,7 +27,7 @@ pub struct FleetCounters {
     pub put_again: u64,
     /// Jobs of dead processes whose `response_url` had expired.
     pub expired: u64,
-    /// Jobs that were set aside because they came from too many dead processes.
+    /// Jobs that were put aside because they came from too many dead processes.
     pub poisoned: u64,
     /// Jobs that no secret of this process opens, or that are damaged.
     pub unreadable: u64,
@@ -115,12 +115,12 @@ const fn totals(f: &FleetCounters, c: &Counters) -> [(&'static str, &'static str
         ),
         (
             "torrap_journal_poisoned_total",
-            "Replies set aside because every process that had them died.",
+            "Replies put aside because every process that had them died.",
             f.poisoned,
         ),
         (
             "torrap_journal_unreadable_total",
-            "Replies set aside, or left to others, because this process cannot read them.",
+            "Replies that are damaged and put aside, or left to others because this process cannot read them.",
             f.unreadable,
         ),
         (
