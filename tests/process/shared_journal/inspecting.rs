@@ -15,7 +15,7 @@ fn torrap(arguments: &[&str], secret: Option<&str>) -> Finished {
 }
 
 /// Lines of the report, without secrets.
-fn shown(url: &str, more: &[&str], secret: Option<&str>) -> String {
+pub(super) fn shown(url: &str, more: &[&str], secret: Option<&str>) -> String {
     let finished = torrap(&[&["journal", url], more].concat(), secret);
     let text = finished.stdout;
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
@@ -26,7 +26,7 @@ fn shown(url: &str, more: &[&str], secret: Option<&str>) -> String {
     text
 }
 
-fn assert_lines(text: &str, lines: &[&str]) {
+pub(super) fn assert_lines(text: &str, lines: &[&str]) {
     for line in lines {
         assert!(text.lines().any(|it| it == *line), "no {line:?} in {text}");
     }

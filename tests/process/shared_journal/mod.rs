@@ -3,9 +3,11 @@
 //! Nothing that was acknowledged may be lost. How often a reply is posted twice is printed, and not asserted: each fault may
 //! come between a post and the note of it.
 
+mod cluster;
 mod fleet;
 mod hung;
 mod inspecting;
+mod odd_values;
 mod redis_server;
 mod relay;
 mod starting;

@@ -83,6 +83,11 @@ impl RedisServer {
         run(self.address, command).unwrap_or_else(|error| panic!("{command}: {error}"))
     }
 
+    /// Runs a command, given as its parts, and gives its reply.
+    pub fn run_parts(&self, parts: &[&[u8]]) -> Reply {
+        run_parts(self.address, parts).unwrap_or_else(|error| panic!("{parts:?}: {error}"))
+    }
+
     /// Has it follow another one, or none.
     pub fn follow(&self, other: Option<&Self>) {
         let command = match other {
@@ -140,11 +145,15 @@ fn is_answering(address: SocketAddr, child: &mut Child) -> bool {
 }
 
 fn run(address: SocketAddr, command: &str) -> std::io::Result<Reply> {
+    let words: Vec<&[u8]> = command.split(' ').map(str::as_bytes).collect();
+    run_parts(address, &words)
+}
+
+fn run_parts(address: SocketAddr, parts: &[&[u8]]) -> std::io::Result<Reply> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(DEADLINE))?;
-    let words: Vec<&[u8]> = command.split(' ').map(str::as_bytes).collect();
     let mut request = Vec::new();
-    encode(&words, &mut request);
+    encode(parts, &mut request);
     stream.write_all(&request)?;
     let (mut reader, mut bytes) = (ReplyReader::default(), [0; 4096]);
     loop {
