@@ -275,7 +275,7 @@ fn what_is_put_aside_is_listed() {
         takeovers: 8,
         ..head()
     };
-    let mut put = |whose: &str, name: &Name, value: &[u8]| {
+    let put = |whose: &str, name: &Name, value: &[u8]| {
         let field = [whose.as_bytes(), b":", name.as_bytes()].concat();
         server.run_parts(&[b"HSET", b"{a}:aside", &field, value]);
     };
