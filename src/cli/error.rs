@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use super::command::Command;
 use super::options::{self, OPTIONS, Opt, nearest};
 use super::own::OWN;
+use super::subcommand::Subcommand;
 use crate::config::{self, Setting, Shown};
 
 /// A command line or a setting that is wrong: exit code 2.
@@ -114,7 +114,7 @@ pub enum Error {
 }
 
 impl Error {
-    pub(super) fn no_option(option: &str, command: Option<Command>) -> Self {
+    pub(super) fn no_option(option: &str, command: Option<Subcommand>) -> Self {
         let name = option.trim_start_matches('-');
         let option = option.to_owned();
         if let Some(opt) = options::without_flag(name) {
@@ -127,7 +127,7 @@ impl Error {
         Self::UnknownOption {
             option,
             nearest,
-            is_trial: command == Some(Command::Try),
+            is_trial: command == Some(Subcommand::Try),
         }
     }
 
@@ -142,7 +142,7 @@ impl Error {
         )
     }
 
-    pub(super) fn option_of_serve(opt: &Opt, command: Command) -> Self {
+    pub(super) fn option_of_serve(opt: &Opt, command: Subcommand) -> Self {
         Self::OptionOfServe {
             option: opt.flag.unwrap_or(opt.variable),
             command: command.word(),
@@ -150,7 +150,7 @@ impl Error {
     }
 
     pub(super) fn no_command(word: String) -> Self {
-        let nearest = Command::nearest(&word);
+        let nearest = Subcommand::nearest(&word);
         Self::UnknownCommand { word, nearest }
     }
 }

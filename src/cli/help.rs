@@ -1,8 +1,8 @@
 //! What `help`, `--help` and `-h` print.
 
-use super::command::Command;
 use super::options::{OPTIONS, Opt};
 use super::own;
+use super::subcommand::Subcommand;
 use crate::commands::Commands;
 use crate::config::Setting;
 
@@ -37,7 +37,7 @@ pub(super) enum Length {
 }
 
 /// Help about one command, or about all of them.
-pub(super) fn text(command: Option<Command>, length: Length, slash: &Commands) -> String {
+pub(super) fn text(command: Option<Subcommand>, length: Length, slash: &Commands) -> String {
     match (command, length) {
         (None, Length::Long) => overview(slash),
         (None, Length::Short) => summary(),
@@ -49,7 +49,7 @@ pub(super) fn text(command: Option<Command>, length: Length, slash: &Commands) -
 /// Commands, every option with its variable and its default, the slash commands, and three examples.
 fn overview(slash: &Commands) -> String {
     let mut out = format!("{HEAD}\nUsage:\n");
-    Command::ALL
+    Subcommand::ALL
         .iter()
         .for_each(|command| push_forms(&mut out, *command));
     push_pair(
@@ -67,28 +67,28 @@ fn overview(slash: &Commands) -> String {
 /// Commands and options, each with a few words.
 fn summary() -> String {
     let mut out = format!("{HEAD}\nUsage: torrap [COMMAND] [OPTIONS]\n\nCommands:\n");
-    for command in Command::ALL {
+    for command in Subcommand::ALL {
         push_pair(&mut out, command.word(), command.about().summary);
     }
-    push_short_options(&mut out, Command::Serve);
+    push_short_options(&mut out, Subcommand::Serve);
     out.push_str("\n`torrap --help` says more, `torrap help COMMAND` all about one command.\n");
     out
 }
 
-fn usage(command: Command) -> String {
+fn usage(command: Subcommand) -> String {
     let about = command.about();
     let mut out = format!("torrap {}: {}\n\nUsage:\n", about.word, about.summary);
     push_forms(&mut out, command);
     out
 }
 
-fn short(command: Command) -> String {
+fn short(command: Subcommand) -> String {
     let mut out = usage(command);
     push_short_options(&mut out, command);
     out + &format!("\n`torrap help {}` says more.\n", command.word())
 }
 
-fn long(command: Command, slash: &Commands) -> String {
+fn long(command: Subcommand, slash: &Commands) -> String {
     let about = command.about();
     let mut out = usage(command);
     out.push('\n');
@@ -127,7 +127,7 @@ fn push_slash_commands(out: &mut String, slash: &Commands) {
     }
 }
 
-fn push_forms(out: &mut String, command: Command) {
+fn push_forms(out: &mut String, command: Subcommand) {
     for (form, what) in command.about().forms {
         push_pair(out, &format!("torrap {form}"), what);
     }
@@ -161,7 +161,7 @@ fn push_option(out: &mut String, opt: &Opt) {
 }
 
 /// The options that a command takes, up to the first semicolon of what they mean.
-fn push_short_options(out: &mut String, command: Command) {
+fn push_short_options(out: &mut String, command: Subcommand) {
     out.push_str("\nOptions:\n");
     for own in own::of(command) {
         push_pair(
@@ -217,12 +217,12 @@ mod tests {
     use super::*;
     use crate::commands::SHOUT;
 
-    fn text(command: Option<Command>, length: Length) -> String {
+    fn text(command: Option<Subcommand>, length: Length) -> String {
         super::text(command, length, &Commands::default())
     }
 
     fn all() -> impl Iterator<Item = String> {
-        let commands = Command::ALL.map(Some).into_iter().chain([None]);
+        let commands = Subcommand::ALL.map(Some).into_iter().chain([None]);
         commands
             .flat_map(|command| [Length::Short, Length::Long].map(|length| text(command, length)))
     }
@@ -244,9 +244,9 @@ mod tests {
     fn the_help_shows_every_option_with_variable_and_default() {
         for command in [
             None,
-            Some(Command::Serve),
-            Some(Command::Try),
-            Some(Command::Check),
+            Some(Subcommand::Serve),
+            Some(Subcommand::Try),
+            Some(Subcommand::Check),
         ] {
             let text = text(command, Length::Long);
             let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -269,7 +269,7 @@ mod tests {
 
     #[test]
     fn the_help_of_a_command_has_its_forms_and_options_and_no_others() {
-        for command in Command::ALL {
+        for command in Subcommand::ALL {
             for length in [Length::Short, Length::Long] {
                 let text = text(Some(command), length);
                 let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -291,7 +291,7 @@ mod tests {
 
     #[test]
     fn the_short_help_is_shorter() {
-        for command in Command::ALL.map(Some).into_iter().chain([None]) {
+        for command in Subcommand::ALL.map(Some).into_iter().chain([None]) {
             let lines = |length| text(command, length).lines().count();
             assert!(
                 lines(Length::Short) <= lines(Length::Long) + 1,
@@ -320,7 +320,7 @@ mod tests {
             ..SHOUT
         };
         let slash = Commands::new(&[hello]).unwrap();
-        for command in [None, Some(Command::Serve), Some(Command::Manifest)] {
+        for command in [None, Some(Subcommand::Serve), Some(Subcommand::Manifest)] {
             let text = super::text(command, Length::Long, &slash);
             assert!(text.contains(
                 "

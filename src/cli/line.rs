@@ -1,18 +1,18 @@
-//! A command line, sorted into its parts, and the invocation that they make.
+//! A command line, sorted into its parts, and the action that they ask for.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use super::command::Command;
+use super::action::Action;
 use super::completions::Shell;
 use super::env::Env;
 use super::error::Error;
 use super::help::{self, Length};
-use super::invocation::Invocation;
 use super::misspelt;
 use super::options::{OPTIONS, Opt};
 use super::own::{Name, Own};
+use super::subcommand::Subcommand;
 use crate::commands::{Chosen, is_blank};
 #[cfg(feature = "redis")]
 use crate::config::LEASE_VARIABLE;
@@ -35,7 +35,7 @@ const STATE_DIRECTORY: &str = "STATE_DIRECTORY";
 /// A command line, sorted into its parts.
 #[derive(Default)]
 pub(super) struct Line {
-    pub(super) command: Option<Command>,
+    pub(super) command: Option<Subcommand>,
     pub(super) flags: Vec<(&'static Opt, OsString)>,
     pub(super) words: Vec<String>,
     /// Options of one command, each with its value if it has one.
@@ -48,7 +48,7 @@ impl Line {
             self.words.push(word);
             return Ok(());
         }
-        let command = Command::with_word(&word);
+        let command = Subcommand::with_word(&word);
         self.command = Some(command.ok_or_else(|| Error::no_command(word))?);
         Ok(())
     }
@@ -67,20 +67,20 @@ impl Line {
     /// The file of variables, and the flag or variable that gives it.
     pub(super) fn env_file(&self, env: &Env<'_>) -> Result<Option<(&'static str, PathBuf)>, Error> {
         let is_it = |opt: &Opt| opt.setting == Setting::EnvFile;
-        let command = self.command.unwrap_or(Command::Serve);
+        let command = self.command.unwrap_or(Subcommand::Serve);
         let flags = self.flags.iter().filter(|(opt, _)| is_it(opt)).cloned();
         let is_taken = OPTIONS.iter().any(|opt| is_it(opt) && command.takes(opt));
         if !is_taken || self.is_journal_in_directory() {
             return Ok(None);
         }
-        let is_trial = command == Command::Try && !self.has(Name::To);
+        let is_trial = command == Subcommand::Try && !self.has(Name::To);
         let heeds = |opt: &Opt| is_it(opt) && (!is_trial || opt.variable_in_trial);
         let settings = gather(flags.collect(), env, heeds);
         Ok(settings.env_file()?)
     }
 
-    pub(super) fn into_invocation(self, env: &Env<'_>) -> Result<Invocation, Error> {
-        let command = self.command.unwrap_or(Command::Serve);
+    pub(super) fn into_action(self, env: &Env<'_>) -> Result<Action, Error> {
+        let command = self.command.unwrap_or(Subcommand::Serve);
         if let Some((own, _)) = self.own.iter().find(|(own, _)| own.command != command) {
             return Err(Error::OptionOf {
                 option: own.flag,
@@ -88,23 +88,23 @@ impl Line {
             });
         }
         match command {
-            Command::Serve => self.into_config(env).map(Invocation::Serve),
-            Command::Check => self.into_check(env),
-            Command::Try => self.into_try(env),
-            Command::Manifest => self.into_manifest(env),
-            Command::Journal => self.into_journal(env),
-            Command::Help => self.into_help(env),
-            Command::Completions => {
+            Subcommand::Serve => self.into_config(env).map(Action::Serve),
+            Subcommand::Check => self.into_check(env),
+            Subcommand::Try => self.into_try(env),
+            Subcommand::Manifest => self.into_manifest(env),
+            Subcommand::Journal => self.into_journal(env),
+            Subcommand::Help => self.into_help(env),
+            Subcommand::Completions => {
                 let word = self.into_only_word(command)?.ok_or(Error::NoShell)?;
                 match Shell::with_name(&word) {
-                    Some(shell) => Ok(Invocation::Completions(shell)),
+                    Some(shell) => Ok(Action::Completions(shell)),
                     None => Err(Error::UnknownShell { word }),
                 }
             }
-            Command::Man => {
+            Subcommand::Man => {
                 self.no_settings(command)?;
                 self.no_words()?;
-                Ok(Invocation::Man)
+                Ok(Action::Man)
             }
         }
     }
@@ -140,24 +140,24 @@ impl Line {
     }
 
     /// Help about the command that is named, or about all.
-    fn into_help(mut self, env: &Env<'_>) -> Result<Invocation, Error> {
-        self.no_settings(Command::Help)?;
+    fn into_help(mut self, env: &Env<'_>) -> Result<Action, Error> {
+        self.no_settings(Subcommand::Help)?;
         let command = match self.words.is_empty() {
             true => None,
             false => {
                 let word = self.words.remove(0);
-                Some(Command::with_word(&word).ok_or_else(|| Error::no_command(word))?)
+                Some(Subcommand::with_word(&word).ok_or_else(|| Error::no_command(word))?)
             }
         };
         self.no_words()?;
-        Ok(Invocation::Help(help::text(
+        Ok(Action::Help(help::text(
             command,
             Length::Long,
             env.commands,
         )))
     }
 
-    fn into_manifest(mut self, env: &Env<'_>) -> Result<Invocation, Error> {
+    fn into_manifest(mut self, env: &Env<'_>) -> Result<Action, Error> {
         let options = manifest::Options {
             form: match (self.has(Name::Link), self.has(Name::Json)) {
                 (true, _) => manifest::Form::Link,
@@ -166,11 +166,11 @@ impl Line {
             },
             is_gov: self.has(Name::Gov),
         };
-        self.no_settings(Command::Manifest)?;
+        self.no_settings(Subcommand::Manifest)?;
         let flags = std::mem::take(&mut self.flags);
-        let url = self.into_only_word(Command::Manifest)?;
-        let settings = gather(flags, env, |opt| Command::Manifest.takes(opt));
-        Ok(Invocation::Manifest {
+        let url = self.into_only_word(Subcommand::Manifest)?;
+        let settings = gather(flags, env, |opt| Subcommand::Manifest.takes(opt));
+        Ok(Action::Manifest {
             commands: settings.commands()?,
             url: public_url(url, &settings)?,
             options,
@@ -180,24 +180,24 @@ impl Line {
     /// Whether it is about a journal that needs no setting to be read.
     fn is_journal_in_directory(&self) -> bool {
         let is_url = |word: &String| config::is_url(clean(word));
-        self.command == Some(Command::Journal) && !self.words.first().is_some_and(is_url)
+        self.command == Some(Subcommand::Journal) && !self.words.first().is_some_and(is_url)
     }
 
-    fn into_journal(mut self, env: &Env<'_>) -> Result<Invocation, Error> {
+    fn into_journal(mut self, env: &Env<'_>) -> Result<Action, Error> {
         let jobs = self.has(Name::Jobs);
         match self.flags.first() {
             Some((opt, _)) if self.is_journal_in_directory() => {
-                return Err(Error::option_of_serve(opt, Command::Journal));
+                return Err(Error::option_of_serve(opt, Subcommand::Journal));
             }
-            _ => self.no_settings(Command::Journal)?,
+            _ => self.no_settings(Subcommand::Journal)?,
         }
         let flags = std::mem::take(&mut self.flags);
-        let place = self.into_only_word(Command::Journal)?;
+        let place = self.into_only_word(Subcommand::Journal)?;
         let place = place.ok_or(Error::NoDirectory)?;
-        let mut settings = gather(flags, env, |opt| Command::Journal.takes(opt));
-        settings.give(Setting::Journal, Command::Journal.word(), place.into());
+        let mut settings = gather(flags, env, |opt| Subcommand::Journal.takes(opt));
+        settings.give(Setting::Journal, Subcommand::Journal.word(), place.into());
         match settings.journal_place()?.ok_or(Error::NoDirectory)? {
-            JournalPlace::Directory(directory) => Ok(Invocation::Journal { directory, jobs }),
+            JournalPlace::Directory(directory) => Ok(Action::Journal { directory, jobs }),
             #[cfg(feature = "redis")]
             JournalPlace::Shared(mut journal) => {
                 journal.password = settings.redis_password(env.read_file)?;
@@ -206,7 +206,7 @@ impl Line {
                     Err(config::Error::SecretMissing) => Vec::new(),
                     secrets => secrets?,
                 };
-                Ok(Invocation::FleetJournal(Box::new(fleet_journal::Query {
+                Ok(Action::FleetJournal(Box::new(fleet_journal::Query {
                     journal: *journal,
                     ca_file: settings.ca_file()?,
                     signing_secrets,
@@ -216,21 +216,21 @@ impl Line {
         }
     }
 
-    fn into_check(self, env: &Env<'_>) -> Result<Invocation, Error> {
+    fn into_check(self, env: &Env<'_>) -> Result<Action, Error> {
         let settings = gather(self.flags.clone(), env, |_| true);
         let first = match self.into_config(env) {
-            Ok(config) => return Ok(Invocation::Check { config: Ok(config) }),
+            Ok(config) => return Ok(Action::Check { config: Ok(config) }),
             Err(error) if error.is_of_settings() => error.to_string(),
             Err(error) => return Err(error),
         };
         let others = config::faults(&settings).map(|error| error.to_string());
         let others: Vec<_> = others.filter(|other| *other != first).collect();
-        Ok(Invocation::Check {
+        Ok(Action::Check {
             config: Err([vec![first], others].concat()),
         })
     }
 
-    fn into_try(self, env: &Env<'_>) -> Result<Invocation, Error> {
+    fn into_try(self, env: &Env<'_>) -> Result<Action, Error> {
         let text = (!self.words.is_empty()).then(|| self.words.join(" "));
         if text.as_deref().is_some_and(is_blank) {
             return Err(Error::BlankText);
@@ -247,7 +247,7 @@ impl Line {
             };
             let mut config = line.into_config(env)?;
             let text = choose(name, text, &mut config.commands)?;
-            return Ok(Invocation::TryAt { url, text, config });
+            return Ok(Action::TryAt { url, text, config });
         }
         let mut settings = gather(self.flags, env, |opt| opt.variable_in_trial);
         if !settings.has(Setting::Listen) {
@@ -259,11 +259,11 @@ impl Line {
         let mut config = Config::from_settings(&settings, Vec::new())?;
         config.reply_origins.clear();
         let text = choose(name, text, &mut config.commands)?;
-        Ok(Invocation::Try { text, config })
+        Ok(Action::Try { text, config })
     }
 
     /// Refuses the bot's options, but for those that the command takes.
-    fn no_settings(&self, command: Command) -> Result<(), Error> {
+    fn no_settings(&self, command: Subcommand) -> Result<(), Error> {
         match self.flags.iter().find(|(opt, _)| !command.takes(opt)) {
             None => Ok(()),
             Some((opt, _)) => Err(Error::option_of_serve(opt, command)),
@@ -279,7 +279,7 @@ impl Line {
     }
 
     /// The word of a command that takes one word at most.
-    fn into_only_word(self, command: Command) -> Result<Option<String>, Error> {
+    fn into_only_word(self, command: Subcommand) -> Result<Option<String>, Error> {
         self.no_settings(command)?;
         let mut words = self.words.into_iter();
         let word = words.next();

@@ -1,9 +1,9 @@
 //! The manual page, in the man(7) language of roff, made from the tables that the command line is read with.
 
-use super::command::{About, Command};
 use super::help;
 use super::options::{OPTIONS, Opt};
 use super::own;
+use super::subcommand::{About, Subcommand};
 use crate::commands::Commands;
 
 /// The page of the program that is called `name` and has these slash commands; `version` is a line.
@@ -16,7 +16,7 @@ pub fn page(name: &str, version: &str, commands: &Commands) -> String {
     );
     section(&mut out, "NAME", &format!("{name} \\- {SUMMARY}"));
     out.push_str(".SH SYNOPSIS\n.nf\n");
-    for (form, _) in Command::ALL
+    for (form, _) in Subcommand::ALL
         .iter()
         .flat_map(|command| command.about().forms)
     {
@@ -25,7 +25,7 @@ pub fn page(name: &str, version: &str, commands: &Commands) -> String {
     out.push_str(".fi\n");
     section(&mut out, "DESCRIPTION", &lines(DESCRIPTION));
     out.push_str(".SH COMMANDS\n");
-    for command in Command::ALL {
+    for command in Subcommand::ALL {
         push_command(&mut out, command, &name);
     }
     out.push_str(".SH SLASH COMMANDS\n");
@@ -53,7 +53,7 @@ pub fn page(name: &str, version: &str, commands: &Commands) -> String {
         push_item(&mut out, &format!("\\fB{code}\\fR"), meaning);
     }
     out.push_str(".SH EXAMPLES\n.nf\n");
-    for example in Command::ALL
+    for example in Subcommand::ALL
         .iter()
         .flat_map(|command| command.about().examples)
     {
@@ -103,7 +103,7 @@ fn section(out: &mut String, name: &str, text: &str) {
     out.push_str(&format!(".SH {name}\n{}\n", text.trim_end()));
 }
 
-fn push_command(out: &mut String, command: Command, name: &str) {
+fn push_command(out: &mut String, command: Subcommand, name: &str) {
     let About { forms, details, .. } = command.about();
     for (form, what) in *forms {
         push_item(out, &format!("\\fB{name}\\fR {}", roff(form)), what);
@@ -180,7 +180,7 @@ mod tests {
         for own in own::OWN {
             assert!(page.contains(&format!("\\fB{}\\fR", roff(own.flag))));
         }
-        for (form, _) in Command::ALL
+        for (form, _) in Subcommand::ALL
             .iter()
             .flat_map(|command| command.about().forms)
         {

@@ -1,31 +1,31 @@
 //! The command line: arguments and variables in, what to do out.
 
-mod command;
+mod action;
 mod completions;
 mod env;
 mod env_file;
 mod error;
 mod help;
-mod invocation;
 mod line;
 mod man;
 mod misspelt;
 mod options;
 mod own;
+mod subcommand;
 #[cfg(test)]
 mod tests;
 
-use command::Command;
+pub use action::Action;
 pub use completions::{Shell, script as completions};
 pub use env::Env;
 use env_file::EnvFile;
 pub use error::Error;
 use help::Length;
-pub use invocation::Invocation;
 use line::Line;
 pub use man::page as manual_page;
 pub use options::{OPTIONS, Opt, rows};
 use own::Own;
+use subcommand::Subcommand;
 
 use std::ffi::{OsStr, OsString};
 
@@ -41,7 +41,7 @@ use crate::host::is_name_or_ipv4;
 ///
 /// # Errors
 /// The first thing that is wrong. All of them are for exit code 2.
-pub fn parse<I>(args: I, env: &Env<'_>) -> Result<Invocation, Error>
+pub fn parse<I>(args: I, env: &Env<'_>) -> Result<Action, Error>
 where
     I: IntoIterator,
     I::Item: Into<OsString>,
@@ -52,7 +52,7 @@ where
         match arg {
             Short('h') => return help(&line, &mut parser, env, Length::Short),
             Long("help") => return help(&line, &mut parser, env, Length::Long),
-            Short('V') | Long("version") => return Ok(Invocation::Version),
+            Short('V') | Long("version") => return Ok(Action::Version),
             Long(name) => {
                 if let Some(own) = own::with_flag(name) {
                     line.own.push((own, own_value(own, &mut parser)?));
@@ -71,22 +71,22 @@ where
             Value(word) => line.push(into_text(word)?)?,
         }
     }
-    let is_check = line.command == Some(Command::Check);
+    let is_check = line.command == Some(Subcommand::Check);
     match with_env_file(line, env) {
         // A check reports everything that is wrong in the same form.
-        Err(error) if is_check && error.is_of_settings() => Ok(Invocation::Check {
+        Err(error) if is_check && error.is_of_settings() => Ok(Action::Check {
             config: Err(vec![error.to_string()]),
         }),
-        invocation => invocation,
+        action => action,
     }
 }
 
-/// The invocation in the environment of the process, to which the line's file of variables adds, if there is one.
-fn with_env_file(line: Line, env: &Env<'_>) -> Result<Invocation, Error> {
+/// What the line asks for in the environment of the process, to which the line's file of variables adds, if there is one.
+fn with_env_file(line: Line, env: &Env<'_>) -> Result<Action, Error> {
     match line.env_file(env)? {
-        None => line.into_invocation(env),
+        None => line.into_action(env),
         Some((name, path)) => {
-            EnvFile::read(name, &path, env.read_file)?.with(env, |env| line.into_invocation(env))
+            EnvFile::read(name, &path, env.read_file)?.with(env, |env| line.into_action(env))
         }
     }
 }
@@ -97,13 +97,13 @@ fn help(
     parser: &mut lexopt::Parser,
     env: &Env<'_>,
     length: Length,
-) -> Result<Invocation, Error> {
+) -> Result<Action, Error> {
     let behind = || match parser.next() {
-        Ok(Some(Value(word))) => Command::with_word(word.to_str()?),
+        Ok(Some(Value(word))) => Subcommand::with_word(word.to_str()?),
         _ => None,
     };
     let command = line.command.or_else(behind);
-    Ok(Invocation::Help(help::text(command, length, env.commands)))
+    Ok(Action::Help(help::text(command, length, env.commands)))
 }
 
 /// The value of an option of one command; `None` if it has none.

@@ -1,6 +1,6 @@
 //! Options that belong to one command each.
 
-use super::command::Command;
+use super::subcommand::Subcommand;
 
 /// The name of an option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(super) struct Own {
     pub(super) flag: &'static str,
     /// What its value is called; empty if it has none, in brackets if it can be left out.
     pub(super) value: &'static str,
-    pub(super) command: Command,
+    pub(super) command: Subcommand,
     /// What it means, as plain text without a full stop.
     pub(super) help: &'static str,
     /// What to give it, for the error about a value that is missing.
@@ -41,7 +41,7 @@ pub(super) const OWN: &[Own] = &[
         name: Name::To,
         flag: "--to",
         value: "[URL]",
-        command: Command::Try,
+        command: Subcommand::Try,
         help: "the bot that runs already: its public URL, or one on this machine; without URL that of the tunnel \
                that leads to --listen",
         remedy: "",
@@ -50,7 +50,7 @@ pub(super) const OWN: &[Own] = &[
         name: Name::Command,
         flag: "--command",
         value: "NAME",
-        command: Command::Try,
+        command: Subcommand::Try,
         help: "the slash command to send; without it the one whose name TEXT begins with, or else the first of the \
                --commands",
         remedy: "give a slash command, such as /torrap",
@@ -59,7 +59,7 @@ pub(super) const OWN: &[Own] = &[
         name: Name::Link,
         flag: "--link",
         value: "",
-        command: Command::Manifest,
+        command: Subcommand::Manifest,
         help: "print a link to the page of Slack's that creates the app, instead of the manifest",
         remedy: "",
     },
@@ -67,7 +67,7 @@ pub(super) const OWN: &[Own] = &[
         name: Name::Json,
         flag: "--json",
         value: "",
-        command: Command::Manifest,
+        command: Subcommand::Manifest,
         help: "print the manifest as JSON",
         remedy: "",
     },
@@ -75,7 +75,7 @@ pub(super) const OWN: &[Own] = &[
         name: Name::Gov,
         flag: "--gov",
         value: "",
-        command: Command::Manifest,
+        command: Subcommand::Manifest,
         help: "name the pages of GovSlack",
         remedy: "",
     },
@@ -83,7 +83,7 @@ pub(super) const OWN: &[Own] = &[
         name: Name::Jobs,
         flag: "--jobs",
         value: "",
-        command: Command::Journal,
+        command: Subcommand::Journal,
         help: "print a line for each pending job as well",
         remedy: "",
     },
@@ -95,7 +95,7 @@ pub(super) fn with_flag(name: &str) -> Option<&'static Own> {
 }
 
 /// The options of a command.
-pub(super) fn of(command: Command) -> impl Iterator<Item = &'static Own> {
+pub(super) fn of(command: Subcommand) -> impl Iterator<Item = &'static Own> {
     OWN.iter().filter(move |own| own.command == command)
 }
 

@@ -18,7 +18,7 @@ use log::{Level, debug, error, info, log, log_enabled, warn};
 
 use self::program::Program;
 use self::signals::Signals;
-use crate::cli::{self, Env, Invocation};
+use crate::cli::{self, Action, Env};
 use crate::commands::{Command, Commands};
 use crate::config::{Config, PublicUrl};
 use crate::platform::{self, ListenEnv, ListenFds, NotifyEnv, SdNotify, Server};
@@ -91,17 +91,17 @@ fn carry_out(commands: &[Command], program: &Program) -> Result<u8, Failure> {
         read_file: &read_secret,
     };
     match cli::parse(std::env::args_os().skip(1), &env).map_err(misuse)? {
-        Invocation::Serve(config) => logged(config, program, |config, console| {
+        Action::Serve(config) => logged(config, program, |config, console| {
             serve(config, program, &signals, console)
         }),
-        Invocation::Try { text, config } => logged(config, program, |config, _| {
+        Action::Try { text, config } => logged(config, program, |config, _| {
             try_out(text.as_deref(), &config)
         }),
-        Invocation::TryAt { url, text, config } => logged(config, program, |config, _| {
+        Action::TryAt { url, text, config } => logged(config, program, |config, _| {
             try_at(&url, text.as_deref(), program, &config)
         }),
-        Invocation::Check { config } => check(config, program),
-        Invocation::Manifest {
+        Action::Check { config } => check(config, program),
+        Action::Manifest {
             commands,
             url,
             options,
@@ -110,19 +110,17 @@ fn carry_out(commands: &[Command], program: &Program) -> Result<u8, Failure> {
                 tunnel::resolve(&url).map_err(|error| misuse(format!("manifest: {error}")))?;
             print(&manifest::render(program.name(), &url, &commands, options).map_err(misuse)?)
         }
-        Invocation::Journal { directory, jobs } => {
+        Action::Journal { directory, jobs } => {
             show_journal(|print| tools::journal::inspect(&directory, jobs, print))
         }
         #[cfg(feature = "redis")]
-        Invocation::FleetJournal(query) => {
+        Action::FleetJournal(query) => {
             show_journal(|print| tools::fleet_journal::inspect(&query, print))
         }
-        Invocation::Help(text) => print(&program.named(&text)),
-        Invocation::Version => print(&program.version()),
-        Invocation::Completions(shell) => {
-            print(&cli::completions(shell, program.name(), &commands))
-        }
-        Invocation::Man => {
+        Action::Help(text) => print(&program.named(&text)),
+        Action::Version => print(&program.version()),
+        Action::Completions(shell) => print(&cli::completions(shell, program.name(), &commands)),
+        Action::Man => {
             let page = cli::manual_page(program.name(), &program.version(), &commands);
             print(&program.named(&page))
         }

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use test_support::repository::{read, root, rust_files};
 use test_support::{Binary, TunnelAgent};
-use torrap::cli::{self, Env, Invocation};
+use torrap::cli::{self, Action, Env};
 use torrap::commands::Commands;
 
 use crate::{GUIDES, README, code_spans, is_module, split};
@@ -127,9 +127,9 @@ fn run(args: &[&str], command: &str) {
     };
     let invocation = cli::parse(args, &env);
     let extra: &[&str] = match invocation {
-        Ok(Invocation::Try { .. }) => &["--delay", "0"],
-        Ok(Invocation::Manifest { .. } | Invocation::Help(_)) => &[],
-        Ok(Invocation::Completions(_) | Invocation::Man | Invocation::Version) => &[],
+        Ok(Action::Try { .. }) => &["--delay", "0"],
+        Ok(Action::Manifest { .. } | Action::Help(_)) => &[],
+        Ok(Action::Completions(_) | Action::Man | Action::Version) => &[],
         Ok(_) => return,
         // A build without the feature knows of the journal no more than how to be built with it.
         Err(error)

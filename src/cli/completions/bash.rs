@@ -1,13 +1,13 @@
 //! Completions for bash, from version 4 on.
 
-use super::{Command, Flag, Shell, Value, all_flags, flags, words};
+use super::{Flag, Shell, Subcommand, Value, all_flags, flags, words};
 
 pub(super) fn script(slash: &str) -> String {
-    let all = words(&Command::ALL).join(" ");
+    let all = words(&Subcommand::ALL).join(" ");
     let with_value: Vec<_> = all_flags()
         .filter(|flag| flag.value != Value::None)
         .collect();
-    let cases: String = Command::ALL.map(case).concat();
+    let cases: String = Subcommand::ALL.map(case).concat();
     TEMPLATE
         .replace("{commands}", &all)
         .replace("{commands|}", &all.replace(' ', "|"))
@@ -27,7 +27,7 @@ pub(super) fn script(slash: &str) -> String {
             }),
         )
         .replace("{slash commands}", slash)
-        .replace("{flags}", &list(Command::Serve))
+        .replace("{flags}", &list(Subcommand::Serve))
         .replace("{cases}", &cases)
 }
 
@@ -36,21 +36,21 @@ fn pattern(flags: &[Flag], is_meant: impl Fn(Value) -> bool) -> String {
     flags.map(|flag| flag.flag).collect::<Vec<_>>().join("|")
 }
 
-fn list(command: Command) -> String {
+fn list(command: Subcommand) -> String {
     let flags: Vec<_> = flags(command).map(|flag| flag.flag).collect();
     flags.join(" ")
 }
 
 /// What follows the word of a command.
-fn case(command: Command) -> String {
+fn case(command: Subcommand) -> String {
     let flags = list(command);
     let words = match command {
-        Command::Completions => Shell::ALL.map(Shell::name).join(" "),
-        Command::Help => words(&Command::ALL).join(" "),
+        Subcommand::Completions => Shell::ALL.map(Shell::name).join(" "),
+        Subcommand::Help => words(&Subcommand::ALL).join(" "),
         _ => String::new(),
     };
     let directories = match command {
-        Command::Journal => "[[ $cur == -* ]] || { {function}_paths -d; return; }; ",
+        Subcommand::Journal => "[[ $cur == -* ]] || { {function}_paths -d; return; }; ",
         _ => "",
     };
     let words = format!("{words} {flags}");

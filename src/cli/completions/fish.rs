@@ -1,6 +1,6 @@
 //! Completions for fish.
 
-use super::{Command, Flag, Shell, Value, all_flags, flags, words};
+use super::{Flag, Shell, Subcommand, Value, all_flags, flags, words};
 
 pub(super) fn script(slash: &str) -> String {
     let mut out = "# Completions of fish for {name}, printed by `{name} completions fish`.\n\
@@ -8,9 +8,9 @@ pub(super) fn script(slash: &str) -> String {
                    complete -c {name} -s h -l help -d 'print help'\n\
                    complete -c {name} -s V -l version -d 'print the version'\n"
         .to_owned();
-    let all = words(&Command::ALL);
+    let all = words(&Subcommand::ALL);
     let none_yet = format!("not __fish_seen_subcommand_from {}", all.join(" "));
-    for command in Command::ALL {
+    for command in Subcommand::ALL {
         let summary = escape(command.about().summary);
         out += &format!(
             "complete -c {{name}} -n '{none_yet}' -a {} -d '{summary}'\n",
@@ -18,9 +18,15 @@ pub(super) fn script(slash: &str) -> String {
         );
     }
     for (command, proposed) in [
-        (Command::Help, all.join(" ")),
-        (Command::Completions, Shell::ALL.map(Shell::name).join(" ")),
-        (Command::Journal, "(__fish_complete_directories)".to_owned()),
+        (Subcommand::Help, all.join(" ")),
+        (
+            Subcommand::Completions,
+            Shell::ALL.map(Shell::name).join(" "),
+        ),
+        (
+            Subcommand::Journal,
+            "(__fish_complete_directories)".to_owned(),
+        ),
     ] {
         let seen = format!("__fish_seen_subcommand_from {}", command.word());
         out += &format!("complete -c {{name}} -n '{seen}' -a '{proposed}'\n");
@@ -31,9 +37,9 @@ pub(super) fn script(slash: &str) -> String {
 
 /// One option, where it may stand: behind the commands that take it, and before any if the bot itself takes it.
 fn line(flag: &Flag, slash: &str) -> String {
-    let takes = |command: &Command| flags(*command).any(|other| other.flag == flag.flag);
-    let (takers, others): (Vec<_>, Vec<_>) = Command::ALL.into_iter().partition(takes);
-    let condition = match takers.contains(&Command::Serve) {
+    let takes = |command: &Subcommand| flags(*command).any(|other| other.flag == flag.flag);
+    let (takers, others): (Vec<_>, Vec<_>) = Subcommand::ALL.into_iter().partition(takes);
+    let condition = match takers.contains(&Subcommand::Serve) {
         true => format!(
             "not __fish_seen_subcommand_from {}",
             words(&others).join(" ")

@@ -4,9 +4,9 @@ mod bash;
 mod fish;
 mod zsh;
 
-use super::command::Command;
 use super::options::OPTIONS;
 use super::own;
+use super::subcommand::Subcommand;
 use crate::commands::Commands;
 
 /// A shell that has completions.
@@ -99,7 +99,7 @@ impl Flag {
 }
 
 /// The options that a command takes, those of its own first.
-fn flags(command: Command) -> impl Iterator<Item = Flag> {
+fn flags(command: Subcommand) -> impl Iterator<Item = Flag> {
     let own = own::of(command).map(|own| Flag::new(own.flag, own.value, own.help));
     let opts = OPTIONS.iter().filter(move |opt| command.takes(opt));
     own.chain(opts.filter_map(|opt| Some(Flag::new(opt.flag?, opt.value, opt.help))))
@@ -109,10 +109,10 @@ fn flags(command: Command) -> impl Iterator<Item = Flag> {
 fn all_flags() -> impl Iterator<Item = Flag> {
     let own = own::OWN.iter();
     let own = own.map(|own| Flag::new(own.flag, own.value, own.help));
-    own.chain(flags(Command::Serve))
+    own.chain(flags(Subcommand::Serve))
 }
 
-fn words(commands: &[Command]) -> Vec<&'static str> {
+fn words(commands: &[Subcommand]) -> Vec<&'static str> {
     commands.iter().map(|command| command.word()).collect()
 }
 

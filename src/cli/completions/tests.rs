@@ -7,7 +7,7 @@ fn each_shell_completes_every_command_and_option() {
     for shell in Shell::ALL {
         assert_eq!(Shell::with_name(shell.name()), Some(shell));
         let script = script(shell, "torrap", &Commands::default());
-        for command in Command::ALL {
+        for command in Subcommand::ALL {
             assert!(script.contains(command.word()), "{shell:?} {command:?}");
         }
         for flag in all_flags() {

@@ -1,36 +1,38 @@
 //! Completions for zsh.
 
-use super::{Command, Flag, Shell, Value, all_flags, flags, words};
+use super::{Flag, Shell, Subcommand, Value, all_flags, flags, words};
 
 pub(super) fn script(slash: &str) -> String {
     let with_value = all_flags().filter(|flag| flag.value != Value::None);
     let with_value: Vec<_> = with_value.map(|flag| flag.flag).collect();
-    let summaries = Command::ALL.map(|command| {
+    let summaries = Subcommand::ALL.map(|command| {
         let summary = escape(command.about().summary);
         format!("        '{}:{summary}'\n", command.word())
     });
     TEMPLATE
         .replace("{with value|}", &with_value.join("|"))
-        .replace("{commands|}", &words(&Command::ALL).join("|"))
+        .replace("{commands|}", &words(&Subcommand::ALL).join("|"))
         .replace("{summaries}", &summaries.concat())
         .replace(
             "{cases}",
-            &Command::ALL.map(|command| case(command, slash)).concat(),
+            &Subcommand::ALL.map(|command| case(command, slash)).concat(),
         )
-        .replace("{flags}", &list(Command::Serve, slash))
+        .replace("{flags}", &list(Subcommand::Serve, slash))
 }
 
-fn list(command: Command, slash: &str) -> String {
+fn list(command: Subcommand, slash: &str) -> String {
     flags(command).map(|flag| spec(&flag, slash)).collect()
 }
 
 /// What follows the word of a command.
-fn case(command: Command, slash: &str) -> String {
+fn case(command: Subcommand, slash: &str) -> String {
     let word = command.word();
     let behind = match command {
-        Command::Journal => "'2:DIR:_files -/'",
-        Command::Completions => &format!("'2:SHELL:({})'", Shell::ALL.map(Shell::name).join(" ")),
-        Command::Help => "'2:COMMAND:{_describe -t commands command commands}'",
+        Subcommand::Journal => "'2:DIR:_files -/'",
+        Subcommand::Completions => {
+            &format!("'2:SHELL:({})'", Shell::ALL.map(Shell::name).join(" "))
+        }
+        Subcommand::Help => "'2:COMMAND:{_describe -t commands command commands}'",
         // To say that any word may stand there would keep zsh from completing the options.
         _ => "",
     };

@@ -7,7 +7,7 @@ pub(super) const CONTENT: &str = "# of the bot\nSLACK_SIGNING_SECRET=8f742231b10
 
 fn served(variables: &[(&str, &str)], args: &[&str]) -> Result<Config, String> {
     match parse_in(variables, args)? {
-        Invocation::Serve(config) => Ok(config),
+        Action::Serve(config) => Ok(config),
         other => panic!("{other:?}"),
     }
 }
@@ -47,11 +47,11 @@ fn its_variables_are_those_of_the_environment_as_far_as_that_has_none() {
 #[test]
 fn it_counts_for_every_command_that_reads_its_settings() {
     let check = parse_in(&[], &["check", "--env-file", "/etc/env"]).unwrap();
-    assert!(matches!(check, Invocation::Check { config: Ok(config) } if config.delay_ms == 3000));
+    assert!(matches!(check, Action::Check { config: Ok(config) } if config.delay_ms == 3000));
     let args = ["manifest", "--env-file", "/etc/env", "https://a.example"];
     let manifest = parse_in(&[], &args).unwrap();
     assert!(
-        matches!(manifest, Invocation::Manifest { commands, .. } if commands.to_string() == "/shout")
+        matches!(manifest, Action::Manifest { commands, .. } if commands.to_string() == "/shout")
     );
     // A trial heeds what it heeds of the environment.
     let (_, config) = try_in(&[], &["--env-file", "/etc/env"]).unwrap();
@@ -60,9 +60,7 @@ fn it_counts_for_every_command_that_reads_its_settings() {
     assert_eq!(config.delay_ms, 5000);
     let variable = [("TORRAP_ENV_FILE", "/etc/env")];
     let remote = parse_in(&variable, &["try", "--to", "https://a.example"]).unwrap();
-    assert!(
-        matches!(remote, Invocation::TryAt { config, .. } if config.signing_secrets.len() == 1)
-    );
+    assert!(matches!(remote, Action::TryAt { config, .. } if config.signing_secrets.len() == 1));
     let line = parse_in(&[], &["journal", "j", "--env-file", "/etc/env"]).unwrap_err();
     assert_eq!(
         line,
@@ -87,5 +85,5 @@ fn a_file_that_is_wrong_is_one_line_that_shows_none_of_its_values() {
         r#"--env-file: "" is not a path; give the path of a file"#
     );
     let check = parse_in(&[], &["check", "--env-file", "/etc/yaml"]).unwrap();
-    assert!(matches!(check, Invocation::Check { config: Err(lines) } if lines == [yaml]));
+    assert!(matches!(check, Action::Check { config: Err(lines) } if lines == [yaml]));
 }

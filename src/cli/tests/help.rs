@@ -4,7 +4,7 @@ use super::*;
 
 fn help(args: &[&str]) -> String {
     match parse_in(&[("TORRAP_DELAY", "wrong")], args) {
-        Ok(Invocation::Help(text)) => text,
+        Ok(Action::Help(text)) => text,
         other => panic!("{args:?}: {other:?}"),
     }
 }
@@ -29,7 +29,7 @@ fn help_and_version_stand_anywhere_and_need_no_settings() {
         for flag in ["-V", "--version"] {
             let args = [command, &[flag]].concat();
             let version = parse_in(&[("TORRAP_DELAY", "wrong")], &args).unwrap();
-            assert!(matches!(version, Invocation::Version));
+            assert!(matches!(version, Action::Version));
         }
     }
 }
@@ -84,14 +84,14 @@ fn what_other_programs_call_it_is_understood_in_the_hint() {
 #[test]
 fn completions_and_the_manual_page_need_no_settings() {
     let parse = |args: &[&str]| parse_in(&[("TORRAP_DELAY", "wrong")], args);
-    assert!(matches!(parse(&["man"]), Ok(Invocation::Man)));
+    assert!(matches!(parse(&["man"]), Ok(Action::Man)));
     for (name, shell) in [
         ("bash", Shell::Bash),
         ("zsh", Shell::Zsh),
         ("fish", Shell::Fish),
     ] {
-        let invocation = parse(&["completions", name]);
-        assert!(matches!(invocation, Ok(Invocation::Completions(found)) if found == shell));
+        let action = parse(&["completions", name]);
+        assert!(matches!(action, Ok(Action::Completions(found)) if found == shell));
     }
     for (args, line) in [
         (

@@ -18,7 +18,7 @@ use crate::config::Config;
 const SECRET: (&str, &str) = ("SLACK_SIGNING_SECRET", "8f742231b10e");
 
 /// Parses a line in an environment of `variables` and one file, `/run/secret`.
-fn parse_in(variables: &[(&str, &str)], args: &[&str]) -> Result<Invocation, String> {
+fn parse_in(variables: &[(&str, &str)], args: &[&str]) -> Result<Action, String> {
     let variable = |name: &str| {
         let found = variables.iter().find(|(variable, _)| *variable == name);
         found.map(|(_, value)| OsString::from(value))
@@ -36,20 +36,20 @@ fn parse_in(variables: &[(&str, &str)], args: &[&str]) -> Result<Invocation, Str
         names: &names,
         read_file: &read_file,
     };
-    let invocation = parse(args, &env).map_err(|error| error.to_string());
-    if let Err(line) = &invocation {
+    let action = parse(args, &env).map_err(|error| error.to_string());
+    if let Err(line) = &action {
         assert!(
             !line.chars().any(char::is_control),
             "{line:?} is not one plain line"
         );
         assert!(!line.contains(SECRET.1), "{line:?} shows a secret");
     }
-    invocation
+    action
 }
 
 fn try_in(variables: &[(&str, &str)], args: &[&str]) -> Result<(Option<String>, Config), String> {
     match parse_in(variables, &[&["try"], args].concat())? {
-        Invocation::Try { text, config } => Ok((text, config)),
+        Action::Try { text, config } => Ok((text, config)),
         other => panic!("{other:?}"),
     }
 }
@@ -173,7 +173,7 @@ fn the_manifest_follows_the_choice_of_commands() {
     let commands = |variables, args: &[&str]| {
         let args = [&["manifest", "https://a.example"], args].concat();
         match parse_in(variables, &args) {
-            Ok(Invocation::Manifest { commands, .. }) => commands.to_string(),
+            Ok(Action::Manifest { commands, .. }) => commands.to_string(),
             Ok(other) => panic!("{other:?}"),
             Err(line) => line,
         }
@@ -201,11 +201,11 @@ fn the_journals_directory_is_handed_on() {
         (&["journal", "j"][..], false),
         (&["--jobs", "journal", "j"], true),
     ] {
-        let invocation = parse_in(&[], args).unwrap();
+        let action = parse_in(&[], args).unwrap();
         assert!(
-            matches!(&invocation, Invocation::Journal { directory, jobs }
+            matches!(&action, Action::Journal { directory, jobs }
                 if directory == Path::new("j") && *jobs == expected),
-            "{invocation:?}"
+            "{action:?}"
         );
     }
 }
@@ -226,8 +226,8 @@ fn a_fleets_journal_is_read_with_what_leads_to_it() {
     let query = |variables: &[_], args: &[&str]| {
         let args = [&["journal"], args].concat();
         match parse_in(variables, &args)? {
-            Invocation::FleetJournal(query) => Ok(*query),
-            invocation => Err(format!("{invocation:?}")),
+            Action::FleetJournal(query) => Ok(*query),
+            action => Err(format!("{action:?}")),
         }
     };
     let found = query(
@@ -328,8 +328,8 @@ fn a_trial_logs_warnings_unless_told_otherwise() {
 
 #[test]
 fn options_may_stand_before_the_command() {
-    let invocation = parse_in(&[], &["--delay", "0", "try", "olleh"]).unwrap();
-    assert!(matches!(invocation, Invocation::Try { text, config }
+    let action = parse_in(&[], &["--delay", "0", "try", "olleh"]).unwrap();
+    assert!(matches!(action, Action::Try { text, config }
         if text.as_deref() == Some("olleh") && config.delay_ms == 0));
 }
 
@@ -361,6 +361,6 @@ fn what_is_not_utf_8_is_refused_except_in_a_path() {
         error,
         "argument \"\u{fffd}\" is not valid UTF-8; give plain text"
     );
-    let invocation = line(["--ca-file".as_ref(), &bad]).unwrap();
-    assert!(matches!(invocation, Invocation::Serve(config) if config.ca_file == Some(bad.into())));
+    let action = line(["--ca-file".as_ref(), &bad]).unwrap();
+    assert!(matches!(action, Action::Serve(config) if config.ca_file == Some(bad.into())));
 }

@@ -3,20 +3,20 @@
 use std::net::SocketAddr;
 
 use super::{SECRET, parse_in};
-use crate::cli::Invocation;
+use crate::cli::Action;
 use crate::config::{PublicUrl, TunnelQuery};
 use crate::tools::manifest::{Form, Options};
 
 fn manifest(variables: &[(&str, &str)], args: &[&str]) -> (PublicUrl, Options) {
     match parse_in(variables, &[&["manifest"], args].concat()) {
-        Ok(Invocation::Manifest { url, options, .. }) => (url, options),
+        Ok(Action::Manifest { url, options, .. }) => (url, options),
         other => panic!("{other:?}"),
     }
 }
 
 fn trial(variables: &[(&str, &str)], args: &[&str]) -> (PublicUrl, String) {
     match parse_in(&[&[SECRET], variables].concat(), &[&["try"], args].concat()) {
-        Ok(Invocation::TryAt { url, text, .. }) => (url, text.unwrap_or_default()),
+        Ok(Action::TryAt { url, text, .. }) => (url, text.unwrap_or_default()),
         other => panic!("{other:?}"),
     }
 }

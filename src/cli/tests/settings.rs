@@ -10,7 +10,7 @@ use crate::config::{Config, JournalPlace, Setting};
 fn serve_in(variables: &[(&str, &str)], args: &[&str]) -> Result<Config, String> {
     let variables = [variables, &[SECRET]].concat();
     match parse_in(&variables, args)? {
-        Invocation::Serve(config) => Ok(config),
+        Action::Serve(config) => Ok(config),
         other => panic!("{other:?}"),
     }
 }
@@ -210,7 +210,7 @@ fn a_check_gets_every_setting_that_is_wrong_and_the_bot_the_first() {
         ("TORRAP_SIGNING_SECRET", SECRET.1),
     ];
     let args = ["--senders", "0", "--listen", "localhost:0"];
-    let Ok(Invocation::Check { config: Err(lines) }) =
+    let Ok(Action::Check { config: Err(lines) }) =
         parse_in(&variables, &[&["check"][..], &args].concat())
     else {
         panic!("a check that tells")
@@ -233,7 +233,7 @@ fn a_check_gets_every_setting_that_is_wrong_and_the_bot_the_first() {
 #[test]
 fn the_secret_comes_from_its_variable_or_a_file() {
     let serve = |variables: &[(&str, &str)]| match parse_in(variables, &[]) {
-        Ok(Invocation::Serve(config)) => Ok(shown(&config, Setting::SigningSecrets)),
+        Ok(Action::Serve(config)) => Ok(shown(&config, Setting::SigningSecrets)),
         Ok(other) => panic!("{other:?}"),
         Err(line) => Err(line),
     };

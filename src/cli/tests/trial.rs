@@ -1,7 +1,7 @@
 //! Which command and which text a trial sends.
 
 use super::{SECRET, parse_in, try_in};
-use crate::cli::Invocation;
+use crate::cli::Action;
 use crate::config::Config;
 
 fn tried(variables: &[(&str, &str)], args: &[&str]) -> (String, Option<String>) {
@@ -57,7 +57,7 @@ fn the_command_is_the_first_the_named_or_the_one_that_the_text_begins_with() {
         "/torrap",
     ];
     match parse_in(&[SECRET], &args) {
-        Ok(Invocation::TryAt {
+        Ok(Action::TryAt {
             text,
             config: Config { commands, .. },
             ..

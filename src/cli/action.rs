@@ -1,4 +1,4 @@
-//! What a command line asks for.
+//! What a command line asks for: one action.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use crate::tools::manifest;
 
 /// What the process was started to do.
 #[derive(Clone, Debug)]
-pub enum Invocation {
+pub enum Action {
     /// Run the bot.
     Serve(Config),
     /// Run the bot for one command, against a stand-in for Slack.

@@ -5,7 +5,7 @@ use crate::config::Setting;
 
 /// A word that says what to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Command {
+pub(super) enum Subcommand {
     Serve,
     Try,
     Check,
@@ -50,7 +50,7 @@ const SYNONYMS: &[(&[&str], &str)] = &[
     (&["version"], "--version"),
 ];
 
-impl Command {
+impl Subcommand {
     pub(super) const ALL: [Self; 8] = [
         Self::Serve,
         Self::Try,
@@ -263,15 +263,15 @@ mod tests {
 
     #[test]
     fn each_word_is_one_command_and_no_synonym_is_one() {
-        for command in Command::ALL {
-            assert_eq!(Command::with_word(command.word()), Some(command));
+        for command in Subcommand::ALL {
+            assert_eq!(Subcommand::with_word(command.word()), Some(command));
             assert!((1..=3).contains(&command.about().examples.len()));
         }
         for (words, meant) in SYNONYMS {
-            assert!(*meant == "--version" || Command::with_word(meant).is_some());
+            assert!(*meant == "--version" || Subcommand::with_word(meant).is_some());
             for word in *words {
-                assert!(Command::with_word(word).is_none(), "{word}");
-                assert_eq!(Command::nearest(word), Some(*meant));
+                assert!(Subcommand::with_word(word).is_none(), "{word}");
+                assert_eq!(Subcommand::nearest(word), Some(*meant));
             }
         }
         for (word, meant) in [
@@ -282,7 +282,7 @@ mod tests {
             ("frobnicate", None),
             ("", None),
         ] {
-            assert_eq!(Command::nearest(word), meant, "{word}");
+            assert_eq!(Subcommand::nearest(word), meant, "{word}");
         }
     }
 }
