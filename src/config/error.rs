@@ -16,8 +16,13 @@ const SHOWN_CHARS_MAX: usize = 80;
 pub enum Error {
     /// There is no signing secret.
     SecretMissing,
-    /// The signing secret is given both directly and as a file.
-    SecretTwice,
+    /// A secret is given both directly and as a file.
+    SecretTwice {
+        /// The variable that holds it.
+        direct: &'static str,
+        /// The variable that names the file.
+        file: &'static str,
+    },
     /// An entry of the list of secrets is not one.
     Secret {
         /// Flag or variable.
@@ -34,8 +39,6 @@ pub enum Error {
         /// What the system says.
         error: String,
     },
-    /// The password of Redis is given both directly and as a file.
-    PasswordTwice,
     /// The password of Redis is unusable.
     Password {
         /// Flag or variable.
@@ -115,9 +118,9 @@ impl fmt::Display for Error {
                 "SLACK_SIGNING_SECRET is not set; copy the signing secret from Basic Information, \
                  App Credentials at api.slack.com/apps, or run `torrap try`, which needs none",
             ),
-            Self::SecretTwice => f.write_str(
-                "SLACK_SIGNING_SECRET and SLACK_SIGNING_SECRET_FILE are both set; unset one",
-            ),
+            Self::SecretTwice { direct, file } => {
+                write!(f, "{direct} and {file} are both set; unset one")
+            }
             Self::Secret { name, error } => write!(
                 f,
                 "{name}: {error}; copy it from Basic Information, App Credentials at \
@@ -130,9 +133,6 @@ impl fmt::Display for Error {
                     "{name}: cannot read {path}: {error}; give the path of a readable file"
                 )
             }
-            Self::PasswordTwice => f.write_str(
-                "TORRAP_REDIS_PASSWORD and TORRAP_REDIS_PASSWORD_FILE are both set; unset one",
-            ),
             Self::Password { name, reason } => {
                 write!(
                     f,

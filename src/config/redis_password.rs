@@ -61,7 +61,7 @@ impl Settings {
         read_file: &dyn Fn(&Path) -> io::Result<Vec<u8>>,
     ) -> Result<Option<RedisPassword>, Error> {
         let places = (Setting::RedisPassword, Setting::RedisPasswordFile);
-        self.secret(places, Error::PasswordTwice, read_file, RedisPassword::new)
+        self.secret(places, read_file, RedisPassword::new)
     }
 }
 

@@ -170,7 +170,7 @@ impl Settings {
         read_file: &dyn Fn(&Path) -> io::Result<Vec<u8>>,
     ) -> Result<Vec<SigningSecret>, Error> {
         let places = (Setting::SigningSecrets, Setting::SigningSecretsFile);
-        let found = self.secret(places, Error::SecretTwice, read_file, secrets)?;
+        let found = self.secret(places, read_file, secrets)?;
         found.ok_or(Error::SecretMissing)
     }
 
@@ -178,17 +178,19 @@ impl Settings {
     pub(super) fn secret<T>(
         &self,
         (direct, file): (Setting, Setting),
-        twice: Error,
         read_file: &dyn Fn(&Path) -> io::Result<Vec<u8>>,
         read: impl Fn(&'static str, &str) -> Result<T, Error>,
     ) -> Result<Option<T>, Error> {
         let text = self.given(direct)?;
-        match (text, self.path(file, Expected::File)?) {
+        let path = self.path(file, Expected::File)?;
+        match (text, self.name(file).zip(path)) {
             (None, None) => Ok(None),
-            (Some(_), Some(_)) => Err(twice),
+            (Some(text), Some((file, _))) => Err(Error::SecretTwice {
+                direct: text.name,
+                file,
+            }),
             (Some(text), None) => read(text.name, text.text).map(Some),
-            (None, Some(path)) => {
-                let name = self.name(file).unwrap_or_default();
+            (None, Some((name, path))) => {
                 let content = read_file(&path).map_err(|error| Error::SecretFile {
                     name,
                     path: path.display().to_string(),
@@ -368,7 +370,11 @@ mod tests {
             (Setting::SigningSecrets, "SECRET", "8f74"),
             (Setting::SigningSecretsFile, "SECRET_FILE", "/run/secret"),
         ];
-        assert_eq!(read(&both, b"8f74"), Err(Error::SecretTwice));
+        let twice = Error::SecretTwice {
+            direct: "SECRET",
+            file: "SECRET_FILE",
+        };
+        assert_eq!(read(&both, b"8f74"), Err(twice));
     }
 
     #[test]
