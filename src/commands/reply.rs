@@ -52,7 +52,7 @@ impl Reply {
     }
 
     /// The JSON that is posted. `default` is the visibility of a reply without its own.
-    pub(crate) fn into_json(self, default: Visibility) -> Result<Vec<u8>, Unusable> {
+    pub(super) fn into_json(self, default: Visibility) -> Result<Vec<u8>, Unusable> {
         let visibility = self.visibility.unwrap_or(default);
         let json = match self.body {
             Body::Text(text) if super::is_blank(&text) => return Err(Unusable::Blank),

@@ -8,7 +8,7 @@ use crate::time::Tick;
 
 /// What the polls have established.
 #[derive(Debug)]
-pub(crate) struct Watermark {
+pub(super) struct Watermark {
     /// The events of all that had arrived by then have been taken.
     until: Tick,
     /// When the last poll began.
@@ -21,7 +21,7 @@ pub(crate) struct Watermark {
 }
 
 impl Watermark {
-    pub(crate) const fn new(now: Tick) -> Self {
+    pub(super) const fn new(now: Tick) -> Self {
         Self {
             until: now,
             poll: now,
@@ -32,12 +32,12 @@ impl Watermark {
     }
 
     /// All that had arrived by this moment is known.
-    pub(crate) const fn known_until(&self) -> Tick {
+    pub(super) const fn known_until(&self) -> Tick {
         self.until
     }
 
     /// A poll begins.
-    pub(crate) const fn begin_poll(&mut self, now: Tick) {
+    pub(super) const fn begin_poll(&mut self, now: Tick) {
         self.poll = now;
     }
 
@@ -45,7 +45,7 @@ impl Watermark {
     /// poll there may be more events. The kernel returns them in the order in which they came, so that all of them are
     /// known after as many events as there were sockets at the first of the full polls. Events of sockets that were closed
     /// since then count as well: they came before those that are still to be known.
-    pub(crate) const fn end_poll(&mut self, events: usize, events_max: usize, sockets: usize) {
+    pub(super) const fn end_poll(&mut self, events: usize, events_max: usize, sockets: usize) {
         if events < events_max {
             self.until = self.poll;
             self.full_events = 0;
