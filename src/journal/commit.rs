@@ -314,8 +314,8 @@ impl<D: Disk> Journal<D> {
         self.retry_at = None;
         self.rest_at = now.after(REST_MS);
         self.ledger.grow(written.bytes);
-        for (slot, place) in self.outgoing.places(written) {
-            self.ledger.put(slot, place);
+        for (slot, location) in self.outgoing.locations(written) {
+            self.ledger.put(slot, location);
         }
         self.outcomes.clear();
         self.outcomes.shrink_to(BATCH_BYTES_KEPT);

@@ -24,7 +24,7 @@ pub(super) struct SegmentFiles {
     /// The first and the last of each run of segments that count and have no file.
     pub(super) missing: Vec<(u32, u32)>,
     /// Files behind a gap that nothing proves to be segments.
-    pub(super) foreign: Vec<u32>,
+    pub(super) unproven: Vec<u32>,
 }
 
 impl SegmentFiles {
@@ -56,7 +56,7 @@ impl SegmentFiles {
             match file.0 {
                 number if number < first => split.stale.push(number),
                 number if number <= last => split.log.push(file),
-                number => split.foreign.push(number),
+                number => split.unproven.push(number),
             }
         }
         let pairs = split.log.iter().zip(split.log.iter().skip(1));
@@ -104,13 +104,13 @@ mod tests {
         };
         let split = SegmentFiles::of(numbers.iter().map(file).collect());
         let log = split.log.into_iter().map(|(number, _)| number).collect();
-        (split.stale, log, split.foreign)
+        (split.stale, log, split.unproven)
     }
 
     #[test]
     fn the_last_run_that_is_proven_is_the_log() {
         let none = Vec::new;
-        for (numbers, intact, stale, log, foreign) in [
+        for (numbers, intact, stale, log, unproven) in [
             (vec![], vec![], none(), none(), none()),
             (vec![1, 2, 3], vec![1, 2, 3], none(), vec![1, 2, 3], none()),
             (vec![1, 3], vec![1, 3], vec![1], vec![3], none()),
@@ -124,7 +124,7 @@ mod tests {
             (vec![1 << 31], vec![], none(), vec![1 << 31], none()),
             (vec![u32::MAX], vec![], none(), none(), vec![u32::MAX]),
         ] {
-            let expected = (stale, log, foreign);
+            let expected = (stale, log, unproven);
             assert_eq!(split(&numbers, &intact, 0), expected, "{numbers:?}");
         }
     }

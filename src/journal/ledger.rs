@@ -9,7 +9,7 @@ const NONE: u32 = u32::MAX;
 
 /// Where the newest accepted record of a pending job stands, and what has changed since it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct Location {
     /// When the job's next attempt is due.
     pub(super) due: JournalTime,
     pub(super) segment: u32,
@@ -24,13 +24,13 @@ pub(super) struct Place {
 /// A job, in the slot that its key names, and its neighbours among the jobs of its segment.
 #[derive(Clone, Copy, Debug)]
 struct Slot {
-    place: Place,
+    location: Location,
     previous: u32,
     next: u32,
 }
 
 const VACANT: Slot = Slot {
-    place: Place {
+    location: Location {
         due: JournalTime(0),
         segment: 0,
         offset: 0,
@@ -126,20 +126,20 @@ impl Ledger {
     }
 
     /// A job's accepted record stands here now, wherever it stood before.
-    pub(super) fn put(&mut self, slot: u32, place: Place) {
+    pub(super) fn put(&mut self, slot: u32, location: Location) {
         self.remove(slot);
         if self.slots.len() <= slot as usize {
             self.slots.resize(slot as usize + 1, VACANT);
         }
-        let Some(index) = self.index(place.segment) else {
+        let Some(index) = self.index(location.segment) else {
             return;
         };
         let home = &mut self.segments[index];
         let previous = std::mem::replace(&mut home.last, slot);
-        home.live += u64::from(place.bytes);
-        self.live += u64::from(place.bytes);
+        home.live += u64::from(location.bytes);
+        self.live += u64::from(location.bytes);
         self.slots[slot as usize] = Slot {
-            place,
+            location,
             previous,
             next: NONE,
         };
@@ -155,14 +155,14 @@ impl Ledger {
             return;
         };
         let Slot {
-            place,
+            location,
             previous,
             next,
         } = std::mem::replace(at, VACANT);
-        if let Some(index) = self.index(place.segment).filter(|_| place.bytes > 0) {
+        if let Some(index) = self.index(location.segment).filter(|_| location.bytes > 0) {
             let home = &mut self.segments[index];
-            home.live -= u64::from(place.bytes);
-            self.live -= u64::from(place.bytes);
+            home.live -= u64::from(location.bytes);
+            self.live -= u64::from(location.bytes);
             if home.first == slot {
                 home.first = next;
             }
@@ -180,13 +180,13 @@ impl Ledger {
 
     /// Notes how many attempts at a job have been made, and when the next one is due.
     pub(super) fn postpone(&mut self, slot: u32, attempts: u8, due: JournalTime) {
-        if let Some(Slot { place, .. }) = self.slots.get_mut(slot as usize) {
-            (place.attempts, place.due) = (attempts, due);
+        if let Some(Slot { location, .. }) = self.slots.get_mut(slot as usize) {
+            (location.attempts, location.due) = (attempts, due);
         }
     }
 
     /// The jobs of a segment, and where their records stand.
-    pub(super) fn jobs_of(&self, segment: u32) -> impl Iterator<Item = (u32, Place)> {
+    pub(super) fn jobs_of(&self, segment: u32) -> impl Iterator<Item = (u32, Location)> {
         let segment = self
             .index(segment)
             .and_then(|index| self.segments.get(index));
@@ -195,7 +195,7 @@ impl Ledger {
             let slot = next;
             let at = self.slots.get(slot as usize)?;
             next = at.next;
-            Some((slot, at.place))
+            Some((slot, at.location))
         })
     }
 
@@ -251,8 +251,8 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
-    const fn place(segment: u32, bytes: u32) -> Place {
-        Place {
+    const fn location(segment: u32, bytes: u32) -> Location {
+        Location {
             due: JournalTime(5),
             segment,
             offset: 36,
@@ -267,7 +267,7 @@ mod tests {
         for (number, slot) in [(7, 0), (8, 1), (9, 2)] {
             ledger.set_newest(number);
             ledger.grow(1000);
-            ledger.put(slot, place(number, 100));
+            ledger.put(slot, location(number, 100));
         }
         ledger.remove(1);
         assert_eq!(
@@ -296,19 +296,19 @@ mod tests {
     fn a_job_that_is_moved_belongs_to_its_new_segment() {
         let mut ledger = Ledger::new(1);
         ledger.set_newest(1);
-        ledger.put(0, place(1, 100));
-        ledger.put(1, place(1, 100));
+        ledger.put(0, location(1, 100));
+        ledger.put(1, location(1, 100));
         ledger.set_newest(2);
         ledger.postpone(0, 3, JournalTime(9));
-        let oldest: Vec<(u32, Place)> = ledger.jobs_of(1).collect();
-        let later = Place {
+        let oldest: Vec<(u32, Location)> = ledger.jobs_of(1).collect();
+        let later = Location {
             attempts: 3,
             due: JournalTime(9),
-            ..place(1, 100)
+            ..location(1, 100)
         };
-        assert_eq!(oldest, [(0, later), (1, place(1, 100))]);
+        assert_eq!(oldest, [(0, later), (1, location(1, 100))]);
         for (slot, _) in oldest {
-            ledger.put(slot, place(2, 150));
+            ledger.put(slot, location(2, 150));
         }
         assert_eq!(ledger.take_dead(), Some(1));
         assert_eq!(ledger.live(), 300);
@@ -320,7 +320,7 @@ mod tests {
         ledger.set_newest(u32::MAX);
         assert_eq!(ledger.segments.len(), 2);
         assert_eq!(ledger.take_dead(), Some(u32::MAX - 1));
-        ledger.put(0, place(u32::MAX, 100));
+        ledger.put(0, location(u32::MAX, 100));
         assert_eq!((ledger.take_dead(), ledger.live()), (None, 100));
     }
 
@@ -331,7 +331,7 @@ mod tests {
         for (slot, segment) in [(0, 1), (1, 2), (2, 2)] {
             ledger.set_newest(segment);
             ledger.grow(1000);
-            ledger.put(slot, place(segment, 100));
+            ledger.put(slot, location(segment, 100));
         }
         ledger.set_newest(1);
         ledger.set_newest(2);
@@ -346,7 +346,7 @@ mod tests {
     fn memory_is_given_back() {
         let mut ledger = Ledger::new(1);
         ledger.set_newest(1);
-        (0..10_000).for_each(|slot| ledger.put(slot, place(1, 100)));
+        (0..10_000).for_each(|slot| ledger.put(slot, location(1, 100)));
         (0..10_000).for_each(|slot| ledger.remove(slot));
         ledger.shrink();
         assert_eq!(ledger.slots.capacity(), 0);
@@ -363,7 +363,7 @@ mod tests {
                 let newest = (ledger.next_segment() - 1) as u32;
                 match kind {
                     0..=2 => {
-                        ledger.put(slot, place(newest, slot + 1));
+                        ledger.put(slot, location(newest, slot + 1));
                         model.insert(slot, (newest, u64::from(slot) + 1));
                     }
                     3..=4 => {

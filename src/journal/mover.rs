@@ -4,7 +4,7 @@ use std::io;
 
 use super::aside::keep_aside;
 use super::entry::Entry;
-use super::ledger::{Ledger, Place};
+use super::ledger::{Ledger, Location};
 use super::outgoing::Outgoing;
 use super::record::{Record, is_intact};
 use super::{Disk, header};
@@ -117,7 +117,7 @@ impl Mover {
         &mut self,
         disk: &mut D,
         file: Option<D::File>,
-        jobs: impl Iterator<Item = (u32, Place)>,
+        jobs: impl Iterator<Item = (u32, Location)>,
         outgoing: &mut Outgoing,
         end: usize,
         is_last_try: bool,
@@ -127,11 +127,11 @@ impl Mover {
             return slots.ok_or_else(|| io::ErrorKind::NotFound.into());
         };
         let mut unreadable = Vec::new();
-        for (slot, place) in jobs {
+        for (slot, location) in jobs {
             if outgoing.records.len() >= end || unreadable.len() >= UNREADABLE_AT_ONCE_MAX {
                 break;
             }
-            match self.read(disk, &mut file, place) {
+            match self.read(disk, &mut file, location) {
                 Ok(Some((number, entry))) => outgoing.accept(slot, number, entry),
                 Err(error) if !is_last_try => return Err(error),
                 Ok(None) | Err(_) => unreadable.push(slot),
@@ -145,17 +145,18 @@ impl Mover {
         &mut self,
         disk: &mut D,
         file: &mut D::File,
-        place: Place,
+        location: Location,
     ) -> io::Result<Option<(u64, Entry<'_>)>> {
-        self.record.resize(place.bytes as usize, 0);
-        disk.read_at(file, u64::from(place.offset), &mut self.record)?;
-        let record = Record::read(&self.record).filter(|_| is_intact(&self.record, place.segment));
+        self.record.resize(location.bytes as usize, 0);
+        disk.read_at(file, u64::from(location.offset), &mut self.record)?;
+        let record =
+            Record::read(&self.record).filter(|_| is_intact(&self.record, location.segment));
         let Some(Record::Accepted(number, entry)) = record else {
             return Ok(None);
         };
         let entry = Entry {
-            attempts: place.attempts,
-            due: place.due,
+            attempts: location.attempts,
+            due: location.due,
             ..entry
         };
         Ok(Some((number, entry)))

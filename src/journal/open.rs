@@ -6,7 +6,7 @@ use super::aside::{keep_aside, move_aside};
 use super::clock::JournalClock;
 use super::commit::Journal;
 use super::header;
-use super::ledger::{Ledger, Place};
+use super::ledger::{Ledger, Location};
 use super::log::Log;
 use super::replay::Replay;
 use super::{Disk, Error, Sizes};
@@ -22,7 +22,7 @@ pub struct Recovery {
     /// Jobs whose `response_url` has expired in the meantime.
     pub expired: usize,
     /// Jobs whose reply the settings no longer allow.
-    pub foreign: usize,
+    pub not_allowed: usize,
     /// Damaged places, of which a missing segment is one, and the bytes that are known to be lost in all.
     pub damages: u64,
     /// See `damages`.
@@ -43,8 +43,12 @@ impl fmt::Display for Recovery {
         if self.expired > 0 {
             write!(f, ", {} expired and not answered", self.expired)?;
         }
-        if self.foreign > 0 {
-            write!(f, ", {} no longer allowed and not answered", self.foreign)?;
+        if self.not_allowed > 0 {
+            write!(
+                f,
+                ", {} no longer allowed and not answered",
+                self.not_allowed
+            )?;
         }
         Ok(())
     }
@@ -125,13 +129,13 @@ impl<D: Disk> Journal<D> {
                 None
             } else {
                 let key = restore(number, &clock.pending(entry));
-                recovery.foreign += usize::from(key.is_none());
+                recovery.not_allowed += usize::from(key.is_none());
                 key
             };
             // Without a key it is not copied, and goes with its segment.
             let Some(key) = key else { return };
             recovery.pending += 1;
-            let place = Place {
+            let location = Location {
                 due: entry.due,
                 segment: pending.segment,
                 // An offset of 4 GiB or more does not fit: a record there is found damaged if it is to be moved.
@@ -139,7 +143,7 @@ impl<D: Disk> Journal<D> {
                 bytes: pending.bytes as u32,
                 attempts: entry.attempts,
             };
-            ledger.put(key.index(), place);
+            ledger.put(key.index(), location);
         })?;
         if left > 0 {
             ::log::warn!(
@@ -166,7 +170,7 @@ fn keep_damaged<D: Disk>(disk: &mut D, replay: &Replay, recovery: &mut Recovery)
         );
         recovery.damages += u64::from(count);
     }
-    for number in &replay.foreign {
+    for number in &replay.unproven {
         // A segment to come will have that name.
         let aside = move_aside(disk, &header::name(*number));
         recovery.kept_aside.extend(aside);

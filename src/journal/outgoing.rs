@@ -2,7 +2,7 @@
 
 use super::JournalTime;
 use super::entry::Entry;
-use super::ledger::Place;
+use super::ledger::Location;
 use super::log::{BATCH_FRONT, Written};
 use super::record::Record;
 use crate::time::UnixTime;
@@ -16,7 +16,7 @@ const JOBS_KEPT: usize = 4096;
 pub(super) struct Outgoing {
     pub(super) records: Vec<u8>,
     /// The slots of the jobs that are accepted, and where their records stand, counted from the batch's beginning.
-    jobs: Vec<(u32, Place)>,
+    jobs: Vec<(u32, Location)>,
 }
 
 impl Outgoing {
@@ -39,14 +39,14 @@ impl Outgoing {
     pub(super) fn accept(&mut self, slot: u32, number: u64, entry: Entry<'_>) {
         let offset = self.records.len();
         let bytes = Record::Accepted(number, entry).append(&mut self.records);
-        let place = Place {
+        let location = Location {
             due: entry.due,
             segment: 0,
             offset: u32::try_from(offset).unwrap_or(u32::MAX),
             bytes: bytes as u32,
             attempts: entry.attempts,
         };
-        self.jobs.push((slot, place));
+        self.jobs.push((slot, location));
     }
 
     /// How many jobs are accepted.
@@ -55,16 +55,16 @@ impl Outgoing {
     }
 
     /// The slots of these jobs, and where their records stand now that the batch is written.
-    pub(super) fn places(&self, written: Written) -> impl Iterator<Item = (u32, Place)> {
-        self.jobs.iter().map(move |(slot, place)| {
-            let offset = written.offset + u64::from(place.offset) - BATCH_FRONT.len() as u64;
-            let place = Place {
+    pub(super) fn locations(&self, written: Written) -> impl Iterator<Item = (u32, Location)> {
+        self.jobs.iter().map(move |(slot, location)| {
+            let offset = written.offset + u64::from(location.offset) - BATCH_FRONT.len() as u64;
+            let location = Location {
                 segment: written.segment,
                 // An offset of 4 GiB or more does not fit: a record there is found damaged if it is to be moved.
                 offset: u32::try_from(offset).unwrap_or(u32::MAX),
-                ..*place
+                ..*location
             };
-            (*slot, place)
+            (*slot, location)
         })
     }
 }

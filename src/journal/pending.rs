@@ -11,7 +11,7 @@ use super::record::Record;
 /// A later one is a copy. The process that made the copy may not have synced it; if it has, it has deleted the first record.
 /// So while there is a first record, no copy is relied on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place {
+struct FirstRecord {
     segment: u32,
     /// How many accepted records stand before it in that segment.
     index: u32,
@@ -19,7 +19,7 @@ struct Place {
     job: u32,
 }
 
-impl Place {
+impl FirstRecord {
     fn of(segment: u32, index: u32, entry: &Entry<'_>) -> Self {
         Self {
             segment,
@@ -33,7 +33,7 @@ impl Place {
 #[derive(Default)]
 pub(super) struct PendingIndex {
     /// By number.
-    places: BTreeMap<u64, Place>,
+    first_records: BTreeMap<u64, FirstRecord>,
     /// Of those with failed attempts, how many, and when the next one is due.
     failed: BTreeMap<u64, (u8, JournalTime)>,
     /// The highest number that a job has had.
@@ -48,12 +48,15 @@ impl PendingIndex {
 
     /// How many jobs are pending.
     pub(super) fn len(&self) -> usize {
-        self.places.len()
+        self.first_records.len()
     }
 
     /// The segments in which their records stand.
     pub(super) fn segments(&self) -> BTreeSet<u32> {
-        self.places.values().map(|place| place.segment).collect()
+        self.first_records
+            .values()
+            .map(|record| record.segment)
+            .collect()
     }
 
     /// Jobs up to this number have been.
@@ -65,7 +68,7 @@ impl PendingIndex {
     pub(super) fn take(&mut self, segment: u32, index: u32, record: &Record<'_>) {
         match record {
             Record::Accepted(number, entry) => {
-                self.accept(*number, Place::of(segment, index, entry), entry);
+                self.accept(*number, FirstRecord::of(segment, index, entry), entry);
             }
             Record::Settled(number) => self.forget(*number, *number),
             Record::Withdrawn { first, last } => self.forget(*first, *last),
@@ -74,7 +77,7 @@ impl PendingIndex {
                 attempts,
                 due,
             } => {
-                if self.places.contains_key(number) {
+                if self.first_records.contains_key(number) {
                     self.failed.insert(*number, (*attempts, *due));
                 }
             }
@@ -91,8 +94,8 @@ impl PendingIndex {
         number: u64,
         entry: Entry<'a>,
     ) -> Option<Entry<'a>> {
-        let place = self.places.get(&number)?;
-        let is_this = *place == Place::of(segment, index, &entry);
+        let first = self.first_records.get(&number)?;
+        let is_this = *first == FirstRecord::of(segment, index, &entry);
         let (attempts, due) = match self.failed.get(&number) {
             Some(failed) => *failed,
             None => (entry.attempts, entry.due),
@@ -104,17 +107,17 @@ impl PendingIndex {
         })
     }
 
-    fn accept(&mut self, number: u64, place: Place, entry: &Entry<'_>) {
+    fn accept(&mut self, number: u64, record: FirstRecord, entry: &Entry<'_>) {
         self.count_up_to(number);
-        let first = self.places.get(&number);
-        if first.is_some_and(|first| first.job == place.job) {
+        let first = self.first_records.get(&number);
+        if first.is_some_and(|first| first.job == record.job) {
             if entry.attempts > 0 {
                 self.failed.insert(number, (entry.attempts, entry.due));
             }
         } else {
             // A number may have been given out again if the only records that had it were never acknowledged
             // and could not be found then; those count no more.
-            self.places.insert(number, place);
+            self.first_records.insert(number, record);
             self.failed.remove(&number);
         }
     }
@@ -122,10 +125,10 @@ impl PendingIndex {
     /// None of the jobs from `first` to `last` is pending.
     fn forget(&mut self, first: u64, last: u64) {
         self.count_up_to(last);
-        while let Some((&number, _)) = self.places.range(first..).next()
+        while let Some((&number, _)) = self.first_records.range(first..).next()
             && number <= last
         {
-            self.places.remove(&number);
+            self.first_records.remove(&number);
             self.failed.remove(&number);
         }
     }

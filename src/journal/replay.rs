@@ -58,7 +58,7 @@ pub(crate) struct Replay {
     /// The first and the last of each run of segments that count and have no file.
     pub(crate) missing: Vec<(u32, u32)>,
     /// Files behind the log that have names of segments and are none.
-    pub(crate) foreign: Vec<u32>,
+    pub(crate) unproven: Vec<u32>,
     /// The last time that was recorded, by both clocks.
     pub(crate) time: Option<(JournalTime, UnixTime)>,
 }
@@ -84,7 +84,7 @@ impl Replay {
             let next = next.filter(|(header, _)| header.segment - file.0 == 1);
             replay.read_segment(disk, *file, next.map(|(header, _)| header))?;
         }
-        (replay.stale, replay.foreign) = (files.stale, files.foreign);
+        (replay.stale, replay.unproven) = (files.stale, files.unproven);
         replay.missing = files.missing;
         Ok(replay)
     }
@@ -291,6 +291,6 @@ fn open<D: Disk>(disk: &mut D, number: u32) -> Result<Box<dyn Read + '_>, Error>
     })
 }
 
-pub(super) fn io_error(what: &'static str) -> impl FnOnce(io::Error) -> Error {
+fn io_error(what: &'static str) -> impl FnOnce(io::Error) -> Error {
     move |error| Error::Io { what, error }
 }

@@ -123,7 +123,7 @@ impl World {
         if self.disk.with(|disk| disk.crashed) {
             return Err(Crash);
         }
-        assert_eq!(recovery.foreign, 0);
+        assert_eq!(recovery.not_allowed, 0);
         if !self.plan.has_faults {
             assert_eq!(recovery.damages, 0, "no crash looks like damage");
         }

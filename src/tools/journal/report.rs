@@ -189,7 +189,7 @@ impl fmt::Display for Report {
                 "older than the log: {name}, to be deleted by the next start"
             )?;
         }
-        for number in &self.replay.foreign {
+        for number in &self.replay.unproven {
             let name = segment_name(*number);
             writeln!(f, "no segment of this log: {name}")?;
         }

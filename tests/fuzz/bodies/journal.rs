@@ -45,7 +45,7 @@ pub fn check(bytes: &[u8]) {
     let pending = process.pending.clone();
     assert_eq!(pending.len(), recovery.pending);
     let shown = shown.expect("what can be started on can be looked at");
-    assert_eq!(shown, recovery.pending + recovery.foreign);
+    assert_eq!(shown, recovery.pending + recovery.not_allowed);
     let expected = surely_pending(&files);
     if let Some(expected) = &expected {
         assert!(is_part(expected, &pending), "{expected:?} of {pending:?}");
