@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::env::Env;
 use super::error::Error;
+use crate::config;
 
 /// The variables of a file. They may be secrets: their memory is overwritten at the end.
 #[derive(Default)]
@@ -49,15 +50,11 @@ impl EnvFile {
         path: &Path,
         read_file: &dyn Fn(&Path) -> io::Result<Vec<u8>>,
     ) -> Result<Self, Error> {
-        let shown = || path.display().to_string();
-        let content = read_file(path).map_err(|error| Error::EnvFileUnreadable {
-            name,
-            path: shown(),
-            error: error.to_string(),
-        })?;
+        let content = read_file(path);
+        let content = content.map_err(|error| config::Error::unreadable(name, path, &error))?;
         Self::parse(&Zeroizing::new(content)).map_err(|(line, fault)| Error::EnvFileLine {
             name,
-            path: shown(),
+            path: path.display().to_string(),
             line,
             why: fault.remedy(),
         })

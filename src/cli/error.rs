@@ -12,15 +12,6 @@ use crate::config::{self, Setting, Shown};
 pub enum Error {
     /// A setting is wrong or missing.
     Setting(config::Error),
-    /// The file of variables cannot be read.
-    EnvFileUnreadable {
-        /// Flag or variable.
-        name: &'static str,
-        /// The path that was given.
-        path: String,
-        /// What the system says.
-        error: String,
-    },
     /// A line of the file of variables is wrong.
     EnvFileLine {
         /// Flag or variable.
@@ -135,10 +126,7 @@ impl Error {
     pub(super) const fn is_of_settings(&self) -> bool {
         matches!(
             self,
-            Self::Setting(_)
-                | Self::SecretMisspelt { .. }
-                | Self::EnvFileUnreadable { .. }
-                | Self::EnvFileLine { .. }
+            Self::Setting(_) | Self::SecretMisspelt { .. } | Self::EnvFileLine { .. }
         )
     }
 
@@ -171,13 +159,6 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Setting(error) => error.fmt(f),
-            Self::EnvFileUnreadable { name, path, error } => {
-                let path = Shown(path);
-                write!(
-                    f,
-                    "{name}: cannot read {path}: {error}; give the path of a readable file"
-                )
-            }
             Self::EnvFileLine {
                 name,
                 path,
@@ -196,16 +177,9 @@ impl fmt::Display for Error {
                 nearest,
                 is_trial,
             } => {
-                let end = match is_trial {
-                    true => "; text that begins with - goes behind --",
-                    false => "",
-                };
-                write!(
-                    f,
-                    "unknown option {}; {}{end}",
-                    Shown(option),
-                    Hint(*nearest)
-                )
+                let (option, hint) = (Shown(option), Hint(*nearest));
+                let end = if *is_trial { TEXT_WITH_HYPHEN } else { "" };
+                write!(f, "unknown option {option}; {hint}{end}")
             }
             Self::OnlyVariable { option, opt } => write_only_variable(f, option, opt),
             Self::OptionOfServe { option, command } => {
@@ -244,13 +218,8 @@ impl fmt::Display for Error {
                     Shown(word)
                 )
             }
-            Self::NoDirectory => f.write_str(
-                "journal: the directory is missing; give the one that the bot was given, \
-                 such as `torrap journal /var/lib/torrap`",
-            ),
-            Self::NoShell => f.write_str(
-                "completions: the shell is missing; give bash, zsh or fish, such as `torrap completions bash`",
-            ),
+            Self::NoDirectory => f.write_str(NO_DIRECTORY),
+            Self::NoShell => f.write_str(NO_SHELL),
             Self::UnknownShell { word } => write!(
                 f,
                 "completions: {} is not a shell that there are completions for; give bash, zsh or fish",
@@ -263,6 +232,12 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+const TEXT_WITH_HYPHEN: &str = "; text that begins with - goes behind --";
+const NO_DIRECTORY: &str = "journal: the directory is missing; give the one that the bot was given, \
+    such as `torrap journal /var/lib/torrap`";
+const NO_SHELL: &str =
+    "completions: the shell is missing; give bash, zsh or fish, such as `torrap completions bash`";
 
 fn write_only_variable(f: &mut fmt::Formatter<'_>, option: &str, opt: &Opt) -> fmt::Result {
     let (option, variable) = (Shown(option), opt.variable);

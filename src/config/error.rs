@@ -1,6 +1,8 @@
 //! What is wrong with the settings, as one line that says what to do.
 
 use std::fmt;
+use std::io;
+use std::path::Path;
 
 use super::address::AddressError;
 use super::bounds::ENTRIES_MAX;
@@ -30,8 +32,8 @@ pub enum Error {
         /// What is wrong with the entry.
         error: SecretError,
     },
-    /// The file with the secrets cannot be read.
-    SecretFile {
+    /// A file cannot be read.
+    Unreadable {
         /// Flag or variable.
         name: &'static str,
         /// The path that was given.
@@ -111,6 +113,17 @@ pub enum Expected {
     Directory,
 }
 
+impl Error {
+    /// The file at this path, which `name` gives, cannot be read.
+    pub(crate) fn unreadable(name: &'static str, path: &Path, error: &io::Error) -> Self {
+        Self::Unreadable {
+            name,
+            path: path.display().to_string(),
+            error: error.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -126,7 +139,7 @@ impl fmt::Display for Error {
                 "{name}: {error}; copy it from Basic Information, App Credentials at \
                  api.slack.com/apps, and separate several with commas"
             ),
-            Self::SecretFile { name, path, error } => {
+            Self::Unreadable { name, path, error } => {
                 let path = Shown(path);
                 write!(
                     f,

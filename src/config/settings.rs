@@ -191,11 +191,8 @@ impl Settings {
             }),
             (Some(text), None) => read(text.name, text.text).map(Some),
             (None, Some((name, path))) => {
-                let content = read_file(&path).map_err(|error| Error::SecretFile {
-                    name,
-                    path: path.display().to_string(),
-                    error: error.to_string(),
-                })?;
+                let content = read_file(&path);
+                let content = content.map_err(|error| Error::unreadable(name, &path, &error))?;
                 let content = Zeroizing::new(content);
                 let text = str::from_utf8(&content).map_err(|_| Error::NotUtf8 { name })?;
                 read(name, clean(text)).map(Some)

@@ -6,6 +6,9 @@ use std::fmt::{Display, Write};
 use super::Histogram;
 use crate::time::Seconds;
 
+/// A metric without labels: its name, its help and its value.
+pub(super) type Row<V> = (&'static str, &'static str, V);
+
 /// A page of metrics, written family by family. Names and labels are ours, so that nothing needs to
 /// be escaped.
 #[derive(Debug, Default)]
@@ -40,6 +43,20 @@ impl Exposition {
     pub(super) fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
         self.head(name, help, "gauge");
         self.sample(name, value);
+    }
+
+    /// Several counters: name, help and count of each.
+    pub(super) fn each_counter(&mut self, rows: impl IntoIterator<Item = Row<u64>>) {
+        for (name, help, count) in rows {
+            self.counter(name, help, count);
+        }
+    }
+
+    /// Several gauges: name, help and value of each.
+    pub(super) fn each_gauge(&mut self, rows: impl IntoIterator<Item = Row<usize>>) {
+        for (name, help, value) in rows {
+            self.gauge(name, help, value);
+        }
     }
 
     /// The constant 1, with labels that say something.

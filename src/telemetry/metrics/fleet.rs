@@ -1,7 +1,7 @@
 //! What Prometheus reads of a journal that a fleet shares.
 
 use super::Counters;
-use super::exposition::Exposition;
+use super::exposition::{Exposition, Row};
 use crate::time::Seconds;
 
 /// What the process knows of its fleet; the thread of the shared journal fills it in.
@@ -66,12 +66,10 @@ pub(super) fn render(fleet: &FleetCounters, counters: &Counters, page: &mut Expo
         "kind",
         f.errors.iter().copied(),
     );
-    for (name, help, value) in totals(f, counters) {
-        page.counter(name, help, value);
-    }
+    page.each_counter(totals(f, counters));
 }
 
-const fn totals(f: &FleetCounters, c: &Counters) -> [(&'static str, &'static str, u64); 11] {
+const fn totals(f: &FleetCounters, c: &Counters) -> [Row<u64>; 11] {
     [
         (
             "torrap_journal_reconnects_total",

@@ -1,6 +1,6 @@
 //! The page that Prometheus reads.
 
-use super::exposition::Exposition;
+use super::exposition::{Exposition, Row};
 use super::{Counters, JournalCounters};
 use crate::app::refusals::{Refusal, Withdrawal};
 use crate::commands::RunEnd;
@@ -86,7 +86,7 @@ fn render_standing(standing: &Standing<'_>, page: &mut Exposition) {
         "Whether /readyz answers 200.",
         u8::from(s.is_ready),
     );
-    let gauges = [
+    let places = [
         (
             "torrap_connections_open",
             "Client connections that are open.",
@@ -107,6 +107,22 @@ fn render_standing(standing: &Standing<'_>, page: &mut Exposition) {
             "Commands that may be pending.",
             s.jobs_max,
         ),
+    ];
+    page.each_gauge(places);
+    page.each_gauge(sender_rows(s));
+    page.gauge(
+        "torrap_oldest_pending_age_seconds",
+        "Age of the oldest pending reply, from Slack's timestamp; 0 if none is pending.",
+        Seconds {
+            ms: s.oldest_pending_ms,
+        },
+    );
+    render_connections(s, page);
+}
+
+/// Sender threads, and what they have.
+const fn sender_rows(s: &Standing<'_>) -> [Row<usize>; 5] {
+    [
         (
             "torrap_sender_threads",
             "Threads that post replies.",
@@ -132,18 +148,7 @@ fn render_standing(standing: &Standing<'_>, page: &mut Exposition) {
             "Replies that a sender thread has, or will take next.",
             s.deliveries_outstanding,
         ),
-    ];
-    for (name, help, value) in gauges {
-        page.gauge(name, help, value);
-    }
-    page.gauge(
-        "torrap_oldest_pending_age_seconds",
-        "Age of the oldest pending reply, from Slack's timestamp; 0 if none is pending.",
-        Seconds {
-            ms: s.oldest_pending_ms,
-        },
-    );
-    render_connections(s, page);
+    ]
 }
 
 /// Client connections: accepted, closed, refused.
@@ -171,9 +176,7 @@ fn render_connections(standing: &Standing<'_>, page: &mut Exposition) {
             s.accept_pauses,
         ),
     ];
-    for (name, help, value) in counters {
-        page.counter(name, help, value);
-    }
+    page.each_counter(counters);
 }
 
 fn render_counters(counters: &Counters, page: &mut Exposition) {
@@ -205,9 +208,7 @@ fn render_counters(counters: &Counters, page: &mut Exposition) {
             c.attempts_retried,
         ),
     ];
-    for (name, help, value) in totals {
-        page.counter(name, help, value);
-    }
+    page.each_counter(totals);
     page.counters(
         "torrap_requests_refused_total",
         "Requests that were not carried out.",
@@ -304,9 +305,7 @@ fn render_journal(journal: &JournalCounters, page: &mut Exposition) {
             j.unreadable,
         ),
     ];
-    for (name, help, value) in totals {
-        page.counter(name, help, value);
-    }
+    page.each_counter(totals);
     page.histogram(
         "torrap_journal_sync_duration_seconds",
         "Writing and syncing one group of records.",
