@@ -47,7 +47,8 @@ impl Key {
 ///
 /// A value takes the lowest vacant slot, so that the table's upper end drains and can be cut off. The table is one
 /// allocation: a large one is the system's own mapping, which is moved when it grows and given back when it
-/// shrinks, whatever else lies on the heap. Small pieces would be kept there by any younger one above them.
+/// shrinks, independent of the heap. A table of small pieces could not be given back: a later allocation above a piece keeps
+/// the heap's end where it is.
 pub struct Slab<T> {
     slots: Vec<Option<Occupant<T>>>,
     /// One bit a slot, set if it is occupied.
@@ -70,7 +71,7 @@ struct Occupant<T> {
 
 const WORD_BITS: usize = u64::BITS as usize;
 const SLOTS_MAX: usize = 1 << 31;
-/// Room for so many slots is kept: a light load does not allocate the table anew.
+/// Room for this many slots is kept: a light load does not allocate the table anew.
 const SLOTS_KEPT: usize = 64;
 
 impl<T> Slab<T> {

@@ -17,7 +17,7 @@ const MEANING_COLUMN: usize = 6;
 const HEAD: &str = "A Slack slash command: acknowledged at once, answered a little later.
 ";
 
-/// What there is to know of all options.
+/// What holds for all options.
 pub(super) const LEGEND: &str = "Options, their variables, and the [defaults]. An option overrides its variable; if it is \
     repeated, the last one wins. Durations are in seconds, with decimals if needed. Lists are separated by commas.";
 

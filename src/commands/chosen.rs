@@ -85,7 +85,7 @@ impl Chosen {
         Self { all, choices }
     }
 
-    /// All that there are, chosen or not.
+    /// All commands that the bot is made of, chosen or not.
     #[must_use]
     pub const fn all(&self) -> &Commands {
         &self.all

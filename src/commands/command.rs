@@ -70,8 +70,8 @@ pub enum Run {
     /// Makes the reply on a thread of the pool that posts replies, and may take its time: it may call other systems. The loop
     /// and other replies go on.
     ///
-    /// It is run **at least once**: once in a process, whatever becomes of the posting of its reply; but with a journal a
-    /// process that starts after a crash or a stop runs again what was not answered. [`Request::id`] is the same then.
+    /// It is run **at least once**: once in a process, even if its reply has to be posted again; but with a journal a process
+    /// that starts after a crash or a stop runs again what was not answered. [`Request::id`] is the same then.
     ///
     /// What it needs for as long as the process lives, such as an HTTP client, stands in a `static`
     /// ([`LazyLock`](std::sync::LazyLock)).

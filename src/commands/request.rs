@@ -57,7 +57,7 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// The same with so much time left.
+    /// The same with this much time left.
     #[must_use]
     pub const fn with_time_left(mut self, time_left: Duration) -> Self {
         self.time_left = time_left;

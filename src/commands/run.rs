@@ -1,4 +1,4 @@
-//! One run of a blocking command, whatever comes of it.
+//! One run of a blocking command, to its reply, its failure or its panic.
 
 use std::any::Any;
 use std::mem;
@@ -38,7 +38,7 @@ impl RunEnd {
     pub const LABELS: [&'static str; Self::KINDS] = ["replied", "failed", "panicked", "overdue"];
 }
 
-/// What a run has come to.
+/// The result of a run.
 #[derive(Debug)]
 pub(crate) struct RunResult {
     /// The message that is the reply.

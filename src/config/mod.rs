@@ -104,7 +104,7 @@ pub struct Config {
     pub proxy: Option<Proxy>,
     /// What a client's connection may take up. No setting changes it.
     pub limits: Limits,
-    /// What there is to say about these settings at the start and in a check.
+    /// Notices about these settings, for the log at the start and for `torrap check`.
     pub notices: Vec<Notice>,
 }
 

@@ -3,10 +3,10 @@
 use super::Notice;
 use crate::commands::{Choice, Chosen};
 
-/// Threads that run no command, so that replies are posted whatever the commands do; of few threads, half.
+/// Threads that run no command, so that commands that hang hold up no reply; of few threads, half.
 const POSTING_THREADS_MIN: usize = 8;
 
-/// How many commands may run at the same time on so many threads.
+/// How many commands may run at the same time on this many threads.
 pub(crate) const fn runs_max(threads_max: usize) -> usize {
     let half = threads_max / 2;
     let posting = if half < POSTING_THREADS_MIN {

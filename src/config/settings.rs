@@ -222,7 +222,7 @@ impl Settings {
         Ok(Some(path.into()))
     }
 
-    /// Where the journal is, if there is to be one.
+    /// Where the journal is, if one was given.
     ///
     /// # Errors
     /// It is neither a path nor a URL that this build can use.

@@ -17,7 +17,7 @@ pub(super) struct Drain {
     is_durable: bool,
     /// Whether the store has said that the next start finds what it keeps.
     is_recoverable: bool,
-    /// When the stop ends whatever is left, once it has begun.
+    /// Once the stop has begun: when it ends, even if something is left.
     until: Option<Tick>,
     /// When it stops waiting for clients; `None` once that has passed.
     grace_until: Option<Tick>,

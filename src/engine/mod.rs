@@ -329,7 +329,7 @@ impl<P: Platform> Engine<P> {
                 self.senders.enqueue_run(run);
             }
         }
-        // Replies that were too late are settled above: the store is told before the loop sleeps.
+        // Replies that were too late are settled above: the store has their outcomes before the loop sleeps.
         self.submit(now);
         // In every turn: if it depended on anything but its deadline, the deadline could stay in the past and the loop
         // would spin.

@@ -17,8 +17,7 @@ pub(crate) trait Platform {
     /// Both clocks.
     fn now(&self) -> Now;
 
-    /// Sleeps until readiness, a wake-up from another thread, or for so many milliseconds; without a time-out for as long
-    /// as it takes.
+    /// Sleeps until readiness, a wake-up from another thread, or the end of the time-out, if there is one.
     ///
     /// # Errors
     /// Nothing can be served any more.
@@ -33,10 +32,10 @@ pub(crate) trait Platform {
     /// Tells the service manager that the bot takes commands.
     fn notify_ready(&mut self, _now: Tick) {}
 
-    /// Tells the service manager that the bot stops, which may take so long.
+    /// Tells the service manager that the bot stops, and how long that may take.
     fn notify_stopping(&mut self, _pending: usize, _timeout_ms: u64) {}
 
-    /// Tells the watchdog that the loop turns, if that is due.
+    /// Tells the service manager's watchdog that the loop turns, if that is due.
     fn notify_watchdog(&mut self, _now: Tick) {}
 
     /// When [`Self::notify_watchdog`] is due.

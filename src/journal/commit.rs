@@ -343,7 +343,7 @@ impl<D: Disk> Journal<D> {
             .is_some_and(|last| self.ledger.oldest_live().is_none_or(|oldest| oldest > last))
     }
 
-    /// The segment from which jobs are to be moved, if there is one.
+    /// The segment that jobs are moved from, if there is one.
     fn movable(&self) -> Option<u32> {
         let oldest = self.ledger.oldest_live()?;
         let is_replaced = self.checkpoint.is_some_and(|last| oldest <= last);
@@ -361,7 +361,7 @@ impl<D: Disk> Journal<D> {
         self.ledger.bytes() > begin
     }
 
-    /// Whether the log is to be emptied when nothing happens for a while.
+    /// Whether the log will be emptied if nothing happens for a while.
     const fn is_at_rest(&self) -> bool {
         self.checkpoint.is_none() && self.ledger.live() == 0 && self.ledger.bytes() > EMPTY_BYTES
     }

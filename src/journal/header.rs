@@ -42,7 +42,7 @@ pub(super) struct Header {
 /// What the beginning of a file turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reading {
-    /// A header of ours, and how long it is.
+    /// A header of this segment, and its length.
     Intact(Header, usize),
     /// A header of a format that is not known here.
     Unknown(u16),

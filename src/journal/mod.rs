@@ -1,4 +1,4 @@
-//! The journal: what was acknowledged is answered, whatever happens to the process or the machine.
+//! The journal: acknowledged commands are answered even after a crash of the process or of the machine.
 //!
 //! ```text
 //!   accepted ──▶ batch ──▶ one write, one sync ──▶ its 200s go out ──▶ due ──▶ reply

@@ -38,14 +38,14 @@ pub(super) enum Record<'a> {
     Accepted(u64, Entry<'a>),
     /// A job is no longer pending.
     Settled(u64),
-    /// An attempt has failed, and there is to be another.
+    /// An attempt has failed, and another one follows.
     Failed {
         number: u64,
         attempts: u8,
         due: JournalTime,
     },
-    /// A batch begins. What time it was, by both clocks, and how much of the segment had been synced:
-    /// in that part, whatever is no record is damage and no unfinished write.
+    /// A batch begins: what time it was, by both clocks, and how much of the segment had been synced. In that part bytes
+    /// that are no record are damage, not an unfinished write.
     Batch {
         journal: JournalTime,
         unix: UnixTime,

@@ -47,7 +47,7 @@ pub(crate) struct Found {
     pub(super) is_synced: bool,
 }
 
-/// All that a log says.
+/// What a log says: its pending jobs, its segments and its damage.
 #[derive(Default)]
 pub(crate) struct Replay {
     pending: PendingIndex,

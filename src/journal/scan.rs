@@ -1,4 +1,4 @@
-//! Reads a segment record by record, past whatever is damaged, through a window of bounded size.
+//! Reads a segment record by record, past damage, through a window of bounded size.
 
 use std::io::{self, Read};
 
@@ -66,7 +66,7 @@ impl<R: Read> Scanner<R> {
         self.offset
     }
 
-    /// Why not all of the file could be read, if so.
+    /// Why the file could not be read to its end, if it could not.
     pub(super) fn into_error(self) -> Option<io::Error> {
         self.error
     }

@@ -4,17 +4,17 @@
 
 use super::record::Record;
 
-/// Runs of numbers that are to be recorded: in none of them is the number of a job that is kept.
+/// Runs of numbers that are not recorded yet. No run has the number of a kept job in it.
 #[derive(Debug)]
 pub(super) struct Withdrawn {
     /// The first and the last number of each.
     runs: Vec<(u64, u64)>,
-    /// No job is kept whose number is higher.
+    /// No kept job has a higher number.
     newest_kept: u64,
 }
 
 impl Withdrawn {
-    /// No runs. No job is kept whose number is higher than this.
+    /// No runs. No kept job has a number higher than this.
     pub(super) const fn new(newest_kept: u64) -> Self {
         Self {
             runs: Vec::new(),

@@ -38,7 +38,7 @@ pub(super) struct Signals {
 impl Signals {
     /// Takes over what the parent process has set: signals that were ignored stay ignored, stop signals that were blocked
     /// are unblocked. From now on a write beyond a file-size limit is an error (setrlimit(2), `RLIMIT_FSIZE`) and no
-    /// longer kills the process; Rust's runtime has done the same for SIGPIPE. To be called before there are threads.
+    /// longer kills the process; Rust's runtime has done the same for SIGPIPE. Call it before there are other threads.
     ///
     /// # Errors
     /// The system does not let the mask be changed.

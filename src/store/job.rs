@@ -3,7 +3,7 @@
 use crate::request_id::RequestId;
 use crate::time::Tick;
 
-/// A pending job. How its texts are held and by which clock its times are told depends on where it stands.
+/// A pending job. Batches, records and adopted jobs hold its texts in different ways, and tell its times by different clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoredJob<Text, Time> {
     /// The command's built-in name: its position may be another in the next version.

@@ -21,7 +21,7 @@ pub enum Colour {
     Yellow = 33,
     /// For what goes on behind the scenes.
     Magenta = 35,
-    /// For what is to be known.
+    /// For information.
     Cyan = 36,
 }
 

@@ -81,7 +81,7 @@ impl<T> TimingWheel<T> {
         Some(value)
     }
 
-    /// The next value whose deadline is not after `now`; to be called until there is none.
+    /// The next value whose deadline is not after `now`; call it until it returns `None`.
     ///
     /// Values come in order of deadline, those of one deadline in order of scheduling. (A deadline
     /// that had passed when it was scheduled counts as of that moment; one beyond [`RANGE_MS`] may

@@ -19,7 +19,7 @@ pub enum Format {
     Plain,
     /// The same with the level in colour.
     Coloured(Terminal),
-    /// Without the time, which the journal has itself, and behind the level as the journal reads it.
+    /// Without the time, which the journal of systemd has itself, and behind the level as that journal reads it.
     Journal,
     /// One JSON object.
     Json,
@@ -28,7 +28,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// The format for a stream. The journal keeps the level of each line whatever the line is.
+    /// The format for a stream. The journal of systemd keeps the level of lines of either kind.
     #[must_use]
     pub const fn choose(wanted: LogFormat, is_journal: bool, terminal: Terminal) -> Self {
         match wanted {

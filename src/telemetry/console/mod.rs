@@ -43,7 +43,8 @@ const THREAD_NAME: &str = "torrap-log";
 const TARGET: &str = "torrap";
 
 /// Crates whose lines are left out at every level: an HTTP client's debug line can hold a response_url, a TLS library's trace
-/// the bytes of one. All that torrap is built from and that logs is here; what is left is torrap's own and that of commands.
+/// the bytes of one. These are all crates that torrap is built from and that log; the remaining lines are torrap's own and
+/// those of commands.
 const LEFT_OUT: [&str; 3] = ["rustls", "ureq", "ureq_proto"];
 
 /// A log whose callers never wait. Dropping it lets its thread end.
@@ -252,7 +253,7 @@ fn write(entry: &Entry, sink: &mut impl FnMut(&Record<'_>)) -> bool {
     }
 }
 
-/// Tells what has become of so many lines.
+/// Writes a line that says what has become of lost lines. Returns whether it was written.
 fn tell(loss: Loss, fate: &str, sink: &mut impl FnMut(&Record<'_>)) -> bool {
     let Loss { lines, level } = loss;
     let noun = if lines == 1 { "line" } else { "lines" };

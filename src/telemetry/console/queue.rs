@@ -34,7 +34,7 @@ pub(super) enum Entry {
     Dropped(Loss),
 }
 
-/// Lines that are told as a number.
+/// Lines that were lost, of which only the number is logged.
 #[derive(Clone, Copy)]
 pub(super) struct Loss {
     pub(super) lines: u64,

@@ -107,7 +107,7 @@ impl Counters {
         self.turn_began = now;
     }
 
-    /// Counts a command whose 200 has waited so long for the store.
+    /// Counts a command whose 200 has waited this long for the store.
     pub fn note_kept(&mut self, waited_ms: u64) {
         self.commands_accepted += 1;
         self.acknowledgement.observe(waited_ms);
