@@ -1,5 +1,7 @@
 //! The manual page, in the man(7) language of roff, made from the tables that the command line is read with.
 
+use std::borrow::Cow;
+
 use super::help;
 use super::options::{OPTIONS, Opt};
 use super::own;
@@ -14,6 +16,8 @@ pub fn page(name: &str, version: &str, commands: &Commands) -> String {
     let mut out = format!(
         ".\\\" The manual page, printed by the program itself.\n.TH {title} 1 \"\" \"{version}\" \"User Commands\"\n"
     );
+    // What is copied from the page must not have a hyphen of roff's in it.
+    out.push_str(".nh\n.ad l\n");
     section(&mut out, "NAME", &format!("{name} \\- {SUMMARY}"));
     out.push_str(".SH SYNOPSIS\n.nf\n");
     for (form, _) in Subcommand::ALL
@@ -140,6 +144,7 @@ fn lines(text: &str) -> String {
     let mut out = String::new();
     let mut column = 0;
     for word in roff(text).split(' ') {
+        let word = breakable(word);
         if column > 0 && column + word.len() > 78 {
             out.push('\n');
             column = 0;
@@ -149,11 +154,19 @@ fn lines(text: &str) -> String {
             0 => {}
             _ => out.push(' '),
         }
-        out.push_str(word);
+        out.push_str(&word);
         column += word.len() + 1;
     }
     out.push('\n');
     out
+}
+
+/// A URL may be longer than a line: it may be broken before each part of its query, without a hyphen.
+fn breakable(word: &str) -> Cow<'_, str> {
+    match word.contains("://") {
+        true => word.replace('?', "\\:?").replace('&', "\\:&").into(),
+        false => word.into(),
+    }
 }
 
 /// Plain text as roff: a backslash begins an escape, and a bare hyphen is not the ASCII one that a person copies.
@@ -200,12 +213,19 @@ mod tests {
     }
 
     #[test]
+    fn a_url_has_places_to_break_and_nothing_is_hyphenated() {
+        assert_eq!(lines("redis://h/0?a=1&b=2"), "redis://h/0\\:?a=1\\:&b=2\n");
+        assert_eq!(lines("is it? & so"), "is it? & so\n");
+        assert!(page().contains("\n.nh\n.ad l\n.SH NAME\n"));
+    }
+
+    #[test]
     fn text_never_becomes_a_request_or_an_escape() {
         assert_eq!(lines(".TH 'x \\n"), "\\&.TH 'x \\en\n");
         assert_eq!(lines("'a - b"), "\\&'a \\- b\n");
         let page = page();
         let known = [
-            ".TH ", ".SH ", ".TP", ".IP", ".nf", ".fi", ".RS", ".RE", ".\\\"",
+            ".TH ", ".SH ", ".TP", ".IP", ".nf", ".fi", ".RS", ".RE", ".nh", ".ad l", ".\\\"",
         ];
         for line in page.lines().filter(|line| line.starts_with(['.', '\''])) {
             assert!(
