@@ -256,15 +256,7 @@ impl Worker {
     fn publish(&mut self) {
         let now = self.driver.clock.now().tick;
         let fleet = self.driver.fleet();
-        let replica = &self.driver.replica;
-        self.trouble
-            .tell(replica.trouble(), now, |line| warn!("journal: {line}"));
-        if let Some(name) = self.name.take(replica.name()) {
-            info!("journal: this process is {name} in the fleet");
-        }
-        self.takes
-            .tell(&fleet, now, |level, line| log!(level, "journal: {line}"));
-        self.tell_refusals();
+        let ends = TakeLines::ends(&fleet);
         let replica = &mut self.driver.replica;
         let confirmed = replica.last_ok();
         let is_accepting = replica.is_accepting(now);
@@ -282,11 +274,23 @@ impl Worker {
         }
         drop(mailbox);
         self.shared.wake();
+        self.tell(ends, is_accepting, now);
     }
 
-    /// Logs whose jobs cannot be taken over. They are left alone for a while, so these are few.
-    fn tell_refusals(&mut self) {
-        if let Some((process, cause)) = self.driver.replica.take_refusal() {
+    /// Logs what is new, after the loop could learn of it: who reads that commands are taken again may send one.
+    fn tell(&mut self, ends: [u64; 4], is_accepting: bool, now: Tick) {
+        let replica = &mut self.driver.replica;
+        if is_accepting || replica.trouble().is_some() {
+            self.trouble
+                .tell(replica.trouble(), now, |line| warn!("journal: {line}"));
+        }
+        if let Some(name) = self.name.take(replica.name()) {
+            info!("journal: this process is {name} in the fleet");
+        }
+        self.takes
+            .tell(ends, now, |level, line| log!(level, "journal: {line}"));
+        // That process is left alone for a while, so these are few.
+        if let Some((process, cause)) = replica.take_refusal() {
             warn!("journal: the replies of process {process:?} cannot be taken over: {cause}");
         }
     }

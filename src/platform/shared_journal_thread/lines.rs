@@ -87,19 +87,23 @@ pub(super) struct TakeLines {
 }
 
 impl TakeLines {
-    /// Passes on what is new, unless the last lines are of just now.
-    pub(super) fn tell(
-        &mut self,
-        fleet: &FleetCounters,
-        now: Tick,
-        mut say: impl FnMut(Level, &dyn fmt::Display),
-    ) {
-        let counts = [
+    /// How many had each end so far.
+    pub(super) const fn ends(fleet: &FleetCounters) -> [u64; 4] {
+        [
             fleet.taken_over,
             fleet.expired,
             fleet.poisoned,
             fleet.unreadable,
-        ];
+        ]
+    }
+
+    /// Passes on what is new, unless the last lines are of just now.
+    pub(super) fn tell(
+        &mut self,
+        counts: [u64; 4],
+        now: Tick,
+        mut say: impl FnMut(Level, &dyn fmt::Display),
+    ) {
         let is_early = |at: Tick| now.millis_since(at) < TAKEN_PERIOD_MS;
         if counts == self.told || self.told_at.is_some_and(is_early) {
             return;
@@ -212,7 +216,7 @@ mod tests {
         let mut told = |fleet: &FleetCounters, at_ms| {
             let mut said = Vec::new();
             let say = |level: Level, line: &dyn fmt::Display| said.push(format!("{level} {line}"));
-            lines.tell(fleet, Tick(at_ms), say);
+            lines.tell(TakeLines::ends(fleet), Tick(at_ms), say);
             said
         };
         assert_eq!(told(&fleet, 0), [""; 0]);
