@@ -257,6 +257,9 @@ fn refused(f: &mut fmt::Formatter<'_>, step: Step, error: &ServerError) -> fmt::
         ErrorKind::Denied => f.write_str(
             "it is in protected mode; set a password there, or `protected-mode no`, to use it from other machines",
         ),
+        ErrorKind::UnknownCommand if step == Step::Master => f.write_str(
+            "it is no Sentinel; give the ports of Sentinels, mostly 26379, or leave out ?sentinel=",
+        ),
         ErrorKind::Other if step == Step::Select => {
             write!(f, "it refuses {step}: {error}; give a database that it has in the URL (redis://HOST/NUMBER)")
         }
