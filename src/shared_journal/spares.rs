@@ -28,16 +28,31 @@ pub(super) struct Spares {
 
 impl Spares {
     /// Another replica has this job.
-    pub(super) fn keep(&mut self, name: Name, mut value: Value) {
+    pub(super) fn keep(&mut self, name: Name, value: Value) {
+        self.add(name, value);
+        if self.is_too_much() {
+            self.remove(&name);
+        }
+    }
+
+    /// Others may have this job of a replica that was taken for dead, or Redis may have forgotten it.
+    pub(super) fn doubt(&mut self, name: Name, value: Value) {
+        // There are no more than jobs that may be pending, and each stays until Redis was asked for it.
+        self.add(name, value);
+        self.doubted.insert(name);
+    }
+
+    fn add(&mut self, name: Name, mut value: Value) {
         let mut head = value.head();
         head.is_relied_on = true;
         value.set_head(&head);
         self.remove(&name);
-        let bytes = self.bytes + value.as_bytes().len();
-        if self.values.len() < SPARES_MAX && bytes <= SPARES_BYTES_MAX {
-            self.bytes = bytes;
-            self.values.insert(name, value);
-        }
+        self.bytes += value.as_bytes().len();
+        self.values.insert(name, value);
+    }
+
+    fn is_too_much(&self) -> bool {
+        self.values.len() > SPARES_MAX || self.bytes > SPARES_BYTES_MAX
     }
 
     /// The job is settled, or one of this replica.
@@ -53,15 +68,12 @@ impl Spares {
         self.doubted = self.values.keys().copied().collect();
     }
 
-    /// Redis may have forgotten this one.
-    pub(super) fn doubt(&mut self, name: &Name) {
-        let is_kept = self.values.contains_key(name);
-        self.doubted.extend(is_kept.then_some(*name));
-    }
-
     /// Redis has this one.
     pub(super) fn see(&mut self, name: &Name) {
         self.doubted.remove(name);
+        if self.is_too_much() {
+            self.remove(name);
+        }
     }
 
     /// How many may be missing in Redis.
@@ -180,5 +192,11 @@ mod tests {
         large.remove(&name(3));
         large.keep(name(99), value(SPARES_BYTES_MAX / 20));
         assert_eq!(large.values.len(), 20, "there is room again");
+        large.doubt(name(100), value(100));
+        large.keep(name(101), value(100));
+        assert_eq!(large.values.len(), 21, "until Redis was asked for it");
+        large.see(&name(100));
+        large.check();
+        assert_eq!((large.values.len(), large.doubted()), (20, 0));
     }
 }

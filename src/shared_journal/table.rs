@@ -169,9 +169,9 @@ impl Table {
         Some(job)
     }
 
-    /// Others have all that is kept, but what Redis has lost. The keys of that, and the values of what the loop has not given
-    /// a key yet, which is forgotten as well.
-    pub(super) fn forget_kept(&mut self) -> (BTreeSet<Key>, Vec<(Name, Value)>) {
+    /// Others have all that is kept, but what Redis has lost: that stays, and its keys are given, unless it has none yet. What
+    /// is forgotten though the others may lack it is given with its values; with a doubt, that is all.
+    pub(super) fn forget_kept(&mut self, is_doubted: bool) -> (BTreeSet<Key>, Vec<(Name, Value)>) {
         let jobs = self.jobs.iter();
         let kept: Vec<_> = jobs
             .filter(|(_, job)| job.stage == Stage::Kept)
@@ -183,7 +183,7 @@ impl Table {
             match self.get(&name).and_then(Job::key).filter(|_| is_lost) {
                 Some(key) => _ = keys.insert(key),
                 None => {
-                    let job = self.remove(&name).filter(|_| is_lost);
+                    let job = self.remove(&name).filter(|_| is_lost || is_doubted);
                     others.extend(job.map(|job| (name, job.value)));
                 }
             }

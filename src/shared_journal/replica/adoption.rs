@@ -49,6 +49,7 @@ impl Replica {
         }
         self.comparison.cursor = Some(cursor).filter(|cursor| cursor != "0");
         if self.comparison.cursor.is_none() {
+            self.comparison.is_outdated = false;
             self.counters.put_again += self.table.put_missing_again(round) as u64;
         }
     }

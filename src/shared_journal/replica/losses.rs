@@ -11,6 +11,7 @@ impl Replica {
         if server.is_empty() || server != self.server {
             server.clone_into(&mut self.server);
             self.spares.doubt_all();
+            self.comparison.is_outdated = true;
         }
     }
 
@@ -41,10 +42,12 @@ impl Replica {
         self.counters.fenced += 1;
         self.id = self.new_id();
         self.is_joined = false;
-        let (lost, others) = self.table.forget_kept();
+        // What this server has never shown to have, a failover may have forgotten before the others took the rest. With `wait` it
+        // has what was acknowledged. Without, a reply that the others have posted meanwhile is better posted twice than never.
+        let is_doubted = self.comparison.is_outdated && self.settings.wait == 0;
+        let (lost, others) = self.table.forget_kept(is_doubted);
         for (name, value) in others {
-            self.spares.keep(name, value);
-            self.spares.doubt(&name);
+            self.spares.doubt(name, value);
         }
         self.deletions.give_up();
         self.found.clear();

@@ -167,6 +167,8 @@ struct Comparison {
     cursor: Option<String>,
     /// Not before this, another one begins by itself.
     next_at: Tick,
+    /// The last one that is over was with another server.
+    is_outdated: bool,
 }
 
 /// Whose jobs are taken over.

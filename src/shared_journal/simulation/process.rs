@@ -1,6 +1,6 @@
 //! What a loop does with its part of a fleet: it accepts, posts, settles, and believes what its store says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::model::Model;
 use super::super::replica::tests::{Fate, Process, pending};
@@ -33,6 +33,8 @@ pub(super) struct Bot {
     pub(super) process: Process,
     jobs: BTreeMap<u64, Job>,
     unkept: BTreeMap<u64, (Ticket, u64)>,
+    /// Requests of which it was told that their jobs are there already.
+    there: BTreeSet<u64>,
     batch: Batch,
     number: u64,
     is_told: bool,
@@ -52,6 +54,7 @@ impl Bot {
             process: Process::new(number, wait),
             jobs: BTreeMap::new(),
             unkept: BTreeMap::new(),
+            there: BTreeSet::new(),
             batch: Batch::default(),
             number,
             is_told,
@@ -169,6 +172,7 @@ impl Bot {
             Event::Duplicate(key) => {
                 if let Some((_, request)) = self.unkept.remove(&key.to_u64()) {
                     requests.entry(request).or_default().acknowledged += 1;
+                    self.there.insert(request);
                     self.duplicates += 1;
                 }
             }
@@ -183,8 +187,12 @@ impl Bot {
                 let foreign = adopted.foreign;
                 self.batch.add(Outcome::Adopted { foreign, job: key });
                 self.adopted += 1;
+                let request = adopted.job().text.parse().unwrap();
+                // A job of its own, put by a batch without an answer and found by a copy elsewhere, before it was put again.
+                let is_own = self.there.remove(&request);
+                requests.entry(request).or_default().kept += u64::from(is_own);
                 let job = Job {
-                    request: adopted.job().text.parse().unwrap(),
+                    request,
                     due: adopted.job().due,
                     is_sending: false,
                 };

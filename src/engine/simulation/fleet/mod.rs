@@ -34,6 +34,12 @@ fn a_process_that_was_taken_for_dead_posts_what_redis_had_lost() {
     run(592, false);
 }
 
+/// A failover had forgotten jobs, when the process that had them was cut off until it was taken for dead.
+#[test]
+fn a_process_that_was_taken_for_dead_posts_what_a_failover_has_forgotten() {
+    run(1584, false);
+}
+
 /// What must happen in some seed.
 const MET: &[&str] = &[
     "accepted",

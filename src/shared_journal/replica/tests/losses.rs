@@ -151,6 +151,35 @@ fn a_replica_that_was_taken_for_dead_keeps_the_jobs_that_redis_had_lost() {
     assert_eq!(stored(&model), Vec::<usize>::new());
 }
 
+/// A failover has forgotten its last job, and the others have taken over what was left, before it is back.
+#[test]
+fn a_replica_that_was_taken_for_dead_at_a_failover_puts_again_what_the_others_did_not_find() {
+    for wait in [0, 1] {
+        let mut model = Model {
+            acknowledging: 1,
+            ..Model::default()
+        };
+        let (mut one, mut two) = (Process::new(1, wait), Process::new(2, wait));
+        one.run(&mut model, Tick(0), START);
+        two.settle(&mut model, START);
+        one.accept(&[1], START);
+        one.settle(&mut model, START);
+        let before = model.clone();
+        one.accept(&[2], START);
+        one.settle(&mut model, START);
+        one.take_events();
+        fail_over(&mut model, &before, [&mut one, &mut two]);
+        let now = START.after(9_000);
+        two.run(&mut model, START, now);
+        assert_eq!(two.adopt_all(now), ["1"]);
+        one.run(&mut model, now, now.after(1_300));
+        assert_eq!(one.events.remove(0), Event::Fenced(BTreeSet::new()));
+        let expected: &[&str] = if wait == 0 { &["2"] } else { &[] };
+        assert_eq!(one.adopt_all(now.after(1_300)), expected);
+        assert!(one.replica.spares.next_seen(9).len() <= 1);
+    }
+}
+
 /// The same of jobs for which the loop has no key yet: it forgets what it was told of before.
 #[test]
 fn a_replica_that_was_taken_for_dead_tells_again_of_adopted_jobs_that_redis_had_lost() {
