@@ -1,6 +1,6 @@
 //! One attempt at posting a reply, with ureq.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::time::{Duration, Instant};
 
 use ureq::tls::TlsConfig;
@@ -8,6 +8,7 @@ use ureq::{Agent, http};
 
 use super::monitor::AttemptMonitor;
 use super::proxy::TunnelConnector;
+use super::request::Requests;
 use super::resolver::CachingResolver;
 use super::transport::SharedConnector;
 use super::{proxy, roots};
@@ -24,7 +25,7 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a kept connection is used again; front ends close idle ones after about a minute.
 const IDLE_AGE: Duration = Duration::from_secs(30);
 /// Bytes read of an answer; after a longer one the next reply takes a new connection.
-const ANSWER_BYTES_MAX: u64 = 4096;
+const ANSWER_BYTES_MAX: usize = 4096;
 /// ureq's buffers, each way; a reply is mostly smaller than a kilobyte.
 const BUFFER_BYTES: usize = 16 * 1024;
 
@@ -64,6 +65,7 @@ impl Agents {
                 .max_idle_connections_per_host(1)
                 .max_idle_age(IDLE_AGE)
                 .user_agent(USER_AGENT)
+                .accept("") // any: no answer's content is used, so that the field would say nothing
                 .tls_config(tls.clone())
                 .build()
         };
@@ -85,6 +87,8 @@ impl Agents {
             agent,
             resolver,
             monitor,
+            requests: Requests::default(),
+            is_connection_kept: false,
         }
     }
 }
@@ -95,6 +99,9 @@ pub(crate) struct Poster {
     agent: Agent,
     resolver: CachingResolver,
     monitor: AttemptMonitor,
+    requests: Requests,
+    /// The last attempt was answered, so that its connection is probably kept.
+    is_connection_kept: bool,
 }
 
 impl Poster {
@@ -104,14 +111,18 @@ impl Poster {
     }
 
     /// Posts a reply, once.
-    pub(crate) fn attempt(&self, delivery: &Delivery) -> Report {
+    pub(crate) fn attempt(&mut self, delivery: &Delivery) -> Report {
         let begun = Instant::now();
         self.monitor.begin();
-        self.resolver.clear_asked();
-        let (outcome, detail) = match post(&self.agent, delivery) {
-            Ok(response) => judge(response, &delivery.url),
+        self.resolver.begin(self.is_connection_kept);
+        self.is_connection_kept = false; // unless this attempt is answered as well
+        let (outcome, detail) = match self.post(delivery) {
+            Ok(response) => {
+                self.is_connection_kept = true;
+                judge(response, &delivery.url)
+            }
             Err(error) => {
-                self.mark_stale();
+                self.mark_stale(&delivery.url);
                 (self.outcome_of_failure(), explain(&error))
             }
         };
@@ -121,6 +132,11 @@ impl Poster {
             detail,
             took_ms: millis(begun.elapsed()),
         }
+    }
+
+    fn post(&mut self, delivery: &Delivery) -> Result<http::Response<ureq::Body>, ureq::Error> {
+        let request = self.requests.post(&delivery.url, &delivery.body)?;
+        self.agent.run(request)
     }
 
     /// The outcome of an attempt without an answer. Whether the request was sent is known where requests are written: a
@@ -133,40 +149,48 @@ impl Poster {
     }
 
     /// The addresses and connections that are kept for the next attempt count as stale.
-    fn mark_stale(&self) {
+    fn mark_stale(&self, url: &str) {
         self.monitor.note_failed();
-        let proxy = self.agent.config().proxy().map(ureq::Proxy::uri);
-        self.resolver.mark_asked_stale(proxy);
+        if let Some(proxy) = self.agent.config().proxy() {
+            self.resolver.mark_uri_stale(proxy.uri());
+        }
+        if let Ok(receiver) = url.parse() {
+            self.resolver.mark_uri_stale(&receiver);
+        }
     }
-}
-
-fn post(agent: &Agent, delivery: &Delivery) -> Result<http::Response<ureq::Body>, ureq::Error> {
-    let request = http::Request::post(&delivery.url)
-        .header(http::header::CONTENT_TYPE, "application/json")
-        .body(delivery.body.as_slice())?;
-    agent.run(request)
 }
 
 fn judge(mut response: http::Response<ureq::Body>, url: &str) -> (Outcome, String) {
     // The answer is read to its end, so that the connection can be used again.
-    let mut body = Vec::new();
-    let read = response
-        .body_mut()
-        .as_reader()
-        .take(ANSWER_BYTES_MAX)
-        .read_to_end(&mut body);
+    let mut content = [0; ANSWER_BYTES_MAX];
+    let (len, is_whole) = read_content(&mut response.body_mut().as_reader(), &mut content);
+    let content = &content[..len];
     let status = response.status().as_u16();
     let retry_after = response.headers().get(http::header::RETRY_AFTER);
     let retry_after = retry_after.map(http::HeaderValue::as_bytes);
-    let outcome = answer::outcome(status, retry_after, &body);
+    let outcome = answer::outcome(status, retry_after, content);
     let detail = if outcome == Outcome::Delivered {
         String::new()
-    } else if read.is_ok() && !body.is_empty() {
-        format!("status {status}: {}", answer::excerpt(&body, url))
+    } else if is_whole && !content.is_empty() {
+        format!("status {status}: {}", answer::excerpt(content, url))
     } else {
         format!("status {status}")
     };
     (outcome, detail)
+}
+
+/// Reads an answer's content as far as it fits: its length, and whether reading has not failed.
+fn read_content(reader: &mut impl Read, content: &mut [u8]) -> (usize, bool) {
+    let mut len = 0;
+    while len < content.len() {
+        match reader.read(&mut content[len..]) {
+            Ok(0) => break,
+            Ok(read) => len += read,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(_) => return (len, false),
+        }
+    }
+    (len, true)
 }
 
 /// What has failed, without the URL.

@@ -4,6 +4,7 @@
 pub(crate) mod agent;
 mod monitor;
 pub(crate) mod proxy;
+mod request;
 pub(crate) mod resolver;
 pub(crate) mod roots;
 pub(crate) mod senders;

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -30,11 +31,12 @@ const ADDRESSES_MAX: usize = 16;
 /// Asks for the addresses of `host:port`, however long that takes.
 type LookUp = dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync;
 
-/// The names that all agents share, and those of them that one agent's attempt has asked for.
+/// The names that all agents share, and what one agent's attempt needs of them.
 #[derive(Clone, Debug)]
 pub(crate) struct CachingResolver {
     names: Arc<Names>,
-    asked: Arc<Mutex<Vec<String>>>,
+    /// The next look-up is put off.
+    is_put_off: Arc<AtomicBool>,
 }
 
 struct Names {
@@ -74,13 +76,13 @@ impl Resolver for CachingResolver {
         _: &Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, Error> {
+        if self.is_put_off.swap(false, Ordering::Relaxed) {
+            return Ok(self.empty());
+        }
         let host_and_port = host_and_port(uri).ok_or(Error::HostNotFound)?;
         let addresses = match host_and_port.parse() {
             Ok(literal) => vec![literal],
-            Err(_) => {
-                self.note_asked(&host_and_port);
-                self.look_up(&host_and_port, *timeout.after)?
-            }
+            Err(_) => self.look_up(&host_and_port, *timeout.after)?,
         };
         let mut resolved = self.empty();
         for address in addresses.into_iter().take(ADDRESSES_MAX) {
@@ -121,7 +123,7 @@ impl CachingResolver {
         };
         Self {
             names: Arc::new(names),
-            asked: Arc::default(),
+            is_put_off: Arc::default(),
         }
     }
 
@@ -129,22 +131,19 @@ impl CachingResolver {
     pub(crate) fn for_agent(&self) -> Self {
         Self {
             names: self.names.clone(),
-            asked: Arc::default(),
+            is_put_off: Arc::default(),
         }
     }
 
-    /// Another attempt begins.
-    pub(crate) fn clear_asked(&self) {
-        self.lock_asked().clear();
+    /// Another attempt begins. ureq asks for addresses before it sees whether a connection is kept, which needs none. If one
+    /// probably is, that look-up is put off until a connection is made after all, where it has the time of connecting.
+    pub(crate) fn begin(&self, is_connection_kept: bool) {
+        self.is_put_off.store(is_connection_kept, Ordering::Relaxed);
     }
 
-    /// The attempt has failed: the addresses of the names that it has asked for are stale, and so are those of the proxy,
-    /// which is not asked for when a tunnel is kept.
-    pub(crate) fn mark_asked_stale(&self, proxy: Option<&Uri>) {
-        for name in self.lock_asked().drain(..) {
-            self.names.mark_stale(&name);
-        }
-        if let Some(name) = proxy.and_then(host_and_port) {
+    /// An attempt has failed that went to this receiver or proxy: its addresses are stale.
+    pub(crate) fn mark_uri_stale(&self, uri: &Uri) {
+        if let Some(name) = host_and_port(uri) {
             self.names.mark_stale(&name);
         }
     }
@@ -163,17 +162,6 @@ impl CachingResolver {
                 entry.addresses[at..].rotate_left(1);
             }
         }
-    }
-
-    fn note_asked(&self, name: &str) {
-        let mut asked = self.lock_asked();
-        if !asked.iter().any(|other| other == name) {
-            asked.push(name.to_owned());
-        }
-    }
-
-    fn lock_asked(&self) -> MutexGuard<'_, Vec<String>> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The addresses of `host:port`, which may be a minute old unless they are stale.

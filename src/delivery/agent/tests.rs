@@ -1,6 +1,6 @@
 //! Attempts on loopback sockets: what was surely not sent, and what is not trusted after a failure.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Mutex;
 use std::thread;
@@ -19,12 +19,12 @@ fn agents(addresses: Vec<Vec<SocketAddr>>) -> Agents {
     let left = Mutex::new(addresses.into_iter());
     let resolver = CachingResolver::asking(move |_| {
         let found = left.lock().unwrap().next();
-        found.ok_or_else(|| io::ErrorKind::NotFound.into())
+        found.ok_or_else(|| ErrorKind::NotFound.into())
     });
     Agents::with_resolver(&config(), resolver).unwrap()
 }
 
-fn post_to(poster: &Poster, origin: &str, path: &str) -> Report {
+fn post_to(poster: &mut Poster, origin: &str, path: &str) -> Report {
     poster.attempt(&Delivery {
         job: Key::from_parts(1, 1),
         url: format!("{origin}{path}"),
@@ -59,7 +59,7 @@ fn speaker(bytes: &'static [u8]) -> SocketAddr {
 
 #[test]
 fn what_fails_before_the_request_was_not_sent() {
-    let poster = agents(Vec::new()).make();
+    let mut poster = agents(Vec::new()).make();
     let no_tls = speaker(b"HTTP/1.1 400 Bad Request\r\n\r\n");
     let hangs_up = speaker(b"");
     for (why, origin) in [
@@ -69,7 +69,7 @@ fn what_fails_before_the_request_was_not_sent() {
         ("no TLS", format!("https://{no_tls}")),
         ("closed in the handshake", format!("https://{hangs_up}")),
     ] {
-        let report = post_to(&poster, &origin, "/x");
+        let report = post_to(&mut poster, &origin, "/x");
         assert_eq!(report.outcome, Outcome::Unsent, "{why}: {}", report.detail);
     }
 }
@@ -85,9 +85,9 @@ fn what_fails_in_the_proxy_was_not_sent() {
             url: format!("http://{proxy}"),
             no_proxy: crate::config::NoProxy::default(),
         });
-        let poster = Agents::new(&config).unwrap().make();
+        let mut poster = Agents::new(&config).unwrap().make();
         assert_outcome(
-            &post_to(&poster, "https://slack.test", "/x"),
+            &post_to(&mut poster, "https://slack.test", "/x"),
             &Outcome::Unsent,
         );
     }
@@ -95,10 +95,10 @@ fn what_fails_in_the_proxy_was_not_sent() {
 
 #[test]
 fn what_fails_after_the_request_was_perhaps_sent() {
-    let poster = agents(Vec::new()).make();
+    let mut poster = agents(Vec::new()).make();
     for answer in [&b""[..], b"HTTP/1.1 20", b"SSH-2.0-parrot\r\n\r\n"] {
         let origin = format!("http://{}", speaker(answer));
-        assert_outcome(&post_to(&poster, &origin, "/x"), &Outcome::Unknown);
+        assert_outcome(&post_to(&mut poster, &origin, "/x"), &Outcome::Unknown);
     }
 }
 
@@ -110,8 +110,8 @@ fn a_name_is_looked_up_again_after_its_address_has_failed() {
     let outcomes = [Outcome::Unsent, Outcome::Unknown, Outcome::Delivered];
     for outcome in &outcomes {
         // Each by another thread's agent: what one has learned they all know.
-        let poster = agents.make();
-        assert_outcome(&post_to(&poster, "http://slack.test", "/x"), outcome);
+        let mut poster = agents.make();
+        assert_outcome(&post_to(&mut poster, "http://slack.test", "/x"), outcome);
     }
 }
 
@@ -120,7 +120,7 @@ fn another_address_of_the_name_is_tried_at_once_and_first_from_then_on() {
     let slack = SlackStandIn::start(|_| Answer::ok()).unwrap();
     let agents = agents(vec![vec![gone(), slack.address()]]);
     for _ in 0..3 {
-        let report = post_to(&agents.make(), "http://slack.test", "/x");
+        let report = post_to(&mut agents.make(), "http://slack.test", "/x");
         assert_outcome(&report, &Outcome::Delivered);
     }
 }
@@ -134,24 +134,45 @@ fn a_failure_on_a_kept_connection_makes_others_connect_anew() {
     };
     let slack = SlackStandIn::start(script).unwrap();
     let (agents, origin) = (agents(Vec::new()), slack.origin());
-    let posters = [agents.make(), agents.make(), agents.make()];
-    let connections_of = |path: &str| -> Vec<usize> {
-        posters.iter().for_each(|poster| {
+    let mut posters = [agents.make(), agents.make(), agents.make()];
+    let connections_of = |posters: &mut [Poster], path: &str| -> Vec<usize> {
+        for poster in posters {
             assert_outcome(&post_to(poster, &origin, path), &Outcome::Delivered);
-        });
+        }
         let posts = slack.posts();
         let posts = posts.iter().filter(|post| post.path == path);
         posts.map(|post| post.connection).collect()
     };
-    assert_eq!(connections_of("/1"), [0, 1, 2]);
-    assert_eq!(connections_of("/2"), [0, 1, 2], "they are kept");
-    assert_outcome(&post_to(&posters[0], &origin, "/fails"), &Outcome::Unknown);
-    assert_eq!(connections_of("/3"), [3, 4, 5]);
-    assert_eq!(connections_of("/4"), [3, 4, 5]);
-    // What fails on a new connection says nothing of those that are kept.
+    assert_eq!(connections_of(&mut posters, "/1"), [0, 1, 2]);
+    assert_eq!(
+        connections_of(&mut posters, "/2"),
+        [0, 1, 2],
+        "they are kept"
+    );
     assert_outcome(
-        &post_to(&agents.make(), &origin, "/fails"),
+        &post_to(&mut posters[0], &origin, "/fails"),
         &Outcome::Unknown,
     );
-    assert_eq!(connections_of("/5"), [3, 4, 5]);
+    assert_eq!(connections_of(&mut posters, "/3"), [3, 4, 5]);
+    assert_eq!(connections_of(&mut posters, "/4"), [3, 4, 5]);
+    // What fails on a new connection says nothing of those that are kept.
+    assert_outcome(
+        &post_to(&mut agents.make(), &origin, "/fails"),
+        &Outcome::Unknown,
+    );
+    assert_eq!(connections_of(&mut posters, "/5"), [3, 4, 5]);
+}
+
+/// Its addresses were not looked up when the attempt began.
+#[test]
+fn a_kept_connection_that_is_gone_is_replaced_within_the_attempt() {
+    let last = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+    let slack = SlackStandIn::start(|_| Answer::Last(last.to_vec())).unwrap();
+    let mut poster = agents(vec![vec![slack.address()]]).make();
+    for _ in 0..3 {
+        let report = post_to(&mut poster, "http://slack.test", "/x");
+        assert_outcome(&report, &Outcome::Delivered);
+    }
+    let connections: Vec<_> = slack.posts().iter().map(|post| post.connection).collect();
+    assert_eq!(connections, [0, 1, 2]);
 }

@@ -86,8 +86,7 @@ fn a_failed_connection_makes_the_addresses_of_its_name_stale_at_once() {
     let look_up = |name: &str| resolver.look_up(name, TIMEOUT).unwrap();
     assert_eq!(look_up("slack:1"), [address(1)]);
     assert_eq!(look_up("other:1"), [address(9)]);
-    resolver.note_asked("slack:1");
-    resolver.mark_asked_stale(None);
+    resolver.mark_uri_stale(&Uri::from_static("http://slack:1/x"));
     assert_eq!(look_up("slack:1"), [address(2)]);
     assert_eq!(look_up("slack:1"), [address(2)]);
     assert_eq!(look_up("other:1"), [address(9)], "another name");
@@ -95,13 +94,18 @@ fn a_failed_connection_makes_the_addresses_of_its_name_stale_at_once() {
 }
 
 #[test]
-fn a_proxys_addresses_are_stale_though_they_were_not_asked_for() {
-    let (resolver, _) = resolver_of(&[&[address(1)], &[address(2)]]);
-    let proxy: Uri = "http://user:word@proxy:3128".parse().unwrap();
-    let look_up = || resolver.look_up("proxy:3128", TIMEOUT).unwrap();
-    assert_eq!(look_up(), [address(1)]);
-    resolver.mark_asked_stale(Some(&proxy));
-    assert_eq!(look_up(), [address(2)]);
+fn a_look_up_that_is_put_off_is_made_when_it_is_asked_for_again() {
+    let (resolver, asked) = resolver_of(&[&[address(1)]]);
+    let uri = Uri::from_static("http://slack:1/x");
+    let config = Config::default();
+    let resolve = || resolver.resolve(&uri, &config, NextTimeout::default());
+    resolver.begin(true);
+    assert!(resolve().unwrap().is_empty());
+    assert_eq!(asked.load(Ordering::SeqCst), 0);
+    assert_eq!(resolve().unwrap()[..], [address(1)]);
+    resolver.begin(false);
+    assert_eq!(resolve().unwrap()[..], [address(1)]);
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
 }
 
 #[test]

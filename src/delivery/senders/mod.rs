@@ -204,7 +204,7 @@ impl Drop for Pool {
 }
 
 /// One attempt, whatever the client does.
-fn attempt(poster: &Poster, delivery: &Delivery) -> Report {
+fn attempt(poster: &mut Poster, delivery: &Delivery) -> Report {
     let attempt = catch_unwind(AssertUnwindSafe(|| poster.attempt(delivery)));
     attempt.unwrap_or_else(|_| Report {
         job: delivery.job,
@@ -223,7 +223,7 @@ impl Shared {
     /// What a thread does: one delivery after the other, until it was idle for too long.
     fn serve(&self) {
         let thread = thread::current();
-        let poster = self.agents.make();
+        let mut poster = self.agents.make();
         let mut queue = self.lock();
         queue.agents.insert(thread.id(), poster.agent().clone());
         queue.starting -= 1;
@@ -231,14 +231,14 @@ impl Shared {
         let mut done = None;
         while let Some(errand) = self.exchange(&thread, done) {
             done = Some(match errand {
-                Errand::Post(delivery) => SenderEvent::Posted(attempt(&poster, &delivery)),
-                Errand::Run(run, over_at) => self.run(run, over_at, &poster),
+                Errand::Post(delivery) => SenderEvent::Posted(attempt(&mut poster, &delivery)),
+                Errand::Run(run, over_at) => self.run(run, over_at, &mut poster),
             });
         }
     }
 
     /// Runs a blocking command. Its messages are posted from here.
-    fn run(&self, mut run: CommandRun, over_at: Instant, poster: &Poster) -> SenderEvent {
+    fn run(&self, mut run: CommandRun, over_at: Instant, poster: &mut Poster) -> SenderEvent {
         let begun = Instant::now();
         // It has waited for too long: the loop gives it up, and tells the person so.
         if begun >= over_at {
@@ -321,7 +321,7 @@ mod tests {
             waker: Arc::new(Waker::new(poll.registry(), Token(0)).unwrap()),
         };
         let run = command_run(&|_, _| panic!("it has begun"));
-        let done = shared.run(run, Instant::now(), &shared.agents.make());
+        let done = shared.run(run, Instant::now(), &mut shared.agents.make());
         assert!(matches!(done, SenderEvent::NotRun(_)), "{done:?}");
         shared.lock().running = 1;
         shared.lock().report(done);
