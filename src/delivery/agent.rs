@@ -88,6 +88,7 @@ impl Agents {
             resolver,
             monitor,
             requests: Requests::default(),
+            content: vec![0; ANSWER_BYTES_MAX],
             is_connection_kept: false,
         }
     }
@@ -100,6 +101,8 @@ pub(crate) struct Poster {
     resolver: CachingResolver,
     monitor: AttemptMonitor,
     requests: Requests,
+    /// Room for an answer's content.
+    content: Vec<u8>,
     /// The last attempt was answered, so that its connection is probably kept.
     is_connection_kept: bool,
 }
@@ -119,7 +122,7 @@ impl Poster {
         let (outcome, detail) = match self.post(delivery) {
             Ok(response) => {
                 self.is_connection_kept = true;
-                judge(response, &delivery.url)
+                judge(response, &delivery.url, &mut self.content)
             }
             Err(error) => {
                 self.mark_stale(&delivery.url);
@@ -160,10 +163,13 @@ impl Poster {
     }
 }
 
-fn judge(mut response: http::Response<ureq::Body>, url: &str) -> (Outcome, String) {
+fn judge(
+    mut response: http::Response<ureq::Body>,
+    url: &str,
+    content: &mut [u8],
+) -> (Outcome, String) {
     // The answer is read to its end, so that the connection can be used again.
-    let mut content = [0; ANSWER_BYTES_MAX];
-    let (len, is_whole) = read_content(&mut response.body_mut().as_reader(), &mut content);
+    let (len, is_whole) = read_content(&mut response.body_mut().as_reader(), content);
     let content = &content[..len];
     let status = response.status().as_u16();
     let retry_after = response.headers().get(http::header::RETRY_AFTER);

@@ -14,14 +14,26 @@ use crate::time::Tick;
 
 /// Threads that take deliveries as long as none is late: enough to keep a processor busy with a receiver that answers at
 /// once. More of them would then only take it from each other, and from the acknowledgements.
-const PROMPT_THREADS: usize = 8;
+const PROMPT_THREADS: usize = 4;
 /// A delivery that has waited in the queue for so long is late: its receivers are slow, and all threads are needed.
 const LATE_MS: u64 = 20;
+/// Unless so many others have been taken in each millisecond of its wait: then receivers do answer at once, what is short is
+/// processor time, and more threads would not give any.
+const PROMPT_POSTS_PER_MS: u64 = PROMPT_THREADS as u64;
+
+/// A delivery that waits for a thread.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    since: Tick,
+    /// How many others waited then: so many have been taken since when it is the first.
+    ahead: u64,
+    delivery: Delivery,
+}
 
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
-    /// Deliveries that wait for a thread, and since when.
-    pub(crate) deliveries: VecDeque<(Tick, Delivery)>,
+    /// Deliveries that wait for a thread.
+    pub(crate) deliveries: VecDeque<Waiting>,
     /// Blocking commands that wait for a thread, since when, and by when each must be over.
     pub(crate) runs: VecDeque<(Tick, Instant, CommandRun)>,
     /// Reports that the loop has not taken yet. Only the first of them wakes it.
@@ -69,14 +81,19 @@ impl Queue {
 
     /// Adds deliveries that have become due.
     pub(crate) fn extend(&mut self, deliveries: impl Iterator<Item = Delivery>, now: Tick) {
+        let waiting = (self.deliveries.len() as u64..).zip(deliveries);
         self.deliveries
-            .extend(deliveries.map(|delivery| (now, delivery)));
+            .extend(waiting.map(|(ahead, delivery)| Waiting {
+                since: now,
+                ahead,
+                delivery,
+            }));
     }
 
     /// Decides how many threads may be at work, and when to decide again: when the first delivery that waits will be late.
     /// How many are at work now does not matter: they may be idle before that.
     pub(crate) fn scale(&mut self, now: Tick, threads_max: usize) -> Option<Tick> {
-        let late_at = self.deliveries.front()?.0.after(LATE_MS);
+        let late_at = self.late_at()?;
         if late_at <= now || threads_max <= PROMPT_THREADS {
             self.wanted = threads_max;
             None
@@ -84,6 +101,17 @@ impl Queue {
             self.wanted = PROMPT_THREADS;
             Some(late_at)
         }
+    }
+
+    /// When the first delivery that waits is or was late. Where all threads are wanted already, how many they take says nothing
+    /// of the few.
+    fn late_at(&self) -> Option<Tick> {
+        let first = self.deliveries.front()?;
+        let wait_ms = match self.wanted > PROMPT_THREADS {
+            true => LATE_MS,
+            false => LATE_MS.max(first.ahead / PROMPT_POSTS_PER_MS),
+        };
+        Some(first.since.after(wait_ms))
     }
 
     /// Takes the idle threads to be woken for the deliveries that wait; gives how many have to be started beside them.
@@ -111,7 +139,7 @@ impl Queue {
         }
         let unsent = |job| unsent(job, "no sender thread");
         let stranded = self.deliveries.drain(..);
-        let stranded = stranded.map(|(_, delivery)| SenderEvent::Posted(unsent(delivery.job)));
+        let stranded = stranded.map(|waiting| SenderEvent::Posted(unsent(waiting.delivery.job)));
         self.reports.extend(stranded);
         let stranded = self.runs.drain(..);
         let stranded = stranded.map(|(.., run)| SenderEvent::NotRun(unsent(run.job)));
@@ -134,12 +162,12 @@ impl Queue {
         let may_post = self.posting() <= self.wanted;
         let delivery = self.deliveries.front().filter(|_| may_post);
         let is_post = match (delivery, self.runs.front()) {
-            (Some((since, _)), Some((other, ..))) => since <= other,
+            (Some(first), Some((other, ..))) => first.since <= *other,
             (delivery, _) => delivery.is_some(),
         };
         if is_post {
-            let (_, delivery) = self.deliveries.pop_front()?;
-            return Some(Errand::Post(delivery));
+            let first = self.deliveries.pop_front()?;
+            return Some(Errand::Post(first.delivery));
         }
         let (_, over_at, run) = self.runs.pop_front()?;
         self.running += 1;
@@ -187,13 +215,17 @@ mod tests {
     use crate::app::command_run::tests::command_run;
     use crate::slab::Key;
 
-    fn delivery(number: u32) -> (Tick, Delivery) {
+    fn delivery(number: u32) -> Waiting {
         let delivery = Delivery {
             job: Key::from_parts(number, 1),
             url: String::new(),
             body: Vec::new(),
         };
-        (Tick(0), delivery)
+        Waiting {
+            since: Tick(0),
+            ahead: 0,
+            delivery,
+        }
     }
 
     /// A queue with so many deliveries, and threads of which so many are at work.
@@ -293,10 +325,10 @@ mod tests {
     #[test]
     fn what_has_waited_longer_is_taken_first() {
         let mut queue = with_runs(queue(1, 1, 0, 8), 1);
-        queue.deliveries[0].0 = Tick(6);
+        queue.deliveries[0].since = Tick(6);
         assert!(matches!(queue.take(), Some(Errand::Run(..))));
         let mut queue = with_runs(self::queue(1, 1, 0, 8), 1);
-        queue.deliveries[0].0 = Tick(5);
+        queue.deliveries[0].since = Tick(5);
         assert!(matches!(queue.take(), Some(Errand::Post(_))));
     }
 
@@ -324,6 +356,24 @@ mod tests {
         assert_eq!((queue.scale(Tick(LATE_MS), 64), queue.wanted), (None, 64));
         queue.deliveries.clear();
         assert_eq!(queue.scale(Tick(LATE_MS), 64), None);
+    }
+
+    /// What came at once was taken at such a rate that receivers answer at once.
+    #[test]
+    fn a_delivery_behind_many_that_were_taken_quickly_is_not_late() {
+        let mut queue = queue(0, 4, 0, 4);
+        queue.extend((0..200).map(|number| delivery(number).delivery), Tick(0));
+        assert_eq!(queue.scale(Tick(0), 64), Some(Tick(LATE_MS)));
+        queue.deliveries.drain(..160);
+        assert_eq!(queue.scale(Tick(LATE_MS), 64), Some(Tick(40)));
+        assert_eq!(queue.wanted, PROMPT_THREADS);
+        assert_eq!((queue.scale(Tick(40), 64), queue.wanted), (None, 64));
+        // Now that all threads take them, they take more, and are wanted until none waits for long.
+        queue.extend((200..300).map(|number| delivery(number).delivery), Tick(41));
+        queue.deliveries.drain(..40);
+        assert_eq!((queue.scale(Tick(61), 64), queue.wanted), (None, 64));
+        assert_eq!(queue.scale(Tick(60), 64), Some(Tick(61)));
+        assert_eq!(queue.wanted, PROMPT_THREADS);
     }
 
     #[test]
