@@ -2,8 +2,9 @@
 //!
 //! As it comes, ureq 3.5 makes twelve of them for a reply on a kept connection: head and content are sent with
 //! a call each, each call has a time-out set before it (what is left of ten seconds is never the same twice), and
-//! two looks whether the connection is still open take three calls each. Here it is three: what is sent is held
-//! until an answer is waited for, time-outs come in steps, and one look is enough.
+//! two looks whether the connection is still open take three calls each. Here it is two, while replies follow each
+//! other: what is sent is held until an answer is waited for, time-outs come in steps, and there is a look only where a
+//! close is likely.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::mem::MaybeUninit;
@@ -25,6 +26,10 @@ use super::timeout::left;
 
 /// Steps of the time-outs that a socket is given: an attempt may last longer by less than this.
 const TIMEOUT_STEP: Duration = Duration::from_millis(250);
+/// A connection that has served at least so many answers, the last of them so short a time ago, counts as open without a look.
+/// A receiver that closes after every answer does so after the first; one that closes idle connections waits longer.
+const PROVEN_ANSWERS: u32 = 2;
+const PROVEN_AGE: Duration = Duration::from_millis(1);
 /// Room that ureq must find behind what is held; when there is less, that is sent first.
 const OUTPUT_ROOM_MIN: usize = 4 * 1024;
 
@@ -176,6 +181,9 @@ struct Tcp {
     /// An answer has just come in: the connection was open a moment ago, and it will be looked at again when it
     /// is taken out of the pool.
     fresh: bool,
+    /// How many answers it has served, and when the last of them was whole.
+    answers: u32,
+    answered_at: Option<Instant>,
 }
 
 impl Tcp {
@@ -186,6 +194,8 @@ impl Tcp {
             read_timeout: None,
             write_timeout: None,
             fresh: false,
+            answers: 0,
+            answered_at: None,
         }
     }
 
@@ -211,6 +221,11 @@ impl Tcp {
             }
         }
         Ok(())
+    }
+
+    fn is_proven(&self) -> bool {
+        let is_recent = |at: Instant| at.elapsed() < PROVEN_AGE;
+        self.answers >= PROVEN_ANSWERS && self.answered_at.is_some_and(is_recent)
     }
 
     fn read(&mut self) -> io::Result<usize> {
@@ -267,6 +282,11 @@ impl Transport for Tcp {
     /// Neither closed nor with bytes that belong to no answer.
     fn is_open(&mut self) -> bool {
         if std::mem::take(&mut self.fresh) {
+            self.answers = self.answers.saturating_add(1);
+            self.answered_at = Some(Instant::now());
+            return true;
+        }
+        if self.is_proven() {
             return true;
         }
         let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;

@@ -87,6 +87,26 @@ fn a_fresh_answer_spares_one_look_and_no_more() {
     assert!(!tcp.is_open(), "the look when it is taken again");
 }
 
+/// The clock is the system's: the connection's last answer is set to what it would be.
+#[test]
+fn no_look_is_made_at_a_connection_that_has_just_served_again() {
+    let (mut tcp, mut peer) = pair();
+    for _ in 0..PROVEN_ANSWERS {
+        peer.write_all(b"ok").unwrap();
+        tcp.await_input(within(LONG)).unwrap();
+        assert!(tcp.is_open(), "when it goes back to the pool");
+    }
+    drop(peer);
+    tcp.stream.0.peek(&mut [0]).unwrap();
+    tcp.answered_at = Instant::now().checked_add(LONG);
+    assert!(tcp.is_open(), "just now");
+    tcp.answered_at = Instant::now().checked_sub(PROVEN_AGE);
+    assert!(!tcp.is_open(), "a while ago");
+    tcp.answers = PROVEN_ANSWERS - 1;
+    tcp.answered_at = Instant::now().checked_add(LONG);
+    assert!(!tcp.is_open(), "its receiver may close after each answer");
+}
+
 #[test]
 fn a_peer_that_is_silent_is_a_timeout_with_its_reason() {
     let (mut tcp, _peer) = pair();
