@@ -17,9 +17,9 @@ use crate::time::Tick;
 const PROMPT_THREADS: usize = 4;
 /// A delivery that has waited in the queue for so long is late: its receivers are slow, and all threads are needed.
 const LATE_MS: u64 = 20;
-/// Unless so many others have been taken in each millisecond of its wait: then receivers do answer at once, what is short is
-/// processor time, and more threads would not give any.
-const PROMPT_POSTS_PER_MS: u64 = PROMPT_THREADS as u64;
+/// Unless so many others were taken in each millisecond of its wait, one by each of the few threads: then receivers do answer at
+/// once, what is short is processor time, and more threads would not give any.
+const PROMPT_POSTS_PER_MS: u64 = 4;
 
 /// A delivery that waits for a thread.
 #[derive(Debug)]
