@@ -24,12 +24,16 @@ fn agents(addresses: Vec<Vec<SocketAddr>>) -> Agents {
     Agents::with_resolver(&config(), resolver).unwrap()
 }
 
-fn post_to(poster: &mut Poster, origin: &str, path: &str) -> Report {
-    poster.attempt(&Delivery {
+fn delivery(origin: &str, path: &str) -> Delivery {
+    Delivery {
         job: Key::from_parts(1, 1),
         url: format!("{origin}{path}"),
         body: br#"{"text": "cba"}"#.to_vec(),
-    })
+    }
+}
+
+fn post_to(poster: &mut Poster, origin: &str, path: &str) -> Report {
+    poster.attempt(&delivery(origin, path))
 }
 
 #[track_caller]
@@ -175,4 +179,23 @@ fn a_kept_connection_that_is_gone_is_replaced_within_the_attempt() {
     }
     let connections: Vec<_> = slack.posts().iter().map(|post| post.connection).collect();
     assert_eq!(connections, [0, 1, 2]);
+}
+
+/// What is the same for all replies to an origin was made for the first one. What is left is ureq's, but for the path and the
+/// copy of the fields.
+#[test]
+fn a_reply_on_a_kept_connection_takes_few_allocations() {
+    let slack = SlackStandIn::start(|_| Answer::ok()).unwrap();
+    let mut poster = agents(Vec::new()).make();
+    let delivery = delivery(&slack.origin(), "/x");
+    let mut allocations = || {
+        let mut report = None;
+        let counted = allocation_counter::measure(|| report = Some(poster.attempt(&delivery)));
+        assert_outcome(&report.unwrap(), &Outcome::Delivered);
+        counted.count_total
+    };
+    allocations();
+    let (second, third) = (allocations(), allocations());
+    assert_eq!(second, third);
+    assert!(third <= 27, "{third}");
 }
