@@ -2,8 +2,9 @@
 
 import json
 import subprocess
+import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .servers import CLIENT_CORE, ORIGIN, SECRET, SINK, Running, Server, arguments, environment
@@ -15,6 +16,9 @@ RATE = 20_000
 # Replies pending at once end to end: enough to keep 64 connections to Slack busy.
 WINDOW = 512
 KIB = 1024
+# How long a distant receiver takes to answer, s, and the servers that post to one: torrap and the peer that is closest to it.
+ROUND_TRIP = 0.05
+FAR = ("torrap", "hyper")
 # Commands a second that are signed before the run for a server that gets none twice: more than any has answered.
 FASTEST = 160_000
 # Replies that fall due together, s after their commands, and the commands a second meanwhile.
@@ -82,9 +86,17 @@ class Bench:
             )
         return {**result, "rate": rate}
 
-    def end_to_end(self, server: Server) -> dict[str, float]:
-        with Running(server, 0) as running:
-            return self.timed(running, connections=CONNECTIONS, window=WINDOW, sink=SINK)
+    def end_to_end(self, server: Server, origin: str = ORIGIN, **receiver: object) -> dict[str, float]:
+        with Running(server, 0, origin) as running:
+            result = self.timed(
+                running, connections=CONNECTIONS, window=WINDOW, sink=SINK, reply_origin=origin, **receiver
+            )
+        return {**result, "switches": result["switches"] / max(result["delivered"], 1)}
+
+    def over_tls(self, server: Server, folder: Path) -> dict[str, float]:
+        """The same to a receiver with TLS, whose certificate is in the folder."""
+        trusting = replace(server, command=[*server.command, "--ca-file", str(folder / "certificate.pem")])
+        return self.end_to_end(trusting, ORIGIN.replace("http:", "https:"), sink_key=folder / "key.der")
 
     def memory(self, server: Server) -> dict[str, float]:
         """Idle, per idle connection, per pending job, after the load; bytes."""
@@ -158,6 +170,21 @@ def replies(bench: Bench, servers: list[Server]) -> dict[str, list[dict[str, flo
         turn = index * max(1, len(servers) // bench.scale.reply_rounds) % len(servers)
         for server in servers[turn:] + servers[:turn]:
             found[server.name].append(bench.end_to_end(server))
+    return found
+
+
+def receivers(bench: Bench, servers: list[Server]) -> dict[str, list[dict[str, float]]]:
+    """Accepted and delivered, to a receiver that is far away and to one with TLS. No peer trusts a certificate of ours."""
+    far = [server for server in servers if server.name in FAR]
+    torrap = next(server for server in far if server.name == "torrap")
+    found = {f"{server.name}, {ROUND_TRIP * 1000:.0f} ms": [] for server in far}
+    found["torrap, TLS"] = []
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([bench.load, "certificate", folder], check=True)
+        for _ in range(bench.scale.reply_rounds):
+            for name, server in zip(found, far):
+                found[name].append(bench.end_to_end(server, sink_delay=ROUND_TRIP))
+            found["torrap, TLS"].append(bench.over_tls(torrap, Path(folder)))
     return found
 
 

@@ -13,6 +13,7 @@ PEERS = (
     ("Acknowledgements at saturation, 64 connections", ("throughput", "cpu"), "rounds", table.acknowledgements),
     ("Latency of the acknowledgement", ("latency",), "rounds", table.latencies),
     ("End to end: accepted and delivered", ("end-to-end",), "replies", table.end_to_end),
+    ("End to end, to a receiver that is far away or speaks TLS", (), "receivers", table.receivers),
     ("Memory, size, start", (), "resources", table.resources),
     ("Growth", ("growth",), "growth", table.growth),
     ("A wave of replies falls due at once", (), "wave", table.fairness),
@@ -45,7 +46,8 @@ def page(results: dict[str, dict]) -> str:
     if peers := results.get("peers"):
         parts += [source(peers), "## Where others are ahead", AHEAD, ahead.lines(peers)]
         for title, names, key, render in PEERS:
-            parts += [f"## {title}", *map(chart, names), render(peers[key])]
+            if key in peers:
+                parts += [f"## {title}", *map(chart, names), render(peers[key])]
     for name, title, names, render in OTHERS:
         if name in results:
             parts += [f"## {title}", source(results[name]), *map(chart, names), render(results[name])]

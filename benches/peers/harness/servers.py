@@ -46,11 +46,11 @@ class Running:
 
     port = FIRST_PORT
 
-    def __init__(self, server: Server, delay: float) -> None:
+    def __init__(self, server: Server, delay: float, origin: str = ORIGIN) -> None:
         # A port of its own, so that no connection of the last server is in the way.
         Running.port = FIRST_PORT + (Running.port - FIRST_PORT + 1) % 800
         self.address = f"127.0.0.1:{Running.port}"
-        self.command = arguments(server, self.address, delay)
+        self.command = arguments(server, self.address, delay, origin)
         self.environment = environment(server)
         self.server = server
 
@@ -79,8 +79,8 @@ class Running:
         self.process.wait()
 
 
-def arguments(server: Server, address: str, delay: float) -> list[str]:
-    values = {"address": address, "delay": str(delay), "origin": ORIGIN}
+def arguments(server: Server, address: str, delay: float, origin: str = ORIGIN) -> list[str]:
+    values = {"address": address, "delay": str(delay), "origin": origin}
     return [argument.format(**values) for argument in server.command]
 
 

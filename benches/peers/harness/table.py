@@ -67,6 +67,18 @@ def end_to_end(replies: dict) -> str:
     return table(header, rows)
 
 
+def receivers(found: dict) -> str:
+    """With the context switches of all threads, for each reply."""
+    header = ["server, receiver", "accepted/s", "delivered/s", "CPU µs", "user", "sys", "p50 µs", "p99", "switches"]
+    rows = []
+    for name, own in found.items():
+        rates = [f"{value(own, key + '_per_second'):,.0f}" for key in ("answered", "delivered")]
+        cpu = [f"{value(own, key):.1f}" for key in ("cpu_us", "user_us", "system_us")]
+        latency = [f"{value(own, key):,.0f}" for key in ("p50_us", "p99_us")]
+        rows.append([name, *rates, *cpu, *latency, f"{value(own, 'switches'):.2f}"])
+    return table(header, rows)
+
+
 def resources(found: dict) -> str:
     header = [
         "server", "RSS idle MiB", "B per idle connection", "B per pending job",
@@ -121,6 +133,7 @@ def everything(results: dict) -> str:
         ("Acknowledgements at saturation, 64 connections", acknowledgements, "rounds"),
         ("Latency of the acknowledgement", latencies, "rounds"),
         ("End to end: accepted and delivered", end_to_end, "replies"),
+        ("… to other receivers", receivers, "receivers"),
         ("Memory, size, start", resources, "resources"),
         ("Growth", growth, "growth"),
         ("A wave of replies falls due at once", fairness, "wave"),

@@ -1,7 +1,8 @@
 //! The load generator: signs commands, sends them, checks every answer, and counts.
 //!
 //! `load run …` prints one line of JSON; `load startup ADDRESS COMMAND…` the milliseconds that a
-//! server takes to listen. The secret comes from `SLACK_SIGNING_SECRET`.
+//! server takes to listen; `load certificate FOLDER` writes `certificate.pem`, which the server is to trust, and beside it
+//! what a receiver with TLS needs. The secret comes from `SLACK_SIGNING_SECRET`.
 
 mod client;
 mod health;
@@ -13,6 +14,7 @@ mod report;
 mod run;
 mod sink;
 mod startup;
+mod tls;
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -29,7 +31,13 @@ fn main() {
     let result = match arguments.first().map(String::as_str) {
         Some("run") => run(&arguments[1..]),
         Some("startup") if arguments.len() > 2 => startup(&arguments[1..]),
-        _ => Err("usage: load run OPTIONS | load startup ADDRESS COMMAND…".into()),
+        Some("certificate") if arguments.len() == 2 => {
+            tls::write_certificate(arguments[1].as_ref())
+        }
+        _ => Err(
+            "usage: load run OPTIONS | load startup ADDRESS COMMAND… | load certificate FOLDER"
+                .into(),
+        ),
     };
     if let Err(error) = result {
         eprintln!("load: {error}");
@@ -65,6 +73,8 @@ fn parse(arguments: &[String]) -> Result<(Plan, Shape), Box<dyn Error>> {
         extent: Extent::Time(Duration::from_secs(3)),
         pace: Pace::Closed,
         sink: None,
+        sink_delay: Duration::ZERO,
+        sink_key: None,
         health: false,
         settle: false,
         fresh: false,
@@ -95,6 +105,8 @@ fn parse(arguments: &[String]) -> Result<(Plan, Shape), Box<dyn Error>> {
             "rate" => plan.pace = Pace::Rate(parser.value()?.parse()?),
             "window" => plan.pace = Pace::Window(parser.value()?.parse()?),
             "sink" => plan.sink = Some(parser.value()?.parse()?),
+            "sink-delay" => plan.sink_delay = seconds(parser.value()?.parse()?),
+            "sink-key" => plan.sink_key = Some(parser.value()?.into()),
             "health" => plan.health = true,
             "settle" => plan.settle = true,
             "distinct" => shape.distinct = parser.value()?.parse()?,

@@ -1,6 +1,7 @@
 //! What a run is to do, and how it decides when the next command goes out.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// What the command line asks for.
@@ -18,6 +19,10 @@ pub struct Plan {
     pub pace: Pace,
     /// Where replies are received.
     pub sink: Option<SocketAddr>,
+    /// How long a reply waits for its answer there.
+    pub sink_delay: Duration,
+    /// Whether they come over TLS, with this private key.
+    pub sink_key: Option<PathBuf>,
     /// Whether `/healthz` is asked beside the commands.
     pub health: bool,
     /// With a count: whether the run ends only when every reply came, and looks at the memory afterwards.

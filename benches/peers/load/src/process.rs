@@ -15,6 +15,8 @@ pub struct Cpu {
     /// In ticks of 10 ms, and sampled: good for the proportion of the two.
     user_ticks: f64,
     system_ticks: f64,
+    /// How often a processor went over from one of its threads to another one, of the threads that have not ended.
+    switches: f64,
 }
 
 /// Of all threads of a process, ended ones included.
@@ -38,7 +40,24 @@ pub fn cpu(pid: u32) -> io::Result<Cpu> {
         total: Duration::from(total).as_secs_f64(),
         user_ticks: ticks(11),
         system_ticks: ticks(12),
+        switches: switches(pid)?,
     })
+}
+
+fn switches(pid: u32) -> io::Result<f64> {
+    let mut switches = 0.0;
+    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+        // It may have ended since.
+        let status = fs::read_to_string(thread?.path().join("status")).unwrap_or_default();
+        let counts = status
+            .lines()
+            .filter(|line| line.contains("_ctxt_switches:"));
+        let counts = counts.filter_map(|line| line.rsplit(char::is_whitespace).next());
+        switches += counts
+            .filter_map(|count| count.parse::<f64>().ok())
+            .sum::<f64>();
+    }
+    Ok(switches)
 }
 
 /// Resident memory in bytes.
@@ -60,11 +79,16 @@ impl Cpu {
             total: self.total - earlier.total,
             user_ticks: self.user_ticks - earlier.user_ticks,
             system_ticks: self.system_ticks - earlier.system_ticks,
+            switches: self.switches - earlier.switches,
         }
     }
 
     pub const fn total(self) -> f64 {
         self.total
+    }
+
+    pub const fn switches(self) -> f64 {
+        self.switches
     }
 
     /// The part that was not the kernel's.

@@ -47,6 +47,7 @@ impl Report {
             ("user_seconds", self.server.user()),
             ("system_seconds", self.server.total() - self.server.user()),
             ("server_busy", self.server.total() / self.seconds),
+            ("switches", self.server.switches()),
             ("client_busy", self.own.total() / self.seconds),
             ("p50_us", micros(500)),
             ("p99_us", micros(990)),

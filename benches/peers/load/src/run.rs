@@ -18,6 +18,7 @@ use crate::pool::Pool;
 use crate::process::{self, Cpu};
 use crate::report::{Memory, Report};
 use crate::sink::Sink;
+use crate::tls;
 
 const BUFFER_BYTES: usize = 256 * 1024;
 const EVENTS: usize = 1024;
@@ -66,10 +67,12 @@ impl Run {
     pub fn new(plan: Plan, pool: Pool) -> io::Result<Self> {
         let poll = Poll::new()?;
         let first_token = plan.connections;
-        let sink = plan
-            .sink
-            .map(|address| Sink::new(TcpListener::bind(address)?, first_token, poll.registry()))
-            .transpose()?;
+        let tls = plan.sink_key.as_deref().map(tls::config).transpose()?;
+        let sink = plan.sink.map(|address| {
+            let listener = TcpListener::bind(address)?;
+            Sink::new(listener, first_token, poll.registry(), plan.sink_delay, tls)
+        });
+        let sink = sink.transpose()?;
         Ok(Self {
             pacer: Pacer::new(plan.pace),
             plan,
@@ -264,8 +267,13 @@ impl Run {
             .events
             .take()
             .unwrap_or_else(|| Events::with_capacity(EVENTS));
-        self.poll
-            .poll(&mut events, Some(self.pacer.poll_timeout()))?;
+        let answers = self.sink.as_ref().and_then(Sink::timeout);
+        let timeout = self.pacer.poll_timeout();
+        let timeout = answers.map_or(timeout, |answers| answers.min(timeout));
+        self.poll.poll(&mut events, Some(timeout))?;
+        if let Some(sink) = &mut self.sink {
+            sink.answer();
+        }
         for event in &events {
             if event.token().0 < self.plan.connections {
                 self.serve(event)?;
