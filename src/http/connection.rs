@@ -136,7 +136,7 @@ impl Connection {
             _ => {}
         }
         let mut storage = field_storage();
-        let Some((request, head)) = parse_head(bytes, empty, &mut storage, turn.limits)? else {
+        let Some((mut request, head)) = parse_head(bytes, empty, &mut storage, turn.limits)? else {
             let has_begun = true;
             self.phase = Phase::Head { empty, has_begun };
             return Ok(Step::Wait(bytes.len()));
@@ -146,7 +146,8 @@ impl Connection {
         let content = match framing.length {
             Length::Known(len) => {
                 if let Some(content) = after.get(..len) {
-                    self.answer(&Request { content, ..request }, framing, turn);
+                    request.content = content;
+                    self.answer(&request, framing, turn);
                     return Ok(Step::Advance(head + len));
                 }
                 Incoming::Known(len)

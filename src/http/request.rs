@@ -178,7 +178,7 @@ fn split_target<'a>(method: &str, target: &'a str) -> Result<(&'a str, Option<&'
     };
     // The parser lets more through than RFC 3986 allows in a path or a query (sections 3.3, 3.4); a
     // `#` among it would start a fragment, which is never sent.
-    if !origin_form.bytes().all(is_in_path) {
+    if !origin_form.bytes().all(|byte| IN_PATH[usize::from(byte)]) {
         return Err(Error::Malformed);
     }
     Ok(match memchr(b'?', origin_form.as_bytes()) {
@@ -215,9 +215,15 @@ fn path_of_absolute_form(target: &str) -> Option<&str> {
 
 /// pchar, "/" and "?" (RFC 3986 sections 3.3 and 3.4), in the order of ASCII. Whether two digits follow a `%` is not
 /// checked: paths are compared as they were sent.
-const fn is_in_path(byte: u8) -> bool {
-    matches!(byte, b'!' | b'$'..=b';' | b'=' | b'?'..=b'Z' | b'_' | b'a'..=b'z' | b'~')
-}
+const IN_PATH: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        table[byte] = matches!(byte as u8, b'!' | b'$'..=b';' | b'=' | b'?'..=b'Z' | b'_' | b'a'..=b'z' | b'~');
+        byte += 1;
+    }
+    table
+};
 
 #[cfg(test)]
 mod tests {

@@ -159,9 +159,9 @@ impl Response {
         }
     }
 
-    pub(super) fn is_empty_ok(&self) -> bool {
-        self.status == Status::Ok
-            && self.content == Content::Empty
+    pub(super) const fn is_empty_ok(&self) -> bool {
+        matches!(self.status, Status::Ok)
+            && matches!(self.content, Content::Empty)
             && self.allow.is_none()
             && self.challenge.is_none()
     }

@@ -77,15 +77,17 @@ impl<'a> Iterator for Pairs<'a> {
     type Item = Pair<'a>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        // What is left begins with the `&` that ended the last pair; more of them are empty pairs.
+        // A pair is not empty (step 3.1 of the parser).
         while let [b'&', rest @ ..] = self.rest {
             self.rest = rest;
         }
         if self.rest.is_empty() {
             return None;
         }
-        let end = memchr(b'&', self.rest).unwrap_or(self.rest.len());
-        let (pair, rest) = self.rest.split_at(end);
+        let (pair, rest) = match memchr(b'&', self.rest) {
+            Some(end) => (&self.rest[..end], &self.rest[end + 1..]),
+            None => (self.rest, &[][..]),
+        };
         self.rest = rest;
         Some(Pair(pair))
     }
@@ -96,9 +98,13 @@ impl<'a> Iterator for Pairs<'a> {
 pub struct Pair<'a>(&'a [u8]);
 
 impl<'a> Pair<'a> {
-    /// The first byte of the name, decoded.
+    /// The first byte of the name, its escape undone.
     pub(super) fn initial(self) -> Option<u8> {
-        decode_first(self.0).map(|(byte, _)| byte)
+        match self.0 {
+            [b'%', ..] => decode_first(self.0).map(|(byte, _)| byte),
+            [byte, ..] => Some(*byte),
+            [] => None,
+        }
     }
 
     /// The value, still encoded, if the name decodes to `name`: `%74ext` is `text`. A pair without `=` has an empty one.

@@ -152,11 +152,14 @@ impl<'a> Invocation<'a> {
             match pair.initial() {
                 Some(b'c') => command = command.or_else(|| pair.value_of("command")),
                 Some(b't') => text = text.or_else(|| pair.value_of("text")),
-                Some(b'r') => response_url = response_url.or_else(|| pair.value_of("response_url")),
+                Some(b'r') => {
+                    response_url = response_url.or_else(|| pair.value_of("response_url"));
+                    // Slack writes it behind the others.
+                    if command.is_some() && text.is_some() && response_url.is_some() {
+                        break;
+                    }
+                }
                 _ => {}
-            }
-            if command.is_some() && text.is_some() && response_url.is_some() {
-                break;
             }
         }
         let command = command.ok_or(Error::MissingField("command"))?;

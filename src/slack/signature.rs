@@ -72,7 +72,7 @@ impl std::error::Error for Error {}
 
 /// Verifies requests with one or, while secrets are rotated, several signing secrets.
 pub struct Verifier {
-    /// The state of HMAC after its key block, cloned for each request.
+    /// For each secret what [`keyed`] gives, cloned for each request.
     keyed: Vec<Hmac<Sha256>>,
     tolerance_ms: u64,
 }
@@ -135,15 +135,15 @@ impl Verifier {
     }
 }
 
-/// The state of HMAC after its key block.
+/// The state of HMAC after its key block and the beginning of every signature base string.
 pub(super) fn keyed(secret: &[u8]) -> Hmac<Sha256> {
-    Hmac::new_from_slice(secret).expect("HMAC takes a key of any length")
+    let mac = Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes a key of any length");
+    mac.chain_update(b"v0:")
 }
 
-/// The signature base string, hashed: `v0:<timestamp>:<content>`.
+/// The rest of the signature base string, hashed: `<timestamp>:<content>`.
 pub(super) fn base_string(keyed: &Hmac<Sha256>, timestamp: &[u8], content: &[u8]) -> Hmac<Sha256> {
     let mut mac = keyed.clone();
-    mac.update(b"v0:");
     mac.update(timestamp);
     mac.update(b":");
     mac.update(content);
