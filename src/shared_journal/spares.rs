@@ -2,8 +2,10 @@
 //!
 //! A replica acknowledges a request though another one has its job, and passes on what it may not post. The other one may have
 //! answered "busy" and be about to take its job back, and a job that is passed on is for a while in the memory of none. When
-//! Redis has forgotten that this replica relies on that job, or the job itself, the job can be put again from here alone. A spare is kept
-//! until a server that had the job has it no more: then it is settled.
+//! Redis has forgotten that this replica relies on a job, or the job itself, it can be put again from here alone. A spare is
+//! kept until a server that had the job has it no more: then the job is settled.
+//!
+//! A replica that was taken for dead asks the same way for jobs of its own that the others may not have found.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Unbounded};
