@@ -50,7 +50,7 @@ impl Agents {
     }
 
     fn with_resolver(config: &Config, resolver: CachingResolver) -> Result<Self, Error> {
-        let tls = TlsConfig::builder().root_certs(roots::from_settings(config)?.0);
+        let tls = TlsConfig::builder().root_certs(roots::from_settings(config)?);
         let tls = tls.build();
         let client = |proxy| {
             Agent::config_builder()

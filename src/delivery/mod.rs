@@ -3,6 +3,7 @@
 
 pub(crate) mod agent;
 mod monitor;
+mod pem;
 pub(crate) mod proxy;
 mod request;
 pub(crate) mod resolver;
@@ -28,7 +29,7 @@ pub(crate) fn client(config: &Config) -> Result<ureq::Agent, Error> {
 /// # Errors
 /// The file of the settings cannot be used.
 pub(crate) fn roots_in_use(config: &Config) -> Result<String, Error> {
-    Ok(roots::from_settings(config)?.1)
+    roots::name(config)
 }
 
 /// Whether replies can go through the proxy of the settings, if there is one.

@@ -1,34 +1,44 @@
 //! The certificate authorities that are trusted for replies.
 
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
-use ureq::tls::{Certificate, PemItem, RootCerts};
+use ureq::tls::{Certificate, RootCerts};
 
+use super::pem;
 use crate::config::{Config, Shown};
 use crate::platform::Error;
 
 /// The system's own bundles have a few hundred KiB.
 const CA_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
-/// The roots of the settings, and what to call them.
-pub(crate) fn from_settings(config: &Config) -> Result<(RootCerts, String), Error> {
+/// The roots of the settings. Those of a file are parsed at the first connection with TLS; the start wants to know no more than
+/// that one of them can be used.
+pub(crate) fn from_settings(config: &Config) -> Result<RootCerts, Error> {
+    match &config.ca_file {
+        None => Ok(RootCerts::WebPki),
+        Some(path) => Ok(RootCerts::from(certificates(path)?)),
+    }
+}
+
+/// What to call the roots of the settings.
+pub(crate) fn name(config: &Config) -> Result<String, Error> {
     let Some(path) = &config.ca_file else {
-        return Ok((RootCerts::WebPki, "the built-in ones".to_owned()));
+        return Ok("the built-in ones".to_owned());
     };
-    let file = CaFile::read(path)?;
+    let (store, unusable) = parse(&certificates(path)?);
     let mut name = format!(
         "{} of {}, instead of the built-in ones",
-        file.store.len(),
+        store.len(),
         Shown(&path.to_string_lossy())
     );
-    if file.unusable > 0 {
-        name.push_str(&format!("; {} more in it cannot be used", file.unusable));
+    if unusable > 0 {
+        name.push_str(&format!("; {unusable} more in it cannot be used"));
     }
-    Ok((RootCerts::new_with_certs(&file.certificates), name))
+    Ok(name)
 }
 
 /// The same roots for a TLS client of our own.
@@ -36,54 +46,57 @@ pub(crate) fn from_settings(config: &Config) -> Result<(RootCerts, String), Erro
 pub(crate) fn store(ca_file: Option<&Path>) -> Result<RootCertStore, Error> {
     match ca_file {
         None => Ok(webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect()),
-        Some(path) => Ok(CaFile::read(path)?.store),
+        Some(path) => Ok(parse(&certificates(path)?).0),
     }
 }
 
-/// What a file of authorities holds: at least one.
-struct CaFile {
-    certificates: Vec<Certificate<'static>>,
-    /// Those that can be used.
-    store: RootCertStore,
-    unusable: usize,
+/// What a file of authorities holds; at least one of them can be used.
+fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, Error> {
+    let fault = |reason: String| Error::CaFile {
+        path: path.to_owned(),
+        reason,
+    };
+    let certificates = read(path).map_err(fault)?;
+    if certificates.is_empty() {
+        return Err(fault("no certificate in it".to_owned()));
+    }
+    // ureq leaves out what is no authority without a word, and would then trust none at all.
+    let mut store = RootCertStore::empty();
+    let mut is_usable = |certificate: &Certificate<'_>| {
+        let der = CertificateDer::from(certificate.der());
+        store.add(der).is_ok()
+    };
+    if !certificates.iter().any(&mut is_usable) {
+        return Err(fault("no usable certificate in it".to_owned()));
+    }
+    Ok(certificates)
 }
 
-impl CaFile {
-    fn read(path: &Path) -> Result<Self, Error> {
-        let fault = |reason: String| Error::CaFile {
-            path: path.to_owned(),
-            reason,
-        };
-        let certificates = certificates(path).map_err(fault)?;
-        // ureq leaves out what is no authority without a word, and would then trust none at all.
-        let mut store = RootCertStore::empty();
-        let ders = certificates.iter().map(Certificate::der);
-        let (usable, unusable) = store.add_parsable_certificates(ders.map(CertificateDer::from));
-        match (usable, unusable) {
-            (0, 0) => Err(fault("no certificate in it".to_owned())),
-            (0, _) => Err(fault("no usable certificate in it".to_owned())),
-            _ => Ok(Self {
-                certificates,
-                store,
-                unusable,
-            }),
-        }
-    }
+/// Those that can be used, and how many cannot.
+fn parse(certificates: &[Certificate<'_>]) -> (RootCertStore, usize) {
+    let mut store = RootCertStore::empty();
+    let ders = certificates.iter().map(Certificate::der);
+    let (_, unusable) = store.add_parsable_certificates(ders.map(CertificateDer::from));
+    (store, unusable)
 }
 
 /// The blocks of the file that say that they are certificates.
-fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, String> {
-    let mut pem = Vec::new();
-    fs::File::open(path)
-        .and_then(|file| file.take(CA_FILE_BYTES_MAX + 1).read_to_end(&mut pem))
-        .map_err(|error| format!("cannot be read ({error})"))?;
-    if pem.len() as u64 > CA_FILE_BYTES_MAX {
+fn read(path: &Path) -> Result<Vec<Certificate<'static>>, String> {
+    let content = read_start(path).map_err(|error| format!("cannot be read ({error})"))?;
+    if content.len() as u64 > CA_FILE_BYTES_MAX {
         return Err("larger than 4 MiB".to_owned());
     }
-    let items = ureq::tls::parse_pem(&pem).filter_map(|item| match item {
-        Ok(PemItem::Certificate(certificate)) => Some(Ok(certificate)),
-        Ok(_) => None,
-        Err(_) => Some(Err("not PEM".to_owned())),
-    });
-    items.collect()
+    let mut certificates = Vec::new();
+    let take = |der: &[u8]| certificates.push(Certificate::from_der(der).to_owned());
+    pem::each_certificate(&content, take).map_err(|pem::NotPem| "not PEM".to_owned())?;
+    Ok(certificates)
+}
+
+/// No more of the file than shows that it is too large.
+fn read_start(path: &Path) -> io::Result<Vec<u8>> {
+    let file = fs::File::open(path)?;
+    let bytes = file.metadata()?.len().min(CA_FILE_BYTES_MAX) + 1;
+    let mut content = Vec::with_capacity(bytes as usize);
+    file.take(CA_FILE_BYTES_MAX + 1).read_to_end(&mut content)?;
+    Ok(content)
 }
