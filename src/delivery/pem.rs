@@ -3,43 +3,60 @@
 //! A system's own file has 140 of them in 220 KB, and is read at each start. The reader of `rustls-pki-types` decodes in constant
 //! time, as keys need it: 37 instructions for each byte. A certificate is no secret.
 
+use std::io::{self, BufRead};
+
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
 const END: &[u8] = b"-----END CERTIFICATE-----";
 
-/// A certificate's block has no end, or holds what is not base64.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct NotPem;
+/// Why certificates cannot be read.
+#[derive(Debug)]
+pub(super) enum Error {
+    Io(io::Error),
+    /// A certificate's block has no end, or holds what is not base64.
+    NotPem,
+}
 
-/// Hands the DER of each certificate to `take`. What lies between them is passed over: comments, keys, other blocks.
-pub(super) fn each_certificate(pem: &[u8], mut take: impl FnMut(&[u8])) -> Result<(), NotPem> {
-    let mut digits = Vec::new();
-    let mut der = Vec::new();
-    let mut is_inside = false;
-    // `\r\n` makes an empty line more.
-    let mut rest = pem;
-    while !rest.is_empty() {
-        let end = memchr::memchr2(b'\n', b'\r', rest);
-        let (line, after) = end.map_or((rest, &[][..]), |end| (&rest[..end], &rest[end + 1..]));
-        rest = after;
-        let line = line.trim_ascii();
-        match (line, is_inside) {
-            (BEGIN, false) => is_inside = true,
-            (END, true) => {
-                der.clear();
-                let decoded = BASE64_STANDARD.decode_vec(&digits, &mut der);
-                decoded.map_err(|_| NotPem)?;
-                take(&der);
-                digits.clear();
-                is_inside = false;
-            }
-            (_, true) => digits.extend_from_slice(line),
-            (_, false) => {}
-        }
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
     }
-    if is_inside { Err(NotPem) } else { Ok(()) }
+}
+
+/// Hands the DER of each certificate to `take`. What lies between them is passed over: comments, keys, other blocks. No more than
+/// one line and one certificate is held at a time.
+pub(super) fn each_certificate(
+    mut pem: impl BufRead,
+    mut take: impl FnMut(&[u8]),
+) -> Result<(), Error> {
+    let (mut line, mut digits, mut der) = (Vec::new(), Vec::new(), Vec::new());
+    let mut is_inside = false;
+    while pem.read_until(b'\n', &mut line)? > 0 {
+        // Some files end their lines with `\r` alone.
+        for part in line.split(|&byte| byte == b'\r').map(<[u8]>::trim_ascii) {
+            match (part, is_inside) {
+                (BEGIN, false) => is_inside = true,
+                (END, true) => {
+                    der.clear();
+                    let decoded = BASE64_STANDARD.decode_vec(&digits, &mut der);
+                    decoded.map_err(|_| Error::NotPem)?;
+                    take(&der);
+                    digits.clear();
+                    is_inside = false;
+                }
+                (_, true) => digits.extend_from_slice(part),
+                (_, false) => {}
+            }
+        }
+        line.clear();
+    }
+    if is_inside {
+        Err(Error::NotPem)
+    } else {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -50,9 +67,14 @@ mod tests {
 
     use super::*;
 
-    fn certificates(pem: &str) -> Result<Vec<Vec<u8>>, NotPem> {
+    /// `None`: not PEM.
+    fn certificates(pem: &str) -> Option<Vec<Vec<u8>>> {
         let mut found = Vec::new();
-        each_certificate(pem.as_bytes(), |der| found.push(der.to_vec())).map(|()| found)
+        match each_certificate(pem.as_bytes(), |der| found.push(der.to_vec())) {
+            Ok(()) => Some(found),
+            Err(Error::NotPem) => None,
+            Err(Error::Io(error)) => panic!("{error}"),
+        }
     }
 
     fn block(label: &str, content: &str) -> String {
@@ -67,8 +89,8 @@ mod tests {
             block("CERTIFICATE", "aGVs\nbG8="),
             block("TRUSTED CERTIFICATE", "aGVs"),
         );
-        assert_eq!(certificates(&pem), Ok(vec![b"hello".to_vec()]));
-        assert_eq!(certificates(""), Ok(vec![]));
+        assert_eq!(certificates(&pem), Some(vec![b"hello".to_vec()]));
+        assert_eq!(certificates(""), Some(vec![]));
     }
 
     #[test]
@@ -80,7 +102,7 @@ mod tests {
             pem.replace('\n', " \t\n  "),
             pem.trim_end().to_owned(),
         ] {
-            assert_eq!(certificates(&pem), Ok(vec![b"hello".to_vec()]), "{pem:?}");
+            assert_eq!(certificates(&pem), Some(vec![b"hello".to_vec()]), "{pem:?}");
         }
     }
 
@@ -95,10 +117,10 @@ mod tests {
             "-----BEGIN CERTIFICATE-----",
         ] {
             let pem = whole.clone() + &block("CERTIFICATE", content);
-            assert_eq!(certificates(&pem), Err(NotPem), "{content}");
+            assert_eq!(certificates(&pem), None, "{content}");
         }
         for end in BEGIN.len()..whole.len() - 2 {
-            assert_eq!(certificates(&whole[..end]), Err(NotPem), "{end}");
+            assert_eq!(certificates(&whole[..end]), None, "{end}");
         }
     }
 
@@ -120,7 +142,7 @@ mod tests {
             let expected: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
             let expected: Vec<_> = expected.unwrap().iter().map(|der| der.to_vec()).collect();
             prop_assert_eq!(&expected, &ders);
-            prop_assert_eq!(certificates(&pem), Ok(expected));
+            prop_assert_eq!(certificates(&pem), Some(expected));
         }
     }
 }

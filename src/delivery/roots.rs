@@ -1,7 +1,7 @@
 //! The certificate authorities that are trusted for replies.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io::{BufReader, Read};
 use std::path::Path;
 
 use rustls::RootCertStore;
@@ -14,6 +14,8 @@ use crate::platform::Error;
 
 /// The system's own bundles have a few hundred KiB.
 const CA_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Of the file at a time: its 220 KB at once would be 55 pages to be made for nothing.
+const READ_BYTES: usize = 16 * 1024;
 
 /// The roots of the settings. Those of a file are parsed at the first connection with TLS; the start wants to know no more than
 /// that one of them can be used.
@@ -82,21 +84,18 @@ fn parse(certificates: &[Certificate<'_>]) -> (RootCertStore, usize) {
 
 /// The blocks of the file that say that they are certificates.
 fn read(path: &Path) -> Result<Vec<Certificate<'static>>, String> {
-    let content = read_start(path).map_err(|error| format!("cannot be read ({error})"))?;
-    if content.len() as u64 > CA_FILE_BYTES_MAX {
+    let mut certificates = Vec::new();
+    let unreadable = |error| format!("cannot be read ({error})");
+    let file = fs::File::open(path).map_err(unreadable)?;
+    let mut file = BufReader::with_capacity(READ_BYTES, file.take(CA_FILE_BYTES_MAX + 1));
+    let take = |der: &[u8]| certificates.push(Certificate::from_der(der).to_owned());
+    let read = pem::each_certificate(&mut file, take);
+    if file.get_ref().limit() == 0 {
         return Err("larger than 4 MiB".to_owned());
     }
-    let mut certificates = Vec::new();
-    let take = |der: &[u8]| certificates.push(Certificate::from_der(der).to_owned());
-    pem::each_certificate(&content, take).map_err(|pem::NotPem| "not PEM".to_owned())?;
-    Ok(certificates)
-}
-
-/// No more of the file than shows that it is too large.
-fn read_start(path: &Path) -> io::Result<Vec<u8>> {
-    let file = fs::File::open(path)?;
-    let bytes = file.metadata()?.len().min(CA_FILE_BYTES_MAX) + 1;
-    let mut content = Vec::with_capacity(bytes as usize);
-    file.take(CA_FILE_BYTES_MAX + 1).read_to_end(&mut content)?;
-    Ok(content)
+    match read {
+        Ok(()) => Ok(certificates),
+        Err(pem::Error::Io(error)) => Err(unreadable(error)),
+        Err(pem::Error::NotPem) => Err("not PEM".to_owned()),
+    }
 }
