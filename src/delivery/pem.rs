@@ -35,7 +35,10 @@ pub(super) fn each_certificate(
     let mut is_inside = false;
     while pem.read_until(b'\n', &mut line)? > 0 {
         // Some files end their lines with `\r` alone.
-        for part in line.split(|&byte| byte == b'\r').map(<[u8]>::trim_ascii) {
+        let mut from = 0;
+        for end in memchr::memchr_iter(b'\r', &line).chain([line.len()]) {
+            let part = line[from..end].trim_ascii();
+            from = end + 1;
             match (part, is_inside) {
                 (BEGIN, false) => is_inside = true,
                 (END, true) => {
