@@ -160,7 +160,8 @@ def static(torrap: Path) -> list[Server]:
         return []
     compiler = {f"CC_{target.replace('-', '_')}": "musl-gcc"}
     build = ["cargo", "build", "--release", "--locked", "--target", target, "--manifest-path", ROOT / "Cargo.toml"]
-    subprocess.run(build, check=True, env={**os.environ, **compiler})
+    # In the folder whose .cargo/config.toml says how it is linked.
+    subprocess.run(build, check=True, cwd=ROOT, env={**os.environ, **compiler})
     binary = torrap.parent.parent / target / "release" / "torrap"
     fresh = next(server for server in torraps(binary) if server.fresh)
     return [dataclasses.replace(fresh, name="torrap-static", label="static build", rests=True)]
