@@ -184,8 +184,8 @@ impl Replica {
         if self.life == Life::Running && self.is_joined {
             let found = self.found.iter().take(fetchable);
             found.for_each(|name| pipeline.fetch(*name));
-            if let Some(parcel) = parcel {
-                pipeline.pass(passed, &parcel, PARCEL_MS);
+            if let Some(parcel) = &parcel {
+                pipeline.pass(passed, parcel, PARCEL_MS);
             }
             if let Some((them, cursor)) = &target {
                 let room = self.takeover.room.min(ADOPTED_AT_ONCE_MAX);
@@ -197,6 +197,10 @@ impl Replica {
         }
         let (exchange, steps) = pipeline.into_exchange(deadline);
         self.renewed.sent = Some(now);
+        // Its end would be seen here first, and the others would never have it.
+        let skipped_ms = PARCEL_MS + self.settings.lease_ms;
+        let parcel = parcel.map(|parcel| (parcel, now.after(skipped_ms)));
+        self.takeover.skipped.extend(parcel);
         for name in new {
             if let Some(job) = self.table.get_mut(&name) {
                 job.stage = Stage::New { was_sent: true };

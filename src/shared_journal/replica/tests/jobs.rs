@@ -147,6 +147,33 @@ fn a_job_of_another_secret_is_handed_to_the_others() {
     assert_eq!(both.adopt_all(late), ["1"]);
 }
 
+/// The one that has passed it on sees the end of that lease first, since it has set it.
+#[test]
+fn what_one_replica_cannot_open_is_taken_by_another_one_that_can() {
+    let (mut model, mut one) = joined();
+    one.accept(&[1], START);
+    one.settle(&mut model, START);
+    drop(one);
+    let mut other = Process::with_secrets(2, 0, &[b"a newer secret"]);
+    let later = START.after(9_000);
+    other.run(&mut model, START, later);
+    let mut both = Process::with_secrets(3, 0, &[b"a newer secret", SECRET]);
+    let (mut now, mut adopted) = (later, Vec::new());
+    while adopted.is_empty() {
+        assert!(now < later.after(40_000), "it is taken over");
+        for process in [&mut other, &mut both] {
+            let next = process.replica.poll_timeout();
+            if next.is_none_or(|next| next <= now) {
+                process.settle(&mut model, now);
+            }
+        }
+        adopted = both.adopt_all(now);
+        now = now.after(10);
+    }
+    assert_eq!(adopted, ["1"]);
+    assert_eq!(other.replica.counters(now).unreadable, 1, "once");
+}
+
 #[test]
 fn a_lost_take_over_is_found_by_the_next_comparison() {
     let (mut model, mut one, mut two) = two();
