@@ -13,6 +13,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use socket2::SockRef;
+use ureq::unversioned::resolver::Resolver;
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, RustlsConnector,
     ShutdownHandle, Transport,
@@ -96,7 +97,7 @@ impl<In: Transport> Connector<In> for BoxingConnector {
     }
 }
 
-/// With the names, to be told which addresses do not answer.
+/// With the names, to ask for addresses and to be told which of them do not answer.
 #[derive(Debug)]
 struct TcpConnector(CachingResolver);
 
@@ -112,12 +113,12 @@ impl<In: Transport> Connector<In> for TcpConnector {
         if let Some(tunnel) = chained {
             return Ok(Some(Either::A(tunnel)));
         }
-        // ureq looks up no name where there is a proxy; this one may be reached without it.
+        // ureq looks up no name where there is a proxy; this one may be reached without it. Nor is there an address when the
+        // look-up was put off, which our own resolver never does.
         let begun = Instant::now();
         let resolved = match details.addrs.is_empty() {
             true => Some(
-                details
-                    .resolver
+                self.0
                     .resolve(details.uri, details.config, details.timeout)?,
             ),
             false => None,

@@ -16,12 +16,16 @@ fn config() -> Config {
 
 /// Agents for which `slack.test` has these addresses, one look-up after the other.
 fn agents(addresses: Vec<Vec<SocketAddr>>) -> Agents {
+    agents_with(&config(), addresses)
+}
+
+fn agents_with(config: &Config, addresses: Vec<Vec<SocketAddr>>) -> Agents {
     let left = Mutex::new(addresses.into_iter());
     let resolver = CachingResolver::asking(move |_| {
         let found = left.lock().unwrap().next();
         found.ok_or_else(|| ErrorKind::NotFound.into())
     });
-    Agents::with_resolver(&config(), resolver).unwrap()
+    Agents::with_resolver(config, resolver).unwrap()
 }
 
 fn delivery(origin: &str, path: &str) -> Delivery {
@@ -167,18 +171,26 @@ fn a_failure_on_a_kept_connection_makes_others_connect_anew() {
     assert_eq!(connections_of(&mut posters, "/5"), [3, 4, 5]);
 }
 
-/// Its addresses were not looked up when the attempt began.
+/// Its addresses were not looked up when the attempt began; where a proxy is set, ureq never asks for them.
 #[test]
 fn a_kept_connection_that_is_gone_is_replaced_within_the_attempt() {
     let last = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
-    let slack = SlackStandIn::start(|_| Answer::Last(last.to_vec())).unwrap();
-    let mut poster = agents(vec![vec![slack.address()]]).make();
-    for _ in 0..3 {
-        let report = post_to(&mut poster, "http://slack.test", "/x");
-        assert_outcome(&report, &Outcome::Delivered);
+    let mut beside_a_proxy = config();
+    beside_a_proxy.proxy = Some(crate::config::Proxy {
+        variable: "HTTPS_PROXY",
+        url: format!("http://{}", gone()),
+        no_proxy: crate::config::NoProxy::parse("slack.test"),
+    });
+    for config in [config(), beside_a_proxy] {
+        let slack = SlackStandIn::start(|_| Answer::Last(last.to_vec())).unwrap();
+        let mut poster = agents_with(&config, vec![vec![slack.address()]]).make();
+        for _ in 0..3 {
+            let report = post_to(&mut poster, "http://slack.test", "/x");
+            assert_outcome(&report, &Outcome::Delivered);
+        }
+        let connections: Vec<_> = slack.posts().iter().map(|post| post.connection).collect();
+        assert_eq!(connections, [0, 1, 2]);
     }
-    let connections: Vec<_> = slack.posts().iter().map(|post| post.connection).collect();
-    assert_eq!(connections, [0, 1, 2]);
 }
 
 /// What is the same for all replies to an origin was made for the first one. What is left is ureq's, but for the path and the
