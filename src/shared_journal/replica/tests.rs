@@ -5,6 +5,7 @@ mod faults;
 mod jobs;
 mod lapses;
 mod losses;
+mod values;
 
 use super::super::model::Model;
 use super::super::value::Head;
