@@ -3,15 +3,11 @@
 use super::super::LIFETIME_MS;
 use super::super::answers::{Listed, Taken};
 use super::super::name::Name;
-use super::super::trouble::Trouble;
 use super::super::value::{Head, Value};
 use super::Replica;
 use crate::redis::Reply;
 use crate::store::{Adopted, Event};
 use crate::time::Tick;
-
-/// A dead replica whose jobs are all of a newer format is left alone for so long.
-const SKIPPED_MS: u64 = 30_000;
 
 impl Replica {
     /// A command that was sent on a lost connection may have been executed after those of the next one.
@@ -23,16 +19,15 @@ impl Replica {
             && self.unreadable.is_empty()
             && self.table.again().is_empty()
             && self.deletions.is_empty()
-            && self.comparison.cursor.is_none();
-        let differs = jobs != self.table.kept() as u64;
-        if is_quiet && differs && now >= self.comparison.next_at {
-            self.comparison.next_at = now.after(self.settings.lease_ms);
-            self.begin_comparison();
+            && self.comparison.is_over();
+        if is_quiet && jobs != self.table.kept() as u64 {
+            let lease_ms = self.membership.lease_ms();
+            self.comparison.begin_by_itself(now, lease_ms);
         }
     }
 
     pub(super) fn listed(&mut self, cursor: String, jobs: Vec<Listed>) {
-        let round = self.comparison.round;
+        let round = self.comparison.round();
         for (name, head) in jobs {
             if self.deletions.is_over(&name) {
                 continue;
@@ -47,9 +42,7 @@ impl Replica {
                 self.find(name);
             }
         }
-        self.comparison.cursor = Some(cursor).filter(|cursor| cursor != "0");
-        if self.comparison.cursor.is_none() {
-            self.comparison.is_outdated = false;
+        if self.comparison.go_on(cursor) {
             self.counters.put_again += self.table.put_missing_again(round) as u64;
         }
     }
@@ -89,7 +82,7 @@ impl Replica {
         let opened = self.sealer.open(&name, value)?;
         let entry = opened.entry(&head)?;
         let clock = self.clock?;
-        let round = self.comparison.round;
+        let round = self.comparison.round();
         self.spares.remove(&name);
         let foreign = self.table.adopt(name, value.clone(), round);
         // A clock that was set must not prolong its life.
@@ -108,25 +101,10 @@ impl Replica {
         }
     }
 
-    /// What a dead replica has is not as it should be. That is no reason to refuse commands, or not to take over from others.
-    pub(super) fn leave_alone(&mut self, them: String, trouble: Trouble, now: Tick) {
-        self.takeover.current = None;
-        let until = now.after(SKIPPED_MS);
-        self.takeover.skipped.insert(them.clone(), until);
-        self.takeover.refused = Some((them, trouble));
-    }
-
-    /// From which replica nothing can be taken over, and why, once.
-    pub fn take_refusal(&mut self) -> Option<(String, Trouble)> {
-        self.takeover.refused.take()
-    }
-
     pub(super) fn taken(&mut self, them: String, taken: Option<Taken>, now: Tick) {
-        self.takeover.current = None;
+        let lease_ms = self.membership.lease_ms();
+        self.take_over.go_on(them, taken.as_ref(), now, lease_ms);
         let Some(taken) = taken else {
-            // They live again, or another replica has emptied them.
-            let until = now.after(self.settings.lease_ms / 4);
-            self.takeover.skipped.insert(them, until);
             return;
         };
         self.counters.taken_over += taken.jobs.len() as u64;
@@ -134,11 +112,5 @@ impl Replica {
         self.counters.poisoned += taken.poisoned;
         self.counters.unreadable += taken.unreadable;
         taken.jobs.into_iter().for_each(|name| self.find(name));
-        if taken.cursor != "0" {
-            self.takeover.current = Some((them, taken.cursor));
-        } else if taken.left > 0 {
-            // What is left is of a newer format, or came while the others were taken.
-            self.takeover.skipped.insert(them, now.after(SKIPPED_MS));
-        }
     }
 }

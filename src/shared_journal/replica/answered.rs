@@ -10,7 +10,8 @@ use super::super::name::Name;
 use super::super::pipeline::Step;
 use super::super::trouble::{Remedy, Trouble, remedy};
 use super::super::value::Head;
-use super::{InFlight, Life, Link, Next, Replica};
+use super::link::InFlight;
+use super::{Next, Replica, random_number};
 use crate::redis::{ErrorKind, Reply, ServerError};
 use crate::store::{Event, Ticket};
 use crate::time::Tick;
@@ -18,10 +19,6 @@ use crate::time::Tick;
 /// What a server that cannot answer yet is given, and an operator.
 const WAIT_MS: u64 = 400;
 const OPERATOR_MS: u64 = 1_000;
-/// A connection that has lasted so long is followed by the next one at once.
-const STEADY_MS: u64 = 1_000;
-/// So often the scripts are loaded without a renewal in between before there is a pause.
-const LOADS_MAX: u32 = 3;
 
 /// Why the rest of the answers is not looked at.
 enum Stop {
@@ -46,16 +43,14 @@ impl Replica {
     /// A connection is open, to a server that takes writes: to this one, in this run and with this history of its data. Empty:
     /// it does not say.
     pub fn handle_connected(&mut self, server: &str, now: Tick) {
-        self.note_server(server);
-        self.link = Link::Up;
-        self.connected_at = now;
-        self.pause_until = now;
-        self.renewed.sent = None;
+        if self.link.open(server, now) {
+            self.doubt_server();
+        }
+        self.membership.forget_renewal();
         self.found.clear();
-        self.takeover.current = None;
-        self.takeover.over.clear();
-        if self.is_joined {
-            self.begin_comparison();
+        self.take_over.start_again();
+        if self.membership.is_joined() {
+            self.comparison.begin();
         }
     }
 
@@ -71,9 +66,9 @@ impl Replica {
     }
 
     fn fail(&mut self, trouble: Trouble, now: Tick) {
-        self.note(&trouble);
-        self.trouble = Some(trouble);
-        let in_flight = self.in_flight.take();
+        self.troubles.count(&trouble);
+        self.troubles.refuse_all(trouble);
+        let in_flight = self.link.take_exchange();
         if in_flight.as_ref().is_some_and(InFlight::has_parts) {
             self.pace.slow_down(now);
         }
@@ -82,7 +77,7 @@ impl Replica {
 
     /// The answers to the last exchange.
     pub fn handle_replies(&mut self, replies: Vec<Reply>, now: Tick) -> Next {
-        let Some(in_flight) = self.in_flight.take() else {
+        let Some(in_flight) = self.link.take_exchange() else {
             self.be_out_of_step();
             self.close(None, now);
             return Next::Close { moved: None };
@@ -124,8 +119,8 @@ impl Replica {
     }
 
     fn be_out_of_step(&mut self) {
-        self.note(&Trouble::OutOfStep);
-        self.trouble = Some(Trouble::OutOfStep);
+        self.troubles.count(&Trouble::OutOfStep);
+        self.troubles.refuse_all(Trouble::OutOfStep);
     }
 
     /// The connection is of no use any more.
@@ -134,13 +129,9 @@ impl Replica {
             let spent = self.tickets.count_try(through);
             spent.into_iter().for_each(|ticket| self.refuse(ticket));
         }
-        if self.link == Link::Up {
+        if self.link.close(now, random_number(&mut self.random)) {
             self.counters.reconnects += 1;
         }
-        let random = self.random_number();
-        self.link = Link::Down {
-            retry_at: self.backoff.next(now, random),
-        };
     }
 
     fn handle_step(
@@ -165,7 +156,7 @@ impl Replica {
             Step::Wait => answers::count(&reply).map(|count| self.waited(count, answered)),
             Step::PutAgain(jobs) => answers::put(&reply).map(|put| {
                 let jobs = jobs.iter().filter(|_| put.is_some());
-                let round = self.comparison.round;
+                let round = self.comparison.round();
                 jobs.for_each(|(name, head)| self.table.is_there_again(name, head, round));
             }),
             Step::Spare { put, looked_for } => {
@@ -180,7 +171,7 @@ impl Replica {
             Step::Take(them) => {
                 answers::taken(&reply).map(|taken| self.taken(them, taken, answered.now))
             }
-            Step::Leave => answers::count(&reply).map(|_| self.life = Life::Left),
+            Step::Leave => answers::count(&reply).map(|_| self.life.leave()),
         };
         is_understood.ok_or_else(|| {
             self.be_out_of_step();
@@ -191,15 +182,14 @@ impl Replica {
     fn handle_error(&mut self, step: &Step, error: ServerError, now: Tick) -> Result<(), Stop> {
         let remedy = remedy(&error.kind);
         let trouble = Trouble::Refused(error);
-        self.note(&trouble);
+        self.troubles.count(&trouble);
         if let Step::Renew(_) = step {
-            self.renewed.sent = None;
+            self.membership.forget_renewal();
         }
         if remedy == Remedy::Load {
             self.keys.unload();
-            self.loads += 1;
-            if self.loads > LOADS_MAX {
-                self.trouble = Some(trouble);
+            if self.troubles.count_load() {
+                self.troubles.refuse_all(trouble);
                 self.pause(now, WAIT_MS);
             }
             return Err(Stop::GoOn);
@@ -211,7 +201,7 @@ impl Replica {
         if let Step::Take(them) = step
             && is_of_data
         {
-            self.leave_alone(them.clone(), trouble, now);
+            self.take_over.leave_alone(them.clone(), trouble, now);
             return Ok(());
         }
         let is_put = matches!(
@@ -220,7 +210,7 @@ impl Replica {
         );
         match remedy {
             Remedy::Leave { moved } => {
-                self.trouble = Some(trouble);
+                self.troubles.refuse_all(trouble);
                 return Err(Stop::Close { moved });
             }
             // Renewals, outcomes and take-over go on: they need no memory.
@@ -231,7 +221,7 @@ impl Replica {
             Remedy::Operator { .. } => self.pause(now, OPERATOR_MS),
             _ => self.pause(now, WAIT_MS),
         }
-        self.trouble = Some(trouble);
+        self.troubles.refuse_all(trouble);
         self.refuse_all();
         match remedy {
             Remedy::Operator { is_closing: true } => Err(Stop::Close { moved: None }),
@@ -241,10 +231,7 @@ impl Replica {
 
     /// New commands are refused until a put succeeds.
     fn refuse_puts(&mut self, trouble: Trouble, now: Tick) {
-        if self.put_trouble.is_none() {
-            self.probe_at = now.after(super::plan::PROBE_MS);
-        }
-        self.put_trouble = Some(trouble);
+        self.troubles.refuse_puts(trouble, now);
         self.refuse_all();
     }
 
@@ -253,15 +240,21 @@ impl Replica {
         all.into_iter().for_each(|ticket| self.refuse(ticket));
     }
 
+    /// Nothing is sent for a while: between half of this and all of it.
+    fn pause(&mut self, now: Tick, ms: u64) {
+        let random = random_number(&mut self.random);
+        self.link.pause(now, ms, random);
+    }
+
     fn joined(&mut self, now: RedisTime, answered: &Answered) {
-        self.is_joined = true;
+        self.membership.join();
         self.observe(now, answered.sent);
-        self.begin_comparison();
+        self.comparison.begin();
     }
 
     /// The lease is confirmed, and Redis's clock is known.
     fn observe(&mut self, now: RedisTime, sent: Tick) {
-        self.renewed.ok = self.renewed.ok.max(Some(sent));
+        self.membership.confirm(sent);
         match &mut self.clock {
             None => self.clock = Some(RedisClock::new(sent, now)),
             Some(clock) => {
@@ -273,23 +266,14 @@ impl Replica {
         }
     }
 
-    pub(super) fn begin_comparison(&mut self) {
-        self.comparison.round += 1;
-        self.comparison.cursor = Some("0".to_owned());
-    }
-
     fn renewed(
         &mut self,
         renewed: Renewed,
         deletions: &Sent,
         answered: &Answered,
     ) -> Result<(), Stop> {
-        self.trouble = None;
-        self.loads = 0;
-        // One that is closed each time soon after a renewal, over an answer that is too long, is no success.
-        if answered.now.millis_since(self.connected_at) >= STEADY_MS {
-            self.backoff.reset();
-        }
+        self.troubles.renewed();
+        self.link.succeed(answered.now);
         match renewed {
             Renewed::Fenced => {
                 self.fence();
@@ -297,7 +281,7 @@ impl Replica {
             }
             Renewed::Unknown => {
                 // Redis was emptied, or a failover has forgotten: no other replica has the jobs.
-                self.is_joined = false;
+                self.membership.lose();
                 self.counters.put_again += self.table.put_all_again() as u64;
                 self.spares.doubt_all();
                 Err(Stop::GoOn)
@@ -315,10 +299,8 @@ impl Replica {
                     self.deletions.forget(&name);
                     self.find(name);
                 }
-                let skipped = &mut self.takeover.skipped;
-                skipped.retain(|_, until| *until > answered.now);
-                let is_wanted = |id: &String| !skipped.contains_key(id) && *id != self.id;
-                self.takeover.over = over.into_iter().filter(is_wanted).collect();
+                let me = self.membership.id();
+                self.take_over.set_over(over, me, answered.now);
                 (self.counters.processes, self.counters.pending) = (replicas, jobs);
                 self.compare_if_needed(jobs, answered.now);
                 Ok(())
@@ -332,18 +314,18 @@ impl Replica {
             names.copied().collect()
         });
         answered.put = duplicates;
-        if self.settings.wait == 0 {
+        if self.wait == 0 {
             self.keep(answered);
         }
     }
 
     fn waited(&mut self, confirmed: u64, answered: &mut Answered) {
-        let wanted = self.settings.wait;
+        let wanted = self.wait;
         if confirmed >= u64::from(wanted) {
             return self.keep(answered);
         }
         let trouble = Trouble::WaitShort { confirmed, wanted };
-        self.note(&trouble);
+        self.troubles.count(&trouble);
         self.counters.wait_short += 1;
         self.refuse_puts(trouble, answered.now);
     }
@@ -353,11 +335,11 @@ impl Replica {
         let Some(duplicates) = answered.put.take() else {
             return;
         };
-        self.put_trouble = None;
+        self.troubles.allow_puts();
         let Some(through) = answered.through else {
             return;
         };
-        let round = self.comparison.round;
+        let round = self.comparison.round();
         while let Some(names) = self.tickets.pop_through(through) {
             for name in names {
                 if duplicates.contains(&name) {

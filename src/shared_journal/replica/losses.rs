@@ -1,18 +1,14 @@
 //! Jobs that Redis may have lost, and that no comparison with the hash of this replica finds.
 
 use super::super::name::Name;
-use super::Replica;
+use super::{Replica, new_id};
 use crate::store::Event;
 
 impl Replica {
-    /// The connection leads to this server, in this run and with this history of its data. A failover, or a restart, forgets what
-    /// was neither replicated nor synced; a server that is the same has all.
-    pub(super) fn note_server(&mut self, server: &str) {
-        if server.is_empty() || server != self.server {
-            server.clone_into(&mut self.server);
-            self.spares.doubt_all();
-            self.comparison.is_outdated = true;
-        }
+    /// A failover, or a restart, forgets what was neither replicated nor synced; a server that is the same has all.
+    pub(super) fn doubt_server(&mut self) {
+        self.spares.doubt_all();
+        self.comparison.outdate();
     }
 
     /// Of the jobs of others, Redis has those at these places.
@@ -40,11 +36,10 @@ impl Replica {
     /// and did not have again, since it was full, or away: no other replica has them.
     pub(super) fn fence(&mut self) {
         self.counters.fenced += 1;
-        self.id = self.new_id();
-        self.is_joined = false;
+        self.membership.rename(new_id(&mut self.random));
         // What this server has never shown to have, a failover may have forgotten before the others took the rest. With `wait` it
         // has what was acknowledged. Without, a reply that the others have posted meanwhile is better posted twice than never.
-        let is_doubted = self.comparison.is_outdated && self.settings.wait == 0;
+        let is_doubted = self.comparison.is_outdated() && self.wait == 0;
         let (lost, others) = self.table.forget_kept(is_doubted);
         for (name, value) in others {
             self.spares.doubt(name, value);
@@ -52,9 +47,8 @@ impl Replica {
         self.deletions.give_up();
         self.found.clear();
         self.unreadable.clear();
-        self.comparison.cursor = None;
-        self.takeover.current = None;
-        self.takeover.over.clear();
+        self.comparison.give_up();
+        self.take_over.start_again();
         self.events.push_back(Event::Fenced(lost));
     }
 }

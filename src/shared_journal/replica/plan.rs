@@ -1,10 +1,10 @@
 //! What is done next, and when.
 
-use super::super::backoff::Backoff;
 use super::super::name::Name;
 use super::super::pipeline::{Exchange, Pipeline, Step};
 use super::super::table::Stage;
-use super::{Action, InFlight, Life, Link, Replica};
+use super::link::InFlight;
+use super::{Action, Replica, new_id, random_number};
 use crate::store::{ADOPTED_AT_ONCE_MAX, Event};
 use crate::time::Tick;
 
@@ -14,11 +14,7 @@ const EXCHANGE_MS: u64 = 500;
 const WAIT_MARGIN_MS: u64 = 100;
 /// The shortest time that any exchange or connection gets.
 const SHORTEST_MS: u64 = 50;
-/// A stop waits so long for what Redis has lost to be put again: a little less than the loop waits for what is with a sender.
-const GIVE_UP_MS: u64 = 300;
 const CONNECT_MS: u64 = 1_000;
-/// What was refused is tried again after this.
-pub(super) const PROBE_MS: u64 = 500;
 /// One exchange puts so many jobs again, or bytes, looks for so many of others, lists so many and fetches so many.
 const AGAIN_MAX: usize = 512;
 const AGAIN_BYTES_MAX: usize = 1024 * 1024;
@@ -34,7 +30,7 @@ impl Replica {
     /// [`Self::poll_timeout`].
     #[must_use]
     pub fn poll_action(&mut self, now: Tick) -> Option<Action> {
-        if self.in_flight.is_some() || self.link == Link::Connecting {
+        if self.link.is_awaited() {
             return None;
         }
         if self.gives_up(now) {
@@ -47,72 +43,59 @@ impl Replica {
         if self.is_finished() || self.due().is_none_or(|due| now < due) {
             return None;
         }
-        match self.link {
-            Link::Up => Some(Action::Exchange(self.exchange(now))),
-            _ => {
-                self.link = Link::Connecting;
-                let deadline = self.bounded(now, CONNECT_MS);
-                Some(Action::Connect { deadline })
-            }
+        if self.link.is_up() {
+            return Some(Action::Exchange(self.exchange(now)));
         }
+        self.link.connect();
+        let deadline = self.bounded(now, CONNECT_MS);
+        Some(Action::Connect { deadline })
     }
 
     /// When [`Self::poll_action`] must be asked next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Tick> {
-        if self.in_flight.is_some() || self.link == Link::Connecting || self.is_finished() {
+        if self.link.is_awaited() || self.is_finished() {
             return None;
         }
-        let give_up_at = self.give_up_at.filter(|_| self.may_give_up());
+        let give_up_at = self.life.give_up_at().filter(|_| self.table.has_lost());
         let due = self.due().into_iter().chain(give_up_at);
         due.chain(self.tickets.deadline()).min()
     }
 
-    /// Whether a stop would lose what only this process has.
-    fn may_give_up(&self) -> bool {
-        self.life == (Life::Stopping { is_told: false }) && self.table.has_lost()
-    }
-
-    /// Redis has lost jobs and does not take them again, but a stop is not to: from now on this process alone posts them.
+    /// Redis has lost jobs and does not take them again, but a stop is not to lose what only this process has: from now on it
+    /// alone posts them.
     fn gives_up(&mut self, now: Tick) -> bool {
-        if let Life::Stopping { .. } = self.life {
-            let at = *self.give_up_at.get_or_insert_with(|| now.after(GIVE_UP_MS));
-            if now >= at && self.may_give_up() {
-                self.events.push_back(Event::GivenUp);
-                self.life = Life::Left;
-            }
+        if self.life.is_out_of_time(now) && self.table.has_lost() {
+            self.events.push_back(Event::GivenUp);
+            self.life.leave();
         }
-        self.life == Life::Left
+        self.life.has_left()
     }
 
     /// When the next action is due.
     fn due(&self) -> Option<Tick> {
-        match self.link {
-            Link::Connecting => None,
-            Link::Down { retry_at } => Some(retry_at),
-            Link::Up if self.has_work() => Some(self.pause_until),
-            Link::Up => {
-                let lease = self.settings.lease_ms;
-                let renewal = self.renewed.sent.map_or(Tick(0), |at| at.after(lease / 4));
-                let probe = self.put_trouble.as_ref().map(|_| self.probe_at);
-                let due = probe.map_or(renewal, |probe| probe.min(renewal));
-                Some(due.max(self.pause_until))
-            }
-        }
+        let renewal = self.membership.next_renewal();
+        let next = self
+            .troubles
+            .probe_at()
+            .into_iter()
+            .fold(renewal, Tick::min);
+        let due = if self.has_work() { Tick(0) } else { next };
+        self.link.ready_at(due)
     }
 
     /// Whether there is something to send before the next renewal.
     fn has_work(&self) -> bool {
-        let is_setting_up = !self.keys.is_loaded() || !self.is_joined;
+        let is_setting_up = !self.keys.is_loaded() || !self.membership.is_joined();
         let has_puts = self.tickets.names().next().is_some()
-            || self.put_trouble.is_none()
+            || !self.troubles.are_puts_refused()
                 && (!self.table.again().is_empty() || self.spares.doubted() > 0);
         is_setting_up
             || has_puts
             || !self.deletions.is_empty()
-            || self.comparison.cursor.is_some()
-            || self.life == Life::Finishing
-            || self.life == Life::Running && self.has_own_work()
+            || !self.comparison.is_over()
+            || self.life.is_finishing()
+            || self.life.is_running() && self.has_own_work()
     }
 
     /// The same of what a stop leaves to the others.
@@ -124,17 +107,12 @@ impl Replica {
     }
 
     fn exchange(&mut self, now: Tick) -> Exchange {
-        let (steps, exchange) = match self.keys.is_loaded() {
-            false => {
-                let mut pipeline = Pipeline::new(&self.keys, &self.id, self.settings.lease_ms);
-                pipeline.load();
-                let (exchange, steps) = pipeline.into_exchange(self.bounded(now, EXCHANGE_MS));
-                (steps, exchange)
-            }
+        let (exchange, steps) = match self.keys.is_loaded() {
+            false => self.load(now),
             true => self.whole(now),
         };
         let is_put = steps.iter().any(|step| matches!(step, Step::Put(_)));
-        self.in_flight = Some(InFlight {
+        self.link.send(InFlight {
             through: self.tickets.newest().filter(|_| is_put),
             steps,
             sent: now,
@@ -142,25 +120,33 @@ impl Replica {
         exchange
     }
 
+    fn pipeline(&self) -> Pipeline<'_> {
+        Pipeline::new(&self.keys, self.membership.id(), self.membership.lease_ms())
+    }
+
+    fn load(&self, now: Tick) -> (Exchange, Vec<Step>) {
+        let mut pipeline = self.pipeline();
+        pipeline.load();
+        pipeline.into_exchange(self.bounded(now, EXCHANGE_MS))
+    }
+
     /// All that there is to do, in the order in which the answers are judged.
-    fn whole(&mut self, now: Tick) -> (Vec<Step>, Exchange) {
+    fn whole(&mut self, now: Tick) -> (Exchange, Vec<Step>) {
         let unreadable = self.unreadable.keys();
         let passed = self.table.declined().iter().chain(unreadable);
         let passed: Vec<_> = passed.copied().take(PASSED_MAX).collect();
-        let parcel = (!passed.is_empty()).then(|| format!("parcel:{}", self.new_id()));
+        let parcel = (!passed.is_empty()).then(|| format!("parcel:{}", new_id(&mut self.random)));
         let deadline = self.bounded(now, EXCHANGE_MS);
         let new = self.new_jobs();
         let wait_ms = deadline.millis_since(now).saturating_sub(WAIT_MARGIN_MS);
         let wait_ms = wait_ms.max(SHORTEST_MS / 2);
-        let is_probe = self.put_trouble.is_some() && now >= self.probe_at;
-        if is_probe {
-            self.probe_at = now.after(PROBE_MS);
-        }
+        let is_probe = self.troubles.begin_probe(now);
         let target = self.next_target();
         let looked_for = self.next_looked_for(now);
         let fetchable = self.fetchable();
-        let mut pipeline = Pipeline::new(&self.keys, &self.id, self.settings.lease_ms);
-        if !self.is_joined {
+        let mut pipeline = self.pipeline();
+        let is_joined = self.membership.is_joined();
+        if !is_joined {
             pipeline.join();
         }
         pipeline.renew(self.deletions.next());
@@ -169,44 +155,45 @@ impl Replica {
             let value = |name: &Name| Some((*name, &self.table.get(name)?.value));
             let jobs: Vec<_> = new.iter().filter_map(value).collect();
             pipeline.put(&jobs);
-            if self.settings.wait > 0 {
-                pipeline.wait(self.settings.wait, wait_ms);
+            if self.wait > 0 {
+                pipeline.wait(self.wait, wait_ms);
             }
         }
-        if self.put_trouble.is_none() || is_probe {
+        if !self.troubles.are_puts_refused() || is_probe {
             self.plan_again(&mut pipeline);
             self.plan_spares(looked_for, &mut pipeline);
         }
         // What Redis has lost, a stop must put again before others are relied on.
-        if let Some(cursor) = self.comparison.cursor.as_ref().filter(|_| self.is_joined) {
+        if let Some(cursor) = self.comparison.cursor().filter(|_| is_joined) {
             pipeline.list(cursor, LISTED_MAX);
         }
-        if self.life == Life::Running && self.is_joined {
+        if self.life.is_running() && is_joined {
             let found = self.found.iter().take(fetchable);
             found.for_each(|name| pipeline.fetch(*name));
             if let Some(parcel) = &parcel {
                 pipeline.pass(passed, parcel, PARCEL_MS);
             }
             if let Some((them, cursor)) = &target {
-                let room = self.takeover.room.min(ADOPTED_AT_ONCE_MAX);
+                let room = self.take_over.room().min(ADOPTED_AT_ONCE_MAX);
                 pipeline.take(them, room, cursor);
             }
         }
-        if self.life == Life::Finishing && self.is_leaving() {
+        if self.life.is_finishing() && self.is_leaving() {
             pipeline.leave();
         }
         let (exchange, steps) = pipeline.into_exchange(deadline);
-        self.renewed.sent = Some(now);
-        // Its end would be seen here first, and the others would never have it.
-        let skipped_ms = PARCEL_MS + self.settings.lease_ms;
-        let parcel = parcel.map(|parcel| (parcel, now.after(skipped_ms)));
-        self.takeover.skipped.extend(parcel);
+        self.membership.send_renewal(now);
+        if let Some(parcel) = parcel {
+            // Its end would be seen here first, and the others would never have it.
+            let skipped_ms = PARCEL_MS + self.membership.lease_ms();
+            self.take_over.skip(parcel, now.after(skipped_ms));
+        }
         for name in new {
             if let Some(job) = self.table.get_mut(&name) {
                 job.stage = Stage::New { was_sent: true };
             }
         }
-        (steps, exchange)
+        (exchange, steps)
     }
 
     /// The jobs whose commands are not acknowledged, those of requests first.
@@ -238,10 +225,10 @@ impl Replica {
 
     /// The jobs of others that Redis is to be asked for now.
     fn next_looked_for(&mut self, now: Tick) -> Vec<Name> {
-        if now < self.look_at || !self.is_joined || self.life != Life::Running {
+        if now < self.look_at || !self.membership.is_joined() || !self.life.is_running() {
             return Vec::new();
         }
-        self.look_at = now.after(self.settings.lease_ms / 4);
+        self.look_at = now.after(self.membership.lease_ms() / 4);
         self.spares.next_seen(LOOKED_FOR_MAX)
     }
 
@@ -258,8 +245,8 @@ impl Replica {
     fn is_leaving(&self) -> bool {
         let most = self.pace.of(AGAIN_MAX);
         let fits = self.table.again().len() <= most && self.spares.doubted() <= most;
-        let is_put = fits || self.put_trouble.is_some();
-        is_put && self.deletions.fits() && self.comparison.cursor.is_none()
+        let is_put = fits || self.troubles.are_puts_refused();
+        is_put && self.deletions.fits() && self.comparison.is_over()
     }
 
     /// How many of the found jobs may be fetched now: the loop is told of so many at once.
@@ -271,23 +258,16 @@ impl Replica {
     /// Whether the next jobs of a dead replica may be taken: not before the last ones are answered.
     pub(super) fn may_take(&self) -> bool {
         let is_free = self.found.is_empty() && self.table.unanswered() == 0;
-        let is_settled = self.comparison.cursor.is_none() && self.is_joined;
-        let has_target = self.takeover.current.is_some() || !self.takeover.over.is_empty();
-        is_free && is_settled && has_target && self.takeover.room > 0
+        let is_settled = self.comparison.is_over() && self.membership.is_joined();
+        is_free && is_settled && self.take_over.is_possible()
     }
 
     /// Whose jobs are taken next, and from where on.
     fn next_target(&mut self) -> Option<(String, String)> {
-        if self.life != Life::Running || !self.may_take() {
+        if !self.life.is_running() || !self.may_take() {
             return None;
         }
-        if self.takeover.current.is_none() {
-            // Not all replicas of a fleet begin with the same one.
-            let at = self.random_number() as usize % self.takeover.over.len();
-            let them = self.takeover.over.swap_remove(at);
-            self.takeover.current = Some((them, "0".to_owned()));
-        }
-        self.takeover.current.clone()
+        self.take_over.target(|| random_number(&mut self.random))
     }
 
     /// By when something has to be done that may take so long, if a batch waits for it.
@@ -295,11 +275,5 @@ impl Replica {
         let latest = now.after(ms);
         let batch = self.tickets.deadline().unwrap_or(latest);
         latest.min(batch).max(now.after(SHORTEST_MS))
-    }
-
-    /// Nothing is sent for a while: between half of this and all of it.
-    pub(super) fn pause(&mut self, now: Tick, ms: u64) {
-        let random = self.random_number();
-        self.pause_until = now.after(Backoff::jittered(ms, random));
     }
 }

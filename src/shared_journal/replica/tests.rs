@@ -13,7 +13,7 @@ use super::super::{LIFETIME_MS, PostingGate, Sealer};
 use super::*;
 use crate::request_id::RequestId;
 use crate::slab::Key;
-use crate::store::{Batch, Outcome, PendingJob};
+use crate::store::{Batch, Outcome, PendingJob, Ticket};
 
 pub(in crate::shared_journal) const LEASE_MS: u64 = 5_000;
 /// What Redis's clock says at tick 0.

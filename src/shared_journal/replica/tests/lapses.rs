@@ -96,7 +96,7 @@ fn a_take_over_that_is_refused_refuses_no_commands() {
             let Action::Exchange(exchange) = action else {
                 panic!("the connection stays")
             };
-            let is_take = one.replica.takeover.current.is_some();
+            let is_take = one.replica.take_over.is_under_way();
             let mut replies = model.clone().exchange(&exchange.requests);
             if is_take {
                 let error = "WRONGTYPE Operation against a key holding the wrong kind of value";
@@ -134,7 +134,7 @@ fn jobs_that_do_not_come_in_time_are_fetched_in_smaller_parts() {
         for actions in 0.. {
             assert!(actions < 100, "it comes to rest");
             let fetched = two.replica.fetchable();
-            let fate = match fetched > 5 && two.replica.link == Link::Up {
+            let fate = match fetched > 5 && two.replica.link.is_up() {
                 true => Fate::AnswerLost,
                 false => Fate::Answered,
             };

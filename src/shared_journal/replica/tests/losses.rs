@@ -222,7 +222,7 @@ fn a_taken_job_is_not_lost_with_one_of_the_same_name_that_is_withdrawn() {
         model.now = EPOCH + now.0;
         two.act(Some(&mut model), Fate::Answered, now);
     }
-    let mine = format!("{{bots}}:jobs:{}", two.replica.id).into_bytes();
+    let mine = format!("{{bots}}:jobs:{}", two.replica.membership.id()).into_bytes();
     model.keyspace.hset(&mine, &name, &value);
     // The renewal before the take-over comes to others first.
     for number in 0..5_000 {
