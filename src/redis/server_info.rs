@@ -14,10 +14,6 @@ pub struct ServerInfo {
     pub compatible_with: Option<(u32, u32)>,
     /// `maxmemory_policy`.
     pub eviction: Option<String>,
-    /// `maxmemory` in bytes; 0 is no limit.
-    pub memory_bytes_max: Option<u64>,
-    /// `used_memory`.
-    pub memory_bytes: Option<u64>,
     /// `aof_enabled`: whether each write is appended to a file.
     pub appends: Option<bool>,
     /// `connected_slaves`.
@@ -51,8 +47,6 @@ impl ServerInfo {
                     info.version = printable(value);
                 }
                 "maxmemory_policy" => info.eviction = Some(printable(value)),
-                "maxmemory" => info.memory_bytes_max = value.parse().ok(),
-                "used_memory" => info.memory_bytes = value.parse().ok(),
                 "aof_enabled" => info.appends = Some(value != "0"),
                 "connected_slaves" => info.replicas = value.parse().ok(),
                 "run_id" | "master_replid" => info.identity += &printable(value),
@@ -124,7 +118,7 @@ mod tests {
 
     /// Lines of Redis 7.0.15.
     const REDIS: &str = "# Server\r\nredis_version:7.0.15\r\nredis_mode:standalone\r\nrun_id:0a1b\r\n\r\n# Memory\r\n\
-        used_memory:1000\r\nmaxmemory:0\r\nmaxmemory_policy:noeviction\r\naof_enabled:0\r\n\
+        maxmemory_policy:noeviction\r\naof_enabled:0\r\n\
         # Replication\r\nrole:master\r\nconnected_slaves:2\r\nmaster_replid:2c3d\r\ncluster_enabled:0\r\n";
 
     #[test]
@@ -135,8 +129,6 @@ mod tests {
             version: "7.0.15".to_owned(),
             compatible_with: Some((7, 0)),
             eviction: Some("noeviction".to_owned()),
-            memory_bytes_max: Some(0),
-            memory_bytes: Some(1000),
             appends: Some(false),
             replicas: Some(2),
             identity: "0a1b2c3d".to_owned(),
