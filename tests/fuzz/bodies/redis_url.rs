@@ -44,7 +44,9 @@ fn check_error(text: &str, error: UrlError) {
         "{line}"
     );
     let secret = text.split(['/', ':', '@', '?', '=', '&', '#', ',', '.']);
-    for part in secret.filter(|part| part.chars().count() > 12) {
+    // An error's own words and the variable that it names are no secrets.
+    let is_own = |part: &str| part.contains(' ') || part.starts_with("TORRAP_");
+    for part in secret.filter(|part| part.chars().count() > 12 && !is_own(part)) {
         assert!(!line.contains(part), "{line}");
     }
 }
