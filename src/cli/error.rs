@@ -205,18 +205,12 @@ impl fmt::Display for Error {
                 write!(f, "unknown command {}; {}", Shown(word), Hint(*nearest))
             }
             Self::SuperfluousWord { word } => {
-                write!(
-                    f,
-                    "unexpected argument {}; see `torrap --help`",
-                    Shown(word)
-                )
+                let word = Shown(word);
+                write!(f, "unexpected argument {word}; see `torrap --help`")
             }
             Self::NotUtf8 { word } => {
-                write!(
-                    f,
-                    "argument {} is not valid UTF-8; give plain text",
-                    Shown(word)
-                )
+                let word = Shown(word);
+                write!(f, "argument {word} is not valid UTF-8; give plain text")
             }
             Self::NoDirectory => f.write_str(NO_DIRECTORY),
             Self::NoShell => f.write_str(NO_SHELL),

@@ -56,14 +56,19 @@ def latencies(rounds: dict) -> str:
     return table(header, rows)
 
 
+def delivering(own: dict) -> tuple[list[str], list[str]]:
+    """What a server does and takes while it accepts and delivers, and how long it takes to acknowledge."""
+    rates = [f"{value(own, key + '_per_second'):,.0f}" for key in ("answered", "delivered")]
+    cpu = [f"{value(own, key):.1f}" for key in ("cpu_us", "user_us", "system_us")]
+    return rates + cpu, [f"{value(own, key):,.0f}" for key in ("p50_us", "p99_us")]
+
+
 def end_to_end(replies: dict) -> str:
     header = ["server", "accepted/s", "delivered/s", "CPU µs", "user", "sys", "× torrap", "p50 µs", "p99"]
     rows = []
     for name, own in replies.items():
-        rates = [f"{value(own, key + '_per_second'):,.0f}" for key in ("answered", "delivered")]
-        cpu = [f"{value(own, key):.1f}" for key in ("cpu_us", "user_us", "system_us")]
-        latency = [f"{value(own, key):,.0f}" for key in ("p50_us", "p99_us")]
-        rows.append([name, *rates, *cpu, f"{ratio(own, replies['torrap'], 'cpu_us'):.2f}", *latency])
+        cost, latency = delivering(own)
+        rows.append([name, *cost, f"{ratio(own, replies['torrap'], 'cpu_us'):.2f}", *latency])
     return table(header, rows)
 
 
@@ -72,10 +77,8 @@ def receivers(found: dict) -> str:
     header = ["server, receiver", "accepted/s", "delivered/s", "CPU µs", "user", "sys", "p50 µs", "p99", "switches"]
     rows = []
     for name, own in found.items():
-        rates = [f"{value(own, key + '_per_second'):,.0f}" for key in ("answered", "delivered")]
-        cpu = [f"{value(own, key):.1f}" for key in ("cpu_us", "user_us", "system_us")]
-        latency = [f"{value(own, key):,.0f}" for key in ("p50_us", "p99_us")]
-        rows.append([name, *rates, *cpu, *latency, f"{value(own, 'switches'):.2f}"])
+        cost, latency = delivering(own)
+        rows.append([name, *cost, *latency, f"{value(own, 'switches'):.2f}"])
     return table(header, rows)
 
 

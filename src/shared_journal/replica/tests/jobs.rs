@@ -19,6 +19,17 @@ pub(super) fn two() -> (Model, Process, Process) {
     (model, one, two)
 }
 
+/// The first replica has died, and the second one has its job, 8 s later.
+pub(super) fn a_job_taken_over() -> (Model, Process, Tick) {
+    let (mut model, mut one, mut two) = two();
+    one.accept(&[1], START);
+    one.settle(&mut model, START);
+    drop(one);
+    let later = START.after(8_000);
+    two.run(&mut model, START, later);
+    (model, two, later)
+}
+
 #[test]
 fn a_copy_of_a_request_is_one_job_for_the_fleet_while_it_is_pending() {
     let (mut model, mut one, mut two) = two();
@@ -60,12 +71,7 @@ fn a_copy_is_posted_though_the_first_one_was_answered_busy() {
 
 #[test]
 fn a_job_that_may_not_be_posted_here_is_handed_to_the_others() {
-    let (mut model, mut one, mut two) = two();
-    one.accept(&[1], START);
-    one.settle(&mut model, START);
-    drop(one);
-    let later = START.after(8_000);
-    two.run(&mut model, START, later);
+    let (mut model, mut two, later) = a_job_taken_over();
     let foreign = adopted(&mut two)[0].foreign;
     two.tell(&[Outcome::Declined { foreign }], later);
     two.settle(&mut model, later);

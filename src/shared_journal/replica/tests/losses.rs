@@ -1,13 +1,7 @@
 //! What was acknowledged, and Redis has lost, while another replica had the job or was thought to have it.
 
+use super::jobs::{a_job_taken_over, two};
 use super::*;
-
-fn two() -> (Model, Process, Process) {
-    let (mut model, one) = joined();
-    let mut two = Process::new(2, 0);
-    two.settle(&mut model, START);
-    (model, one, two)
-}
 
 fn empty(model: &mut Model) {
     model.keyspace = Default::default();
@@ -101,12 +95,7 @@ fn a_copy_is_kept_until_its_job_is_settled_and_no_longer() {
 
 #[test]
 fn what_is_passed_on_is_passed_on_again_when_redis_was_emptied_before_it_was_taken() {
-    let (mut model, mut one, mut two) = two();
-    one.accept(&[1], START);
-    one.settle(&mut model, START);
-    drop(one);
-    let later = START.after(8_000);
-    two.run(&mut model, START, later);
+    let (mut model, mut two, later) = a_job_taken_over();
     for _ in 0..2 {
         let events = two.take_events().into_iter();
         let foreign = events.filter_map(|event| match event {
@@ -183,12 +172,7 @@ fn a_replica_that_was_taken_for_dead_at_a_failover_puts_again_what_the_others_di
 /// The same of jobs for which the loop has no key yet: it forgets what it was told of before.
 #[test]
 fn a_replica_that_was_taken_for_dead_tells_again_of_adopted_jobs_that_redis_had_lost() {
-    let (mut model, mut one, mut two) = two();
-    one.accept(&[1], START);
-    one.settle(&mut model, START);
-    drop(one);
-    let later = START.after(8_000);
-    two.run(&mut model, START, later);
+    let (mut model, mut two, later) = a_job_taken_over();
     let events = two.take_events();
     assert!(matches!(&events[..], [Event::Adopted(_)]), "{events:?}");
     empty(&mut model);
