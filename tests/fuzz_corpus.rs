@@ -36,10 +36,15 @@ fn what_fuzzers_have_found() {
     let finds = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/finds");
     for folder in fs::read_dir(finds).unwrap() {
         let folder = folder.unwrap().path();
-        let body = BODIES.iter().find(|body| folder.ends_with(body.name));
+        let Some(body) = BODIES.iter().find(|body| folder.ends_with(body.name)) else {
+            let name = folder.file_name().unwrap().to_str().unwrap();
+            let is_left_out = cfg!(not(feature = "redis")) && name.starts_with("redis_");
+            assert!(is_left_out, "{name}: a folder is called as a body");
+            continue;
+        };
         for find in fs::read_dir(&folder).unwrap() {
             let find = fs::read(find.unwrap().path()).unwrap();
-            check(body.expect("a folder is called as a body"), &find);
+            check(body, &find);
         }
     }
 }
