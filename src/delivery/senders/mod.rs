@@ -4,6 +4,7 @@
 //! it, and other receivers only when it has all threads. A command that hangs holds its thread; commands never have all
 //! threads.
 
+mod concurrency;
 mod queue;
 
 use std::collections::VecDeque;
@@ -13,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use log::warn;
+use log::{debug, warn};
 use mio::Waker;
 
 use self::queue::{Errand, Next, Queue, unsent};
@@ -26,8 +27,11 @@ use crate::time::{Tick, millis};
 /// A thread that has been idle for so long ends.
 const IDLE_MAX: Duration = Duration::from_secs(10);
 
-/// Deliveries taken from the bot for each thread, the one under way included.
-const DELIVERIES_PER_THREAD: usize = 4;
+/// Deliveries taken from the bot for each thread that may post, the one under way included. With more, threads whose receivers
+/// answer at once would never run out of them, and acknowledgements would wait behind all that they post.
+const DELIVERIES_PER_THREAD: usize = 8;
+/// The threads' niceness above the loop's: where both want the same processor, an acknowledgement goes before a reply.
+const NICENESS: i32 = 4;
 
 /// When a thread could not be started, the next try is made so much later.
 const START_RETRY_MS: u64 = 1_000;
@@ -39,12 +43,14 @@ const WARNING_PERIOD_MS: u64 = 10_000;
 pub(crate) struct Pool {
     shared: Arc<Shared>,
     threads_max: usize,
+    /// How many threads may post at once.
+    posts_max: usize,
     /// Deliveries without a report yet.
     outstanding: usize,
     /// Commands without a report yet.
     runs: usize,
-    /// When the deliveries that still wait then need more threads.
-    late_at: Option<Tick>,
+    /// When the deliveries that still wait then may need more threads.
+    review_at: Option<Tick>,
     warned_at: Option<Tick>,
     /// Deliveries of this turn.
     batch: Vec<Delivery>,
@@ -67,15 +73,17 @@ impl Pool {
     pub(crate) fn new(agents: Agents, threads_max: usize, waker: Arc<Waker>) -> Self {
         let shared = Shared {
             agents,
-            queue: Mutex::default(),
+            queue: Mutex::new(Queue::new(threads_max)),
             waker,
         };
+        let posts_max = shared.lock().posts_max();
         Self {
             shared: Arc::new(shared),
             threads_max,
+            posts_max,
             outstanding: 0,
             runs: 0,
-            late_at: None,
+            review_at: None,
             warned_at: None,
             batch: Vec::new(),
             run_batch: Vec::new(),
@@ -96,14 +104,14 @@ impl Pool {
         if self.shared.lock().give_up_threads(count) {
             self.shared.wake_loop();
         } else {
-            self.late_at = Some(now.after(START_RETRY_MS));
+            self.review_at = Some(now.after(START_RETRY_MS));
         }
     }
 }
 
 impl Senders for Pool {
     fn room(&self) -> usize {
-        (self.threads_max * DELIVERIES_PER_THREAD).saturating_sub(self.outstanding)
+        (self.posts_max * DELIVERIES_PER_THREAD).saturating_sub(self.outstanding)
     }
 
     fn outstanding(&self) -> usize {
@@ -119,7 +127,7 @@ impl Senders for Pool {
     }
 
     fn poll_timeout(&self) -> Option<Tick> {
-        self.late_at
+        self.review_at
     }
 
     fn enqueue(&mut self, delivery: Delivery) {
@@ -138,7 +146,7 @@ impl Senders for Pool {
     }
 
     fn submit(&mut self, now: Tick) {
-        if self.batch.is_empty() && self.run_batch.is_empty() && self.late_at.is_none() {
+        if self.batch.is_empty() && self.run_batch.is_empty() && self.review_at.is_none() {
             return;
         }
         let mut queue = self.shared.lock();
@@ -147,7 +155,8 @@ impl Senders for Pool {
         queue
             .runs
             .extend(runs.map(|(over_at, run)| (now, over_at, run)));
-        self.late_at = queue.scale(now, self.threads_max);
+        self.review_at = queue.scale(now);
+        self.posts_max = queue.posts_max();
         let (woken, missing) = queue.wake(self.threads_max);
         drop(queue);
         for thread in woken.iter().rev() {
@@ -162,7 +171,7 @@ impl Senders for Pool {
             }
         }
         debug_assert!(
-            self.late_at.is_none_or(|at| at > now),
+            self.review_at.is_none_or(|at| at > now),
             "its deadline is met"
         );
     }
@@ -214,6 +223,15 @@ fn attempt(poster: &mut Poster, delivery: &Delivery) -> Report {
     })
 }
 
+/// Puts this thread behind the loop. Only Linux has a niceness for each thread; POSIX has one for the process, which would
+/// lower the loop's as well.
+fn lower_priority() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::nice(NICENESS) {
+        debug!("a sender thread keeps its priority: {error}");
+    }
+}
+
 impl Shared {
     /// A poisoned lock is taken all the same: the queue is consistent between any two statements.
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -223,6 +241,7 @@ impl Shared {
     /// What a thread does: one delivery after the other, until it was idle for too long.
     fn serve(&self) {
         let thread = thread::current();
+        lower_priority();
         let mut poster = self.agents.make();
         let mut queue = self.lock();
         queue.agents.insert(thread.id(), poster.agent().clone());
@@ -312,12 +331,25 @@ mod tests {
     use crate::config::{Config, Settings};
 
     #[test]
+    #[cfg(target_os = "linux")]
+    fn a_sender_thread_goes_behind_the_loop() {
+        let niceness = || rustix::process::getpriority_process(None).unwrap();
+        let before = niceness();
+        let lowered = thread::spawn(move || {
+            lower_priority();
+            niceness()
+        });
+        assert_eq!(lowered.join().unwrap(), (before + NICENESS).min(19));
+        assert_eq!(niceness(), before);
+    }
+
+    #[test]
     fn a_command_whose_time_is_over_does_not_begin() {
         let poll = Poll::new().unwrap();
         let config = Config::from_settings(&Settings::default(), Vec::new()).unwrap();
         let shared = Shared {
             agents: Agents::new(&config).unwrap(),
-            queue: Mutex::default(),
+            queue: Mutex::new(Queue::new(1)),
             waker: Arc::new(Waker::new(poll.registry(), Token(0)).unwrap()),
         };
         let run = command_run(&|_, _| panic!("it has begun"));

@@ -7,30 +7,20 @@ use std::time::Instant;
 
 use ureq::Agent;
 
+use super::concurrency::Concurrency;
 use crate::app::{CommandRun, Delivery, Report, SenderEvent};
 use crate::jobs::Outcome;
 use crate::slab::Key;
 use crate::time::Tick;
 
-/// Threads that take deliveries as long as none is late: enough to keep a processor busy with a receiver that answers at
-/// once. More of them would then only take it from each other, and from the acknowledgements.
-const PROMPT_THREADS: usize = 6;
-/// A delivery that has waited in the queue for so long is late: its receivers are slow, and all threads are needed.
-const LATE_MS: u64 = 20;
-/// Unless so many others were taken in each millisecond of its wait, one by each of the few threads: then receivers do answer at
-/// once, what is short is processor time, and more threads would not give any.
-const PROMPT_POSTS_PER_MS: u64 = 6;
-
 /// A delivery that waits for a thread.
 #[derive(Debug)]
 pub(crate) struct Waiting {
     since: Tick,
-    /// How many others waited then: so many have been taken since when it is the first.
-    ahead: u64,
     delivery: Delivery,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Queue {
     /// Deliveries that wait for a thread.
     pub(crate) deliveries: VecDeque<Waiting>,
@@ -39,7 +29,7 @@ pub(crate) struct Queue {
     /// Reports that the loop has not taken yet. Only the first of them wakes it.
     pub(crate) reports: VecDeque<SenderEvent>,
     /// How many threads may post now; those that run a command are not among them.
-    pub(crate) wanted: usize,
+    concurrency: Concurrency,
     /// How many threads run a command.
     pub(crate) running: usize,
     /// How many threads there are, those that are about to start included.
@@ -70,6 +60,21 @@ pub(crate) enum Next {
 }
 
 impl Queue {
+    pub(crate) fn new(threads_max: usize) -> Self {
+        Self {
+            deliveries: VecDeque::new(),
+            runs: VecDeque::new(),
+            reports: VecDeque::new(),
+            concurrency: Concurrency::new(threads_max),
+            running: 0,
+            threads: 0,
+            starting: 0,
+            idle: Vec::new(),
+            agents: HashMap::new(),
+            closed: false,
+        }
+    }
+
     const fn at_work(&self) -> usize {
         self.threads - self.idle.len()
     }
@@ -81,44 +86,35 @@ impl Queue {
 
     /// Adds deliveries that have become due.
     pub(crate) fn extend(&mut self, deliveries: impl Iterator<Item = Delivery>, now: Tick) {
-        let waiting = (self.deliveries.len() as u64..).zip(deliveries);
-        self.deliveries
-            .extend(waiting.map(|(ahead, delivery)| Waiting {
-                since: now,
-                ahead,
-                delivery,
-            }));
+        if self.deliveries.is_empty() {
+            self.concurrency.note_empty();
+        }
+        let waiting = deliveries.map(|delivery| Waiting {
+            since: now,
+            delivery,
+        });
+        self.deliveries.extend(waiting);
     }
 
-    /// Decides how many threads may be at work, and when to decide again: when the first delivery that waits will be late.
-    /// How many are at work now does not matter: they may be idle before that.
-    pub(crate) fn scale(&mut self, now: Tick, threads_max: usize) -> Option<Tick> {
-        let late_at = self.late_at()?;
-        if late_at <= now || threads_max <= PROMPT_THREADS {
-            self.wanted = threads_max;
-            None
-        } else {
-            self.wanted = PROMPT_THREADS;
-            Some(late_at)
+    /// Decides how many threads may post, and when to decide again if deliveries wait until then. How many are at work now
+    /// does not matter: they may be idle before that.
+    pub(crate) fn scale(&mut self, now: Tick) -> Option<Tick> {
+        match self.deliveries.is_empty() {
+            true => None,
+            false => self.concurrency.review(now),
         }
     }
 
-    /// When the first delivery that waits is or was late. Where all threads are wanted already, how many they take says nothing
-    /// of the few.
-    fn late_at(&self) -> Option<Tick> {
-        let first = self.deliveries.front()?;
-        let wait_ms = match self.wanted > PROMPT_THREADS {
-            true => LATE_MS,
-            false => LATE_MS.max(first.ahead / PROMPT_POSTS_PER_MS),
-        };
-        Some(first.since.after(wait_ms))
+    /// How many threads may post at once.
+    pub(crate) const fn posts_max(&self) -> usize {
+        self.concurrency.limit()
     }
 
     /// Takes the idle threads to be woken for the deliveries that wait; gives how many have to be started beside them.
     /// Each command that waits has a thread of its own, as long as there are threads.
     pub(crate) fn wake(&mut self, threads_max: usize) -> (Vec<Thread>, usize) {
         let waiting = self.deliveries.len() + self.runs.len();
-        let more = (self.wanted + self.runs.len())
+        let more = (self.posts_max() + self.runs.len())
             .saturating_sub(self.posting())
             .min(waiting.saturating_sub(self.starting))
             .min(threads_max.saturating_sub(self.at_work()));
@@ -159,7 +155,7 @@ impl Queue {
 
     /// The next thing for a thread to do: what has waited longer. Nothing is posted if enough other threads post.
     fn take(&mut self) -> Option<Errand> {
-        let may_post = self.posting() <= self.wanted;
+        let may_post = self.posting() <= self.posts_max();
         let delivery = self.deliveries.front().filter(|_| may_post);
         let is_post = match (delivery, self.runs.front()) {
             (Some(first), Some((other, ..))) => first.since <= *other,
@@ -167,6 +163,7 @@ impl Queue {
         };
         if is_post {
             let first = self.deliveries.pop_front()?;
+            self.concurrency.note_taken();
             return Some(Errand::Post(first.delivery));
         }
         let (_, over_at, run) = self.runs.pop_front()?;
