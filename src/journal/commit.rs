@@ -79,6 +79,8 @@ pub struct Counts {
     pub moved: u64,
     /// Jobs whose record could not be read again to be written anew.
     pub unreadable: u64,
+    /// Segments in which such a record stood.
+    pub unreadable_segments: u64,
     /// Checkpoints that have ended.
     pub checkpoints: u64,
     /// Bytes that the log has had at most.
@@ -189,6 +191,7 @@ impl<D: Disk> Journal<D> {
     pub const fn counts(&self) -> Counts {
         Counts {
             unreadable: self.mover.unreadable,
+            unreadable_segments: self.mover.unreadable_segments,
             ..self.counts
         }
     }

@@ -35,6 +35,9 @@ pub(super) struct Mover {
     failed: (u32, u32),
     /// Jobs whose record could not be read.
     pub(super) unreadable: u64,
+    /// Segments in which such a record stood, and the last of them: one after the other is emptied.
+    pub(super) unreadable_segments: u64,
+    last_unreadable: Option<u32>,
     /// No old job is added to a batch of this many bytes: a longer one was too large for a file.
     end_max: usize,
 }
@@ -46,6 +49,8 @@ impl Default for Mover {
             next_at: Tick::default(),
             failed: (0, 0),
             unreadable: 0,
+            unreadable_segments: 0,
+            last_unreadable: None,
             end_max: usize::MAX,
         }
     }
@@ -103,6 +108,9 @@ impl Mover {
                 );
                 unreadable.into_iter().for_each(|slot| ledger.remove(slot));
                 self.unreadable += count as u64;
+                if self.last_unreadable.replace(segment) != Some(segment) {
+                    self.unreadable_segments += 1;
+                }
                 keep_aside(disk, &name);
             }
             Err(error) => {

@@ -220,7 +220,7 @@ impl Writer {
         self.counters.syncs = counts.syncs;
         self.counters.bytes = counts.bytes;
         self.counters.failures = counts.failures;
-        self.counters.unreadable = counts.unreadable;
+        self.counters.unreadable_segments = counts.unreadable_segments;
         let has_failed = counts.failures > before.failures;
         match &result {
             Err(failure) if has_failed && !self.is_failing => {

@@ -123,12 +123,36 @@ fn a_file_that_is_away_for_good_is_not_waited_for() {
     await_first_try(&mut process, &disk, &mut unix);
     unix += 10_000;
     go_on(&mut process, &mut unix);
-    assert!(process.journal.counts().unreadable >= 3);
+    let counts = process.journal.counts();
+    assert!(counts.unreadable >= 3, "{counts:?}");
+    assert_eq!(counts.unreadable_segments, 1, "the first one");
     assert!(process.journal.bytes().0 <= SMALL.log_min);
     for Delivery { job, .. } in deliveries {
         process.settle(&report(job, Outcome::Delivered), process.at(unix));
     }
     assert_eq!(process.bot.pending(), 0, "answered from memory");
+}
+
+/// Of a segment with many damaged records a part is passed over with each batch.
+#[test]
+fn a_damaged_segment_is_counted_once_however_many_of_its_records_are_damaged() {
+    const COMMANDS: u64 = 40;
+    let disk = FakeDisk::new(1);
+    let (mut process, _) = Process::start_with(&disk, SMALL, &config(1000), START).unwrap();
+    process.turn(0..COMMANDS, START);
+    let now = process.at(START + 1500);
+    process.bot.handle_timeout(now, &mut 1000);
+    while process.dispatch(now).is_some() {}
+    let mut content = disk.content(FIRST);
+    let texts = |at: &usize| content[*at..].starts_with(b"olleh");
+    let texts: Vec<_> = (0..content.len()).filter(texts).collect();
+    assert_eq!(texts.len() as u64, COMMANDS);
+    texts.into_iter().for_each(|at| content[at] ^= 4);
+    disk.set_content(FIRST, content);
+    go_on(&mut process, &mut (START + 2000));
+    let counts = process.journal.counts();
+    let unreadable = (counts.unreadable, counts.unreadable_segments);
+    assert_eq!(unreadable, (COMMANDS, 1), "{counts:?}");
 }
 
 /// The next file gets the number of one that was deleted, and other jobs stand where its jobs stood.

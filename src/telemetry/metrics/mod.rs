@@ -163,8 +163,8 @@ pub struct JournalCounters {
     pub bytes: u64,
     /// Writes or syncs that failed.
     pub failures: u64,
-    /// Records of pending replies that cannot be read again to be moved.
-    pub unreadable: u64,
+    /// Segments with records of pending replies that cannot be read again to be moved.
+    pub unreadable_segments: u64,
     /// How long the write and the sync of a group took together.
     pub sync: Histogram<{ SYNC_MS.len() }>,
 }
@@ -176,7 +176,7 @@ impl Default for JournalCounters {
             syncs: 0,
             bytes: 0,
             failures: 0,
-            unreadable: 0,
+            unreadable_segments: 0,
             sync: Histogram::new(SYNC_MS),
         }
     }

@@ -301,8 +301,8 @@ fn render_journal(journal: &JournalCounters, page: &mut Exposition) {
         ),
         (
             "torrap_journal_unreadable_segments_total",
-            "Records of pending replies that cannot be read again; their segment is kept aside.",
-            j.unreadable,
+            "Segments of the journal with pending replies that cannot be read again; they are kept aside.",
+            j.unreadable_segments,
         ),
     ];
     page.each_counter(totals);
@@ -329,8 +329,11 @@ mod tests {
         assert!(!page(None).contains("journal"));
         let counters = JournalCounters {
             commits: 3,
+            unreadable_segments: 2,
             ..JournalCounters::default()
         };
-        assert!(page(Some(&counters)).contains("\ntorrap_journal_commits_total 3\n"));
+        let page = page(Some(&counters));
+        assert!(page.contains("\ntorrap_journal_commits_total 3\n"));
+        assert!(page.contains("\ntorrap_journal_unreadable_segments_total 2\n"));
     }
 }
