@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::holders::HELD_BYTES_MAX;
 use super::sessions::Sessions;
 use super::socket::Socket;
+use crate::slab::Key;
 
 impl<S: Socket> Sessions<S> {
     /// Asserts the invariants between any two turns.
@@ -14,6 +15,9 @@ impl<S: Socket> Sessions<S> {
         let held_bytes = self.table.check(self.reader.limits(), self.known);
         // A turn's answers are held from its end on; what is too much goes when the next one begins.
         assert!(held_bytes <= 2 * HELD_BYTES_MAX);
+        let is_closed = |key: &&Key| !self.table.slots().contains(**key);
+        let closed = self.turns.iter().filter(is_closed).count();
+        assert_eq!(closed, self.turns.closed(), "keys of closed sessions");
         let mut turns = BTreeMap::new();
         for key in self.turns.iter() {
             *turns.entry(key.to_u64()).or_insert(0) += 1;
@@ -55,6 +59,12 @@ impl<S: Socket> Sessions<S> {
     #[cfg(test)]
     pub(crate) fn held_len(&self) -> usize {
         self.held.iter().count()
+    }
+
+    /// How many keys stand in the queues of turns, those of closed sessions included.
+    #[cfg(test)]
+    pub(crate) fn queued_len(&self) -> usize {
+        self.turns.len()
     }
 
     /// What is left when all clients have gone.

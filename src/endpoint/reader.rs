@@ -80,6 +80,7 @@ impl Reader {
         while self.len < READ_FIRST_BYTES {
             let (key, quota) = turns.next(round)?;
             let Some(session) = table.get_mut(key) else {
+                turns.note_missed();
                 continue;
             };
             session.queued = false;
@@ -196,7 +197,7 @@ mod tests {
             table.get_mut(key).unwrap().on_ready(event);
             turns.push_active(key);
         }
-        let (mut round, mut found) = (turns.begin_round(), Vec::new());
+        let (mut round, mut found) = (turns.begin_round(|_| true), Vec::new());
         loop {
             let mut read = Vec::new();
             while let Some(key) = reader.read(&mut round, &mut turns, &mut table) {

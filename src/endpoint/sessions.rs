@@ -132,13 +132,11 @@ impl<S: Socket> Sessions<S> {
         }
     }
 
-    /// Closes connections that have been idle for a moment, and the others with their next answer. Each
-    /// is looked at once more: a request may lie in the kernel's buffer whose event has not been taken
-    /// yet.
+    /// Closes connections that have been idle for a moment, and the others with their next answer. Each is looked at once
+    /// more: a request may lie in the kernel's buffer whose event has not been taken yet.
     pub(crate) fn drain(&mut self) {
         self.is_draining = true;
-        let sessions = self.table.slots().iter();
-        let keys: Vec<Key> = sessions.map(|(key, _)| key).collect();
+        let keys: Vec<Key> = self.table.slots().iter().map(|(key, _)| key).collect();
         for key in keys {
             if let Some(session) = self.table.get_mut(key) {
                 session.drain(self.reader.limits());
@@ -152,6 +150,9 @@ impl<S: Socket> Sessions<S> {
     fn close(&mut self, index: u32) {
         if let Some(session) = self.table.remove_at(index) {
             session.prepare_close();
+            if session.queued {
+                self.turns.note_closed();
+            }
             if session.is_held() {
                 self.held.forget_released(self.table.slots());
             }
@@ -202,7 +203,8 @@ impl<S: Socket> Sessions<S> {
         self.resume();
         // Answers that the last turn could not send count as held since its end.
         self.shed_excess(turn);
-        let mut round = self.turns.begin_round();
+        let slots = self.table.slots();
+        let mut round = self.turns.begin_round(|key| slots.contains(key));
         while self.read(&mut round) {
             self.answer(turn);
         }
@@ -247,8 +249,7 @@ impl<S: Socket> Sessions<S> {
                 self.table.rearm(key, deadline.max(self.known.after(1)));
                 continue;
             }
-            let start = self.staged.end();
-            let mut is_resumed = false;
+            let (start, mut is_resumed) = (self.staged.end(), false);
             if deadline <= self.known {
                 let progress = session.handle_timeout(limits, self.staged.area_mut(), turn);
                 if progress == Progress::Over {
@@ -282,8 +283,7 @@ impl<S: Socket> Sessions<S> {
         self.shed_excess(turn);
     }
 
-    /// Sheds what sessions hold while all together hold too much: a few sessions for each read, since each holds more than
-    /// its part.
+    /// Sheds what sessions hold while all together hold too much: a few for each read, since each has more than its part.
     fn shed_excess(&mut self, turn: &mut Turn<'_, impl Service>) {
         while let Some(index) = self.table.first_to_shed() {
             self.shed(index, turn);

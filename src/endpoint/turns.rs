@@ -17,6 +17,9 @@ pub(crate) const SESSIONS_PER_TURN: usize = 1024;
 /// wait until the last of them is closed.
 const LEAVING_PER_TURN: usize = 128;
 
+/// Keys of closed sessions that may stand in the queues before they are taken out of them.
+const CLOSED_KEPT: usize = 1024;
+
 /// How much of a session is read and answered in one turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Quota {
@@ -40,6 +43,8 @@ pub(super) struct Turns {
     bulk_unauthenticated: VecDeque<Key>,
     /// Sessions whose clients have closed their side.
     leaving: VecDeque<Key>,
+    /// How many of the keys in all queues are of sessions that were closed meanwhile.
+    closed: usize,
 }
 
 /// The sessions that are still to have a turn in one turn of the loop.
@@ -61,12 +66,12 @@ impl Turns {
             bulk_clients: VecDeque::new(),
             bulk_unauthenticated: VecDeque::new(),
             leaving: VecDeque::new(),
+            closed: 0,
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        let is_bulk_empty = self.bulk_clients.is_empty() && self.bulk_unauthenticated.is_empty();
-        self.active.is_empty() && is_bulk_empty && self.leaving.is_empty()
+        self.len() == 0
     }
 
     /// Queues a session whose socket has become readable.
@@ -87,9 +92,49 @@ impl Turns {
         self.leaving.push_back(key);
     }
 
+    /// A session is closed that stands in a queue. Its key stays there until its turn, or until it is swept out.
+    pub(super) const fn note_closed(&mut self) {
+        self.closed += 1;
+    }
+
+    /// A session whose turn it was had been closed.
+    pub(super) const fn note_missed(&mut self) {
+        self.closed -= 1;
+    }
+
+    /// Takes the keys of closed sessions out of the queues once they are most of what stands there: sessions may be evicted
+    /// faster than they have turns.
+    fn sweep(&mut self, is_open: impl Fn(Key) -> bool) {
+        if self.closed <= CLOSED_KEPT || self.closed <= self.len() / 2 {
+            return;
+        }
+        for queue in [
+            &mut self.active,
+            &mut self.bulk_clients,
+            &mut self.bulk_unauthenticated,
+            &mut self.leaving,
+        ] {
+            queue.retain(|key| is_open(*key));
+        }
+        self.closed = 0;
+    }
+
+    /// How many keys stand in the queues.
+    pub(super) fn len(&self) -> usize {
+        let bulk = self.bulk_clients.len() + self.bulk_unauthenticated.len();
+        self.active.len() + bulk + self.leaving.len()
+    }
+
+    /// How many of them are of closed sessions.
+    #[cfg(any(test, debug_assertions))]
+    pub(super) const fn closed(&self) -> usize {
+        self.closed
+    }
+
     /// Chooses how many of each queue have their turn. They are counted now, so that no session has two: the answers
     /// of its first turn go out before a second one may close it.
-    pub(super) fn begin_round(&self) -> Round {
+    pub(super) fn begin_round(&mut self, is_open: impl Fn(Key) -> bool) -> Round {
+        self.sweep(is_open);
         let bulk_max = BULK_SESSIONS_PER_TURN.min(self.max);
         // Half of them each, if there are enough of both.
         let unauthenticated = self.bulk_unauthenticated.len().min(bulk_max / 2);
@@ -158,7 +203,7 @@ mod tests {
             (turns.iter().count(), turns.is_empty()),
             (count, count == 0)
         );
-        let mut round = turns.begin_round();
+        let mut round = turns.begin_round(|_| true);
         turns.push_active(Key::from_parts(LATE, 1));
         turns.push_bulk(Key::from_parts(LATE, 2), true);
         turns.push_bulk(Key::from_parts(LATE, 3), false);
@@ -191,6 +236,30 @@ mod tests {
     }
 
     #[test]
+    fn keys_of_closed_sessions_are_taken_out_once_they_are_many_and_most() {
+        // How many sessions are open and closed, and how many keys are left.
+        for (open, closed, left) in [
+            (0, 1_024, 1_024),
+            (0, 1_025, 0),
+            (10, 1_025, 10),
+            (2_000, 1_900, 3_900),
+            (1_900, 2_000, 1_900),
+        ] {
+            let mut turns = turns(SESSIONS_PER_TURN, [0, 0, open + closed, 0]);
+            (0..closed).for_each(|_| turns.note_closed());
+            let mut round = turns.begin_round(|key| key.index() >= closed);
+            assert_eq!(turns.len(), left as usize);
+            while let Some((key, _)) = turns.next(&mut round) {
+                if key.index() < closed {
+                    turns.note_missed();
+                }
+            }
+            let is_closed = |key: &&Key| key.index() < closed;
+            assert_eq!(turns.closed(), turns.iter().filter(is_closed).count());
+        }
+    }
+
+    #[test]
     fn only_few_active_sessions_are_read_in_full_and_those_with_more_always_are() {
         for (active, leaving, quota) in [
             (16, 0, Quota::Full),
@@ -199,7 +268,7 @@ mod tests {
             (10, 7, Quota::Command),
         ] {
             let mut turns = turns(SESSIONS_PER_TURN, [active, 1, 1, leaving]);
-            let mut round = turns.begin_round();
+            let mut round = turns.begin_round(|_| true);
             while let Some((key, given)) = turns.next(&mut round) {
                 let is_bulk = matches!(key.generation(), 2 | 3);
                 assert_eq!(given, if is_bulk { Quota::Full } else { quota });

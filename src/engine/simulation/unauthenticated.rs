@@ -175,3 +175,21 @@ fn a_command_in_two_pieces_finds_room_beside_those_who_fill_it() {
     }
     world.assert_answered(good);
 }
+
+/// Those that are evicted while they wait for their turn wait there no longer: otherwise clients that come faster than they
+/// have turns would take more and more memory.
+#[test]
+fn the_queues_of_turns_do_not_grow_with_those_who_are_evicted_from_them() {
+    const PLACES: usize = 64;
+    let mut world = World::with_places(PLACES);
+    let volley = GET.repeat(100);
+    for _ in 0..200 {
+        for _ in 0..PLACES {
+            world.connect_with(&volley);
+        }
+        world.turn(true);
+        let queued = world.engine.public().sessions.queued_len();
+        assert!(queued < 2_000, "{queued} in the queues");
+    }
+    assert!(world.engine.public().counts().evicted > 5_000);
+}
