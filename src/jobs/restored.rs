@@ -47,6 +47,7 @@ impl Jobs {
             self.sending -= usize::from(matches!(state, State::Sending | State::Running));
             self.remove(*key);
         }
+        self.drop_given_up();
         kept.len()
     }
 

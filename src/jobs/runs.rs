@@ -22,7 +22,7 @@ const WAITING_KEPT: usize = 64;
 /// What is known of runs beside the table: other jobs pay nothing for it.
 #[derive(Debug, Default)]
 pub(super) struct Runs {
-    /// Due jobs that wait for a thread that runs their command; some may have been given up since.
+    /// Due jobs that wait for a thread that runs their command. Some may have been given up since, but not the first one.
     waiting: VecDeque<Key>,
     /// By when each job that waits or runs must have its reply.
     deadlines: BTreeSet<(Tick, u64)>,
@@ -82,7 +82,7 @@ impl Job {
 }
 
 impl Jobs {
-    /// Whether [`Self::poll_run`] may have something to give.
+    /// Whether [`Self::poll_run`] has something to give.
     #[must_use]
     pub fn has_run(&self) -> bool {
         !self.runs.waiting.is_empty()
@@ -90,21 +90,26 @@ impl Jobs {
 
     /// The next job whose command is to be run: its run begins.
     pub fn poll_run(&mut self) -> Option<(Key, &Job)> {
-        let key = loop {
-            let key = self.runs.waiting.pop_front()?;
-            let job = self.table.get(key);
-            // It may have been given up.
-            if job.is_some_and(|job| job.needs_run && job.state == State::Ready) {
-                break key;
-            }
-        };
-        if self.runs.waiting.is_empty() {
-            self.runs.waiting.shrink_to(WAITING_KEPT);
-        }
+        let key = self.runs.waiting.pop_front()?;
+        self.drop_given_up();
         self.sending += 1;
         let job = self.table.get_mut(key)?;
         job.state = State::Running;
         Some((key, job))
+    }
+
+    /// Takes the jobs that do not wait any more off the front of those that do: while all threads hang, none is taken there.
+    pub(super) fn drop_given_up(&mut self) {
+        let waiting = &mut self.runs.waiting;
+        let waits = |job: &Job| job.needs_run && job.state == State::Ready;
+        while let Some(key) = waiting.front()
+            && !self.table.get(*key).is_some_and(waits)
+        {
+            waiting.pop_front();
+        }
+        if waiting.is_empty() {
+            waiting.shrink_to(WAITING_KEPT);
+        }
     }
 
     /// A job whose run is not over, or has not begun, though its deadline has come.
@@ -144,6 +149,7 @@ impl Jobs {
             limited: None,
         };
         self.set_made(key, made);
+        self.drop_given_up();
     }
 
     fn set_made(&mut self, key: Key, made: MadeReply) {
@@ -293,6 +299,30 @@ mod tests {
             let begun = if has_begun { ATTEMPTS_MAX } else { 1 };
             assert_eq!(job.unwrap().attempts_begun(), begun);
             assert_eq!(jobs.made(key), Some(&b"{\"late\"}"[..]));
+        }
+    }
+
+    /// While all threads that may run commands hang, none of what waits for one is taken.
+    #[test]
+    fn jobs_that_are_given_up_while_no_run_can_begin_leave_nothing_behind() {
+        let mut jobs = Jobs::new(10, Tick(0));
+        for round in 1..100 {
+            let due = Tick(round * LIFETIME_MS);
+            let expires_at = due.after(LIFETIME_MS);
+            let new = NewJob {
+                due,
+                expires_at,
+                ..NEW
+            };
+            let key = jobs.schedule(new).unwrap();
+            jobs.handle_timeout(due, &mut 100);
+            assert!(jobs.has_run());
+            assert_eq!(jobs.poll_overdue(deadline(expires_at)), Some(key));
+            jobs.give_up_run(key, b"{}".to_vec());
+            assert!(!jobs.has_run() && jobs.runs.waiting.is_empty());
+            let (ready, _) = jobs.poll_ready(deadline(expires_at)).unwrap();
+            jobs.handle_outcome(ready, &Outcome::Delivered, at(0));
+            assert!(jobs.is_empty());
         }
     }
 
