@@ -31,6 +31,9 @@ const TIMEOUT_STEP: Duration = Duration::from_millis(250);
 /// A receiver that closes after every answer does so after the first; one that closes idle connections waits longer.
 const PROVEN_ANSWERS: u32 = 2;
 const PROVEN_AGE: Duration = Duration::from_millis(1);
+/// How often a connection is read when an attempt's time is over, for an answer that came in time: its bytes are in the kernel
+/// by then, and an answer is no longer than a few reads.
+const READS_AFTER_TIMEOUT: usize = 8;
 /// Room that ureq must find behind what is held; when there is less, that is sent first.
 const OUTPUT_ROOM_MIN: usize = 4 * 1024;
 
@@ -179,6 +182,8 @@ struct Tcp {
     /// The time-outs that the socket has now.
     read_timeout: Option<Duration>,
     write_timeout: Option<Duration>,
+    /// How often it was read since the time of an attempt was over.
+    late_reads: usize,
     /// An answer has just come in: the connection was open a moment ago, and it will be looked at again when it
     /// is taken out of the pool.
     fresh: bool,
@@ -194,6 +199,7 @@ impl Tcp {
             buffers: HeldOutput { buffers, held: 0 },
             read_timeout: None,
             write_timeout: None,
+            late_reads: 0,
             fresh: false,
             answers: 0,
             answered_at: None,
@@ -266,13 +272,19 @@ impl Transport for Tcp {
         self.flush(timeout)?;
         let read = match in_steps(timeout) {
             Ok(wanted) => {
+                self.late_reads = 0;
                 if self.read_timeout != wanted {
                     self.stream.0.set_read_timeout(wanted)?;
                     self.read_timeout = wanted;
                 }
                 self.read()
             }
-            Err(_) => self.read_what_is_there(),
+            // A receiver that sends interim answers without end must not keep the thread for ever.
+            Err(over) if self.late_reads == READS_AFTER_TIMEOUT => return Err(over),
+            Err(_) => {
+                self.late_reads += 1;
+                self.read_what_is_there()
+            }
         };
         let len = read.map_err(|error| fault(error, timeout.reason))?;
         self.buffers.buffers.input_appended(len);

@@ -5,10 +5,15 @@ use std::net::TcpListener;
 use super::*;
 
 fn pair() -> (Tcp, TcpStream) {
+    pair_that_reads(16 * 1024)
+}
+
+/// One that reads at most so many bytes at once.
+fn pair_that_reads(bytes: usize) -> (Tcp, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (peer, _) = listener.accept().unwrap();
-    let buffers = LazyBuffers::new(16 * 1024, 16 * 1024);
+    let buffers = LazyBuffers::new(bytes, 16 * 1024);
     (Tcp::new(Arc::new(Stream(stream)), buffers), peer)
 }
 
@@ -134,6 +139,28 @@ fn an_answer_that_has_come_is_taken_though_the_time_is_over() {
     });
     assert!(tcp.await_input(within(LONG)).unwrap());
     drop(late.join().unwrap());
+}
+
+#[test]
+fn a_peer_that_always_has_more_is_not_read_for_ever_when_the_time_is_over() {
+    const PIECES: usize = 100;
+    let (mut tcp, mut peer) = pair_that_reads(64);
+    peer.write_all(&[b'x'; 64 * PIECES]).unwrap();
+    let mut seen = [0; 64 * PIECES];
+    while tcp.stream.0.peek(&mut seen).unwrap() < seen.len() {}
+    let mut read = |timeout| {
+        let result = tcp.await_input(within(timeout));
+        let len = tcp.buffers().input().len();
+        tcp.buffers().input_consume(len);
+        result
+    };
+    for _ in 0..2 {
+        let pieces = (0..PIECES).take_while(|_| read(Duration::ZERO).is_ok());
+        assert_eq!(pieces.count(), READS_AFTER_TIMEOUT);
+        let error = read(Duration::ZERO).unwrap_err();
+        assert!(matches!(error, Error::Timeout(Timeout::Global)), "{error}");
+        assert!(read(LONG).unwrap(), "the next attempt has time");
+    }
 }
 
 #[test]
