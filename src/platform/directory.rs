@@ -1,5 +1,6 @@
 //! The directory of a journal, and who has it.
 
+mod exposures;
 mod reading;
 mod segments;
 
@@ -11,6 +12,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::statvfs::statvfs;
+
+use exposures::exposures;
 
 use crate::journal::Disk;
 
@@ -92,12 +95,7 @@ impl Directory {
         mut waits: impl FnMut(Option<u32>),
     ) -> Result<Self, Refused> {
         let unusable = Refused::Unusable;
-        match DirBuilder::new().mode(DIRECTORY_MODE).create(path) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(unusable(error));
-            }
-            _ => {}
-        }
+        let is_made = make(path).map_err(unusable)?;
         let mut directory = Self::look_at(path).map_err(unusable)?;
         // Before the wait: a directory in which no file can be made is found out while the other process still runs.
         if let Err(error) = lock_file(path, LOCK)
@@ -114,7 +112,11 @@ impl Directory {
             }
         }
         directory.tell_process().map_err(unusable)?;
-        Ok(directory)
+        match sync_parent(path) {
+            Err(error) if is_made => Err(unusable(error)),
+            // What is above a directory that others have made may be closed to this user, and may know no sync.
+            _ => Ok(directory),
+        }
     }
 
     /// The directory as it is, to be read.
@@ -135,11 +137,7 @@ impl Directory {
     /// Whether a bot could write there, found out by doing it. Leaves nothing behind, not even a directory
     /// that was not there before: `false` then.
     pub(crate) fn probe(path: &Path) -> io::Result<bool> {
-        let made = DirBuilder::new().mode(DIRECTORY_MODE).create(path);
-        let was_there = match made {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => true,
-            made => made.map(|()| false)?,
-        };
+        let was_there = !make(path)?;
         let written = Self::look_at(path).and_then(|mut directory| {
             let name = format!("{PROBE}{}", std::process::id());
             let mut file = directory.create(&name)?;
@@ -158,12 +156,14 @@ impl Directory {
     /// How many bytes the file system of `path` has left for this user. A directory that is not there yet will be on the
     /// file system of its parent.
     pub(crate) fn free_bytes(path: &Path) -> Option<u64> {
-        let found = path.ancestors().find(|path| path.exists())?;
-        let found = if found.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            found
-        };
+        // The last ancestor of a relative path is empty, and is no path.
+        let ancestors = path
+            .ancestors()
+            .map(|path| match path.as_os_str().is_empty() {
+                true => Path::new("."),
+                false => path,
+            });
+        let found = { ancestors }.find(|path| path.exists())?;
         let statvfs = statvfs(found).ok()?;
         // Their types differ from system to system.
         #[allow(clippy::useless_conversion)]
@@ -266,21 +266,18 @@ impl Directory {
     }
 }
 
-/// For a process of this user. Root may do everything in any case, and has directories of volumes.
-fn exposures(owner: u32, mode: u32, user: u32) -> Vec<String> {
-    let mut lines = Vec::new();
-    if owner != user && owner != 0 {
-        lines.push(format!(
-            "the directory belongs to user {owner} and torrap runs as user {user}: the other user can delete \
-             and replace what is in it; chown it, or run torrap as user {owner}"
-        ));
+/// Makes a directory. `false`: there is something of that name.
+fn make(path: &Path) -> io::Result<bool> {
+    match DirBuilder::new().mode(DIRECTORY_MODE).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        made => made.map(|()| true),
     }
-    if mode & 0o077 != 0 {
-        lines.push(format!(
-            "other users may look into the directory, its mode is {mode:o}; chmod 700 it"
-        ));
-    }
-    lines
+}
+
+/// Makes durable that there is a directory of this path: after a power cut what was synced in it would be gone with its name
+/// (fsync(2)). An earlier process may have made it and died before it came to this.
+fn sync_parent(path: &Path) -> io::Result<()> {
+    File::open(path.join(".."))?.sync_all()
 }
 
 /// No symbolic link is followed out of the directory, and no process is waited for at the other end of a pipe.
@@ -316,23 +313,6 @@ fn lock_within(lock: &File, timeout: Duration) -> Result<(), TryLockError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_directory_of_another_user_or_open_to_others_is_told() {
-        assert!(exposures(1000, 0o700, 1000).is_empty());
-        assert!(
-            exposures(0, 0o700, 1000).is_empty(),
-            "root may do everything in any case"
-        );
-        let [line] = &exposures(1000, 0o700, 0)[..] else {
-            panic!("one line")
-        };
-        let start = "the directory belongs to user 1000 and torrap runs as user 0: ";
-        assert!(line.starts_with(start), "{line}");
-        let mode = "other users may look into the directory, its mode is 750; chmod 700 it";
-        assert_eq!(exposures(1000, 0o750, 1000), [mode]);
-        assert_eq!(exposures(1000, 0o701, 1001).len(), 2);
-    }
 
     #[test]
     fn a_process_without_a_timeout_does_not_wait_and_another_waits_until_the_directory_is_free() {
@@ -371,6 +351,31 @@ mod tests {
         });
         assert_eq!((third.is_ok(), told), (true, this));
         fs::remove_dir_all(&path).unwrap();
+    }
+
+    #[test]
+    fn a_directorys_name_is_synced_wherever_the_directory_is() {
+        let path = std::env::temp_dir().join(format!("torrap-parent-{}", std::process::id()));
+        assert!(make(&path).unwrap() && !make(&path).unwrap());
+        let link = path.with_extension("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        for path in [&path, &link, Path::new("src"), Path::new("/")] {
+            sync_parent(path).unwrap();
+        }
+        assert!(sync_parent(&path.join("none")).is_err());
+        fs::remove_file(&link).unwrap();
+        fs::remove_dir(&path).unwrap();
+    }
+
+    #[test]
+    fn a_directory_that_is_not_there_yet_has_the_room_of_what_is_above_it() {
+        for path in [
+            "not-there-yet",
+            "src/not-there-yet/either",
+            "/not-there-yet",
+        ] {
+            assert!(Directory::free_bytes(Path::new(path)).is_some(), "{path}");
+        }
     }
 
     #[test]
