@@ -16,6 +16,9 @@ const STOP_MARGIN_MS: u64 = 10_000;
 /// The shortest period of a watchdog: it is notified twice in that time, and the loop's clock counts milliseconds.
 const WATCHDOG_US_MIN: u64 = 2_000;
 
+/// How long a service manager without room for a notification is left alone, ms.
+const RETRY_MS: u64 = 100;
+
 /// The service manager's socket, if there is one, and the period of its watchdog.
 #[derive(Debug, Default)]
 pub struct SdNotify {
@@ -23,6 +26,11 @@ pub struct SdNotify {
     watchdog_ms: Option<u64>,
     /// When the watchdog is notified next.
     next: Option<Tick>,
+    /// What the service manager had no room for, and when it is sent again. One that never hears `READY=1` kills the bot.
+    unsent: String,
+    retry_at: Option<Tick>,
+    /// Whether the log has told that notifications fail.
+    is_told: bool,
 }
 
 /// What the service manager has put into the environment.
@@ -59,53 +67,102 @@ impl SdNotify {
         Self {
             socket: Some(socket),
             watchdog_ms: watchdog_ms(env, pid, notices),
-            next: None,
+            ..Self::default()
         }
     }
 
     /// The bot takes commands from now on.
     pub(crate) fn notify_ready(&mut self, now: Tick) {
-        self.send("READY=1\nSTATUS=taking commands\n");
+        self.announce("READY=1\nSTATUS=taking commands\n", now);
         if self.socket.is_some() {
             self.next = self.watchdog_ms.map(|_| now);
         }
     }
 
     /// The bot stops, which may take so long.
-    pub(crate) fn notify_stopping(&self, pending: usize, timeout_ms: u64) {
+    pub(crate) fn notify_stopping(&mut self, pending: usize, timeout_ms: u64, now: Tick) {
         let us = (timeout_ms + STOP_MARGIN_MS) * 1_000;
-        self.send(&format!(
+        let message = format!(
             "STOPPING=1\nSTATUS=stopping; replies pending: {pending}\nEXTEND_TIMEOUT_USEC={us}\n"
-        ));
+        );
+        self.announce(&message, now);
     }
 
-    /// When [`Self::handle_timeout`] is due; never without a watchdog.
-    pub(crate) const fn poll_timeout(&self) -> Option<Tick> {
-        self.next
+    /// When [`Self::handle_timeout`] is due; never without a watchdog and something unsent.
+    pub(crate) fn poll_timeout(&self) -> Option<Tick> {
+        [self.next, self.retry_at].into_iter().flatten().min()
     }
 
-    /// Notifies the watchdog that the loop turns: twice in its period, as sd_watchdog_enabled(3) recommends.
+    /// Sends again what the service manager had no room for. Notifies the watchdog that the loop turns: twice in its period, as
+    /// sd_watchdog_enabled(3) recommends.
     pub(crate) fn handle_timeout(&mut self, now: Tick) {
+        if self.retry_at.is_some_and(|at| now >= at) {
+            self.announce("", now);
+        }
         let (Some(next), Some(watchdog_ms)) = (self.next, self.watchdog_ms) else {
             return;
         };
         if now >= next {
-            self.send("WATCHDOG=1\n");
-            self.next = Some(now.after(watchdog_ms / 2));
+            let half_ms = watchdog_ms / 2;
+            let wait_ms = match self.send("WATCHDOG=1\n") {
+                Sent::NoRoom => half_ms.min(RETRY_MS),
+                Sent::Done => half_ms,
+            };
+            self.next = Some(now.after(wait_ms));
         }
     }
 
-    fn send(&self, message: &str) {
-        let Some(socket) = &self.socket else { return };
+    /// Sends what must arrive, behind what could not be sent before: a bot announces its start and its stop, and no more.
+    fn announce(&mut self, message: &str, now: Tick) {
+        self.unsent.push_str(message);
+        let unsent = std::mem::take(&mut self.unsent);
+        self.retry_at = match self.send(&unsent) {
+            Sent::Done => None,
+            Sent::NoRoom => {
+                self.unsent = unsent;
+                Some(now.after(RETRY_MS))
+            }
+        };
+    }
+
+    fn send(&mut self, message: &str) -> Sent {
+        let Some(socket) = &self.socket else {
+            return Sent::Done;
+        };
         // The socket does not block: a service manager that does not read must not stop the loop.
-        if let Err(error) = socket.send(message.as_bytes()) {
+        let error = match socket.send(message.as_bytes()) {
+            Ok(_) => {
+                self.is_told = false;
+                return Sent::Done;
+            }
+            Err(error) => error,
+        };
+        if !std::mem::replace(&mut self.is_told, true) {
             warn!("cannot notify the service manager: {error}");
+        }
+        // Its queue is full while it is busy (unix(7)); other errors would come again.
+        match error.kind() == io::ErrorKind::WouldBlock || is_no_buffer(&error) {
+            true => Sent::NoRoom,
+            false => Sent::Done,
         }
     }
 }
 
-/// The period of the watchdog, if there is one and it is meant for this process (sd_watchdog_enabled(3)). A period that is none cannot be kept: a real service manager that asks for less than 2 ms
-/// kills the process, and the warning says why.
+/// What became of a notification.
+enum Sent {
+    /// It was sent, or there is no way to send it.
+    Done,
+    /// The service manager has no room for it now.
+    NoRoom,
+}
+
+/// What BSDs say where Linux would block.
+fn is_no_buffer(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ENOBUFS)
+}
+
+/// The period of the watchdog, if there is one and it is meant for this process (sd_watchdog_enabled(3)). A period that is none
+/// cannot be kept: a real service manager that asks for less than 2 ms kills the process, and the warning says why.
 fn watchdog_ms(env: &NotifyEnv<'_>, pid: u32, notices: &mut Vec<String>) -> Option<u64> {
     let number = |text: &OsStr| text.to_str().and_then(|text| text.parse::<u64>().ok());
     let is_ours = |text: &OsStr| number(text) == Some(u64::from(pid));
@@ -188,7 +245,7 @@ mod tests {
     #[test]
     fn a_stop_says_how_long_it_may_take() {
         let (socket, address) = manager("stop");
-        follow(&address, None, None).notify_stopping(3, 35_000);
+        follow(&address, None, None).notify_stopping(3, 35_000, Tick(0));
         assert_eq!(
             received(&socket).as_deref(),
             Some("STOPPING=1\nSTATUS=stopping; replies pending: 3\nEXTEND_TIMEOUT_USEC=45000000\n")
@@ -232,10 +289,49 @@ mod tests {
         );
     }
 
+    /// A service manager that has no room for any more, and one that follows it.
+    fn flooded(name: &str, usec: Option<&str>) -> (UnixDatagram, SdNotify) {
+        let (socket, address) = manager(name);
+        let sd_notify = follow(&address, usec, None);
+        let other = sd_notify.socket.as_ref().unwrap();
+        while other.send(b"STATUS=x\n").is_ok() {}
+        (socket, sd_notify)
+    }
+
+    /// All that has come, but for what has flooded it.
+    fn read_all(socket: &UnixDatagram) -> Vec<String> {
+        let all = std::iter::from_fn(|| received(socket));
+        all.filter(|message| message != "STATUS=x\n").collect()
+    }
+
     #[test]
-    fn a_service_manager_that_does_not_read_does_not_block() {
-        let (_socket, address) = manager("deaf");
-        let sd_notify = follow(&address, None, None);
-        (0..10_000).for_each(|_| sd_notify.send("STATUS=x\n"));
+    fn what_a_service_manager_had_no_room_for_is_sent_again() {
+        let (socket, mut sd_notify) = flooded("busy", None);
+        sd_notify.notify_ready(Tick(7));
+        assert_eq!(sd_notify.poll_timeout(), Some(Tick(7 + RETRY_MS)));
+        sd_notify.handle_timeout(Tick(7 + RETRY_MS));
+        sd_notify.notify_stopping(0, 0, Tick(500));
+        assert_eq!(sd_notify.poll_timeout(), Some(Tick(500 + RETRY_MS)));
+        assert_eq!(read_all(&socket), [""; 0]);
+        sd_notify.handle_timeout(Tick(500 + RETRY_MS));
+        let [all] = &read_all(&socket)[..] else {
+            panic!("one message")
+        };
+        assert!(all.starts_with("READY=1\n") && all.contains("\nSTOPPING=1\n"));
+        assert_eq!(sd_notify.poll_timeout(), None);
+        sd_notify.handle_timeout(Tick(9_999));
+        assert_eq!(read_all(&socket), [""; 0], "once");
+    }
+
+    #[test]
+    fn a_watchdog_that_was_not_reached_is_notified_before_its_period_is_over() {
+        let (socket, mut sd_notify) = flooded("busy-watchdog", Some("3000000"));
+        sd_notify.next = Some(Tick(0));
+        sd_notify.handle_timeout(Tick(0));
+        assert_eq!(sd_notify.poll_timeout(), Some(Tick(RETRY_MS)));
+        assert_eq!(read_all(&socket), [""; 0]);
+        sd_notify.handle_timeout(Tick(RETRY_MS));
+        assert_eq!(read_all(&socket), ["WATCHDOG=1\n"]);
+        assert_eq!(sd_notify.poll_timeout(), Some(Tick(RETRY_MS + 1_500)));
     }
 }

@@ -102,7 +102,8 @@ impl Platform for System {
     }
 
     fn notify_stopping(&mut self, pending: usize, timeout_ms: u64) {
-        self.sd_notify.notify_stopping(pending, timeout_ms);
+        let now = self.clock.now().tick;
+        self.sd_notify.notify_stopping(pending, timeout_ms, now);
     }
 
     fn notify_watchdog(&mut self, now: Tick) {
