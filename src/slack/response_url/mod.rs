@@ -16,7 +16,7 @@ pub const PATH_BYTES_MAX: usize = 2048;
 
 /// A `response_url` of an allowed origin, borrowed from the form that it came in.
 ///
-/// MadeReply by [`ResponseUrl::parse`]. Its path is a secret: with it any program could post to the channel.
+/// Made by [`ResponseUrl::parse`]. Its path is a secret: with it any program could post to the channel.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ResponseUrl<'a> {
     /// Where its origin stands in the list of allowed origins.
