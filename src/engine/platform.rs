@@ -35,7 +35,7 @@ pub(crate) trait Platform {
     /// Tells the service manager that the bot stops, and how long that may take.
     fn notify_stopping(&mut self, _pending: usize, _timeout_ms: u64) {}
 
-    /// Tells the service manager's watchdog that the loop turns, if that is due.
+    /// Tells the service manager's watchdog that the loop turns, and the service manager what it had no room for, if that is due.
     fn notify_watchdog(&mut self, _now: Tick) {}
 
     /// When [`Self::notify_watchdog`] is due.

@@ -206,7 +206,7 @@ impl<S: Default + Send + 'static> LoopSide<S> {
         self.shared.signal(&mailbox);
     }
 
-    /// Has the last batch committed, and waits for that for so long.
+    /// Has the last batch committed, and waits for that for so long. `false`: it was not, as far as is known.
     pub(super) fn finish_within(
         &self,
         batch: &mut Batch,
@@ -222,7 +222,7 @@ impl<S: Default + Send + 'static> LoopSide<S> {
         let ended = self
             .shared
             .wait_until(deadline, |mailbox| mailbox.has_ended);
-        ended.is_some()
+        ended.is_some_and(|mailbox| !mailbox.has_panicked)
     }
 }
 
@@ -312,6 +312,24 @@ mod tests {
         assert!(!side.finish_within(&mut Batch::default(), 1, timeout));
         side.submit(&mut Batch::default(), 2, Tick(0));
         assert!(!side.finish_within(&mut Batch::default(), 3, timeout));
+    }
+
+    #[test]
+    fn a_thread_that_panics_over_the_last_batch_has_not_kept_it() {
+        let mut side = stuck();
+        let shared = side.shared.clone();
+        let run = move || {
+            let mut mailbox = shared.lock();
+            while !mailbox.is_last {
+                mailbox = shared.wait(mailbox, None);
+            }
+            drop(mailbox);
+            panic!("a fault of its own");
+        };
+        side.spawn("journal", run).unwrap();
+        let timeout = Duration::from_secs(60);
+        assert!(!side.finish_within(&mut Batch::default(), 1, timeout));
+        assert!(side.shared.lock().has_ended, "it was waited for");
     }
 
     #[test]
