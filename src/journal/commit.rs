@@ -165,7 +165,7 @@ impl<D: Disk> Journal<D> {
         self.retry_at = None;
         self.stage(batch, now);
         if self.outgoing.jobs() > 0 || self.has_records() || self.log.is_begun() {
-            self.write(batch, now, true)?;
+            self.write_last(batch, now)?;
         }
         if self.ledger.live() == 0 && self.ledger.bytes() > EMPTY_BYTES {
             self.checkpoint = Some(self.log.newest());
@@ -178,6 +178,18 @@ impl<D: Disk> Journal<D> {
             self.write(&Batch::default(), now, false)?;
         }
         Ok(())
+    }
+
+    /// Writes the last batch. If it finds the disk full, that may have made room by now, and nothing will come later: it is tried
+    /// again, without the jobs that it accepts, which are withdrawn.
+    fn write_last(&mut self, batch: &Batch, now: Now) -> Result<(), Failure> {
+        match self.write(batch, now, true) {
+            Err(failure) if failure.is_for_want_of_room() => {
+                self.stage(&Batch::default(), now);
+                self.write(&Batch::default(), now, true)
+            }
+            result => result,
+        }
     }
 
     /// Whether the last batch could not be written.

@@ -1,7 +1,9 @@
 //! Disks that are full or fail: rule 6, and what was answered "busy".
 
+use torrap::jobs::Outcome;
+
 use crate::disk::FakeDisk;
-use crate::process::{Answer, Process, config, signed};
+use crate::process::{Answer, Process, config, report, signed};
 use crate::rules::{FIRST, ONE_BATCH, START, pending, segments, start, start_at};
 
 /// Rule 6: after a failed write the next one goes to the same place.
@@ -124,6 +126,26 @@ fn a_log_that_fills_its_disk_makes_room_when_its_replies_are_posted() {
         disk.cut_power();
         assert_eq!(pending(&disk, START + 6000), [11], "seed {seed}");
     }
+}
+
+/// A stop has no later batch for what it could not write.
+#[test]
+fn a_stop_on_a_full_disk_records_what_was_posted_when_there_is_room_again() {
+    const COUNT: u64 = 5;
+    let disk = segments(COUNT);
+    disk.with(|disk| disk.capacity = disk.used());
+    let (mut process, _) =
+        Process::start_with(&disk, ONE_BATCH, &config(1000), START + 2000).unwrap();
+    let now = process.at(START + 4000);
+    process.bot.handle_timeout(now, &mut 10_000_000);
+    for _ in 1..COUNT {
+        let delivery = process.dispatch(now).unwrap();
+        process.settle(&report(delivery.job, Outcome::Delivered), now);
+    }
+    process.finish(now).unwrap();
+    drop(process);
+    disk.cut_power();
+    assert_eq!(pending(&disk, START + 4000), [COUNT - 1]);
 }
 
 /// Who looks at the metrics sees them refused, and not accepted.
