@@ -240,15 +240,16 @@ impl Table {
         !self.lost.is_empty()
     }
 
-    /// This value was put again. It may have changed meanwhile.
-    pub(super) fn is_there_again(&mut self, name: &Name, head: &Head, round: u64) {
-        if let Some(job) = self.jobs.get_mut(name) {
-            job.round = round;
-            self.lost.remove(name);
-            if job.value.head() == *head {
-                self.again.remove(name);
-            }
+    /// This value was put again. It may have changed meanwhile. Whether Redis had lost it.
+    pub(super) fn is_there_again(&mut self, name: &Name, head: &Head, round: u64) -> bool {
+        let Some(job) = self.jobs.get_mut(name) else {
+            return false;
+        };
+        job.round = round;
+        if job.value.head() == *head {
+            self.again.remove(name);
         }
+        self.lost.remove(name)
     }
 
     /// What holds between any two calls.

@@ -37,6 +37,8 @@ struct Answered {
     through: Option<Ticket>,
     /// The jobs of these batches that others have; `None`: nothing was put.
     put: Option<BTreeSet<Name>>,
+    /// Whether any were, so that `WAIT` has something to wait for on this connection.
+    is_any_put: bool,
 }
 
 impl Replica {
@@ -104,6 +106,7 @@ impl Replica {
             now,
             through,
             put: None,
+            is_any_put: false,
         };
         for (step, reply) in steps.into_iter().zip(replies) {
             match self.handle_step(step, reply, &mut answered) {
@@ -155,9 +158,10 @@ impl Replica {
             }
             Step::Wait => answers::count(&reply).map(|count| self.waited(count, answered)),
             Step::PutAgain(jobs) => answers::put(&reply).map(|put| {
-                let jobs = jobs.iter().filter(|_| put.is_some());
                 let round = self.comparison.round();
-                jobs.for_each(|(name, head)| self.table.is_there_again(name, head, round));
+                for (name, head) in jobs.iter().filter(|_| put.is_some()) {
+                    self.has_unconfirmed |= self.table.is_there_again(name, head, round);
+                }
             }),
             Step::Spare { put, looked_for } => {
                 answers::put(&reply).map(|found| self.looked(&put, &looked_for, found))
@@ -311,8 +315,10 @@ impl Replica {
     fn put(&mut self, names: &[Name], duplicates: Option<Vec<usize>>, answered: &mut Answered) {
         let duplicates = duplicates.map(|places| {
             let names = places.iter().filter_map(|at| names.get(*at));
-            names.copied().collect()
+            names.copied().collect::<BTreeSet<_>>()
         });
+        let are_fewer = |others: &BTreeSet<_>| others.len() < names.len();
+        answered.is_any_put = duplicates.as_ref().is_some_and(are_fewer);
         answered.put = duplicates;
         if self.wait == 0 {
             self.keep(answered);
@@ -322,6 +328,10 @@ impl Replica {
     fn waited(&mut self, confirmed: u64, answered: &mut Answered) {
         let wanted = self.wait;
         if confirmed >= u64::from(wanted) {
+            // Replication is one stream: who has confirmed the last write has all before it.
+            if answered.is_any_put && !self.comparison.is_outdated() {
+                self.has_unconfirmed = false;
+            }
             return self.keep(answered);
         }
         let trouble = Trouble::WaitShort { confirmed, wanted };

@@ -26,6 +26,7 @@ impl Replica {
                 self.deletions.forget(name);
                 self.find(*name);
                 self.counters.put_again += 1;
+                self.has_unconfirmed = true;
             } else {
                 self.spares.remove(name);
             }
@@ -38,8 +39,11 @@ impl Replica {
         self.counters.fenced += 1;
         self.membership.rename(new_id(&mut self.random));
         // What this server has never shown to have, a failover may have forgotten before the others took the rest. With `wait` it
-        // has what was acknowledged. Without, a reply that the others have posted meanwhile is better posted twice than never.
-        let is_doubted = self.comparison.is_outdated() && self.wait == 0;
+        // has what was acknowledged, but perhaps not what was put again since. A reply that the others have posted meanwhile is
+        // better posted twice than never.
+        let is_unconfirmed = self.wait == 0 || self.has_unconfirmed;
+        let is_doubted = self.comparison.is_outdated() && is_unconfirmed;
+        self.has_unconfirmed = false;
         let (lost, others) = self.table.forget_kept(is_doubted);
         for (name, value) in others {
             self.spares.doubt(name, value);

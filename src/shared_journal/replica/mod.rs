@@ -102,6 +102,8 @@ pub struct Replica {
     table: Table,
     deletions: Deletions,
     comparison: Comparison,
+    /// Redis has jobs again that it had lost, and its replicas have not confirmed them.
+    has_unconfirmed: bool,
     /// Names that the hash has and the table lacks.
     found: BTreeSet<Name>,
     /// Jobs that cannot be opened here: others may have the secret. Without a value if its format is unknown as well.
@@ -137,6 +139,7 @@ impl Replica {
             table: Table::default(),
             deletions: Deletions::default(),
             comparison: Comparison::default(),
+            has_unconfirmed: false,
             found: BTreeSet::new(),
             unreadable: BTreeMap::new(),
             take_over: TakeOver::default(),

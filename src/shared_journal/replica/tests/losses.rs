@@ -169,6 +169,66 @@ fn a_replica_that_was_taken_for_dead_at_a_failover_puts_again_what_the_others_di
     }
 }
 
+/// Redis was emptied, and is given jobs 1 and 2 of the first one again, with `wait`. The copy is of a moment
+/// before, when it had joined again.
+fn put_again() -> (Model, Model, [Process; 2], Tick) {
+    let mut model = Model {
+        acknowledging: 1,
+        ..Model::default()
+    };
+    let mut processes = [1, 2].map(|number| Process::new(number, 1));
+    let [one, two] = &mut processes;
+    one.run(&mut model, Tick(0), START);
+    one.accept(&[1, 2], START);
+    one.settle(&mut model, START);
+    empty(&mut model);
+    let now = START.after(1_300);
+    two.settle(&mut model, now);
+    one.settle(&mut model, now);
+    assert_eq!(stored(&model), [2]);
+    // It joins and puts in one exchange, by two scripts.
+    let mut before = model.clone();
+    let is_of_jobs = |key: &[u8]| key.starts_with(b"{bots}:jobs:");
+    before.keyspace.hashes.retain(|key, _| !is_of_jobs(key));
+    one.take_events();
+    (model, before, processes, now)
+}
+
+/// The other Redis had not received what was put again when it took over, and the others took the first one for dead.
+#[test]
+fn a_replica_that_was_taken_for_dead_keeps_what_was_put_again_and_no_other_redis_has_confirmed() {
+    let (mut model, before, [mut one, mut two], now) = put_again();
+    fail_over(&mut model, &before, [&mut one, &mut two]);
+    let later = now.after(12_000);
+    two.run(&mut model, now, later);
+    assert_eq!(two.adopt_all(later), Vec::<String>::new());
+    one.run(&mut model, later, later.after(1_300));
+    assert_eq!(one.events.remove(0), Event::Fenced(BTreeSet::new()));
+    assert_eq!(one.adopt_all(later.after(1_300)), ["1", "2"]);
+}
+
+/// The other Redis has confirmed a later command, and with it all before: the others have posted all.
+#[test]
+fn a_replica_that_was_taken_for_dead_puts_nothing_again_when_another_redis_had_confirmed_all() {
+    let (mut model, _, [mut one, mut two], now) = put_again();
+    one.accept(&[3], now);
+    one.settle(&mut model, now);
+    one.take_events();
+    let copy = model.clone();
+    fail_over(&mut model, &copy, [&mut one, &mut two]);
+    let later = now.after(12_000);
+    two.run(&mut model, now, later);
+    let keys = (two.next_key + 1..).map(|number| Key::from_parts(number, number));
+    let settled: Vec<_> = keys.take(3).map(|job| Outcome::Settled { job }).collect();
+    assert_eq!(two.adopt_all(later), ["1", "2", "3"]);
+    two.tell(&settled, later);
+    two.settle(&mut model, later);
+    assert_eq!(stored(&model), [0; 0], "posted");
+    one.run(&mut model, later, later.after(1_300));
+    assert_eq!(one.events.remove(0), Event::Fenced(BTreeSet::new()));
+    assert_eq!(one.adopt_all(later.after(1_300)), Vec::<String>::new());
+}
+
 /// The same of jobs for which the loop has no key yet: it forgets what it was told of before.
 #[test]
 fn a_replica_that_was_taken_for_dead_tells_again_of_adopted_jobs_that_redis_had_lost() {
