@@ -113,7 +113,8 @@ impl Composer {
 
     /// More dead replicas than one renewal names.
     fn add_dead(&mut self, pair: &mut Pair, replicas: &[u8]) {
-        for number in 0..self.generator.between(10..=30) {
+        let most = self.generator.pick(&[30, 30, 700]);
+        for number in 0..self.generator.between(10..=most) {
             pair.zadd(replicas, format!("dead{number}").as_bytes(), 1);
         }
     }

@@ -87,9 +87,14 @@ impl Model {
         let mut over = self
             .keyspace
             .by_score(replicas, if in_grace { 1 } else { now });
-        over.truncate(256);
-        let first = (now + 1) as usize % over.len().max(1);
-        over.rotate_left(first);
+        if over.len() < 256 {
+            let first = (now + 1) as usize % over.len().max(1);
+            over.rotate_left(first);
+        } else {
+            let most = over.len().next_power_of_two().min(65_536);
+            let first = (now as usize % (most + 15)).saturating_sub(15);
+            over.drain(..first.min(over.len()));
+        }
         over.truncate(16);
         let leases = self.keyspace.set(replicas).iter();
         let living = leases.filter(|(id, lease)| **lease > now && !id.starts_with(b"parcel:"));
@@ -117,7 +122,7 @@ impl Model {
         let others: Vec<_> = self.keyspace.by_score(replicas, i64::MAX);
         let prefix = mine.strip_suffix(me.as_slice()).unwrap();
         let mut duplicates = Vec::new();
-        for other in others.iter().take(256) {
+        for other in &others[others.len().saturating_sub(256)..] {
             let theirs = [prefix, other].concat();
             for (at, job) in jobs[..asked].iter().enumerate() {
                 let Some(value) = self.keyspace.hash(&theirs).get(&job[0]) else {

@@ -37,7 +37,8 @@ local function look(id, hash, first, last)
 end
 if asked > 0 then
   local prefix = string.sub(KEYS[2], 1, #KEYS[2] - #ARGV[1])
-  for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, 255)) do
+  -- The living have the highest scores.
+  for _, id in ipairs(redis.call('ZRANGE', KEYS[1], -256, -1)) do
     for first = 1, asked, 4000 do look(id, prefix .. id, first, math.min(first + 3999, asked)) end
   end
 end

@@ -32,9 +32,17 @@ if now + ttl - lease > ttl / 10 or lease - now > ttl then redis.call('ZADD', KEY
 local grace = tonumber(redis.call('HGET', KEYS[2], 'grace') or 0) or 0
 if grace - now > 2 * ttl then grace = now + ttl; redis.call('HSET', KEYS[2], 'grace', grace) end
 -- 16 of them, and not always the same: some may have nothing that I can take, a newer format or a key of another type.
-local all = redis.call('ZRANGEBYSCORE', KEYS[1], 0, now < grace and 1 or now, 'LIMIT', 0, 256)
-local over = {}
+local last = now < grace and 1 or now
+local function over_from(first, count)
+  return redis.call('ZRANGEBYSCORE', KEYS[1], 0, last, 'LIMIT', first, count)
+end
+local all, over = over_from(0, 256), {}
 for i = 1, math.min(#all, 16) do over[i] = all[(now + i) % #all + 1] end
+if #all == 256 then -- those that are being taken over come first: as many that cannot be must not hide the others
+  local most = 256
+  while most < 65536 and #over_from(most, 1) > 0 do most = most * 2 end
+  over = over_from(math.max(0, now % (most + 15) - 15), 16)
+end
 local living = 0
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], now + 1, '+inf', 'LIMIT', 0, 256)) do
   if string.sub(id, 1, 7) ~= 'parcel:' then living = living + 1 end

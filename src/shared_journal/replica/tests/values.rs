@@ -143,3 +143,44 @@ fn many_dead_replicas_that_cannot_be_emptied_hide_no_other_one() {
     assert_eq!(adopted, ["1"]);
     assert_eq!(two.replica.counters(now).processes, 1);
 }
+
+/// Those that no one can empty have the lowest scores.
+fn many_dead(model: &mut Model) {
+    for number in 0..300 {
+        let id = format!("dead{number}");
+        let hash = format!("{{bots}}:jobs:{id}").into_bytes();
+        let mut newer = [0x25; 60];
+        newer[2..10].copy_from_slice(&(EPOCH + 1_800_000).to_be_bytes());
+        model.keyspace.hset(&hash, &[1; 8], &newer);
+        let replicas = b"{bots}:replicas";
+        model.keyspace.zadd(replicas, id.as_bytes(), 0);
+    }
+}
+
+#[test]
+fn more_dead_replicas_than_are_read_at_once_hide_no_other_one() {
+    let (mut model, mut one) = joined();
+    let mut two = Process::new(2, 0);
+    two.settle(&mut model, START);
+    one.accept(&[1], START);
+    one.settle(&mut model, START);
+    drop(one);
+    many_dead(&mut model);
+    let later = START.after(5 * 60_000);
+    two.run(&mut model, START, later);
+    assert_eq!(two.adopt_all(later), ["1"]);
+}
+
+#[test]
+fn a_copy_is_found_beside_many_dead_replicas() {
+    let (mut model, mut one) = joined();
+    let mut two = Process::new(2, 0);
+    two.settle(&mut model, START);
+    many_dead(&mut model);
+    one.accept(&[1], START);
+    one.settle(&mut model, START);
+    let (keys, ticket) = two.accept(&[1], START);
+    two.settle(&mut model, START);
+    let events = two.take_events();
+    assert_eq!(events, [Event::Duplicate(keys[0]), Event::Kept(ticket)]);
+}
