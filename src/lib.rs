@@ -1,7 +1,7 @@
 //! Slack slash commands of one's own, in one small program without an async runtime.
 //!
-//! A bot is a list of commands, and [`run`] is the rest of its program: it reads settings and signals, verifies what Slack
-//! sends, acknowledges it at once, makes the reply a little later, and posts it until Slack has taken it.
+//! A bot is a list of commands, and [`run`] is the rest of its program: it reads the settings, verifies what Slack sends,
+//! acknowledges it at once, makes the reply a little later, and posts it until Slack has accepted it.
 //!
 //! ```no_run
 //! use std::process::ExitCode;
@@ -26,7 +26,7 @@
 //!     .runs_without_text();
 //!
 //! fn space(_: &Request<'_>, messages: &mut Messages<'_>) -> Result<Reply, Failure> {
-//!     let _ = messages.send("I am looking at the disks."); // the reply is worth more than this
+//!     let _ = messages.send("I am looking at the disks."); // the reply follows even if this fails
 //!     let output = std::process::Command::new("df").arg("-h").output()?;
 //!     let mut reply = String::from("```");
 //!     markup::encode_into(&String::from_utf8_lossy(&output.stdout), &mut reply);
@@ -38,41 +38,41 @@
 //! }
 //! ```
 //!
-//! This program has all that torrap's binary has: `try` shows a command without Slack, `manifest` prints the app to paste into
-//! Slack, `check` looks whether the bot can run, and `--help` lists the settings. Their variables have torrap's names
-//! (`SLACK_SIGNING_SECRET`, `TORRAP_DELAY`, …). What people read names the program as it was started.
+//! This program has all that torrap's binary has: `try` runs a command without Slack, `manifest` prints the app's manifest for
+//! Slack, `check` examines whether the bot can run, and `--help` lists the settings. Their variables have torrap's names
+//! (`SLACK_SIGNING_SECRET`, `TORRAP_DELAY`, …). Help and messages use the name under which the program was started.
 //!
 //! # Which commands are answered
 //!
-//! The first of the list alone, under any name, unless `--commands /greet,/space` lists those to answer. Then each has its own
-//! name, or another one (`/greet=/hello`). The manifest lists the same commands. Never change the name in
-//! [`Command`](commands::Command): a journal keeps pending replies under it, and they are answered by that command, listed or
-//! not. If no command has that name any more, the person is told so.
+//! The first of the list alone, under any name, unless `--commands /greet,/space` names others. Then each is answered under its
+//! own name, or under another one (`/greet=/hello`). The manifest lists the same commands. Never change the name in
+//! [`Command`](commands::Command): a journal keeps pending replies under it, and the command of that name makes them, also when
+//! `--commands` does not name it. If no command has that name any more, the reply tells the person so.
 //!
-//! # At once, or in time
+//! # Inline and blocking commands
 //!
-//! [`Command::inline`](commands::Command::inline) is called in the event loop. It must take microseconds and wait for nothing:
-//! while it runs, nothing else is received or answered.
+//! An [inline](commands::Command::inline) command runs in the event loop. It must take microseconds and wait for nothing: while it
+//! runs, nothing else is received or answered.
 //!
-//! [`Command::blocking`](commands::Command::blocking) is called on a thread, may call other systems, and has most of half an hour
-//! for it. It may send up to four [`Messages`](commands::Messages) before its reply. An error or a panic becomes a message to the
-//! person and a line in the log. It is called **at least once**: with a journal again after a crash, with the same
-//! [`Request::id`](commands::Request::id), by which another system can refuse to do a thing twice.
+//! A [blocking](commands::Command::blocking) command runs on a thread of the pool that posts replies, may call other systems, and
+//! has almost half an hour for it. It may send up to four [`Messages`](commands::Messages) before its reply. An error or a panic becomes a message to
+//! the person and a line in the log. It runs **at least once**: with a journal again after a crash, with the same
+//! [`Request::id`](commands::Request::id), by which another system can refuse to do something twice.
 //!
 //! # Text
 //!
 //! The text of a [`Request`](commands::Request) and of a reply is in Slack's markup, in which `<!channel>` alerts a whole channel.
-//! [`markup`] takes a text apart and puts one together. What a person or another system has written goes through
-//! [`markup::encode_into`], so that it becomes no markup. A text that is missing, blank or `help` is answered with
-//! [`Command::usage`](commands::Command::usage) and does not reach the command, unless it
-//! [runs without a text](commands::Command::runs_without_text); `help` never does.
+//! [`markup`] takes a text apart and puts one together. Pass what a person or another system has written through
+//! [`markup::encode_into`], so that it does not become markup. If the text is missing, blank or `help`, the bot answers with
+//! [`Command::usage`](commands::Command::usage) and does not call the command. One that
+//! [runs without a text](commands::Command::runs_without_text) is called for all of these but `help`.
 //!
 //! # Log and tests
 //!
-//! What a command logs with the crate `log` is in the bot's log. A command that panics ends nothing but itself, as long as the
-//! program is not built with `panic = "abort"`; to say no, return a [`Failure`](commands::Failure).
+//! What a command logs with the crate `log` is in the bot's log. A command that panics ends only itself, unless the program is
+//! built with `panic = "abort"`. To tell the person that something failed, return a [`Failure`](commands::Failure).
 //!
-//! [`Command::rehearse`](commands::Command::rehearse) runs a command without Slack and gives what it would post:
+//! [`Command::rehearse`](commands::Command::rehearse) runs a command without Slack and returns what it would post:
 //!
 //! ```
 //! use torrap::commands::{REVERSE, Request};
@@ -93,8 +93,8 @@ pub mod commands;
 pub use process::run;
 pub use slack::markup;
 
-// What tests, benches and fuzz targets use besides. It is no part of what this crate promises, and may change in every version;
-// `--cfg inside` shows it in the documentation.
+// What only tests, benches and fuzz targets use. It is no part of the public API, and may change in every version; `--cfg inside`
+// shows it in the documentation.
 #[cfg_attr(not(inside), doc(hidden))]
 pub mod app;
 #[cfg_attr(not(inside), doc(hidden))]
@@ -148,14 +148,13 @@ pub use platform::{Server, Stopper};
 /// thread posts it, once, and its outcome comes back to the bot as a [`app::Report`].
 ///
 /// With a [`store`], a command is durable before it is acknowledged, and the replies that an earlier process has left are
-/// pending again. The [`journal`] is a store, on a thread of its own: the loop submits a batch and goes on, and holds the
-/// acknowledgements of that batch until the thread has committed it. So is the journal that a fleet shares in Redis (feature
-/// `redis`): there the replies of a process that is dead are pending with the others, and one that was silent for most of its
-/// lease asks before it posts.
+/// pending again. There are two stores, each on a thread of its own: the [`journal`] in a directory, and the journal that a fleet
+/// shares in Redis (feature `redis`). The loop submits a batch and goes on, and holds the acknowledgements of that batch until the
+/// thread has committed it. In a fleet the other processes take over the replies of one that has died, and a process that was
+/// silent for most of its lease asks Redis before it posts.
 ///
-/// The core neither opens a socket nor reads a clock: `handle_*` puts requests, time and outcomes in,
-/// `poll_*` takes deliveries and deadlines out, and `now` is an argument. The same engine runs on the system
-/// ([`Server`]) and on a simulated one.
+/// The core neither opens a socket nor reads a clock: `handle_*` puts requests and outcomes in, `poll_*` takes deliveries and
+/// deadlines out, and `now` is an argument. The same engine runs on the system ([`Server`]) and on a simulated one.
 ///
 /// # One turn of the loop
 ///
@@ -172,26 +171,26 @@ pub use platform::{Server, Stopper};
 /// | phase | does |
 /// | --- | --- |
 /// | wait | sleeps until readiness, a deadline or the waker; not at all while work is left |
-/// | begin | takes note of the sockets that are ready, and of a request to stop |
+/// | begin | records which sockets are ready, and whether a stop was requested |
 /// | take stored | with a store: schedules the jobs of a batch that is kept, and releases the answers that waited for it |
-/// | receive | reads once from each ready connection, several before it answers their complete requests into a staging area. Before `expire`: a time limit is judged by the last moment whose input is known |
-/// | collect | takes in the outcomes of the senders' attempts |
-/// | expire | ends connections that have lasted too long; makes due jobs ready |
+/// | receive | reads once from each ready connection, from several before it answers their complete requests into a staging area. Before `expire`: a time limit is judged by the latest moment whose input is known |
+/// | collect | takes the outcomes of attempts from the senders |
+/// | expire | closes connections whose time is over; makes due jobs ready |
 /// | submit | with a store: submits the batch that has collected |
 /// | transmit | writes the staged answers to the sockets |
-/// | accept | accepts waiting connections. After `receive` and `transmit`: no connection is evicted whose request has just come or whose answer is not written |
-/// | dispatch | makes the replies of ready jobs and hands them to the senders, and blocking commands that are due; with a store, tells it which of them were too late |
-/// | admin | serves the admin address. Last: its pages show the state after the turn |
+/// | accept | accepts waiting connections. After `receive` and `transmit`, so that no connection is evicted whose request has just come or whose answer is not yet written |
+/// | dispatch | makes the replies of ready jobs and hands them to the senders, as well as blocking commands that are due; tells a store which of them were too late |
+/// | admin | serves the admin address. Last, so that its pages show the state after the turn |
 ///
 /// # The path of one command
 ///
 /// | step | where |
 /// | --- | --- |
 /// | accept | `endpoint/admission.rs`, `platform/sockets.rs` |
-/// | wait for its turn, and be read into the buffer that all connections share | `endpoint/turns.rs`, `endpoint/reader.rs`, `endpoint/session.rs` |
+/// | read it, in the connection's turn, into the buffer that all connections share | `endpoint/turns.rs`, `endpoint/reader.rs`, `endpoint/session.rs` |
 /// | find the request in the bytes | [`http`]: `connection.rs`, `request.rs`, `framing.rs` |
 /// | route | [`app::Bot::handle_request`]; `app/command.rs` reads what comes to `/slack` |
-/// | verify the signature: the only way to the content | [`slack::signature`] |
+/// | verify the signature, without which the content cannot be read | [`slack::signature`] |
 /// | read command, text and `response_url` | [`slack::invocation`], [`slack::form`], [`slack::response_url`] |
 /// | store the job, in the wheel until it is due; with a store, when it is kept | `app/pending.rs`, [`jobs`], [`timing_wheel`]; `app/commit_queue.rs` |
 /// | answer 200, staged and then written | `http/staging.rs`, `endpoint/staged.rs`, `endpoint/session.rs` |
@@ -236,32 +235,29 @@ pub use platform::{Server, Stopper};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Around the loop are the commands of the binary: [`cli`] reads the command line, [`tools::trial`] plays Slack,
-/// [`tools::check`] examines whether the bot can run, [`tools::manifest`] prints the app's manifest. [`telemetry::metrics`] is
-/// served at an address of its own; [`telemetry::health`] answers `/healthz` and `/readyz`.
-///
-/// Beside the code: `deploy/README.md` for operators (limits, metrics, events of the journal),
-/// `tests/README.md`, `benches/README.md`, `.github/CONTRIBUTING.md`.
+/// Around the loop are the subcommands of the binary: [`cli`] reads the command line, [`tools::trial`] plays Slack,
+/// [`tools::check`] examines whether the bot can run, [`tools::manifest`] prints the app's manifest. The admin address serves
+/// [`telemetry::metrics`]; [`telemetry::health`] answers `/healthz` and `/readyz`.
 ///
 /// # Folders
 ///
 /// | folder | has |
 /// | --- | --- |
-/// | `process/` | what [`run`] does with the process: exit codes, its log, its signals |
+/// | `process/` | what [`run`] sets up in the process: exit codes, log, signals |
 /// | `cli/`, `config/` | options, settings and what is wrong with them |
 /// | `tools/` | what people run by hand: `check`, `try`, `manifest` |
 /// | `app/`, `commands/` | the bot: routes, commands, replies, refusals |
 /// | `slack/`, `json.rs` | how Slack signs, writes and reads |
 /// | `http/` | HTTP/1.1 as a state machine of one connection |
-/// | `jobs/`, `timing_wheel/`, `slab.rs`, `request_id.rs` | pending replies, when they are due, where they lie, and which request made each |
+/// | `jobs/`, `timing_wheel/`, `slab.rs`, `request_id.rs` | pending replies, when they are due, where they are stored, and which request made each |
 /// | `time.rs`, `host.rs` | points in time as numbers; the syntax of host names |
 /// | `store/` | the interface to a store: batches, tickets, events |
 /// | `journal/` | a store in a directory, over a `Disk` |
-/// | `shared_journal/` | with the feature `redis`: a store that a fleet shares, as decisions without a socket |
-/// | `redis/` | likewise: commands to Redis and its answers, without a socket |
+/// | `shared_journal/` | with the feature `redis`: a store that a fleet shares, without its socket |
+/// | `redis/` | with the feature `redis`: commands to Redis and its answers, without the socket |
 /// | `endpoint/` | an address, public or admin: admission, sessions, turns, eviction |
 /// | `engine/` | the turn, its deadlines, the stop; what it needs of a platform |
-/// | `platform/` | the system: mio, files, the journal's thread, Redis's connection and thread, clock, service manager |
+/// | `platform/` | the system: mio, files, the journal's thread, connection and thread for Redis, clock, service manager |
 /// | `delivery/` | the sender threads: pool, client, resolver, proxy |
 /// | `telemetry/` | log, metrics, health |
 ///
@@ -282,13 +278,13 @@ pub use platform::{Server, Stopper};
 /// | job, pending | a reply from its acceptance until it is settled |
 /// | repeat | a request with the signature of one whose job is pending: acknowledged, and no second job |
 /// | run | one call of a blocking command, on a sender thread; it makes the reply that attempts then post |
-/// | attempt, outcome, verdict | one posting of a reply; what came of it; what follows: settled, retried, abandoned |
+/// | attempt, outcome, verdict | one posting of a reply; its result; what follows: settled, retried, abandoned |
 /// | store, batch, ticket | what makes jobs durable; what it commits at once; the number of a batch |
 /// | kept, withdrawn | made durable by the store; taken back before the acknowledgement, which is then "busy" |
 /// | checkpoint | the journal's copy of all that is pending into new segments |
-/// | fleet, lease | the processes that share a journal; until when the others take one for alive |
+/// | fleet, lease | the processes that share a journal; the time for which the others consider one alive |
 /// | adopt, decline | take on a job that another process of the fleet has accepted; leave it to others, since the settings here do not allow it |
-/// | fenced | taken for dead by the fleet, which answers what it had kept: the process forgets that, but not what Redis had lost |
+/// | fenced | considered dead by the fleet, which has taken over its jobs: the process forgets them, but not those that Redis has lost |
 /// | spare | a copy of a job that another process is to post, kept in case Redis loses it |
 /// | drain | a graceful stop: no new connections, answers to what has arrived, then the end |
 ///
@@ -299,9 +295,9 @@ pub use platform::{Server, Stopper};
 ///   enforces it; each part of the shell opens with one `#![allow]`.
 /// * **Dependencies point one way**: `platform` → `engine` → `endpoint`, `app`, `store`; `app` → `commands` → `slack`, and
 ///   `app` → `http`, `jobs`; `jobs` → `timing_wheel` → `slab`. `http`, `slack`, `jobs` and `journal` do not
-///   use each other. Bot and journal meet in the batches of `store` alone. `shared_journal` writes a job's texts as `journal` does.
+///   use each other. Bot and journal share only the types of `store`. `shared_journal` writes a job's texts with `journal`'s code.
 /// * **No statics and no thread-locals**, so that two servers in one process are independent.
-///   [`run`] installs what a process has one of: its log and its signal handler.
+///   [`run`] installs the two things that a process has once: its log and its signal handler.
 /// * **The loop blocks in `poll`** and nowhere else. Name look-ups, the journal and everything else that may wait
 ///   happen before it, or on threads of their own. A lock that the loop
 ///   shares with those threads is held for a few statements.

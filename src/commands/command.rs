@@ -6,7 +6,7 @@ use std::fmt;
 use super::{Failure, Field, Messages, Rehearsal, Reply, Request};
 use crate::slack::message::{self, Visibility};
 
-/// A slash command. [The first page](crate) has a whole bot with two; this one shows to everyone who has asked:
+/// A slash command. [The first page](crate) has a whole bot with two; this one tells everyone in the channel who has typed it:
 ///
 /// ```
 /// use torrap::commands::{Command, Field, Request, Visibility};
@@ -27,21 +27,21 @@ use crate::slack::message::{self, Visibility};
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Command {
-    /// As people type it, slash included.
+    /// Its name, with the slash.
     pub name: &'static str,
     /// What it does, as Slack shows it while a person types.
     pub description: &'static str,
-    /// What may stand behind its name, shown likewise.
+    /// What may follow its name, as Slack shows it likewise.
     pub hint: &'static str,
-    /// What to answer a person who asks how to use it, in Slack's markup.
+    /// The answer to a person who asks how to use it, in Slack's markup.
     pub usage: &'static str,
-    /// Whether it runs without a text too.
+    /// Whether it also runs without a text.
     pub runs_without_text: bool,
-    /// Who sees its replies, unless the settings show all of them to everyone in the conversation.
+    /// Who sees its replies, unless `--in-channel` shows all replies to everyone in the conversation.
     pub visibility: Visibility,
     /// What Slack shows at once.
     pub acknowledgement: Acknowledgement,
-    /// The fields that it wants kept until it runs.
+    /// The fields of Slack's request that are kept for it until it runs.
     pub fields: &'static [Field],
     /// What it does.
     pub run: Run,
@@ -60,24 +60,24 @@ pub type BlockingFn =
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub enum Run {
-    /// Makes the reply on the loop's thread, when the thinking time is over. The loop does nothing else meanwhile: it is for
-    /// what takes microseconds, and waits for nothing.
+    /// Makes the reply on the loop's thread, when the delay is over. The loop does nothing else meanwhile, so the function must
+    /// take microseconds and wait for nothing.
     ///
-    /// It is called again for each further attempt at posting its reply, so it must change nothing elsewhere; what is random
-    /// in a reply may differ then. A panic, or a text of which nothing is seen, becomes a message to the person and a line in
-    /// the log.
+    /// It is called again for each further attempt at posting its reply, so it must have no side effects; a reply with random
+    /// parts may differ then. After a panic, or if nothing of the text is visible, the person gets a message and the log a line.
     Inline(InlineFn),
-    /// Makes the reply on a thread of the pool that posts replies, and may take its time: it may call other systems. The loop
-    /// and other replies go on.
+    /// Makes the reply on a thread of the pool that posts replies, and may wait, for other systems for example. The loop and
+    /// other replies go on.
     ///
-    /// It is run **at least once**: once in a process, even if its reply has to be posted again; but with a journal a process
-    /// that starts after a crash or a stop runs again what was not answered. [`Request::id`] is the same then.
+    /// It runs **at least once**: once in a process, even if its reply has to be posted again; but with a journal a process
+    /// that starts after a crash or a stop runs it again if it was not answered. [`Request::id`] is the same then.
     ///
-    /// What it needs for as long as the process lives, such as an HTTP client, stands in a `static`
+    /// Put what it needs for the life of the process, an HTTP client for example, into a `static`
     /// ([`LazyLock`](std::sync::LazyLock)).
     ///
-    /// A panic or an error becomes a message to the person and a line in the log. A run that is not over half a minute before
-    /// Slack's thirty are is given up: the person is told so, and its thread stays taken for as long as it hangs.
+    /// After a panic or an error the person gets a message and the log a line. A run that has not ended 35 seconds before the
+    /// thirty minutes of the `response_url` are over is given up: the person is told so, and the run holds its thread until it
+    /// ends.
     Blocking(&'static BlockingFn),
 }
 
@@ -90,27 +90,27 @@ impl fmt::Debug for Run {
     }
 }
 
-/// What Slack shows the moment a command is acknowledged.
+/// What Slack shows when a command is acknowledged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Acknowledgement {
-    /// Nothing; but what was typed, and by whom, if the replies are for everyone in the conversation.
+    /// Nothing, or like [`Typed`](Self::Typed) if the replies are for everyone in the conversation.
     #[default]
     Default,
-    /// What was typed, and by whom, to everyone in the conversation.
+    /// To everyone in the conversation, the command as it was typed and the person who typed it.
     Typed,
-    /// A text to the person alone, in Slack's markup.
+    /// A text in Slack's markup, to that person alone.
     Text(&'static str),
 }
 
 impl Command {
-    /// A command that makes its reply at once: see [`Run::Inline`].
+    /// A command that runs in the event loop: see [`Run::Inline`].
     #[must_use]
     pub const fn inline(name: &'static str, run: InlineFn) -> Self {
         Self::new(name, Run::Inline(run))
     }
 
-    /// A command that takes its time: see [`Run::Blocking`].
+    /// A command that may wait: see [`Run::Blocking`].
     #[must_use]
     pub const fn blocking(name: &'static str, run: &'static BlockingFn) -> Self {
         Self::new(name, Run::Blocking(run))
@@ -137,29 +137,29 @@ impl Command {
         self
     }
 
-    /// The same with what Slack shows while a person types: at most 2,000 characters.
+    /// The same with another description, which Slack shows while a person types: at most 2,000 characters.
     #[must_use]
     pub const fn description(mut self, description: &'static str) -> Self {
         self.description = description;
         self
     }
 
-    /// The same with what may stand behind the name: at most 1,000 characters.
+    /// The same with another hint at what may follow the name: at most 1,000 characters.
     #[must_use]
     pub const fn hint(mut self, hint: &'static str) -> Self {
         self.hint = hint;
         self
     }
 
-    /// The same with the answer to a person who asks how to use it. The command's name must be in it; people read in its place
-    /// the name that the settings give the command.
+    /// The same with another answer to a person who asks how to use it. It must contain the command's name, which is replaced by
+    /// the name that `--commands` gives the command.
     #[must_use]
     pub const fn usage(mut self, usage: &'static str) -> Self {
         self.usage = usage;
         self
     }
 
-    /// The same, but it runs without a text, too, which otherwise is answered with the usage. `help` always is.
+    /// The same, but it also runs without a text. Otherwise that is answered with the usage, as `help` always is.
     #[must_use]
     pub const fn runs_without_text(mut self) -> Self {
         self.runs_without_text = true;
@@ -178,14 +178,14 @@ impl Command {
         self
     }
 
-    /// The same with what Slack shows at once.
+    /// The same with another acknowledgement.
     #[must_use]
     pub const fn acknowledgement(mut self, acknowledgement: Acknowledgement) -> Self {
         self.acknowledgement = acknowledgement;
         self
     }
 
-    /// The same with fields that are kept for its [`Request`] until it runs. Each takes memory for every pending reply.
+    /// The same with these fields in its [`Request`]. Each takes memory for every pending reply.
     #[must_use]
     pub const fn keeps(mut self, fields: &'static [Field]) -> Self {
         self.fields = fields;
@@ -198,7 +198,7 @@ impl Command {
         matches!(self.run, Run::Blocking(_))
     }
 
-    /// Who sees a reply. `in_channel` is what the settings say for all of them.
+    /// Who sees a reply. `in_channel` is the setting `--in-channel`.
     #[must_use]
     pub const fn visibility_of_replies(&self, in_channel: bool) -> Visibility {
         if in_channel {
@@ -218,7 +218,7 @@ impl Command {
         visibility.acknowledgement().as_bytes().into()
     }
 
-    /// Runs it without Slack, for tests: what would be posted.
+    /// Runs it without Slack, for tests, and returns what would be posted.
     #[must_use]
     pub fn rehearse(&self, request: &Request<'_>) -> Rehearsal {
         Rehearsal::of(self, request)

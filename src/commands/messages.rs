@@ -5,8 +5,8 @@ use std::fmt;
 use super::{Reply, Unusable};
 use crate::slack::message::Visibility;
 
-/// Posts messages while a blocking command runs, at most four: Slack takes five posts for each command, and one is the
-/// reply's. What is posted more than once because of a failure counts each time.
+/// Posts messages while a blocking command runs, at most four: Slack takes five posts for each command, and the reply is one.
+/// With a journal, what an earlier process has posted for the command counts as well.
 pub struct Messages<'a> {
     outlet: &'a mut dyn Outlet,
     visibility: Visibility,
@@ -30,7 +30,7 @@ impl<'a> Messages<'a> {
     /// Posts a message now, and waits until Slack has answered: ten seconds at most. It is not tried again.
     ///
     /// # Errors
-    /// See [`SendError`]. With `?` the command fails; most commands can do without the message.
+    /// See [`SendError`]. `?` makes the command fail; most commands can continue without the message.
     pub fn send(&mut self, message: impl Into<Reply>) -> Result<(), SendError> {
         let json = message.into().into_json(self.visibility);
         let json = json.map_err(SendError::Unusable)?;
@@ -58,15 +58,15 @@ impl fmt::Debug for Messages<'_> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError {
-    /// It is no message.
+    /// The message cannot be posted.
     Unusable(Unusable),
-    /// Slack takes no more posts for this command beside the reply.
+    /// The posts that Slack takes for this command are used up, but for that of the reply.
     Spent,
-    /// Slack limits this workspace: nothing goes out before the reply.
+    /// Slack limits this workspace: nothing is posted before the reply.
     Limited,
     /// The command has taken too long, or the bot stops.
     Over,
-    /// The attempt failed: what came of it. Unless Slack could not be reached, the message may have been posted.
+    /// The attempt failed, as the text says. Unless Slack could not be reached, the message may have been posted.
     Failed(String),
 }
 

@@ -1,4 +1,4 @@
-//! What a blocking command answers: messages, and what a person is told if it fails.
+//! What a blocking command returns: a message, or what the person is told if it fails.
 
 use std::error::Error;
 use std::fmt;
@@ -24,8 +24,8 @@ enum Body {
 }
 
 impl Reply {
-    /// A text in Slack's markup: what others have typed goes through [`markup::encode_into`](crate::slack::markup::encode_into)
-    /// first. Texts over 4,000 characters are cut with a note.
+    /// A text in Slack's markup. Pass what others have written through
+    /// [`markup::encode_into`](crate::slack::markup::encode_into) first. A text over 4,000 characters is cut, with a note.
     #[must_use]
     pub fn text(text: impl Into<String>) -> Self {
         Self {
@@ -34,7 +34,7 @@ impl Reply {
         }
     }
 
-    /// A whole message as a JSON object, with blocks, flags that say whether links unfurl, and so on
+    /// A whole message as a JSON object, with blocks for example
     /// (<https://docs.slack.dev/interactivity/handling-user-interaction>). A `response_type` in it decides who sees it.
     #[must_use]
     pub fn message(json: impl Into<String>) -> Self {
@@ -44,7 +44,7 @@ impl Reply {
         }
     }
 
-    /// The same with a visibility of its own; without it, that of the command's replies counts.
+    /// The same with a visibility of its own in place of that of the command's replies.
     #[must_use]
     pub const fn visible_to(mut self, visibility: Visibility) -> Self {
         self.visibility = Some(visibility);
@@ -103,9 +103,9 @@ impl From<&str> for Reply {
 /// Why a message cannot be posted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unusable {
-    /// A text of which nothing is seen.
+    /// A text without a visible character.
     Blank,
-    /// A whole message that is no JSON object, or an empty one.
+    /// A whole message that is not a JSON object, or an empty one.
     NoObject,
     /// It is longer than 256 KiB.
     TooLong {
@@ -131,7 +131,7 @@ impl Error for Unusable {}
 
 /// Why a blocking command has no reply: what the person is told, and what the log says.
 ///
-/// Any error becomes one with `?`. The person then learns only that the command failed; the log has the error.
+/// `?` makes one of any error. The person then learns only that the command failed; the log has the error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     told: Option<String>,
@@ -139,7 +139,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure, and what the person is told of it, in Slack's markup. Only that person sees it.
+    /// A failure with the text that the person reads, in Slack's markup. Only that person sees it.
     #[must_use]
     pub fn new(told: impl Into<String>) -> Self {
         let told = told.into();
@@ -149,7 +149,7 @@ impl Failure {
         }
     }
 
-    /// The same with what the log says in place of that.
+    /// The same with another text for the log.
     #[must_use]
     pub fn because(mut self, cause: impl fmt::Display) -> Self {
         self.cause = cause.to_string();

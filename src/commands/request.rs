@@ -1,4 +1,4 @@
-//! What a command is given of an invocation.
+//! What a command learns of an invocation.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use sha2::{Digest, Sha256};
 pub use crate::slack::fields::Field;
 use crate::slack::fields::Fields;
 
-/// How old Slack's stamp may be when a command comes: after three seconds without an acknowledgement Slack shows the person
+/// How old Slack's timestamp may be when a command comes: after three seconds without an acknowledgement Slack shows the person
 /// an error (<https://docs.slack.dev/interactivity/implementing-slash-commands>).
 pub(crate) const LATE_MS: u64 = 3_000;
 
 /// An invocation of a command.
 ///
-/// Beside command and text it has the fields that the command [keeps](super::Command::keeps); others are empty.
+/// Besides command and text it has the fields that the command [keeps](super::Command::keeps); others are empty.
 #[derive(Clone, Copy)]
 pub struct Request<'a> {
     command: &'a str,
@@ -81,7 +81,7 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// The command as it was typed, if [`Field::Command`] is kept; otherwise by the name that the settings give it.
+    /// The command as it was typed, if [`Field::Command`] is kept; otherwise the name that `--commands` gives it.
     #[must_use]
     pub const fn command(&self) -> &'a str {
         let typed = self.get(Field::Command);
@@ -92,7 +92,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// All that was typed behind the command, in Slack's markup: see [`markup`](crate::slack::markup).
+    /// All that was typed after the command, in Slack's markup: see [`markup`](crate::slack::markup).
     #[must_use]
     pub const fn text(&self) -> &'a str {
         self.text
@@ -104,7 +104,7 @@ impl<'a> Request<'a> {
         self.values[field as usize]
     }
 
-    /// Who typed it: `U2147483697`.
+    /// The id of the person who typed it: `U2147483697`.
     #[must_use]
     pub const fn user_id(&self) -> &'a str {
         self.get(Field::UserId)
@@ -116,7 +116,7 @@ impl<'a> Request<'a> {
         self.get(Field::UserName)
     }
 
-    /// Where it was typed: `C2147483705`.
+    /// The id of the channel in which it was typed: `C2147483705`.
     #[must_use]
     pub const fn channel_id(&self) -> &'a str {
         self.get(Field::ChannelId)
@@ -128,37 +128,36 @@ impl<'a> Request<'a> {
         self.get(Field::ChannelName)
     }
 
-    /// In which workspace: `T0001`.
+    /// The id of the workspace: `T0001`.
     #[must_use]
     pub const fn team_id(&self) -> &'a str {
         self.get(Field::TeamId)
     }
 
-    /// What a modal is opened with, within three seconds of the command: of use only without thinking time.
+    /// The id with which a modal can be opened within three seconds of the command: of use only with `--delay 0`.
     #[must_use]
     pub const fn trigger_id(&self) -> &'a str {
         self.get(Field::TriggerId)
     }
 
-    /// Whether Slack's stamp was over three seconds old when the command came: the person has seen an error, and may have
-    /// typed the command again. Slack's clock and this machine's decide it, so that it is no certainty.
+    /// Whether Slack's timestamp was over three seconds old when the command came: then the person has seen an error, and may
+    /// have typed the command again. The clocks of Slack and of this machine may differ, so it is not certain.
     #[must_use]
     pub const fn is_late(&self) -> bool {
         self.is_late
     }
 
-    /// For how long from the call of `run` a reply can still be made. Then the person is told that it took too long, and what
-    /// `run` returns is dropped.
-    ///
-    /// It is a duration and no point in time: every clock that a command may have can count from its call.
+    /// How long `run` may take, counted from its call. After that the person is told that it took too long, and what `run`
+    /// returns is dropped.
     #[must_use]
     pub const fn time_left(&self) -> Duration {
         self.time_left
     }
 
-    /// A number by which this invocation is known, the same whenever it is run: after a crash, and when Slack or a proxy has
-    /// sent the request twice. For commands that must not do a thing twice: let the other system refuse what it has done for
-    /// this id. It is derived from the `response_url`, which Slack makes for each invocation, and does not reveal it.
+    /// A number that identifies this invocation. It is the same whenever the command runs again: after a crash, and when Slack
+    /// or a proxy has sent the request twice. If a command must not do something twice, let the other system refuse what it has
+    /// already done for this id. It is derived from the `response_url`, which Slack makes for each invocation, and does not
+    /// reveal it.
     #[must_use]
     pub fn id(&self) -> u64 {
         let digest = Sha256::digest(self.path.as_bytes());
