@@ -79,7 +79,7 @@ pub struct Counts {
     pub moved: u64,
     /// Jobs whose record could not be read again to be written anew.
     pub unreadable: u64,
-    /// Segments in which such a record stood.
+    /// Segments in which a record could not be read again.
     pub unreadable_segments: u64,
     /// Checkpoints that have ended.
     pub checkpoints: u64,
