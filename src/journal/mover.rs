@@ -35,7 +35,7 @@ pub(super) struct Mover {
     failed: (u32, u32),
     /// Jobs whose record could not be read.
     pub(super) unreadable: u64,
-    /// Segments in which such a record stood, and the last of them: one after the other is emptied.
+    /// Segments in which a record could not be read again, and the last of them: one after the other is emptied.
     pub(super) unreadable_segments: u64,
     last_unreadable: Option<u32>,
     /// No old job is added to a batch of this many bytes: a longer one was too large for a file.
