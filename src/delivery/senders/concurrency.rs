@@ -4,66 +4,85 @@ use crate::time::Tick;
 
 /// Enough to keep a processor busy with a receiver that answers at once. More of them would then only take it from each
 /// other, and from the acknowledgements.
-const FEW: usize = 6;
+pub(super) const FEW: usize = 6;
 /// Deliveries that have waited without a pause for so long are reviewed: either receivers are slow, or the processor is.
 const REVIEW_MS: u64 = 20;
-/// Receivers answer at once if so many were posted in that time, one a millisecond by each of the few. What is short then is
+/// Receivers answer at once if so many were taken in each millisecond of it, one by each of the few. What is short then is
 /// processor time, and more threads would not give any.
-const PROMPT_POSTS: u64 = 120;
+const PROMPT_POSTS_PER_MS: u64 = 6;
 /// For so long all threads may post. Then the few show anew what the receivers do: with all of them, a receiver that takes a
 /// millisecond looks like a processor that is busy.
 const ALL_MS: u64 = 1_000;
 
 #[derive(Debug)]
 pub(super) struct Concurrency {
-    limit: usize,
     threads_max: usize,
-    /// When the limit is reviewed. As long as it is the few, only while deliveries wait.
-    review_at: Option<Tick>,
-    /// Deliveries that were taken while others waited.
-    taken: u64,
+    posting: Posting,
+}
+
+/// Which threads may post.
+#[derive(Debug)]
+enum Posting {
+    /// The few. No delivery waits, or none did for a moment.
+    Few,
+    /// The few, while deliveries have waited since then without a pause, and so many were taken.
+    FewSince(Tick, u64),
+    /// All, until then.
+    AllUntil(Tick),
 }
 
 impl Concurrency {
-    pub(super) fn new(threads_max: usize) -> Self {
+    pub(super) const fn new(threads_max: usize) -> Self {
         Self {
-            limit: threads_max.min(FEW),
             threads_max,
-            review_at: None,
-            taken: 0,
+            posting: Posting::Few,
         }
     }
 
     /// How many threads may post at once.
-    pub(super) const fn limit(&self) -> usize {
-        self.limit
+    pub(super) fn limit(&self) -> usize {
+        match self.posting {
+            Posting::Few | Posting::FewSince(..) => self.threads_max.min(FEW),
+            Posting::AllUntil(_) => self.threads_max,
+        }
     }
 
     /// A thread has taken a delivery.
     pub(super) const fn note_taken(&mut self) {
-        self.taken += 1;
+        if let Posting::FewSince(_, taken) = &mut self.posting {
+            *taken += 1;
+        }
     }
 
     /// No delivery waits, or none did for a moment.
     pub(super) fn note_empty(&mut self) {
-        if self.limit <= FEW {
-            self.review_at = None;
+        if let Posting::FewSince(..) = self.posting {
+            self.posting = Posting::Few;
         }
     }
 
-    /// Sets the limit while deliveries wait, and says when to review it if they still wait then.
+    /// Sets the limit while deliveries wait, and says when to review it if they still wait then. When the few are all that
+    /// there are, or all may post, no thread waits for that.
     pub(super) fn review(&mut self, now: Tick) -> Option<Tick> {
-        let is_over = self.review_at.is_none_or(|at| at <= now);
-        if is_over && self.limit <= FEW && self.review_at.is_some() && self.taken < PROMPT_POSTS {
-            self.limit = self.threads_max;
-            self.review_at = Some(now.after(ALL_MS));
-        } else if is_over {
-            self.limit = self.threads_max.min(FEW);
-            self.review_at = Some(now.after(REVIEW_MS));
-            self.taken = 0;
+        if self.threads_max <= FEW {
+            return None;
         }
-        // No thread waits for the moment from which only the few may post.
-        self.review_at.filter(|_| self.limit < self.threads_max)
+        let since = match self.posting {
+            Posting::AllUntil(until) if now < until => return None,
+            Posting::FewSince(since, _) if now < since.after(REVIEW_MS) => since,
+            // It may be later: the loop was, or a thread could not be started.
+            Posting::FewSince(since, taken)
+                if taken < PROMPT_POSTS_PER_MS * now.millis_since(since) =>
+            {
+                self.posting = Posting::AllUntil(now.after(ALL_MS));
+                return None;
+            }
+            Posting::Few | Posting::FewSince(..) | Posting::AllUntil(_) => {
+                self.posting = Posting::FewSince(now, 0);
+                now
+            }
+        };
+        Some(since.after(REVIEW_MS))
     }
 }
 
@@ -82,7 +101,7 @@ mod tests {
         let mut concurrency = Concurrency::new(64);
         assert_eq!(concurrency.limit(), FEW);
         assert_eq!(concurrency.review(Tick(5)), Some(Tick(25)));
-        taken(&mut concurrency, PROMPT_POSTS - 1);
+        taken(&mut concurrency, PROMPT_POSTS_PER_MS * REVIEW_MS - 1);
         assert_eq!(concurrency.review(Tick(24)), Some(Tick(25)));
         assert_eq!(concurrency.limit(), FEW);
         assert_eq!(
@@ -109,7 +128,22 @@ mod tests {
             let next = Some(Tick((turn + 1) * REVIEW_MS));
             assert_eq!(concurrency.review(Tick(turn * REVIEW_MS)), next);
             assert_eq!(concurrency.limit(), FEW);
-            taken(&mut concurrency, PROMPT_POSTS);
+            taken(&mut concurrency, PROMPT_POSTS_PER_MS * REVIEW_MS);
+        }
+    }
+
+    /// It is the rate that counts, not how many were taken until a loop that is busy looks.
+    #[test]
+    fn a_review_that_is_late_takes_no_slow_receiver_for_a_prompt_one() {
+        for (count, limit) in [
+            (PROMPT_POSTS_PER_MS * 35 - 1, 64),
+            (PROMPT_POSTS_PER_MS * 35, FEW),
+        ] {
+            let mut concurrency = Concurrency::new(64);
+            concurrency.review(Tick(0));
+            taken(&mut concurrency, count);
+            concurrency.review(Tick(35));
+            assert_eq!(concurrency.limit(), limit);
         }
     }
 

@@ -106,7 +106,7 @@ impl Queue {
     }
 
     /// How many threads may post at once.
-    pub(crate) const fn posts_max(&self) -> usize {
+    pub(crate) fn posts_max(&self) -> usize {
         self.concurrency.limit()
     }
 
@@ -205,4 +205,8 @@ pub(crate) fn unsent(job: Key, detail: &str) -> Report {
 }
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod workloads;
