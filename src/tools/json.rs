@@ -75,21 +75,20 @@ mod tests {
         assert!(field(&value, "x").is_none() && field(&parse(b"[1]").unwrap(), "a").is_none());
     }
 
-    /// What serde_json has read, as text in which the order of fields does not matter.
-    fn shown(value: &Value<'_>) -> serde_json::Value {
-        match value {
+    /// As serde_json would have read it, which refuses numbers that are too large for it.
+    fn shown(value: &Value<'_>) -> Option<serde_json::Value> {
+        Some(match value {
             Value::Null => serde_json::Value::Null,
             Value::Bool(yes) => (*yes).into(),
-            Value::Number((number, _)) => serde_json::from_str(number).unwrap(),
+            Value::Number((number, _)) => serde_json::from_str(number).ok()?,
             Value::String(text) => text.as_ref().into(),
-            Value::Array(entries) => entries.iter().map(shown).collect(),
+            Value::Array(entries) => entries.iter().map(shown).collect::<Option<_>>()?,
             Value::Object(fields) => {
-                let fields = fields
-                    .iter()
-                    .map(|(name, value)| (name.to_string(), shown(value)));
-                serde_json::Value::Object(fields.collect())
+                let field =
+                    |(name, value): &(_, _)| Some((ToString::to_string(name), shown(value)?));
+                serde_json::Value::Object(fields.iter().map(field).collect::<Option<_>>()?)
             }
-        }
+        })
     }
 
     /// Pieces of which much is JSON.
@@ -121,7 +120,7 @@ mod tests {
         ) {
             let json = pieces.concat();
             let oracle = serde_json::from_str::<serde_json::Value>(&json).ok();
-            prop_assert_eq!(parse(json.as_bytes()).as_ref().map(shown), oracle, "{}", json);
+            prop_assert_eq!(parse(json.as_bytes()).as_ref().and_then(shown), oracle, "{}", json);
         }
 
         #[test]
