@@ -7,6 +7,7 @@ use super::drain::Left;
 use super::platform::{Platform, Senders};
 use crate::endpoint::Turn;
 use crate::store::Store;
+use crate::time::Tick;
 
 impl<P: Platform> Engine<P> {
     pub(crate) fn is_drained(&self) -> bool {
@@ -17,6 +18,13 @@ impl<P: Platform> Engine<P> {
             clients: self.public.sessions.unfinished(),
         };
         self.drain.is_over(left, self.watermark.known_until())
+    }
+
+    /// When the store must be asked next. One that is given up is not asked any more.
+    pub(super) fn store_timeout(&self) -> Option<Tick> {
+        self.store
+            .poll_timeout()
+            .filter(|_| self.drain.is_durable())
     }
 
     /// Ends the engine, and returns how many replies are left undelivered. Those that a store keeps are not.

@@ -3,7 +3,6 @@
 use super::Engine;
 use super::platform::{Platform, Senders};
 use crate::endpoint::Endpoint;
-use crate::store::Store;
 use crate::time::{Now, Tick};
 
 impl<P: Platform> Engine<P> {
@@ -17,7 +16,7 @@ impl<P: Platform> Engine<P> {
         );
         let is_met = |at: Option<Tick>| at.is_none_or(|at| at > now.tick);
         debug_assert!(is_met(self.senders.poll_timeout()), "the loop would spin");
-        debug_assert!(is_met(self.store.poll_timeout()), "the loop would spin");
+        debug_assert!(is_met(self.store_timeout()), "the loop would spin");
         debug_assert!(
             is_met(self.platform.watchdog_timeout()),
             "the loop would spin"

@@ -199,7 +199,7 @@ impl<P: Platform> Engine<P> {
             self.admin.as_ref().and_then(Endpoint::poll_timeout),
             self.platform.watchdog_timeout(),
             self.senders.poll_timeout(),
-            self.store.poll_timeout(),
+            self.store_timeout(),
         ];
         deadlines.into_iter().flatten().min()
     }

@@ -95,10 +95,14 @@ fn a_stop_at_once_is_over_with_the_turn_that_takes_note_of_it() {
     drop(client);
 }
 
-/// A shared store that is not sure of its lease until a moment, and what it was told.
+/// A shared store that is not sure of its lease until a moment, and what it was told. It may have lost what is pending when a
+/// stop begins.
+#[derive(Default)]
 struct Unsure {
     until: Tick,
     rooms: Arc<Mutex<Vec<usize>>>,
+    has_lost: bool,
+    event: Option<Event>,
 }
 
 impl Store for Unsure {
@@ -108,7 +112,7 @@ impl Store for Unsure {
     }
 
     fn poll(&mut self, _: Tick) -> Option<Event> {
-        None
+        self.event.take()
     }
 
     fn poll_timeout(&self) -> Option<Tick> {
@@ -130,7 +134,9 @@ impl Store for Unsure {
         self.rooms.lock().unwrap().push(jobs);
     }
 
-    fn begin_stop(&mut self) {}
+    fn begin_stop(&mut self) {
+        self.event = self.has_lost.then_some(Event::GivenUp);
+    }
 
     fn finish(&mut self, _: &mut Batch, _: Ticket) -> bool {
         true
@@ -138,6 +144,28 @@ impl Store for Unsure {
 
     fn state(&self, _: Tick) -> Option<StoreState> {
         None
+    }
+}
+
+/// Replies of other processes, which are due now.
+fn adopt(bot: &mut Bot, replies: usize, origin: &str, now: Tick) {
+    bot.begin_store(1);
+    for number in 0..replies {
+        let path = format!("/commands/T1/{number}");
+        let job = PendingJob {
+            command: "/torrap",
+            origin,
+            path: &path,
+            text: "abc",
+            fields: "",
+            is_late: false,
+            attempts: 0,
+            due: now,
+            expires_at: now.after(60_000),
+            request: None,
+        };
+        let foreign = ForeignId(number as u64);
+        bot.adopt(&Adopted::new(foreign, &job), now);
     }
 }
 
@@ -158,26 +186,10 @@ fn nothing_is_posted_before_a_shared_store_is_sure_that_this_process_may() {
     engine.store = Box::new(Unsure {
         until,
         rooms: shared,
+        ..Unsure::default()
     });
     engine.drain = Drain::new(0, true);
-    engine.bot.begin_store(1);
-    for number in 0..REPLIES {
-        let path = format!("/commands/T1/{number}");
-        let job = PendingJob {
-            command: "/torrap",
-            origin: &slack.origin(),
-            path: &path,
-            text: "abc",
-            fields: "",
-            is_late: false,
-            attempts: 0,
-            due: now,
-            expires_at: now.after(60_000),
-            request: None,
-        };
-        let foreign = ForeignId(number as u64);
-        engine.bot.adopt(&Adopted::new(foreign, &job), now);
-    }
+    adopt(&mut engine.bot, REPLIES, &slack.origin(), now);
     let mut turns = 0;
     while engine.platform.now().tick < until {
         assert_eq!(engine.senders.outstanding(), 0);
@@ -198,4 +210,31 @@ fn nothing_is_posted_before_a_shared_store_is_sure_that_this_process_may() {
         Some(&0),
         "none while it stops"
     );
+}
+
+/// A store that is given up is not asked any more, also not when it would have been sure.
+#[test]
+fn a_stop_sleeps_after_it_has_given_up_a_store_that_was_not_sure() {
+    let slack = SlackStandIn::start(|_| Answer::Hang).unwrap();
+    let config = config(&slack.origin());
+    let mut server = Server::bind(&config).unwrap();
+    let stopper = server.stopper();
+    let engine = server.engine();
+    let now = engine.platform.now().tick;
+    let until = now.after(100);
+    engine.store = Box::new(Unsure {
+        until,
+        has_lost: true,
+        ..Unsure::default()
+    });
+    engine.drain = Drain::new(500, true);
+    adopt(&mut engine.bot, 1, &slack.origin(), now);
+    stopper.stop();
+    let mut turns = 0;
+    while !engine.is_drained() {
+        engine.turn().unwrap();
+        turns += 1;
+    }
+    assert!(engine.platform.now().tick > until && turns < 50, "{turns}");
+    assert_eq!(engine.end(), 1, "it is with a sender");
 }
