@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
-use super::{Jobs, NewJob, PAYLOAD_BYTES_MEAN_MAX, State};
+use super::{ATTEMPTS_MAX, Jobs, NewJob, PAYLOAD_BYTES_MEAN_MAX, State};
 use crate::slab::Key;
 
 impl Jobs {
@@ -32,7 +32,8 @@ impl Jobs {
     /// Takes on a job that another process has accepted: whatever the capacity, and with the attempts that were made.
     pub(crate) fn adopt(&mut self, new: NewJob<'_>, attempts: u8) -> Option<Key> {
         let key = self.insert(new)?;
-        self.table.get_mut(key)?.tries.attempts = attempts;
+        // Whatever a store has read: a job that is pending has an attempt left.
+        self.table.get_mut(key)?.tries.attempts = attempts.min(ATTEMPTS_MAX - 1);
         self.keep(key, new.due);
         Some(key)
     }

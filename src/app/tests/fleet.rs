@@ -63,6 +63,24 @@ fn an_adopted_reply_is_posted_whatever_the_capacity_with_the_attempts_that_were_
     assert_eq!(outcomes(&mut bot), [Outcome::Settled { job }]);
 }
 
+/// A store may give any count: that of a shared journal stands in no seal.
+#[test]
+fn an_adopted_reply_has_one_attempt_left_whatever_its_count_says() {
+    for attempts in [5, u8::MAX] {
+        let (mut bot, _) = taken(false, false);
+        let spent = PendingJob {
+            attempts,
+            ..PENDING
+        };
+        adopt(&mut bot, 4, &spent, NOW);
+        bot.handle_timeout(later(7), &mut 100);
+        let job = bot.poll_delivery(later(7)).unwrap().job;
+        assert_eq!(bot.pending.jobs().get(job).unwrap().attempts_begun(), 5);
+        let mut lines = bot.undelivered();
+        assert!(lines.any(|line| line.ends_with("5 of 5 attempts made")));
+    }
+}
+
 #[test]
 fn an_adopted_reply_that_the_settings_do_not_allow_is_left_to_others() {
     let mut bot = kept().0;
