@@ -167,7 +167,11 @@ impl fmt::Display for Error {
                 value,
                 expected,
             } => {
-                write!(f, "{name}: {} is not {expected}", Shown(value))
+                let value: &dyn fmt::Display = match expected {
+                    Expected::Origin(_) => &ShownUrl(value),
+                    _ => &Shown(value),
+                };
+                write!(f, "{name}: {value} is not {expected}")
             }
         }
     }
@@ -223,9 +227,45 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
+/// The same of what is meant as a URL, without the password that may stand before its last `@`.
+pub(crate) struct ShownUrl<'a>(pub(crate) &'a str);
+
+impl fmt::Display for ShownUrl<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (front, rest) = self.0.rsplit_once('@').unwrap_or(("", self.0));
+        let user = front.split_once("://").map_or(front, |(_, user)| user);
+        match user.contains(':') {
+            true => Shown(&format!("...@{rest}")).fmt(f),
+            false => Shown(self.0).fmt(f),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_in_a_url_is_not_shown() {
+        for url in [
+            "https://user:hunter2@a.example/b",
+            "https://u:hunter2/@hunter2@a.example/b",
+        ] {
+            assert_eq!(ShownUrl(url).to_string(), "\"...@a.example/b\"");
+            let error = Error::Invalid {
+                name: "--reply-origin",
+                value: url.to_owned(),
+                expected: Expected::Origin(OriginError::Userinfo),
+            };
+            let line = error.to_string();
+            let start =
+                "--reply-origin: \"...@a.example/b\" is not an origin: it must have no user";
+            assert!(line.starts_with(start), "{line}");
+        }
+        for url in ["https://a\n", "https://user@a.example", "https://a:1/b"] {
+            assert_eq!(ShownUrl(url).to_string(), Shown(url).to_string());
+        }
+    }
 
     #[test]
     fn a_wrong_value_stays_on_its_line() {

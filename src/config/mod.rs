@@ -24,8 +24,8 @@ mod value;
 
 pub use address::AddressError;
 pub use bounds::{DELAY_MS_MAX, ENTRIES_MAX};
-pub(crate) use error::Shown;
 pub use error::{Error, Expected};
+pub(crate) use error::{Shown, ShownUrl};
 pub use journal_place::JournalPlace;
 #[cfg(feature = "redis")]
 pub(crate) use journal_place::LEASE_VARIABLE;

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use super::error::Shown;
+use super::error::ShownUrl;
 use super::no_proxy::NoProxy;
 use super::notice::Notice;
 use super::pasted::clean;
@@ -53,12 +53,10 @@ impl Proxy {
     pub fn notices(&self) -> impl Iterator<Item = Notice> + '_ {
         let ignored = self.no_proxy.ignored().iter().take(IGNORED_LINES_MAX);
         ignored.map(|text| {
-            // A URL may hold a password, which ends at the @.
-            let text = text.rsplit('@').next().unwrap_or_default();
             Notice::warning(format!(
                 "NO_PROXY: {} is of no known form and has no effect; give a host or a domain, perhaps with a \
                  port, an IP address, a range such as 10.0.0.0/8, or *",
-                Shown(text)
+                ShownUrl(text)
             ))
         })
     }

@@ -316,7 +316,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_panics_over_the_last_batch_has_not_kept_it() {
-        let mut side = stuck();
+        let side = stuck();
         let shared = side.shared.clone();
         let run = move || {
             let mut mailbox = shared.lock();

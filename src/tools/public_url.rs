@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::config::Shown;
+use crate::config::ShownUrl;
 use crate::slack::response_url::{Origin, OriginError, is_path};
 
 /// Longest request URL that Slack takes, in bytes (github.com/slackapi/manifest-schema, `manifest.schema.1.0.0.json`).
@@ -103,7 +103,8 @@ enum Place {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is not a URL that Slack can call: ", Shown(&self.url))?;
+        let url = ShownUrl(&self.url);
+        write!(f, "{url} is not a URL that Slack can call: ")?;
         match self.fault {
             Fault::NotHttps => f.write_str(
                 "it must begin with https://; give the https URL that ngrok prints, \

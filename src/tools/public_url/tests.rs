@@ -166,3 +166,19 @@ fn hosts_that_slack_cannot_reach_are_refused() {
         assert!(for_slack(&format!("https://{host}")).is_ok(), "{host}");
     }
 }
+
+#[test]
+fn a_password_in_a_url_is_not_shown() {
+    for url in [
+        "https://user:hunter2@bot.example",
+        "https://user:hunter2/@bot.example",
+    ] {
+        for result in [for_slack(url), for_trial(url)] {
+            let line = result.unwrap_err().to_string();
+            assert!(
+                line.starts_with("\"...@bot.example\" is not a URL"),
+                "{line}"
+            );
+        }
+    }
+}
