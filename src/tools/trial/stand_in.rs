@@ -6,6 +6,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// The longest post that is taken: a stand-in may be at an address that other machines reach.
+const POST_BYTES_MAX: usize = 1024 * 1024;
+
 /// A post as it arrived.
 #[derive(Clone, Debug)]
 pub struct Post {
@@ -254,6 +257,9 @@ fn receive(
             buffer.drain(..len);
             return Ok(Some(post));
         }
+        if buffer.len() > POST_BYTES_MAX {
+            return Err(io::Error::other("the post is too long"));
+        }
         let mut piece = [0; 16 * 1024];
         match stream.read(&mut piece)? {
             0 => return Ok(None),
@@ -309,5 +315,29 @@ mod tests {
         );
         let endless = b"POST /x HTTP/1.1\r\nContent-Length: 18446744073709551615\r\n\r\n";
         assert!(parse(endless, 0).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_post_without_an_end_is_given_up() {
+        /// An end of a connection that sends this for ever.
+        struct Endless;
+        impl Read for Endless {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                buffer.fill(b'x');
+                Ok(buffer.len())
+            }
+        }
+        impl Write for Endless {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let head = b"POST /x HTTP/1.1\r\nContent-Length: 18446744073709551615\r\n\r\n";
+        let mut buffer = head.to_vec();
+        let error = receive(&mut Endless, &mut buffer, 0).unwrap_err();
+        assert_eq!(error.to_string(), "the post is too long");
     }
 }
