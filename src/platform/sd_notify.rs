@@ -130,12 +130,9 @@ impl SdNotify {
             return Sent::Done;
         };
         // The socket does not block: a service manager that does not read must not stop the loop.
-        let error = match socket.send(message.as_bytes()) {
-            Ok(_) => {
-                self.is_told = false;
-                return Sent::Done;
-            }
-            Err(error) => error,
+        let Err(error) = socket.send(message.as_bytes()) else {
+            self.is_told = false;
+            return Sent::Done;
         };
         if !std::mem::replace(&mut self.is_told, true) {
             warn!("cannot notify the service manager: {error}");
