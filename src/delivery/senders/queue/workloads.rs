@@ -63,7 +63,8 @@ fn few_threads_work_off_a_backlog_of_a_prompt_receiver() {
     }
 }
 
-/// Between two turns of such a loop, the few take more than a receiver that answers at once would get in the time of a review.
+/// A review comes late since the loop's turns are long: until then the few have posted more than a prompt receiver would get in
+/// the time of a review that is not late.
 #[test]
 fn a_loop_that_is_late_does_not_take_a_slow_receiver_for_a_prompt_one() {
     for (takes_us, turn_us) in [(1_100, 6_000), (1_200, 5_000)] {
