@@ -73,6 +73,8 @@ pub(super) struct Model<'a> {
     reply_moved_us: u64,
     run_moved_us: u64,
     pub(super) turns: u64,
+    /// Reports that have woken the loop.
+    pub(super) wake_ups: u64,
     pub(super) posted: u64,
     pub(super) unsent: u64,
     pub(super) ran: u64,
@@ -115,6 +117,7 @@ impl<'a> Model<'a> {
             reply_moved_us: 0,
             run_moved_us: 0,
             turns: 0,
+            wake_ups: 0,
             posted: 0,
             unsent: 0,
             ran: 0,
@@ -316,6 +319,7 @@ impl<'a> Model<'a> {
             ref other => panic!("{other:?} is done"),
         };
         if self.queue.report(event) {
+            self.wake_ups += 1;
             self.wake_loop();
         }
         self.next(thread, true);

@@ -54,11 +54,9 @@ fn few_threads_work_off_a_backlog_of_a_prompt_receiver() {
             let what = format!("{takes_us} µs, {threads_max} threads");
             assert!(percent >= 80, "{what}: {percent} %");
             assert_eq!(model.queue.threads, few, "{what}");
-            assert!(
-                model.turns <= model.posted + 60,
-                "{what}: {} turns",
-                model.turns
-            );
+            let (turns, wake_ups) = (model.turns, model.wake_ups);
+            assert!(turns <= model.posted + 60, "{what}: {turns} turns");
+            assert!(wake_ups <= turns, "{what}: {wake_ups} wake-ups");
         }
     }
 }
@@ -111,6 +109,27 @@ fn a_workspace_that_hangs_delays_others_by_reviews_only() {
         assert_eq!(model.posted, 3_000, "{threads_max} threads");
         assert!(model.waited_ms <= 45, "{} ms", model.waited_ms);
     }
+}
+
+#[test]
+fn commands_run_at_once_while_the_few_wait_for_a_receiver_that_hangs() {
+    let mut model = Model::new(THREADS_MOST, &|_, _| 10 * SECOND_US);
+    model.run_us = SECOND_US;
+    model.plan_due(0, FEW as u32, 0);
+    model.plan_due(1_000, 0, 40);
+    model.run_until(2_000);
+    assert_eq!((model.queue.running, model.queue.at_work()), (40, 40 + FEW));
+}
+
+#[test]
+fn commands_on_all_threads_that_they_may_have_delay_no_reply() {
+    let mut model = Model::new(THREADS_MOST, &|_, _| 1_000);
+    model.run_us = 10 * SECOND_US;
+    model.plan_due(0, 0, 100);
+    (0..1_000).for_each(|number| model.plan_due(5_000 + number * 1_000, 1, 0));
+    model.run_until(2 * SECOND_US);
+    assert_eq!((model.queue.running, model.posted), (56, 1_000));
+    assert!(model.waited_ms <= 1, "{} ms", model.waited_ms);
 }
 
 #[derive(Clone, Debug)]
