@@ -29,7 +29,7 @@ pub(crate) use request::LATE_MS;
 #[cfg_attr(not(inside), doc(hidden))]
 pub use run::RunEnd;
 
-/// Those of torrap's own binary. It answers the first unless `--commands` says otherwise.
+/// The commands of torrap's own binary. It answers the first unless `--commands` says otherwise.
 pub const BUILT_IN: &[Command] = &[REVERSE, SHOUT];
 
 /// Whether an invocation's text asks for the usage: blank, or `help` in any case.

@@ -148,7 +148,7 @@ fn shortened(mut cause: String) -> String {
 pub struct Rehearsal {
     /// The messages, as JSON; the last one is the reply, or what a person reads in its place.
     pub messages: Vec<String>,
-    /// Why it has failed, as the log would say it.
+    /// Why the command failed, as the log would say it.
     pub failure: Option<String>,
 }
 

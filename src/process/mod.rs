@@ -49,22 +49,22 @@ const SECRET_FILE_BYTES_MAX: u64 = 64 * 1024;
 /// An error, and the exit code for it.
 type Failure = (Box<dyn Display>, u8);
 
-/// Runs a bot that is made of these commands, or does what else the arguments of the process say: `--help` lists it.
+/// Runs a bot with these commands, or the subcommand that the arguments of the process name: `--help` lists them.
 ///
-/// It is all that `main` does, and called before there are other threads. It takes over what a process has one of: arguments,
-/// environment, standard output and error, signals, and the logger of the crate `log`. What people read names the program by the
-/// last part of the path that it was started by.
+/// Call it in `main` and do nothing else there, before the process has other threads. It uses the arguments and the environment,
+/// standard output and error, and installs handlers of signals and a logger for the crate `log`. Help and messages name the
+/// program by the file name under which it was started.
 ///
-/// Commands that Slack would not take are a mistake in the program: one line on standard error, and no bot. There must be one,
-/// and at most 50; each has a name of its own (`/` and up to 31 lower-case letters, digits, `-` or `_`), a description, and a
-/// usage with its name in it.
+/// A list that Slack would refuse is a mistake in the program: the process prints one line on standard error and ends. The list
+/// has 1 to 50 commands. Each has a name of its own (`/` and up to 31 lower-case letters, digits, `-` or `_`), a description, and
+/// a usage that contains the name.
 ///
 /// # Exit codes
 ///
 /// | code | means |
 /// | --- | --- |
 /// | 0 | done, or stopped with no reply left undelivered |
-/// | 1 | it could not be done, or a stop has left replies undelivered |
+/// | 1 | failed, or stopped with replies left undelivered |
 /// | 2 | the command line, a setting or the list of commands is wrong |
 #[must_use]
 pub fn run(commands: &[Command]) -> ExitCode {

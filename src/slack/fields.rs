@@ -9,17 +9,17 @@ use super::form;
 pub enum Field {
     /// The command as it was typed, slash included.
     Command,
-    /// Who typed it, by an id that never changes: `U2147483697`.
+    /// The id of the person who typed it, which never changes: `U2147483697`.
     UserId,
     /// The name of that person, which may change; Slack calls the field deprecated.
     UserName,
-    /// Where it was typed: `C2147483705`.
+    /// The id of the channel in which it was typed: `C2147483705`.
     ChannelId,
     /// The name of that channel; `directmessage` or `privategroup` where it has none.
     ChannelName,
-    /// In which workspace: `T0001`.
+    /// The id of the workspace: `T0001`.
     TeamId,
-    /// What a modal is opened with, within three seconds of the command.
+    /// The id with which a modal can be opened within three seconds of the command.
     TriggerId,
 }
 

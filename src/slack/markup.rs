@@ -3,8 +3,8 @@
 //!
 //! With an app's escaping option on, Slack writes mentions and links of a command's text as control
 //! sequences (<https://docs.slack.dev/interactivity/implementing-slash-commands>); with it off they
-//! are plain text. One reading serves both: what is no well-formed sequence is plain text. Emoji come
-//! as names with either.
+//! are plain text. This module reads both: what is not a well-formed sequence is plain text. Emoji
+//! are names with either option.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -20,7 +20,7 @@ pub enum Unit<'a> {
     Emoji(&'a str),
     /// A control sequence that mentions one user. Brackets included.
     Mention(&'a str),
-    /// A control sequence that alerts no one: a channel, a date, a link. Brackets included.
+    /// A control sequence without an alert: a channel, a date, a link. Brackets included.
     Token(&'a str),
     /// A control sequence that alerts many, such as `<!channel>`. Brackets included.
     Ping(&'a str),
@@ -34,8 +34,7 @@ pub fn units(text: &str) -> Vec<Unit<'_>> {
     units
 }
 
-/// The units of `text` from its last to its first. Two texts never follow each other, and none is
-/// empty.
+/// The units of `text` from its last to its first. No text is empty or follows another text.
 #[must_use]
 pub fn units_reversed(text: &str) -> UnitsReversed<'_> {
     UnitsReversed {
@@ -209,8 +208,8 @@ pub const fn is_special(byte: u8) -> bool {
     matches!(byte, b'&' | b'<' | b'>')
 }
 
-/// Appends a token, or a mention, to be read as one again, without what could mislead: the label of a link
-/// that does not say where it leads, and the link behind a date.
+/// Appends a token or a mention, which Slack reads as one again, but without what could mislead: the label of a
+/// link that does not say where it leads, and the link behind a date.
 pub fn encode_token_into(token: &str, out: &mut String) {
     let inner = inner(token);
     out.push('<');

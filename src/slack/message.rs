@@ -1,4 +1,4 @@
-//! A message as Slack takes it, in the answer to a command and at its `response_url`.
+//! A message as Slack accepts it: in the answer to a command, and at its `response_url`.
 
 /// A message: text, and who sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,11 +9,11 @@ pub struct Message<'a> {
     pub text: &'a str,
 }
 
-/// Slack's `response_type`
+/// Who sees a message: Slack's `response_type`
 /// (<https://docs.slack.dev/interactivity/handling-user-interaction>).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Visibility {
-    /// Left for Slack to choose, which is ephemeral.
+    /// Slack's default, which is that of [`Ephemeral`](Self::Ephemeral).
     #[default]
     Default,
     /// Only the person who typed the command.
