@@ -3,7 +3,7 @@
 use super::source::Role;
 use crate::http::Limits;
 
-/// What one address differs from the other in.
+/// The settings of one address.
 pub(crate) struct Settings {
     pub(crate) role: Role,
     /// What limits the places, as an operator knows it.
