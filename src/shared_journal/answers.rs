@@ -103,8 +103,28 @@ pub(super) fn passed(reply: &Reply) -> Option<bool> {
     }
 }
 
-/// A job of a hash; without a head if its value is of another format.
-pub(super) type Listed = (Name, Option<Head>);
+/// A job of a hash.
+pub(super) type Listed = (Name, Seen);
+
+/// What a list says of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Seen {
+    Head(Head),
+    /// It is of another format.
+    Other,
+    /// It is empty, or longer than any value, and not to be fetched: a reply has a limit.
+    Odd,
+}
+
+impl Seen {
+    fn read(head: &[u8]) -> Self {
+        match Head::read(head) {
+            Some(head) => Self::Head(head),
+            None if head.is_empty() => Self::Odd,
+            None => Self::Other,
+        }
+    }
+}
 
 /// `list`: the next cursor, and names with heads. What has no job's name is another program's.
 pub(super) fn listed(reply: &Reply) -> Option<(String, Vec<Listed>)> {
@@ -116,7 +136,7 @@ pub(super) fn listed(reply: &Reply) -> Option<(String, Vec<Listed>)> {
     };
     let mut found = Vec::new();
     for [name, head] in pairs {
-        let head = Head::read(head.bytes()?);
+        let head = Seen::read(head.bytes()?);
         found.extend(Name::read(name.bytes()?).map(|name| (name, head)));
     }
     Some((cursor_of(cursor)?, found))

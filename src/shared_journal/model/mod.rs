@@ -71,6 +71,8 @@ impl Model {
             b"WAIT" => Reply::Integer(self.acknowledging),
             b"HGET" => {
                 let value = self.keyspace.hash(&parts[1]).get(&parts[2]).cloned();
+                let len = value.as_ref().map_or(0, Vec::len);
+                assert!(len <= 1024 * 1024, "no reply is longer");
                 value.map_or(Reply::Null, Reply::Bulk)
             }
             other => panic!("unknown command {}", String::from_utf8_lossy(other)),

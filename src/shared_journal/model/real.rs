@@ -56,7 +56,7 @@ struct Composer {
 
 impl Composer {
     fn new(seed: u64) -> Self {
-        let lengths = [8, 8, 8, 8, 8, 8, 16, 16, 16, 3];
+        let lengths = [8, 8, 8, 8, 8, 8, 16, 16, 16, 3, 300];
         let names = (0..).zip(lengths).map(|(at, len)| vec![at; len]).collect();
         Self {
             generator: Generator::new(seed),
@@ -91,6 +91,7 @@ impl Composer {
             1 | 2 => value[0] = 0x25,
             3 => value[0] = 0,
             4 => value.clear(),
+            5 if self.generator.percent(10) => value.resize(600 * 1024, 0),
             _ => {}
         }
         value

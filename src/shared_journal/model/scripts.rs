@@ -96,6 +96,7 @@ impl Model {
             over.drain(..first.min(over.len()));
         }
         over.truncate(16);
+        over.retain(|id| id.len() <= 128);
         let leases = self.keyspace.set(replicas).iter();
         let living = leases.filter(|(id, lease)| **lease > now && !id.starts_with(b"parcel:"));
         let living = living.count() as i64;
@@ -174,7 +175,7 @@ impl Model {
             if matches!(what, Some(Unfit::Poison | Unfit::Unreadable))
                 && self.keyspace.hash(aside).len() < 1000
             {
-                let field = [them, b":".as_slice(), &name].concat();
+                let field = [them, b":".as_slice(), &name[..name.len().min(64)]].concat();
                 let is_long = value.len() > VALUE_BYTES_MAX;
                 let shown = if is_long { &value[..1024] } else { &value };
                 self.keyspace.hset(aside, &field, shown);
@@ -263,9 +264,11 @@ impl Model {
     fn list(&mut self, keys: &[Vec<u8>], args: &[Vec<u8>]) -> Reply {
         let (cursor, count) = (number(&args[0]) as usize, number(&args[1]) as usize);
         let (cursor, page) = self.keyspace.scan(&keys[0], cursor, count);
-        let pairs = page
-            .iter()
-            .flat_map(|(name, value)| [bulk(name), bulk(&value[..value.len().min(20)])]);
+        let pairs = page.iter().flat_map(|(name, value)| {
+            let is_too_long = name.len() > 256 || value.len() > VALUE_BYTES_MAX;
+            let head = &value[..if is_too_long { 0 } else { value.len().min(20) }];
+            [bulk(&name[..name.len().min(256)]), bulk(head)]
+        });
         let cursor = bulk(cursor.to_string().as_bytes());
         Reply::Array(vec![cursor, Reply::Array(pairs.collect())])
     }

@@ -1,9 +1,11 @@
 //! Jobs that the hash has and the table lacks: those that are taken over, and those that a comparison finds.
 
+use std::collections::btree_map::Entry;
+
 use super::super::LIFETIME_MS;
-use super::super::answers::{Listed, Taken};
+use super::super::answers::{Listed, Seen, Taken};
 use super::super::name::Name;
-use super::super::value::{Head, Value};
+use super::super::value::Value;
 use super::Replica;
 use crate::redis::Reply;
 use crate::store::{Adopted, Event};
@@ -28,16 +30,18 @@ impl Replica {
 
     pub(super) fn listed(&mut self, cursor: String, jobs: Vec<Listed>) {
         let round = self.comparison.round();
-        for (name, head) in jobs {
+        for (name, seen) in jobs {
             if self.deletions.is_over(&name) {
                 continue;
             }
             if let Some(job) = self.table.get_mut(&name) {
                 job.round = round;
-                let is_same = |head: Head| head.is_like(&job.value.head());
-                if !head.is_some_and(is_same) {
+                let head = job.value.head();
+                if !matches!(seen, Seen::Head(other) if other.is_like(&head)) {
                     self.table.change(&name, |_| ());
                 }
+            } else if seen == Seen::Odd {
+                self.leave_to_others(name, None);
             } else {
                 self.find(name);
             }
@@ -70,10 +74,17 @@ impl Replica {
             .as_ref()
             .and_then(|value| self.adopt(name, value, now));
         if adopted.is_none() {
-            self.counters.unreadable += 1;
-            self.unreadable.insert(name, value);
+            self.leave_to_others(name, value);
         }
         Some(())
+    }
+
+    /// Others may have the secret, or put aside what no replica can read.
+    fn leave_to_others(&mut self, name: Name, value: Option<Value>) {
+        if let Entry::Vacant(place) = self.unreadable.entry(name) {
+            place.insert(value);
+            self.counters.unreadable += 1;
+        }
     }
 
     /// Tells the loop of a job of another replica; `None` if it cannot be opened.

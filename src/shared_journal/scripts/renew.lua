@@ -43,8 +43,12 @@ if #all == 256 then -- those that are being taken over come first: as many that 
   while most < 65536 and #over_from(most, 1) > 0 do most = most * 2 end
   over = over_from(math.max(0, now % (most + 15) - 15), 16)
 end
+local named = {}
+for _, id in ipairs(over) do
+  if #id <= 128 then named[#named + 1] = id end -- a longer one is not torrap's, and the reply has a limit
+end
 local living = 0
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], now + 1, '+inf', 'LIMIT', 0, 256)) do
   if string.sub(id, 1, 7) ~= 'parcel:' then living = living + 1 end
 end
-return {now, 'ok', over, living, redis.call('HLEN', KEYS[4]), relied}
+return {now, 'ok', named, living, redis.call('HLEN', KEYS[4]), relied}

@@ -18,7 +18,8 @@ local want, limit, seen, cursor = tonumber(ARGV[3]), tonumber(ARGV[4]), 0, ARGV[
 local expired, poison, unreadable, newer, out = 0, 0, 0, 0, {}
 local function put_aside(id, value)
   if #value > 524288 then value = string.sub(value, 1, 1024) end -- not torrap's: its beginning is enough to look at
-  if redis.call('HLEN', KEYS[6]) < 1000 then redis.call('HSET', KEYS[6], ARGV[2] .. ':' .. id, value) end
+  local name = ARGV[2] .. ':' .. string.sub(id, 1, 64)
+  if redis.call('HLEN', KEYS[6]) < 1000 then redis.call('HSET', KEYS[6], name, value) end
 end
 repeat
   local page, gone, kept = redis.call('HSCAN', KEYS[5], cursor, 'COUNT', want), {}, {}

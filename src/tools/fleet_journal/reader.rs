@@ -101,7 +101,7 @@ impl<'a> Reader<'a> {
         let places = replicas.map(|replica| Place::Replica(replica.id.clone()));
         for place in places.chain([Place::Aside]) {
             let is_whole = self.each_page(&place, &mut |reader, page| {
-                reader.show_page(&place, &page, &report, print)
+                reader.show_page(&place, page, &report, print)
             })?;
             if !is_whole {
                 break;
@@ -165,11 +165,21 @@ impl<'a> Reader<'a> {
     fn show_page(
         &mut self,
         place: &Place,
-        page: &Page,
+        page: Page,
         report: &Report,
         print: &mut dyn FnMut(&str) -> bool,
     ) -> Result<bool, String> {
         let key = self.key(&place.key());
+        // A value without a head may be longer than a reply.
+        let (page, odd): (Page, Page) = page.into_iter().partition(|(_, head)| !head.is_empty());
+        for (name, _) in odd {
+            if !print(&format!(
+                "{}\n",
+                self.line(place, &name, Vec::new(), report)
+            )) {
+                return Ok(false);
+            }
+        }
         for names in page.chunks(VALUES_PER_EXCHANGE) {
             let commands: Vec<[&[u8]; 3]> = names
                 .iter()

@@ -82,3 +82,40 @@ fn values_that_no_process_can_post_are_told_and_hold_up_nothing() {
     );
     assert_eq!(count("replica parcel:"), 1, "{text}");
 }
+
+/// Another program has written it there; a reply of Redis is read up to 1 MiB.
+#[test]
+fn a_value_that_is_too_long_for_a_reply_keeps_no_process_from_taking_commands() {
+    if !is_installed() {
+        return;
+    }
+    let redis = RedisServer::start("long", &[]);
+    let url = format!("redis://{}/0?fleet=shown", redis.address);
+    let mut bot = TORRAP.start(|command| {
+        command.args(["--journal", &url]);
+        command.env("LOG_LEVEL", "info");
+        command.env("TORRAP_REDIS_LEASE_MS", "1000");
+    });
+    let replicas = poll_for("a replica", || {
+        let replicas = redis.run("ZRANGE {shown}:replicas 0 -1");
+        replicas.array().filter(|all| !all.is_empty())?;
+        Some(replicas)
+    });
+    let id = replicas.array().unwrap()[0].text().unwrap();
+    let mut long = value(0x10, 0, 600);
+    long.resize(2 << 20, b'x');
+    for hash in [id, "newer"] {
+        let key = format!("{{shown}}:jobs:{hash}");
+        let parts = [b"HSET", key.as_bytes(), b"longlong", &long];
+        assert_eq!(redis.run_parts(&parts), Reply::Integer(1));
+    }
+    bot.process
+        .read_until("1 replies cannot be read: those of another signing secret");
+    bot.command("olleh");
+    assert_eq!(bot.posts(1)[0].content, br#"{"text": "hello"}"#);
+    redis.run("ZADD {shown}:replicas 9999999999999 newer");
+    let text = shown(&url, &["--jobs"], Some(SECRET));
+    assert_lines(&text, &["unreadable, of no known format: 2"]);
+    let line = "replica newer: unreadable, of no known format";
+    assert!(text.lines().any(|other| other == line), "{text}");
+}

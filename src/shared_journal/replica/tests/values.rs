@@ -144,6 +144,31 @@ fn many_dead_replicas_that_cannot_be_emptied_hide_no_other_one() {
     assert_eq!(two.replica.counters(now).processes, 1);
 }
 
+/// Another program has written it there, and a reply is not as long.
+#[test]
+fn a_value_that_is_longer_than_any_is_not_fetched_and_is_put_aside_by_others() {
+    let (mut model, mut one) = joined();
+    let (_, ticket) = one.accept(&[1], START);
+    one.settle(&mut model, START);
+    assert_eq!(one.take_events(), [Event::Kept(ticket)]);
+    let id = one.replica.name().unwrap().to_owned();
+    let mine = format!("{{bots}}:jobs:{id}").into_bytes();
+    let mut long = vec![0x10; 2 << 20];
+    long[2..10].copy_from_slice(&(EPOCH + 600_000).to_be_bytes());
+    model.keyspace.hset(&mine, &[2; 8], &long);
+    model.keyspace.hset(&mine, &vec![3; 2 << 20], b"value");
+    let passed = START.after(10_000);
+    one.run(&mut model, START, passed);
+    assert_eq!(one.replica.counters(passed).unreadable, 1);
+    assert_eq!(model.keyspace.hash(&mine).len(), 2, "but for its name");
+    let later = passed.after(60_000);
+    one.run(&mut model, passed, later);
+    let aside = model.keyspace.hash(b"{bots}:aside");
+    let lengths: Vec<_> = aside.values().map(Vec::len).collect();
+    assert_eq!(lengths, [1_024]);
+    assert!(one.replica.is_accepting(later));
+}
+
 /// Those that no one can empty have the lowest scores.
 fn many_dead(model: &mut Model) {
     for number in 0..300 {
