@@ -12,6 +12,7 @@ use std::ops::Bound::{Excluded, Unbounded};
 
 use super::name::Name;
 use super::value::{Head, Value};
+use crate::time::Tick;
 
 /// More copies are not kept, and no more bytes: these jobs are few, unless a proxy sends each request to two machines.
 const SPARES_MAX: usize = 4_096;
@@ -26,6 +27,8 @@ pub(super) struct Spares {
     doubted: BTreeSet<Name>,
     /// The last one that was looked for.
     looked: Option<Name>,
+    /// When Redis is next asked for some.
+    look_at: Tick,
 }
 
 impl Spares {
@@ -107,6 +110,15 @@ impl Spares {
         seen
     }
 
+    /// The same, if the last ones were given so long ago.
+    pub(super) fn next_due(&mut self, now: Tick, interval_ms: u64, max: usize) -> Vec<Name> {
+        if now < self.look_at {
+            return Vec::new();
+        }
+        self.look_at = now.after(interval_ms);
+        self.next_seen(max)
+    }
+
     /// Redis's clock was set: changes all heads.
     pub(super) fn change_all(&mut self, change: impl Fn(&mut Head)) {
         for value in self.values.values_mut() {
@@ -158,6 +170,13 @@ mod tests {
         assert_eq!(spares.next_seen(2), [name(4)]);
         spares.remove(&name(1));
         assert_eq!(spares.next_seen(9), [name(0), name(2), name(3), name(4)]);
+    }
+
+    #[test]
+    fn they_are_looked_for_once_in_an_interval() {
+        let mut spares = spares(1);
+        let given = [0, 999, 1_000].map(|now| spares.next_due(Tick(now), 1_000, 9).len());
+        assert_eq!(given, [1, 0, 1]);
     }
 
     #[test]

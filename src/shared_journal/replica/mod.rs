@@ -110,8 +110,6 @@ pub struct Replica {
     unreadable: BTreeMap<Name, Option<Value>>,
     take_over: TakeOver,
     spares: Spares,
-    /// When Redis is next asked whether it still has their jobs.
-    look_at: Tick,
     events: VecDeque<Event>,
     counters: FleetCounters,
 }
@@ -144,7 +142,6 @@ impl Replica {
             unreadable: BTreeMap::new(),
             take_over: TakeOver::default(),
             spares: Spares::default(),
-            look_at: Tick::default(),
             events: VecDeque::new(),
             counters: FleetCounters::default(),
         }

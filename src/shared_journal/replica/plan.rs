@@ -225,11 +225,11 @@ impl Replica {
 
     /// The jobs of others that Redis is to be asked for now.
     fn next_looked_for(&mut self, now: Tick) -> Vec<Name> {
-        if now < self.look_at || !self.membership.is_joined() || !self.life.is_running() {
+        if !self.membership.is_joined() || !self.life.is_running() {
             return Vec::new();
         }
-        self.look_at = now.after(self.membership.lease_ms() / 4);
-        self.spares.next_seen(LOOKED_FOR_MAX)
+        let interval_ms = self.membership.lease_ms() / 4;
+        self.spares.next_due(now, interval_ms, LOOKED_FOR_MAX)
     }
 
     /// A stop puts what Redis may have forgotten as well: the others find it.
