@@ -85,6 +85,9 @@ pub enum JournalError {
     Unreadable(journal::Error),
 }
 
+/// What to do about a directory of another user: as a rule root has run torrap before.
+const CHOWN: &str = "run torrap as the user whose directory it is, or chown -R it";
+
 impl fmt::Display for JournalError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -95,11 +98,21 @@ impl fmt::Display for JournalError {
                 f,
                 "another torrap uses it (process {process}); stop it, or give each its own directory"
             ),
+            Self::Unusable(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                write!(f, "cannot be used ({error}); {CHOWN}, or give another one")
+            }
             Self::Unusable(error) => write!(
                 f,
                 "cannot be used ({error}); give a directory of torrap's own"
             ),
-            Self::Unreadable(error) => error.fmt(f),
+            Self::Unreadable(error) => match error {
+                journal::Error::Io { error: source, .. }
+                    if source.kind() == io::ErrorKind::PermissionDenied =>
+                {
+                    write!(f, "{error}; {CHOWN}")
+                }
+                error => error.fmt(f),
+            },
         }
     }
 }
@@ -215,5 +228,30 @@ fn write_refusal(
             "cannot listen ({source}); choose another address or port"
         ),
         (_, Some(_)) => write!(f, "refused ({source}); choose another address or port"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_that_belongs_to_another_user_is_told_what_to_do() {
+        let denied = || io::ErrorKind::PermissionDenied.into();
+        let line = |error| {
+            let path = "/j".into();
+            Error::Journal { path, error }.to_string()
+        };
+        assert_eq!(
+            line(JournalError::Unusable(denied())),
+            "--journal \"/j\": cannot be used (permission denied); run torrap as the user whose directory it is, or \
+             chown -R it, or give another one"
+        );
+        let (what, error) = ("open a segment", denied());
+        assert_eq!(
+            line(JournalError::Unreadable(journal::Error::Io { what, error })),
+            "--journal \"/j\": cannot open a segment: permission denied; run torrap as the user whose directory it is, \
+             or chown -R it"
+        );
     }
 }

@@ -259,11 +259,29 @@ fn local_stand_in(origins: &[Origin]) -> io::Result<Option<(String, SlackStandIn
                 }
                 Err(error) if error.kind() == ErrorKind::AddrNotAvailable => {}
                 Err(error) => {
-                    let what = format!("cannot stand in for Slack at {origin}: {error}");
+                    let what = format!(
+                        "cannot stand in for Slack at {origin} ({error}); give both torrap try and the bot another --reply-origin"
+                    );
                     return Err(io::Error::new(error.kind(), what));
                 }
             }
         }
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_is_taken_is_told_with_what_to_do() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let origin = format!("http://{}", taken.local_addr().unwrap());
+        let error = local_stand_in(&[Origin::parse(&origin).unwrap()]).map(|_| ());
+        let line = error.unwrap_err().to_string();
+        let start = format!("cannot stand in for Slack at {origin} (");
+        assert!(line.starts_with(&start), "{line}");
+        assert!(line.ends_with("; give both torrap try and the bot another --reply-origin"));
+    }
 }
