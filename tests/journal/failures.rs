@@ -148,6 +148,24 @@ fn a_stop_on_a_full_disk_records_what_was_posted_when_there_is_room_again() {
     assert_eq!(pending(&disk, START + 4000), [COUNT - 1]);
 }
 
+/// What was posted is recorded, though there is no room for the last note of all.
+#[test]
+fn a_stop_that_has_recorded_all_has_not_failed() {
+    let disk = FakeDisk::new(1);
+    let mut process = start(&disk);
+    process.turn(0..2, START);
+    let now = process.at(START + 4000);
+    process.bot.handle_timeout(now, &mut 10_000_000);
+    let delivery = process.dispatch(now).unwrap();
+    process.settle(&report(delivery.job, Outcome::Delivered), now);
+    const BATCH_AND_OUTCOME: u64 = 33 + 17;
+    disk.with(|disk| disk.capacity = disk.used() + BATCH_AND_OUTCOME);
+    process.finish(now).unwrap();
+    drop(process);
+    disk.cut_power();
+    assert_eq!(pending(&disk, START + 4000), [1]);
+}
+
 /// Who looks at the metrics sees them refused, and not accepted.
 #[test]
 fn what_was_answered_busy_does_not_count_as_accepted() {
