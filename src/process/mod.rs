@@ -149,8 +149,14 @@ fn logged(
     program.name().clone_into(&mut config.program);
     let terminal = terminal(&io::stderr());
     let format = Format::choose(config.log_format, logs_to_journal(), terminal);
-    let console = Console::stderr(config.log_level, format).map_err(failure)?;
-    let console = console.install().map_err(failure)?;
+    let console = Console::stderr(config.log_level, format).map_err(|error| {
+        failure(format!(
+            "cannot start the thread of the log: {error}; raise the limit of threads with ulimit -u or TasksMax"
+        ))
+    })?;
+    let console = console
+        .install()
+        .map_err(|error| failure(format!("{error}; install no logger before torrap::run")))?;
     log_panics(console);
     // A panic that ends the process has its line in the log, which is written first.
     let result = catch_unwind(AssertUnwindSafe(|| run(config, console)));
@@ -187,7 +193,7 @@ fn serve(
     // Before anything says that the bot runs: from then on it may be stopped.
     let stopper = server.stopper();
     let caught = signals.catch(stopper.clone(), || exit(i32::from(FAILED)));
-    caught.map_err(failure)?;
+    caught.map_err(|error| failure(format!("cannot catch signals: {error}")))?;
     info!("startup");
     debug!("starting slackbot");
     for address in server.local_addrs().map_err(failure)? {
@@ -196,7 +202,9 @@ fn serve(
     for address in server.metrics_addrs().map_err(failure)? {
         info!("metrics on http://{address}/metrics");
     }
-    let undelivered = server.run().map_err(failure)?;
+    let undelivered = server
+        .run()
+        .map_err(|error| failure(format!("the event loop has failed: {error}")))?;
     debug!("all tasks stopped");
     if undelivered > 0 {
         log_undelivered(server.undelivered(), console);
