@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use log::{debug, warn};
+use log::warn;
 use mio::Waker;
 
 use self::queue::{Errand, Next, Queue, unsent};
@@ -31,6 +31,7 @@ const IDLE_MAX: Duration = Duration::from_secs(10);
 /// answer at once would never run out of them, and acknowledgements would wait behind all that they post.
 const DELIVERIES_PER_THREAD: usize = 8;
 /// The threads' niceness above the loop's: where both want the same processor, an acknowledgement goes before a reply.
+#[cfg(target_os = "linux")]
 const NICENESS: i32 = 4;
 
 /// When a thread could not be started, the next try is made so much later.
@@ -228,7 +229,7 @@ fn attempt(poster: &mut Poster, delivery: &Delivery) -> Report {
 fn lower_priority() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::nice(NICENESS) {
-        debug!("a sender thread keeps its priority: {error}");
+        log::debug!("a sender thread keeps its priority: {error}");
     }
 }
 
