@@ -1,9 +1,8 @@
 //! `torrap try`: works wherever it is started, and shows how.
 
-use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use test_support::{Finished, finish, finish_on_terminal};
+use test_support::{Binary, Finished, Scratch, finish, finish_on_terminal};
 
 use crate::TORRAP;
 
@@ -172,11 +171,13 @@ fn a_terminal_that_cannot_write_over_gets_lines_alone() {
 
 #[test]
 fn a_bot_with_another_name_is_called_by_it() {
+    let directory = Scratch::new("names");
+    std::fs::create_dir(directory.path()).unwrap();
     for name in ["mybot", "a-bot-with-a-long-name"] {
-        let lines = run(TORRAP
-            .command()
-            .arg0(name)
-            .args(["try", "--delay=0", "olleh"]));
+        let link = directory.join(name);
+        std::os::unix::fs::symlink(TORRAP.0, &link).unwrap();
+        let link = link.to_str().unwrap();
+        let lines = run(Binary(link).command().args(["try", "--delay=0", "olleh"]));
         let columns: Vec<_> = lines
             .iter()
             .map(|line| {
@@ -191,9 +192,8 @@ fn a_bot_with_another_name_is_called_by_it() {
         assert!(columns[0].1.starts_with("listens on "), "{lines:#?}");
         assert!(columns[5].1.starts_with("that is "), "{lines:#?}");
     }
-    let mut bot = TORRAP.start(|command| {
-        command.arg0("mybot");
-    });
+    let link = directory.join("mybot");
+    let mut bot = Binary(link.to_str().unwrap()).start(|_| {});
     let note = bot.connect().exchange("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     assert_eq!(note.status, 404);
     assert!(
