@@ -126,7 +126,11 @@ impl Prometheus {
         let line = process.read_until("msg=\"Listening on\"");
         let (_, address) = line.rsplit_once("address=").unwrap();
         let address = address.trim().parse().unwrap();
-        process.read_until("Server is ready to receive web requests");
+        // The two lines are written by two goroutines, in either order.
+        let ready = "Server is ready to receive web requests";
+        if !process.log.iter().any(|line| line.contains(ready)) {
+            process.read_until(ready);
+        }
         Some(Self {
             _process: process,
             address,
