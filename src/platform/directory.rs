@@ -2,7 +2,6 @@
 
 mod exposures;
 mod reading;
-mod room;
 mod segments;
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};

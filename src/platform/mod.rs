@@ -8,6 +8,7 @@ mod directory_lock;
 pub(crate) mod error;
 #[cfg(feature = "redis")]
 mod fleet_start;
+pub(crate) mod free_space;
 pub(crate) mod journal_thread;
 pub(crate) mod listen_fds;
 pub(crate) mod listeners;

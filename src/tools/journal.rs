@@ -9,6 +9,7 @@ pub use report::Report;
 use crate::platform::clock::Clock;
 use crate::platform::directory::Directory;
 use crate::platform::error::{Error, JournalError};
+use crate::platform::free_space;
 
 /// What `torrap journal` prints: the report, and one line for each job if `jobs` says so. It changes nothing, and takes
 /// no lock that would keep a bot from starting.
@@ -43,7 +44,7 @@ pub fn inspect(path: &Path, jobs: bool, print: &mut dyn FnMut(&str) -> bool) -> 
 /// How many bytes the file system of a journal's directory has left.
 #[must_use]
 pub fn free_bytes(path: &Path) -> Option<u64> {
-    Directory::free_bytes(path)
+    free_space::free_bytes(path)
 }
 
 /// Whether a bot could keep its journal there: what there is to say about it, and what other users could do

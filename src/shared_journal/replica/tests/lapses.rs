@@ -1,5 +1,6 @@
 //! What a replica must find out, do or do without though the next thing to do has come already.
 
+use super::jobs::two;
 use super::*;
 use crate::redis::{Reply, ServerError};
 
@@ -7,9 +8,7 @@ use crate::redis::{Reply, ServerError};
 /// always a batch under way.
 #[test]
 fn what_is_taken_over_late_is_found_under_load() {
-    let (mut model, mut one) = joined();
-    let mut two = Process::new(2, 0);
-    two.settle(&mut model, START);
+    let (mut model, mut one, mut two) = two();
     one.accept(&[1], START);
     one.settle(&mut model, START);
     drop(one);
@@ -120,9 +119,7 @@ fn a_take_over_that_is_refused_refuses_no_commands() {
 /// Values may be long, and the way to Redis narrow.
 #[test]
 fn jobs_that_do_not_come_in_time_are_fetched_in_smaller_parts() {
-    let (mut model, mut one) = joined();
-    let mut two = Process::new(2, 0);
-    two.settle(&mut model, START);
+    let (mut model, mut one, mut two) = two();
     let requests: Vec<u64> = (1..=200).collect();
     one.accept(&requests, START);
     one.settle(&mut model, START);

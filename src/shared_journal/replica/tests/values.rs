@@ -184,9 +184,7 @@ fn many_dead(model: &mut Model) {
 
 #[test]
 fn more_dead_replicas_than_are_read_at_once_hide_no_other_one() {
-    let (mut model, mut one) = joined();
-    let mut two = Process::new(2, 0);
-    two.settle(&mut model, START);
+    let (mut model, mut one, mut two) = two();
     one.accept(&[1], START);
     one.settle(&mut model, START);
     drop(one);
@@ -198,9 +196,7 @@ fn more_dead_replicas_than_are_read_at_once_hide_no_other_one() {
 
 #[test]
 fn a_copy_is_found_beside_many_dead_replicas() {
-    let (mut model, mut one) = joined();
-    let mut two = Process::new(2, 0);
-    two.settle(&mut model, START);
+    let (mut model, mut one, mut two) = two();
     many_dead(&mut model);
     one.accept(&[1], START);
     one.settle(&mut model, START);
